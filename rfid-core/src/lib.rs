@@ -1,0 +1,44 @@
+//! Contracts of the rfid-host framework.
+//!
+//! Data follows one line in one direction:
+//!
+//! ```text
+//! reader -> driver -> presence -> lookup -> log -> notify
+//!   air      reads     events     + record  durable  people and programs
+//! ```
+//!
+//! This crate holds what the stations of the line agree on, and the two stations that are the
+//! same for everybody: [presence] and the [pipeline] with its [supervisor]. It knows no sockets,
+//! no files and no hardware.
+//!
+//! | you want to | start at |
+//! |---|---|
+//! | write a driver | [`driver`] |
+//! | write a sink | [`sink`] |
+//! | embed readers in your own program | [`pipeline`] |
+#![forbid(unsafe_code)]
+
+pub mod abilities;
+pub mod air_protocol;
+pub mod clock;
+pub mod driver;
+pub mod error;
+pub mod event;
+mod name;
+mod read_buf;
+pub mod settings;
+pub mod sink;
+pub mod tag_id;
+mod tag_read;
+
+pub use air_protocol::AirProtocol;
+pub use clock::{Clock, ManualClock, Stamp, SystemClock, UtcTime};
+pub use driver::{Driver, DynSession, ReadHandler, ReaderInfo, ReaderSetup, Session};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use event::{Event, EventId, EventKind, Record};
+pub use name::Name;
+pub use read_buf::{BufferFull, ReadBuf, Sighting};
+pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Settings};
+pub use sink::{EventBatch, Sink, SinkKind};
+pub use tag_id::{TagId, TagIdKind, TagIdRef};
+pub use tag_read::TagRead;

@@ -1,0 +1,203 @@
+//! The buffer that the host lends to a session, and that then travels the line as a batch.
+
+use crate::clock::Stamp;
+use crate::tag_id::{TagId, TagIdKind, TagIdRef};
+use crate::tag_read::TagRead;
+
+/// A batch of tag reads with a fixed upper limit.
+///
+/// The host lends it to [`Session::read`](crate::Session::read), which adds reads with
+/// [`ReadBuf::record`]. Its memory grows up to the limit once and is then used again and again:
+/// in the steady state a read costs no allocation.
+#[derive(Debug)]
+pub struct ReadBuf {
+    reads: Vec<TagRead>,
+    long_ids: Vec<u8>,
+    capacity: usize,
+    lost: u64,
+    stamps: Stamps,
+}
+
+/// When the reads of a batch were received.
+#[derive(Debug, Default)]
+struct Stamps {
+    /// Moment at which the whole batch was received.
+    received: Stamp,
+    /// For a batch of merged reads: the moment of each record's first sighting. Empty otherwise.
+    first: Vec<Stamp>,
+}
+
+/// The buffer holds as many reads as it may; hand it over before adding more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferFull;
+
+/// One read of a batch, with its id and the host's receive times.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// The record.
+    pub read: &'a TagRead,
+    /// The id, wherever in the batch it is stored.
+    pub id: TagIdRef<'a>,
+    /// When the first of the sightings that the record stands for was received.
+    pub first: Stamp,
+    /// When the last of them was received.
+    pub last: Stamp,
+}
+
+impl ReadBuf {
+    /// Usual limit of a batch, in reads.
+    pub const DEFAULT_CAPACITY: usize = 256;
+
+    /// An empty buffer that takes up to `capacity` reads (at least one).
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            reads: Vec::new(),
+            long_ids: Vec::new(),
+            capacity: capacity.max(1),
+            lost: 0,
+            stamps: Stamps::default(),
+        }
+    }
+
+    /// Adds a read of the tag with this id and returns the record, for the driver to fill in.
+    ///
+    /// The record starts with a count of 1 and everything else unknown. `id` is 1 to
+    /// [`TagId::MAX_LEN`] bytes; what exceeds that is cut off, which a driver prevents by
+    /// checking the lengths its protocol announces.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when the limit is reached; the buffer is unchanged.
+    #[inline]
+    pub fn record(&mut self, kind: TagIdKind, id: &[u8]) -> Result<&mut TagRead, BufferFull> {
+        if self.is_full() {
+            return Err(BufferFull);
+        }
+        let mut read = TagRead::blank(kind);
+        let id = id.get(..TagId::MAX_LEN).unwrap_or(id);
+        if let Some(place) = read.id.get_mut(..id.len()) {
+            place.copy_from_slice(id);
+            read.id_len = id.len() as u8;
+        } else {
+            read.long_id_at = self.long_ids.len() as u32;
+            read.long_id_len = id.len() as u16;
+            self.long_ids.extend_from_slice(id);
+        }
+        self.reads.push(read);
+        self.reads.last_mut().ok_or(BufferFull)
+    }
+
+    /// Number of reads inside.
+    pub fn len(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Whether no read is inside.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty()
+    }
+
+    /// Whether the limit is reached.
+    pub fn is_full(&self) -> bool {
+        self.reads.len() >= self.capacity
+    }
+
+    /// How many more reads fit.
+    pub fn remaining(&self) -> usize {
+        self.capacity.saturating_sub(self.reads.len())
+    }
+
+    /// Says that the reader or the driver is known to have lost this many reads before those in
+    /// the buffer. The host counts and shows it.
+    pub fn add_lost(&mut self, reads: u64) {
+        self.lost = self.lost.saturating_add(reads);
+    }
+
+    /// Reads known to be lost, see [`ReadBuf::add_lost`].
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Sets when the batch was received. The host does this when `read` returns.
+    pub fn set_received(&mut self, now: Stamp) {
+        self.stamps.received = now;
+    }
+
+    /// When the batch was received by the host.
+    pub fn received(&self) -> Stamp {
+        self.stamps.received
+    }
+
+    /// Removes all reads and keeps the memory.
+    pub fn clear(&mut self) {
+        self.reads.clear();
+        self.long_ids.clear();
+        self.stamps.first.clear();
+        self.lost = 0;
+    }
+
+    /// The id of one of this batch's own records.
+    #[inline]
+    pub fn id<'a>(&'a self, read: &'a TagRead) -> TagIdRef<'a> {
+        let bytes = if read.long_id_len == 0 {
+            read.id.get(..usize::from(read.id_len))
+        } else {
+            let at = read.long_id_at as usize;
+            self.long_ids.get(at..at + usize::from(read.long_id_len))
+        };
+        TagIdRef { kind: read.id_kind(), bytes: bytes.unwrap_or_default() }
+    }
+
+    /// The reads in the order in which the session added them.
+    pub fn iter(&self) -> impl Iterator<Item = Sighting<'_>> {
+        self.reads.iter().enumerate().map(|(index, read)| Sighting {
+            read,
+            id: self.id(read),
+            first: self.stamps.first.get(index).copied().unwrap_or(self.stamps.received),
+            last: self.stamps.received,
+        })
+    }
+
+    /// Adds a copy of another batch's read, for fan-out and merging. The caller has made room.
+    pub(crate) fn copy_from(&mut self, sighting: &Sighting<'_>) -> Option<&mut TagRead> {
+        let copy = self.record(sighting.id.kind, sighting.id.bytes).ok()?;
+        let place = (copy.id, copy.id_len, copy.long_id_len, copy.long_id_at);
+        *copy = *sighting.read;
+        (copy.id, copy.id_len, copy.long_id_len, copy.long_id_at) = place;
+        Some(copy)
+    }
+
+    /// Record number `index`, for merging into it.
+    pub(crate) fn read_mut(&mut self, index: usize) -> Option<&mut TagRead> {
+        self.reads.get_mut(index)
+    }
+
+    /// Notes when the latest added record was first seen, making this a batch of merged reads.
+    pub(crate) fn push_first_stamp(&mut self, first: Stamp) {
+        self.stamps.first.push(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_ids_are_kept_beside_the_records() {
+        let mut buf = ReadBuf::with_capacity(4);
+        let long: Vec<u8> = (0..62).collect();
+        buf.record(TagIdKind::Epc, &[1, 2]).unwrap().set_antenna_port(1);
+        buf.record(TagIdKind::Epc, &long).unwrap().set_antenna_port(2);
+        buf.record(TagIdKind::Epc, &[3; 32]).unwrap();
+        let ids: Vec<Vec<u8>> = buf.iter().map(|sighting| sighting.id.bytes.to_vec()).collect();
+        assert_eq!(ids, [vec![1, 2], long, vec![3; 32]]);
+    }
+
+    #[test]
+    fn a_full_buffer_takes_no_more_and_is_usable_after_clear() {
+        let mut buf = ReadBuf::with_capacity(1);
+        buf.record(TagIdKind::Epc, &[1]).unwrap();
+        assert_eq!(buf.record(TagIdKind::Epc, &[2]).unwrap_err(), BufferFull);
+        buf.clear();
+        assert!(buf.record(TagIdKind::Epc, &[2]).is_ok());
+    }
+}

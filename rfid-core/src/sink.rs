@@ -1,0 +1,71 @@
+//! What takes events off the line: a sink, and the batch it is handed.
+//!
+//! # For sink authors
+//!
+//! Implement [`Sink`] for the type that does the work and [`SinkKind`] for the type that makes
+//! it from configuration. Sinks stand in a chain. Each gets the events in order, may annotate
+//! them for those after it ([`Event::record`](crate::Event::record)), and returns only when its
+//! own duty is done: a log returns when the events are on disk. Retrying, and what happens when
+//! retrying does not help, is the pipeline's business.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::event::Event;
+use crate::name::Name;
+use crate::settings::{ConfigFaults, Description, Settings};
+
+/// Makes sinks of one kind from configuration, without any I/O.
+pub trait SinkKind: Send + Sync {
+    /// Name (`type = "log"`), options and example.
+    fn describe(&self) -> Description;
+
+    /// A sink that is not yet open.
+    ///
+    /// *Errors*: everything that is wrong with the options and that their schema could not say,
+    /// all at once.
+    fn sink(&self, settings: &Settings, name: &Name) -> Result<Box<dyn Sink>, ConfigFaults>;
+}
+
+/// A consumer of events.
+///
+/// One task owns a sink and makes all calls, one at a time, in the order
+/// `open (deliver | flush)* close`.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait Sink: Send {
+    /// Gets ready. May be called again after an error.
+    ///
+    /// *Errors*: `Connect`, `Io`, `Config`, `Damaged`; with a retry, the host tries again.
+    async fn open(&mut self) -> Result<()>;
+
+    /// Does this sink's duty for all events of the batch.
+    ///
+    /// *Behaviour*: may annotate events; neither adds, removes nor reorders them. *Ordering*:
+    /// batches come in order. *Back-pressure*: the pipeline waits; reads are merged meanwhile.
+    /// *Errors*: the batch comes again, whole and under the same event ids, if the error says
+    /// that a retry can help; so delivering is at least once, and a sink that must not see a
+    /// fact twice remembers event ids. *Cancel safety*: not cancelled but at the end of the
+    /// host's patience when it is told to stop.
+    async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()>;
+
+    /// Returns when everything delivered so far is as durable as this sink promises.
+    async fn flush(&mut self) -> Result<()>;
+
+    /// Ends tasks, closes files and connections. Allowed in every state, also twice.
+    async fn close(&mut self) -> Result<()>;
+}
+
+/// Events on their way along the chain, in order.
+#[derive(Clone, Debug, Default)]
+pub struct EventBatch {
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+}
+
+impl EventBatch {
+    /// A batch of these events.
+    pub fn new(events: Vec<Event>) -> Self {
+        Self { events }
+    }
+}

@@ -1,0 +1,209 @@
+//! One observation of one tag, in one cache line.
+
+use crate::air_protocol::AirProtocol;
+use crate::clock::UtcTime;
+use crate::tag_id::TagIdKind;
+
+/// One sighting of a tag by an antenna: 64 bytes, `Copy`, without a heap allocation.
+///
+/// The layout is that of the plugin boundary, so a batch crosses it without being copied field
+/// by field. Ids of up to [`TagRead::INLINE_ID`] bytes stand in the record; a longer one stands
+/// in the batch's side area, so [`ReadBuf::id`](crate::ReadBuf::id) is where an id is read from.
+/// What a reader did not report is `None`, never a number with a hidden meaning.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct TagRead {
+    reader_time_ns: u64,
+    pub(crate) id: [u8; TagRead::INLINE_ID],
+    pub(crate) id_len: u8,
+    pub(crate) id_kind: u8,
+    antenna_port: u16,
+    frequency_khz: u32,
+    rssi_cdbm: i16,
+    phase: u16,
+    count: u16,
+    pc: u16,
+    flags: u8,
+    protocol: u8,
+    pub(crate) long_id_len: u16,
+    pub(crate) long_id_at: u32,
+}
+
+const _: () = assert!(size_of::<TagRead>() == 64);
+
+const RSSI_UNKNOWN: i16 = i16::MIN;
+const PHASE_UNKNOWN: u16 = u16::MAX;
+const FLAG_CHECK_FAILED: u8 = 0b0000_0001;
+const FLAG_HAS_PC: u8 = 0b0000_0010;
+
+impl TagRead {
+    /// Longest id in bytes that the record itself holds.
+    pub const INLINE_ID: usize = 32;
+
+    pub(crate) fn blank(kind: TagIdKind) -> Self {
+        Self {
+            reader_time_ns: 0,
+            id: [0; Self::INLINE_ID],
+            id_len: 0,
+            id_kind: kind as u8,
+            antenna_port: 0,
+            frequency_khz: 0,
+            rssi_cdbm: RSSI_UNKNOWN,
+            phase: PHASE_UNKNOWN,
+            count: 1,
+            pc: 0,
+            flags: 0,
+            protocol: 0,
+            long_id_len: 0,
+            long_id_at: 0,
+        }
+    }
+
+    /// The numbering space of the id.
+    pub fn id_kind(&self) -> TagIdKind {
+        TagIdKind::from_number(self.id_kind).unwrap_or(TagIdKind::Epc)
+    }
+
+    /// The reader's own stamp on this sighting. Orders reads within a batch; never decides a
+    /// time-out, since readers' clocks are often wrong.
+    pub fn reader_time(&self) -> Option<UtcTime> {
+        (self.reader_time_ns != 0).then_some(UtcTime::from_nanos(self.reader_time_ns))
+    }
+
+    /// Sets the reader's own stamp; the moment 1970-01-01T00:00:00Z counts as none.
+    pub fn set_reader_time(&mut self, time: UtcTime) -> &mut Self {
+        self.reader_time_ns = time.as_nanos();
+        self
+    }
+
+    /// Antenna port, counted from 1 as LLRP does.
+    pub fn antenna_port(&self) -> Option<u16> {
+        (self.antenna_port != 0).then_some(self.antenna_port)
+    }
+
+    /// Sets the antenna port; 0 means that it is not known.
+    pub fn set_antenna_port(&mut self, port: u16) -> &mut Self {
+        self.antenna_port = port;
+        self
+    }
+
+    /// Air protocol that the tag answered on.
+    pub fn protocol(&self) -> Option<AirProtocol> {
+        AirProtocol::from_number(self.protocol)
+    }
+
+    /// Sets the air protocol.
+    pub fn set_protocol(&mut self, protocol: AirProtocol) -> &mut Self {
+        self.protocol = protocol as u8;
+        self
+    }
+
+    /// Carrier frequency in kHz.
+    pub fn frequency_khz(&self) -> Option<u32> {
+        (self.frequency_khz != 0).then_some(self.frequency_khz)
+    }
+
+    /// Sets the carrier frequency in kHz; 0 means that it is not known.
+    pub fn set_frequency_khz(&mut self, khz: u32) -> &mut Self {
+        self.frequency_khz = khz;
+        self
+    }
+
+    /// Received signal strength in hundredths of a dBm.
+    pub fn rssi_cdbm(&self) -> Option<i16> {
+        (self.rssi_cdbm != RSSI_UNKNOWN).then_some(self.rssi_cdbm)
+    }
+
+    /// Sets the received signal strength in hundredths of a dBm.
+    pub fn set_rssi_cdbm(&mut self, cdbm: i16) -> &mut Self {
+        self.rssi_cdbm = cdbm;
+        self
+    }
+
+    /// Phase of the tag's answer; a full turn is 4096.
+    pub fn phase(&self) -> Option<u16> {
+        (self.phase != PHASE_UNKNOWN).then_some(self.phase)
+    }
+
+    /// Sets the phase; a full turn is 4096.
+    pub fn set_phase(&mut self, phase: u16) -> &mut Self {
+        self.phase = phase;
+        self
+    }
+
+    /// How many sightings this record stands for: at least 1.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Sets how many sightings this record stands for; 0 counts as 1.
+    pub fn set_count(&mut self, count: u16) -> &mut Self {
+        self.count = count.max(1);
+        self
+    }
+
+    /// The Gen2 protocol control word, if the reader reports it.
+    pub fn pc(&self) -> Option<u16> {
+        (self.flags & FLAG_HAS_PC != 0).then_some(self.pc)
+    }
+
+    /// Sets the Gen2 protocol control word.
+    pub fn set_pc(&mut self, pc: u16) -> &mut Self {
+        self.pc = pc;
+        self.flags |= FLAG_HAS_PC;
+        self
+    }
+
+    /// Whether the check code that came with the id does not fit it.
+    pub fn check_failed(&self) -> bool {
+        self.flags & FLAG_CHECK_FAILED != 0
+    }
+
+    /// Marks the id as one whose check code does not fit.
+    pub fn set_check_failed(&mut self) -> &mut Self {
+        self.flags |= FLAG_CHECK_FAILED;
+        self
+    }
+
+    /// Takes in a later sighting of the same tag by the same antenna: counts add up, the
+    /// strongest signal stays, everything else is that of the later one.
+    pub(crate) fn absorb(&mut self, later: &Self) {
+        let count = self.count.saturating_add(later.count);
+        let rssi = self.rssi_cdbm.max(later.rssi_cdbm);
+        let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
+        *self = *later;
+        (self.id, self.id_len, self.long_id_len, self.long_id_at) = id;
+        self.count = count;
+        self.rssi_cdbm = rssi;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_reported_is_absent() {
+        let read = TagRead::blank(TagIdKind::Epc);
+        assert_eq!(read.rssi_cdbm(), None);
+        assert_eq!(read.antenna_port(), None);
+        assert_eq!(read.frequency_khz(), None);
+        assert_eq!(read.phase(), None);
+        assert_eq!(read.pc(), None);
+        assert_eq!(read.protocol(), None);
+        assert_eq!(read.reader_time(), None);
+        assert_eq!(read.count(), 1);
+    }
+
+    #[test]
+    fn absorbing_adds_counts_and_keeps_the_strongest_signal() {
+        let mut first = TagRead::blank(TagIdKind::Epc);
+        first.set_count(3).set_rssi_cdbm(-5000).set_frequency_khz(902_750);
+        let mut second = TagRead::blank(TagIdKind::Epc);
+        second.set_count(u16::MAX - 1).set_rssi_cdbm(-6000).set_frequency_khz(903_250);
+        first.absorb(&second);
+        assert_eq!(first.count(), u16::MAX, "the count stops at its end instead of wrapping");
+        assert_eq!(first.rssi_cdbm(), Some(-5000));
+        assert_eq!(first.frequency_khz(), Some(903_250));
+    }
+}
