@@ -25,6 +25,7 @@ pub mod driver;
 pub mod error;
 pub mod event;
 mod name;
+pub mod presence;
 mod read_buf;
 pub mod settings;
 pub mod sink;
