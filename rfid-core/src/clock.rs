@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::time::Instant;
 
 /// A moment in UTC, in nanoseconds since 1970-01-01T00:00:00Z. Reaches to the year 2554.
 ///
@@ -86,6 +87,8 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The machine's own clocks.
+///
+/// The monotonic part is tokio's, so a test that pauses tokio's time pauses this clock as well.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,

@@ -20,26 +20,33 @@
 
 pub mod abilities;
 pub mod air_protocol;
+mod backoff;
 pub mod clock;
 pub mod driver;
 pub mod error;
 pub mod event;
 mod name;
+mod panics;
+pub mod pipeline;
 pub mod presence;
 mod read_buf;
 pub mod settings;
 pub mod sink;
+pub mod supervisor;
 pub mod tag_id;
 mod tag_read;
 
 pub use air_protocol::AirProtocol;
+pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, Stamp, SystemClock, UtcTime};
 pub use driver::{Driver, DynSession, ReadHandler, ReaderInfo, ReaderSetup, Session};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventId, EventKind, Record};
 pub use name::Name;
+pub use pipeline::{Pipeline, SinkHandle};
 pub use read_buf::{BufferFull, ReadBuf, Sighting};
 pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Settings};
 pub use sink::{EventBatch, Sink, SinkKind};
+pub use supervisor::{ReaderState, Supervisor};
 pub use tag_id::{TagId, TagIdKind, TagIdRef};
 pub use tag_read::TagRead;

@@ -23,8 +23,9 @@ pub struct ReadBuf {
 struct Stamps {
     /// Moment at which the whole batch was received.
     received: Stamp,
-    /// For a batch of merged reads: the moment of each record's first sighting. Empty otherwise.
-    first: Vec<Stamp>,
+    /// For a batch of merged reads: the moments of each record's first and last sighting.
+    /// Empty otherwise.
+    spans: Vec<(Stamp, Stamp)>,
 }
 
 /// The buffer holds as many reads as it may; hand it over before adding more.
@@ -86,6 +87,11 @@ impl ReadBuf {
         self.reads.last_mut().ok_or(BufferFull)
     }
 
+    /// The limit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Number of reads inside.
     pub fn len(&self) -> usize {
         self.reads.len()
@@ -131,7 +137,7 @@ impl ReadBuf {
     pub fn clear(&mut self) {
         self.reads.clear();
         self.long_ids.clear();
-        self.stamps.first.clear();
+        self.stamps.spans.clear();
         self.lost = 0;
     }
 
@@ -149,31 +155,46 @@ impl ReadBuf {
 
     /// The reads in the order in which the session added them.
     pub fn iter(&self) -> impl Iterator<Item = Sighting<'_>> {
-        self.reads.iter().enumerate().map(|(index, read)| Sighting {
-            read,
-            id: self.id(read),
-            first: self.stamps.first.get(index).copied().unwrap_or(self.stamps.received),
-            last: self.stamps.received,
+        let received = self.stamps.received;
+        self.reads.iter().enumerate().map(move |(index, read)| {
+            let (first, last) = self.stamps.spans.get(index).copied().unwrap_or((received, received));
+            Sighting { read, id: self.id(read), first, last }
         })
     }
 
-    /// Adds a copy of another batch's read, for fan-out and merging. The caller has made room.
-    pub(crate) fn copy_from(&mut self, sighting: &Sighting<'_>) -> Option<&mut TagRead> {
-        let copy = self.record(sighting.id.kind, sighting.id.bytes).ok()?;
-        let place = (copy.id, copy.id_len, copy.long_id_len, copy.long_id_at);
-        *copy = *sighting.read;
-        (copy.id, copy.id_len, copy.long_id_len, copy.long_id_at) = place;
-        Some(copy)
+    /// Adds copies of all reads of another batch that fit, and its losses.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        for sighting in other.iter() {
+            self.copy_read(&sighting);
+        }
+        self.lost = other.lost;
+        self.stamps.received = other.stamps.received;
     }
 
-    /// Record number `index`, for merging into it.
-    pub(crate) fn read_mut(&mut self, index: usize) -> Option<&mut TagRead> {
-        self.reads.get_mut(index)
+    /// Adds a copy of another batch's read that keeps its own receive times.
+    pub(crate) fn merge_in(&mut self, sighting: &Sighting<'_>) {
+        if self.copy_read(sighting) {
+            self.stamps.spans.push((sighting.first, sighting.last));
+        }
     }
 
-    /// Notes when the latest added record was first seen, making this a batch of merged reads.
-    pub(crate) fn push_first_stamp(&mut self, first: Stamp) {
-        self.stamps.first.push(first);
+    /// Adds a later sighting to record number `index`, which came by [`ReadBuf::merge_in`].
+    pub(crate) fn absorb(&mut self, index: usize, sighting: &Sighting<'_>) {
+        if let (Some(read), Some(span)) = (self.reads.get_mut(index), self.stamps.spans.get_mut(index)) {
+            read.absorb(sighting.read);
+            span.1 = sighting.last;
+        }
+    }
+
+    /// Record number `index` and its id.
+    pub(crate) fn get(&self, index: usize) -> Option<(&TagRead, TagIdRef<'_>)> {
+        self.reads.get(index).map(|read| (read, self.id(read)))
+    }
+
+    fn copy_read(&mut self, sighting: &Sighting<'_>) -> bool {
+        let Ok(copy) = self.record(sighting.id.kind, sighting.id.bytes) else { return false };
+        copy.take_values(sighting.read);
+        true
     }
 }
 

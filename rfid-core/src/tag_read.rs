@@ -165,14 +165,19 @@ impl TagRead {
         self
     }
 
+    /// Takes over everything from another record but the id and where it is stored.
+    pub(crate) fn take_values(&mut self, other: &Self) {
+        let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
+        *self = *other;
+        (self.id, self.id_len, self.long_id_len, self.long_id_at) = id;
+    }
+
     /// Takes in a later sighting of the same tag by the same antenna: counts add up, the
     /// strongest signal stays, everything else is that of the later one.
     pub(crate) fn absorb(&mut self, later: &Self) {
         let count = self.count.saturating_add(later.count);
         let rssi = self.rssi_cdbm.max(later.rssi_cdbm);
-        let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
-        *self = *later;
-        (self.id, self.id_len, self.long_id_len, self.long_id_at) = id;
+        self.take_values(later);
         self.count = count;
         self.rssi_cdbm = rssi;
     }

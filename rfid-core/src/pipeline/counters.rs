@@ -1,0 +1,46 @@
+//! What a pipeline counts. Every loss and every merge shows here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of one pipeline since it was started. All only grow, but `tracked` and `present`.
+#[derive(Debug, Default)]
+pub struct PipelineCounters {
+    /// Sightings that reached presence, merged ones with their count.
+    pub sightings: AtomicU64,
+    /// Batches that reached presence.
+    pub batches: AtomicU64,
+    /// Sightings that were merged into others because the line behind was slow.
+    pub merged: AtomicU64,
+    /// Sightings dropped because too many different tags were waiting.
+    pub shed: AtomicU64,
+    /// Sightings that readers or drivers reported as lost.
+    pub lost: AtomicU64,
+    /// Glimpses that were not confirmed.
+    pub unconfirmed: AtomicU64,
+    /// Reads by antennas that belong to no zone.
+    pub without_zone: AtomicU64,
+    /// Reads of tags beyond the limit on tracked tags.
+    pub over_limit: AtomicU64,
+    /// Events given.
+    pub events: AtomicU64,
+    /// Events that passed a sink which had not done its duty.
+    pub unconfirmed_events: AtomicU64,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: AtomicU64,
+    /// Tags tracked at present.
+    pub tracked: AtomicU64,
+    /// Tags that count as present.
+    pub present: AtomicU64,
+}
+
+/// Adds to a counter. Counters carry no other data with them, so no ordering is needed.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    if more > 0 {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Sets a counter that somebody else has counted.
+pub(crate) fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}

@@ -1,0 +1,345 @@
+//! Everything around a session, once, for all drivers: connecting and reconnecting, noticing
+//! silence, telling which antennas listen, counting.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::backoff::Backoff;
+use crate::clock::{Clock, Stamp, UtcTime};
+use crate::driver::{DynSession, ReadHandler, ReaderInfo};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::name::Name;
+use crate::panics::guard;
+use crate::pipeline::Outlet;
+use crate::presence::Listening;
+use crate::read_buf::ReadBuf;
+
+/// Opening and starting a session may take this long.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// Stopping and closing a session may take this long each.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// A session that lived this long was healthy: the waits start again at the first.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Reads in one batch at most. A reader's buffer grows to what its batches need, so this bounds
+/// the memory of each of a thousand readers.
+const BATCH: usize = 128;
+
+/// How a reader is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReaderState {
+    /// Not yet connected.
+    Connecting,
+    /// The inventory is running.
+    Reading {
+        /// Maker and model.
+        model: String,
+        /// Firmware version.
+        firmware: String,
+        /// Since when.
+        since: UtcTime,
+    },
+    /// Not connected; tried again later.
+    Down {
+        /// Why, as one line.
+        reason: String,
+        /// What kind of error it was.
+        kind: ErrorKind,
+        /// Since when.
+        since: UtcTime,
+    },
+    /// Ended for good, because it was told to.
+    Stopped,
+}
+
+impl ReaderState {
+    /// Lower-case word for metrics and JSON.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Reading { .. } => "reading",
+            Self::Down { .. } => "down",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What is counted about one reader since it was started.
+#[derive(Debug, Default)]
+pub struct ReaderCounters {
+    /// Tag reads delivered.
+    pub reads: AtomicU64,
+    /// Batches delivered.
+    pub batches: AtomicU64,
+    /// Sessions that came to read.
+    pub connects: AtomicU64,
+    /// Sessions that failed or could not be opened.
+    pub failures: AtomicU64,
+    /// Reads that the reader or driver reported as lost.
+    pub lost: AtomicU64,
+}
+
+/// Makes a session, anew after a panic of the one before.
+pub type MakeSession = Box<dyn Fn() -> Result<Box<dyn DynSession>> + Send + Sync>;
+
+/// A reader that is being looked after.
+#[derive(Debug)]
+pub struct Supervisor {
+    name: Name,
+    state: watch::Receiver<ReaderState>,
+    counters: Arc<ReaderCounters>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Supervisor {
+    /// Starts to look after a reader. Must be called within a tokio runtime.
+    ///
+    /// A reader that is absent is no error: it is tried again and again, with waits that double
+    /// from half a second to half a minute. `seed` decides their jitter.
+    pub fn spawn(
+        name: Name,
+        make_session: MakeSession,
+        outlets: Vec<Outlet>,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Self {
+        let (state_out, state) = watch::channel(ReaderState::Connecting);
+        let (stop, stopped) = watch::channel(false);
+        let counters = Arc::new(ReaderCounters::default());
+        let care = Care {
+            name: name.clone(),
+            make_session,
+            lane: Lane {
+                buffer: ReadBuf::with_capacity(BATCH),
+                outlets,
+                life: Arc::new(Mutex::new(clock.now())),
+                clock,
+                counters: Arc::clone(&counters),
+            },
+            state: state_out,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
+        };
+        let task = tokio::spawn(care.run(stopped));
+        Self { name, state, counters, stop, task }
+    }
+
+    /// The reader's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// How the reader is; changes can be waited for.
+    pub fn state(&self) -> &watch::Receiver<ReaderState> {
+        &self.state
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Arc<ReaderCounters> {
+        &self.counters
+    }
+
+    /// Ends the inventory, closes the session and returns when both are done.
+    pub async fn stop(self) {
+        // The task is gone only if it was told to stop before.
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(reader = %self.name, %error, "the reader's task did not end cleanly");
+        }
+    }
+}
+
+struct Care {
+    name: Name,
+    make_session: MakeSession,
+    lane: Lane,
+    state: watch::Sender<ReaderState>,
+    backoff: Backoff,
+}
+
+impl Care {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut session = None;
+        while !*stopped.borrow() {
+            let opened_at = self.lane.clock.now();
+            let end = tokio::select! {
+                end = self.one_session(&mut session) => end,
+                _ = stopped.changed() => break,
+            };
+            let Err(error) = end else { continue };
+            self.close(&mut session).await;
+            if self.lane.clock.now().since(opened_at) >= HEALTHY_AFTER {
+                self.backoff.reset();
+            }
+            let wait = match error.retry() {
+                Retry::After(wait) => wait,
+                Retry::Reconnect => self.backoff.next_wait(),
+                // What cannot work may be put right at the reader itself, so it is tried again,
+                // but seldom.
+                Retry::Never => LONGEST_WAIT,
+            };
+            self.went_down(&error, wait);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+        self.lane.interrupt();
+        if let Some(session) = &mut session {
+            let _ = timeout(CLOSE_LIMIT, guard("stop", session.stop())).await;
+        }
+        self.close(&mut session).await;
+        self.state.send_replace(ReaderState::Stopped);
+    }
+
+    /// Opens a session and reads until something goes wrong.
+    async fn one_session(&mut self, session: &mut Option<Box<dyn DynSession>>) -> Result<()> {
+        let session = match session {
+            Some(session) => session,
+            None => session.insert((self.make_session)()?),
+        };
+        let info =
+            timeout(CONNECT_LIMIT, guard("open", session.open())).await.map_err(|_| too_slow("open"))??;
+        timeout(CONNECT_LIMIT, guard("start", session.start())).await.map_err(|_| too_slow("start"))??;
+        self.came_up(&info);
+        let life = Arc::clone(&self.lane.life);
+        let clock = Arc::clone(&self.lane.clock);
+        let outcome = tokio::select! {
+            outcome = guard("read", session.pump(&mut self.lane)) => outcome,
+            silence = watch_for_silence(&life, &*clock, info.silence_limit) => Err(
+                Error::new(ErrorKind::Timeout, "read").with_detail(format!(
+                    "no sign of life for {:.1} s; the link or the reader is dead", silence.as_secs_f32()
+                )),
+            ),
+        };
+        self.lane.interrupt();
+        outcome
+    }
+
+    fn came_up(&mut self, info: &ReaderInfo) {
+        let now = self.lane.sign_of_life();
+        let listening = match info.antenna_ports.as_slice() {
+            [] => Listening::All,
+            ports => Listening::Ports(ports.to_vec()),
+        };
+        self.lane.set_listening(&listening, now);
+        self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(reader = %self.name, model = info.model, firmware = info.firmware, "reader is reading");
+        self.state.send_replace(ReaderState::Reading {
+            model: info.model.clone(),
+            firmware: info.firmware.clone(),
+            since: now.utc,
+        });
+    }
+
+    /// Says once, not at each try, that the reader is down.
+    fn went_down(&mut self, error: &Error, wait: Duration) {
+        self.lane.counters.failures.fetch_add(1, Ordering::Relaxed);
+        let reason = format!("{error:#}");
+        let since = match &*self.state.borrow() {
+            ReaderState::Down { since, reason: before, .. } if *before == reason => {
+                tracing::debug!(reader = %self.name, reason, ?wait, "reader is still down");
+                *since
+            }
+            ReaderState::Down { since, .. } => {
+                tracing::warn!(reader = %self.name, reason, "reader is down for another reason");
+                *since
+            }
+            _ => {
+                tracing::warn!(reader = %self.name, reason, "reader is down; it is tried again and again");
+                self.lane.clock.now().utc
+            }
+        };
+        self.state.send_replace(ReaderState::Down { reason, kind: error.kind(), since });
+        if error.kind() == ErrorKind::Panicked {
+            tracing::error!(reader = %self.name, "the driver panicked; a new session is made");
+        }
+    }
+
+    async fn close(&mut self, session: &mut Option<Box<dyn DynSession>>) {
+        let Some(open) = session else { return };
+        match timeout(CLOSE_LIMIT, guard("close", open.close())).await {
+            Ok(Ok(())) => {}
+            // A session that panicked, hangs or fails in closing may be in any state.
+            _ => *session = None,
+        }
+    }
+}
+
+fn too_slow(op: &'static str) -> Error {
+    Error::new(ErrorKind::Timeout, op).with_detail(format!("not done within {} s", CONNECT_LIMIT.as_secs()))
+}
+
+/// Returns the silence once there has been no sign of life for longer than the limit.
+async fn watch_for_silence(life: &Mutex<Stamp>, clock: &dyn Clock, limit: Duration) -> Duration {
+    loop {
+        let last = *life.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = clock.now().since(last);
+        if silence > limit {
+            return silence;
+        }
+        tokio::time::sleep(limit - silence + Duration::from_millis(1)).await;
+    }
+}
+
+/// Carries batches from a session to the pipelines.
+struct Lane {
+    buffer: ReadBuf,
+    outlets: Vec<Outlet>,
+    life: Arc<Mutex<Stamp>>,
+    clock: Arc<dyn Clock>,
+    counters: Arc<ReaderCounters>,
+}
+
+impl Lane {
+    fn sign_of_life(&self) -> Stamp {
+        let now = self.clock.now();
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        now
+    }
+
+    /// Hands on what an interrupted read left behind and says that nobody listens any more.
+    fn interrupt(&mut self) {
+        let last_life = *self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.buffer.is_empty() {
+            self.filled();
+        }
+        self.set_listening(&Listening::None, last_life);
+    }
+
+    fn set_listening(&self, listening: &Listening, at: Stamp) {
+        for outlet in &self.outlets {
+            outlet.set_listening(listening.clone(), at);
+        }
+    }
+}
+
+impl ReadHandler for Lane {
+    fn buffer(&mut self) -> &mut ReadBuf {
+        &mut self.buffer
+    }
+
+    fn filled(&mut self) {
+        let now = self.sign_of_life();
+        self.buffer.set_received(now);
+        self.counters.lost.fetch_add(self.buffer.lost(), Ordering::Relaxed);
+        if !self.buffer.is_empty() {
+            self.counters.reads.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+            self.counters.batches.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some((last, others)) = self.outlets.split_last() {
+            for outlet in others {
+                outlet.put_copy(&self.buffer);
+            }
+            last.put(&mut self.buffer);
+        }
+        self.buffer.clear();
+    }
+}

@@ -1,0 +1,6 @@
+//! Behaviour of the framework as its users see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod pipeline;
+mod scripted_reader;
+mod supervisor;

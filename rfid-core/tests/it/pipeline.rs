@@ -1,0 +1,201 @@
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
+use rfid_core::presence::{Listening, PresenceSettings};
+use rfid_core::{
+    Clock, Error, ErrorKind, EventBatch, EventKind, Name, Pipeline, ReadBuf, Result, Sink, SinkHandle,
+    SystemClock, TagIdKind,
+};
+use tokio::sync::Semaphore;
+
+use crate::scripted_reader::{Memory, door};
+
+fn batch(clock: &dyn Clock, tags: impl IntoIterator<Item = u32>, count: u16) -> ReadBuf {
+    let mut batch = ReadBuf::with_capacity(4096);
+    for tag in tags {
+        batch.record(TagIdKind::Epc, &tag.to_be_bytes()).unwrap().set_count(count);
+    }
+    batch.set_received(clock.now());
+    batch
+}
+
+/// A sink that delivers only when it is let.
+struct Gate {
+    permits: Arc<Semaphore>,
+    memory: Memory,
+}
+
+#[async_trait]
+impl Sink for Gate {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()> {
+        let permit = self.permits.acquire().await.map_err(|_| Error::new(ErrorKind::Internal, "deliver"))?;
+        permit.forget();
+        self.memory.deliver(batch).await
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps checkpoints in memory, so that a second run finds what the first one left.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Checkpoint>>);
+
+#[async_trait]
+impl Checkpoints for Kept {
+    async fn load(&mut self) -> Result<Checkpoint> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
+        let mut kept = self.0.lock().unwrap();
+        for (tag, visit) in &change.visits {
+            kept.visits.retain(|kept| kept.tag != *tag);
+            kept.visits.extend(visit.clone());
+        }
+        kept.undelivered = change.undelivered.clone();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_reader_may_feed_two_pipelines() {
+    let clock = SystemClock::new();
+    let mut ends = Vec::new();
+    let mut outlets = Vec::new();
+    for name in ["screens", "statistics"] {
+        let memory = Memory::default();
+        let sink = SinkHandle::spawn(Name::from(name), Box::new(memory.clone()));
+        let pipeline =
+            Pipeline::builder(name).reader(door("hubin_door")).sink(sink.clone()).start().await.unwrap();
+        outlets.push(pipeline.outlet("hubin_door").unwrap());
+        ends.push((pipeline, sink, memory));
+    }
+    let mut reads = batch(&clock, [1, 2], 3);
+    outlets[0].put_copy(&reads);
+    outlets[1].put(&mut reads);
+    assert!(reads.is_empty());
+    for (pipeline, sink, memory) in ends {
+        pipeline.stop().await;
+        sink.close().await;
+        assert_eq!(memory.events().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_before_a_slow_sink_merges_and_reports_every_tag() {
+    const TAGS: u32 = 200;
+    const ROUNDS: u32 = 2_000;
+    let clock = Arc::new(SystemClock::new());
+    let permits = Arc::new(Semaphore::new(0));
+    let memory = Memory::default();
+    let gate = Gate { permits: Arc::clone(&permits), memory: memory.clone() };
+    let sink = SinkHandle::spawn(Name::from("slow"), Box::new(gate));
+    // A repeat for every read, so that presence has something to say for each batch and the
+    // line behind it fills.
+    let settings = PresenceSettings {
+        confirm_reads: 1,
+        repeat_every: Some(rfid_core::DurationText(Duration::from_nanos(1))),
+        ..PresenceSettings::default()
+    };
+    let pipeline = Pipeline::builder("hubin")
+        .presence(settings)
+        .reader(door("hubin_door"))
+        .sink(sink.clone())
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    let outlet = pipeline.outlet("hubin_door").unwrap();
+    outlet.set_listening(Listening::All, clock.now());
+    for round in 0..ROUNDS {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        outlet.put(&mut batch(&*clock, [round % TAGS], 1));
+        tokio::task::yield_now().await;
+    }
+    assert!(pipeline.counters().merged.load(Ordering::Relaxed) > 0, "the line behind was to be slow");
+    assert_eq!(pipeline.counters().shed.load(Ordering::Relaxed), 0);
+    permits.add_permits(1_000_000);
+    let counters = Arc::clone(pipeline.counters());
+    pipeline.stop().await;
+    sink.close().await;
+    assert_eq!(counters.sightings.load(Ordering::Relaxed), u64::from(ROUNDS), "no sighting is lost");
+    let arrived = memory.events().iter().filter(|event| event.kind == EventKind::Arrived).count();
+    assert_eq!(arrived, TAGS as usize, "every tag's arrival is reported, once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_run_goes_on_where_the_first_one_was_stopped() {
+    let kept = Kept::default();
+    let clock = Arc::new(SystemClock::new());
+    let mut all = Vec::new();
+    for _run in 0..2 {
+        let memory = Memory::default();
+        let sink = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+        let pipeline = Pipeline::builder("hubin")
+            .reader(door("hubin_door"))
+            .sink(sink.clone())
+            .checkpoints(Box::new(kept.clone()))
+            .clock(clock.clone())
+            .start()
+            .await
+            .unwrap();
+        pipeline.outlet("hubin_door").unwrap().put(&mut batch(&*clock, [7], 3));
+        pipeline.stop().await;
+        sink.close().await;
+        all.extend(memory.events());
+    }
+    assert_eq!(all.len(), 1, "the second run knows who is inside: {all:#?}");
+    assert_eq!(kept.0.lock().unwrap().undelivered, [], "everything was delivered");
+    assert_eq!(kept.0.lock().unwrap().visits[0].read_count, 6, "the end of a run keeps the last state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_a_crash_held_up_are_delivered_again_under_their_ids() {
+    let kept = Kept::default();
+    let clock = Arc::new(SystemClock::new());
+    let permits = Arc::new(Semaphore::new(0));
+    let gate = Gate { permits, memory: Memory::default() };
+    let stuck = SinkHandle::spawn(Name::from("stuck"), Box::new(gate));
+    let pipeline = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(stuck)
+        .checkpoints(Box::new(kept.clone()))
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    pipeline.outlet("hubin_door").unwrap().put(&mut batch(&*clock, [7], 3));
+    while kept.0.lock().unwrap().undelivered.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // The crash: the first run is never heard of again.
+    std::mem::forget(pipeline);
+    let left = kept.0.lock().unwrap().clone();
+
+    let memory = Memory::default();
+    let sink = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+    let pipeline = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(sink.clone())
+        .checkpoints(Box::new(kept.clone()))
+        .clock(clock)
+        .start()
+        .await
+        .unwrap();
+    pipeline.stop().await;
+    sink.close().await;
+    assert_eq!(memory.events(), left.undelivered);
+}

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rfid_core::{ErrorKind, EventKind, Name, Pipeline, ReaderState, SinkHandle, Supervisor, SystemClock};
+
+use crate::scripted_reader::{Act, Memory, Script, ScriptedReader, door, script};
+
+struct Line {
+    pipeline: Pipeline,
+    reader: Supervisor,
+    memory: Memory,
+    sink: SinkHandle,
+}
+
+impl Line {
+    async fn start(script: &Script) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let memory = Memory::default();
+        let sink = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+        let pipeline = Pipeline::builder("hubin")
+            .reader(door("hubin_door"))
+            .sink(sink.clone())
+            .clock(clock.clone())
+            .start()
+            .await
+            .unwrap();
+        let script = Arc::clone(script);
+        let reader = Supervisor::spawn(
+            Name::from("hubin_door"),
+            Box::new(move || ScriptedReader::make(Arc::clone(&script))),
+            vec![pipeline.outlet("hubin_door").unwrap()],
+            clock,
+            1,
+        );
+        Self { pipeline, reader, memory, sink }
+    }
+
+    async fn stop(self) -> Memory {
+        self.reader.stop().await;
+        self.pipeline.stop().await;
+        self.sink.close().await;
+        self.memory
+    }
+}
+
+const WAIT_A_SECOND: Act = Act::Wait(Duration::from_secs(1));
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_absent_at_first_is_reached_later() {
+    let script = script([Act::Refuse, Act::Refuse, Act::Refuse, Act::Accept, Act::Tag(1, 3)]);
+    let line = Line::start(&script).await;
+    let events = line.memory.wait_for(1).await;
+    assert_eq!(events[0].kind, EventKind::Arrived);
+    assert_eq!(line.reader.counters().failures.load(Ordering::Relaxed), 3);
+    assert_eq!(line.reader.counters().connects.load(Ordering::Relaxed), 1);
+    assert!(
+        matches!(&*line.reader.state().borrow(), ReaderState::Reading { model, .. } if model == "scripted")
+    );
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_while_somebody_is_inside_is_neither_an_exit_nor_an_arrival() {
+    let outage = (0..40).map(|_| Act::Refuse);
+    let script =
+        script([Act::Accept, Act::Tag(1, 3), WAIT_A_SECOND, Act::Break].into_iter().chain(outage).chain([
+            Act::Accept,
+            Act::Tag(1, 1),
+            WAIT_A_SECOND,
+            Act::Tag(1, 1),
+        ]));
+    let line = Line::start(&script).await;
+    line.memory.wait_for(1).await;
+    let mut state = line.reader.state().clone();
+    state.wait_for(|state| matches!(state, ReaderState::Down { .. })).await.unwrap();
+    state.wait_for(|state| matches!(state, ReaderState::Reading { .. })).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let kinds: Vec<_> = line.stop().await.events().into_iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Arrived]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_falls_silent_is_noticed_and_replaced() {
+    let script = script([Act::Accept, Act::Tag(1, 3), Act::Hang, Act::Accept, Act::Tag(2, 3)]);
+    let line = Line::start(&script).await;
+    let mut state = line.reader.state().clone();
+    let down = state.wait_for(|state| matches!(state, ReaderState::Down { .. })).await.unwrap().clone();
+    let ReaderState::Down { reason, kind, .. } = down else { unreachable!() };
+    assert_eq!(kind, ErrorKind::Timeout);
+    assert!(reason.contains("no sign of life"), "{reason}");
+    assert_eq!(line.memory.wait_for(2).await.len(), 2);
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_panics_gets_a_new_session() {
+    let script = script([Act::Accept, Act::Tag(1, 3), Act::Panic, Act::Accept, Act::Tag(2, 3)]);
+    let line = Line::start(&script).await;
+    assert_eq!(line.memory.wait_for(2).await.len(), 2);
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_grow_while_a_reader_is_away_and_start_again_after_a_healthy_minute() {
+    let script = script((0..8).map(|_| Act::Refuse));
+    let line = Line::start(&script).await;
+    let start = tokio::time::Instant::now();
+    while !script.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let waited = start.elapsed();
+    assert!(waited > Duration::from_secs(25), "eight tries within {waited:?} are a storm");
+
+    script.lock().unwrap().extend([Act::Accept, Act::Wait(Duration::from_secs(61)), Act::Break, Act::Accept]);
+    let mut state = line.reader.state().clone();
+    state.wait_for(|state| matches!(state, ReaderState::Reading { .. })).await.unwrap();
+    state.wait_for(|state| matches!(state, ReaderState::Down { .. })).await.unwrap();
+    let broken = tokio::time::Instant::now();
+    state.wait_for(|state| matches!(state, ReaderState::Reading { .. })).await.unwrap();
+    assert!(broken.elapsed() <= Duration::from_millis(500));
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_takes_what_is_inside_through_to_the_sinks() {
+    let script = script([Act::Accept, Act::Tag(1, 3), Act::Tag(2, 3), Act::Tag(3, 3), Act::Hang]);
+    let line = Line::start(&script).await;
+    while !script.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(line.stop().await.events().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_hangs_in_open_can_be_stopped() {
+    let line = Line::start(&script([])).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    line.stop().await;
+}
