@@ -320,7 +320,7 @@ impl Presence {
             Some(departed) => Phase::Away(Departure { mono: mono_of(departed), utc: departed }),
         };
         if let Phase::Away(departure) = phase
-            && elapsed(departure.mono, mono(now)) >= self.settings.revisit_within.0
+            && self.is_over(departure, now)
         {
             return false;
         }
@@ -413,44 +413,43 @@ impl Presence {
         }
     }
 
-    /// Looks at a tag whose deadline has passed and gives it its next one.
+    /// Looks at a tag whose deadline has passed, takes it as far as the time has come, and gives
+    /// it its next deadline.
     fn look_at(&mut self, number: u32, now: Stamp, outcome: &mut Outcome) {
-        let Some(tag) = self.tags.get(number) else { return };
-        let over = match tag.phase {
-            Phase::Glimpsed(glimpse) if glimpse.is_over(now) => {
-                self.counts.unconfirmed += 1;
-                if let (Some(departure), Some(tag)) = (glimpse.returning, self.tags.get_mut(number)) {
-                    tag.phase = Phase::Away(departure);
+        while let Some(tag) = self.tags.get(number) {
+            let next = match tag.phase {
+                Phase::Glimpsed(glimpse) if glimpse.is_over(now) => {
+                    self.counts.unconfirmed += 1;
+                    glimpse.returning.map(Phase::Away)
                 }
-                glimpse.returning.is_none()
-            }
-            Phase::Glimpsed(_) => false,
-            Phase::Present => {
-                let silence = zone_coverage(&self.zones, tag.zone, now).saturating_sub(tag.last_covered);
-                if silence >= self.settings.lost_after.0 {
+                Phase::Present if self.silence(tag, now) >= self.settings.lost_after.0 => {
                     let kind = EventKind::Departed;
                     let fact = Fact { kind, now, reader_time: None, revisit: false, zone_before: None };
                     self.give(number, fact, outcome);
                     self.counts.present = self.counts.present.saturating_sub(1);
-                    if let Some(tag) = self.tags.get_mut(number) {
-                        tag.phase = Phase::Away(Departure { mono: mono(now), utc: now.utc });
-                    }
+                    Some(Phase::Away(Departure { mono: mono(now), utc: now.utc }))
                 }
-                false
-            }
-            Phase::Away(departure) => {
-                let over = elapsed(departure.mono, mono(now)) >= self.settings.revisit_within.0;
-                if over {
+                Phase::Away(departure) if self.is_over(departure, now) => {
                     outcome.forgotten.extend(self.tags.id(number));
+                    None
                 }
-                over
+                _ => return self.schedule(number, now),
+            };
+            match (next, self.tags.get_mut(number)) {
+                (Some(next), Some(tag)) => tag.phase = next,
+                _ => self.tags.remove(number),
             }
-        };
-        if over {
-            self.tags.remove(number);
-        } else {
-            self.schedule(number, now);
         }
+    }
+
+    /// How long the tag has been silent while its zone was listened to.
+    fn silence(&self, tag: &Tracked, now: Stamp) -> Duration {
+        zone_coverage(&self.zones, tag.zone, now).saturating_sub(tag.last_covered)
+    }
+
+    /// Whether a return would now be a new visit.
+    fn is_over(&self, departure: Departure, now: Stamp) -> bool {
+        elapsed(departure.mono, mono(now)) >= self.settings.revisit_within.0
     }
 
     /// Sets the tag's next deadline from its phase.
@@ -458,10 +457,7 @@ impl Presence {
         let Some(tag) = self.tags.get(number) else { return };
         let wait = match tag.phase {
             Phase::Glimpsed(glimpse) => GLIMPSE_LASTS.saturating_sub(now.since(glimpse.since)),
-            Phase::Present => {
-                let silence = zone_coverage(&self.zones, tag.zone, now).saturating_sub(tag.last_covered);
-                self.settings.lost_after.0.saturating_sub(silence)
-            }
+            Phase::Present => self.settings.lost_after.0.saturating_sub(self.silence(tag, now)),
             Phase::Away(departure) => {
                 self.settings.revisit_within.0.saturating_sub(elapsed(departure.mono, mono(now)))
             }

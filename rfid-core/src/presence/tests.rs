@@ -305,6 +305,17 @@ fn a_wall_clock_that_is_set_changes_no_time_out() {
 }
 
 #[test]
+fn without_a_time_for_revisits_a_departure_ends_the_visit_at_once() {
+    let mut door = Door::with(PresenceSettings {
+        revisit_within: crate::settings::DurationText(Duration::ZERO),
+        ..PresenceSettings::default()
+    });
+    door.read(1).read(1).read(1).wait(20_000);
+    assert_eq!(door.said(), [said(EventKind::Arrived, "door"), said(EventKind::Departed, "door")]);
+    assert_eq!(door.presence.counts().tracked, 0);
+}
+
+#[test]
 fn many_departures_at_once_are_given_in_portions() {
     let mut door = Door::new();
     for tag in 0u32..500 {

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod pipeline;
+mod presence_model;
 mod scripted_reader;
 mod supervisor;
