@@ -1,0 +1,382 @@
+//! From the bytes of a result row to a tag read, without a copy in between (§4).
+
+use std::fmt;
+
+use rfid_core::{AirProtocol, ReadBuf, TagIdKind, UtcTime};
+
+use super::air::RqlProtocol;
+use super::check_code;
+use super::statement::Column;
+
+/// Longest id with its check code, in bytes.
+const LONGEST_ID: usize = rfid_core::TagId::MAX_LEN + 2;
+
+/// Decodes rows of one select list.
+#[derive(Clone, Debug)]
+pub struct RowDecoder {
+    columns: Vec<Column>,
+}
+
+/// Why a row is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFault {
+    /// The row has another number of fields than the select list.
+    FieldCount {
+        /// Fields found.
+        found: usize,
+        /// Columns asked for.
+        expected: usize,
+    },
+    /// A field does not hold what its column holds.
+    Field {
+        /// The column.
+        column: Column,
+        /// Place of the field's first byte in the row.
+        at: usize,
+    },
+    /// The air protocol's code is not one that this driver asks for.
+    UnknownProtocol(u8),
+    /// No id of the air protocol has this many bytes.
+    IdLength {
+        /// The air protocol.
+        protocol: AirProtocol,
+        /// Bytes found, check code included.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for RowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FieldCount { found, expected } => {
+                write!(f, "a row of {found} fields where {expected} were asked for")
+            }
+            Self::Field { column, at } => write!(f, "no {} at byte {at} of the row", column.name()),
+            Self::UnknownProtocol(code) => write!(f, "air protocol code {code} is not known"),
+            Self::IdLength { protocol, bytes } => write!(f, "no {protocol} tag has an id of {bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for RowFault {}
+
+/// What a row says.
+#[derive(Default)]
+struct Fields {
+    protocol_code: u8,
+    antenna_port: u16,
+    read_count: u16,
+    frequency_khz: u32,
+    timestamp_ns: u64,
+    lqi_dbm: Option<i16>,
+    id_len: usize,
+}
+
+impl RowDecoder {
+    /// A decoder for rows with these columns.
+    pub fn new(columns: Vec<Column>) -> Self {
+        Self { columns }
+    }
+
+    /// Adds the row's read to the buffer, which must not be full.
+    ///
+    /// | protocol | bytes in the row | id |
+    /// |---|---|---|
+    /// | EPC1 | 10, 14 | without the first two, which are its check code and are verified |
+    /// | EPC1, EPC0 | 8, 12 | as it is |
+    /// | EPC0 | 10, 14 | without the last two |
+    /// | GEN2 | 12 | as it is: what emulators of others send (§4.2) |
+    /// | GEN2 | 4 to 64, even | without the last two |
+    /// | ISO18000-6B | 8 | as it is |
+    /// | ISO18000-6B | 10, 14 | without the last two (14: UCODE EPC 1.19, which the document assumes) |
+    ///
+    /// The check codes behind the id are not verified: nobody's client does, that of Gen2
+    /// covers a control word which the row does not carry, and that of Class 0 is not known.
+    ///
+    /// # Errors
+    /// [`RowFault`]; nothing was added.
+    pub fn decode(&self, row: &[u8], buf: &mut ReadBuf) -> Result<(), RowFault> {
+        let mut fields = Fields { read_count: 1, ..Fields::default() };
+        let mut id = [0; LONGEST_ID];
+        let mut rest = Some(row);
+        for column in &self.columns {
+            let Some(here) = rest else { return Err(self.field_count(row)) };
+            let (field, behind) = split_field(here);
+            let fault = || RowFault::Field { column: *column, at: row.len() - here.len() };
+            fields.take(*column, field, &mut id).ok_or_else(fault)?;
+            rest = behind;
+        }
+        if rest.is_some() {
+            return Err(self.field_count(row));
+        }
+        let protocol = RqlProtocol::by_code(fields.protocol_code)
+            .ok_or(RowFault::UnknownProtocol(fields.protocol_code))?
+            .air;
+        let bytes = id.get(..fields.id_len).unwrap_or_default();
+        let (id, check_failed) = without_check_code(protocol, bytes)
+            .ok_or(RowFault::IdLength { protocol, bytes: fields.id_len })?;
+        let kind = match protocol {
+            AirProtocol::Iso18000_6b => TagIdKind::Iso18000_6bUid,
+            _ => TagIdKind::Epc,
+        };
+        let Ok(read) = buf.record(kind, id) else { return Ok(()) };
+        read.set_protocol(protocol)
+            .set_antenna_port(fields.antenna_port)
+            .set_count(fields.read_count)
+            .set_frequency_khz(fields.frequency_khz)
+            .set_reader_time(UtcTime::from_nanos(fields.timestamp_ns));
+        if let Some(dbm) = fields.lqi_dbm {
+            read.set_rssi_cdbm(dbm.saturating_mul(100));
+        }
+        if check_failed {
+            read.set_check_failed();
+        }
+        Ok(())
+    }
+
+    fn field_count(&self, row: &[u8]) -> RowFault {
+        let found = row.iter().filter(|byte| **byte == b'|').count() + 1;
+        RowFault::FieldCount { found, expected: self.columns.len() }
+    }
+}
+
+impl Fields {
+    /// Takes in one field; `None` if it does not hold what its column holds.
+    ///
+    /// An unavailable value is an empty field (§4.1), which is fine for what is merely welcome.
+    fn take(&mut self, column: Column, field: &[u8], id: &mut [u8; LONGEST_ID]) -> Option<()> {
+        if field.is_empty() && !Column::NEEDED.contains(&column) {
+            return Some(());
+        }
+        match column {
+            Column::ProtocolId => self.protocol_code = decimal(field)?.try_into().ok()?,
+            Column::AntennaId => self.antenna_port = decimal(field)?.try_into().ok()?,
+            // More reads than fit are as good as all that fit.
+            Column::ReadCount => self.read_count = decimal(field)?.try_into().unwrap_or(u16::MAX),
+            Column::Frequency => self.frequency_khz = decimal(field)?.try_into().ok()?,
+            Column::Timestamp => self.timestamp_ns = timestamp(field)?,
+            Column::DspMicros => {
+                decimal(field)?;
+            }
+            Column::Lqi => self.lqi_dbm = Some(signed(field)?),
+            Column::Id => self.id_len = hex(field, id)?,
+        }
+        Some(())
+    }
+}
+
+/// The field at the front and what stands behind its separator, if there is one.
+fn split_field(row: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match row.iter().position(|byte| *byte == b'|') {
+        Some(at) => (row.get(..at).unwrap_or_default(), row.get(at + 1..)),
+        None => (row, None),
+    }
+}
+
+fn without_check_code(protocol: AirProtocol, bytes: &[u8]) -> Option<(&[u8], bool)> {
+    let bare = matches!(
+        (protocol, bytes.len()),
+        (AirProtocol::Epc0 | AirProtocol::Epc1, 8 | 12)
+            | (AirProtocol::Gen2, 12)
+            | (AirProtocol::Iso18000_6b, 8)
+    );
+    if bare {
+        return Some((bytes, false));
+    }
+    let coded = match protocol {
+        AirProtocol::Gen2 => bytes.len() >= 4 && bytes.len().is_multiple_of(2),
+        _ => matches!(bytes.len(), 10 | 14),
+    };
+    if !coded {
+        return None;
+    }
+    if check_code::stands_first(protocol) {
+        let (code, id) = bytes.split_first_chunk::<2>()?;
+        let failed = check_code::of(protocol, id) != Some(u16::from_be_bytes(*code));
+        return Some((id, failed));
+    }
+    bytes.split_last_chunk::<2>().map(|(id, _)| (id, false))
+}
+
+fn decimal(field: &[u8]) -> Option<u64> {
+    if field.is_empty() || field.len() > 19 {
+        return None;
+    }
+    field.iter().try_fold(0u64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| value * 10 + u64::from(digit))
+    })
+}
+
+fn signed(field: &[u8]) -> Option<i16> {
+    match field.strip_prefix(b"-") {
+        Some(digits) => i16::try_from(decimal(digits)?).ok().map(|value| -value),
+        None => i16::try_from(decimal(field)?).ok(),
+    }
+}
+
+/// Nanoseconds since 1970 from `seconds.microseconds` (§4.3), without floating point.
+fn timestamp(field: &[u8]) -> Option<u64> {
+    let (seconds, fraction) = match field.iter().position(|byte| *byte == b'.') {
+        Some(at) => (field.get(..at)?, field.get(at + 1..)?),
+        None => (field, &b"0"[..]),
+    };
+    if fraction.len() > 9 {
+        return None;
+    }
+    let scale = 10u64.checked_pow(9 - u32::try_from(fraction.len()).ok()?)?;
+    decimal(seconds)?.checked_mul(1_000_000_000)?.checked_add(decimal(fraction)? * scale)
+}
+
+/// Value of a hexadecimal digit, or 0xFF for another byte.
+const NIBBLE: [u8; 256] = {
+    let mut table = [0xFF; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789ABCDEF"[value as usize];
+        table[digit as usize] = value;
+        table[digit.to_ascii_lowercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
+
+/// Bytes of `0x` and an even number of digits of either case; the number of bytes.
+fn hex(field: &[u8], bytes: &mut [u8; LONGEST_ID]) -> Option<usize> {
+    let digits = field.strip_prefix(b"0x").or_else(|| field.strip_prefix(b"0X"))?;
+    let (pairs, odd) = digits.as_chunks::<2>();
+    if !odd.is_empty() || pairs.is_empty() {
+        return None;
+    }
+    let place = bytes.get_mut(..pairs.len())?;
+    let mut seen = 0;
+    for (byte, [high, low]) in place.iter_mut().zip(pairs) {
+        let (high, low) = (nibble(*high), nibble(*low));
+        seen |= high | low;
+        *byte = (high << 4) | (low & 0x0F);
+    }
+    // Any byte that is no digit has set the upper bits.
+    (seen < 0x10).then_some(pairs.len())
+}
+
+fn nibble(digit: u8) -> u8 {
+    // An index of type u8 always lies within 256 entries.
+    NIBBLE.get(usize::from(digit)).copied().unwrap_or(0xFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Column; 8] = [
+        Column::ProtocolId,
+        Column::AntennaId,
+        Column::ReadCount,
+        Column::Id,
+        Column::Frequency,
+        Column::DspMicros,
+        Column::Timestamp,
+        Column::Lqi,
+    ];
+
+    fn decode(columns: &[Column], row: &str) -> Result<ReadBuf, RowFault> {
+        let mut buf = ReadBuf::with_capacity(1);
+        RowDecoder::new(columns.to_vec()).decode(row.as_bytes(), &mut buf)?;
+        Ok(buf)
+    }
+
+    fn id_of(row: &str) -> Result<(String, bool), RowFault> {
+        let buf = decode(&[Column::ProtocolId, Column::Id], row)?;
+        let sighting = buf.iter().next().unwrap();
+        Ok((sighting.id.to_owned().to_string(), sighting.read.check_failed()))
+    }
+
+    #[test]
+    fn check_codes_are_taken_off_where_each_protocol_has_them() {
+        for (row, id) in [
+            ("1|0xCE791111111111111111", "epc:1111111111111111"),
+            ("1|0x75781234567890ABCDEF12345678", "epc:1234567890ABCDEF12345678"),
+            ("1|0x1234567890ABCDEF12345678", "epc:1234567890ABCDEF12345678"),
+            ("9|0x1234567890ABCDEF0000", "epc:1234567890ABCDEF"),
+            ("12|0x300000000000000000000001447C", "epc:300000000000000000000001"),
+            ("12|0x303512B1F1FF795511B64E38", "epc:303512B1F1FF795511B64E38"),
+            ("12|0x300012AB", "epc:3000"),
+            ("8|0xE0040000AABBCCDD1D0F", "uid6b:E0040000AABBCCDD"),
+            ("8|0xe0040000aabbccdd", "uid6b:E0040000AABBCCDD"),
+        ] {
+            assert_eq!(id_of(row), Ok((id.to_owned(), false)), "{row}");
+        }
+        assert_eq!(id_of("1|0xCE781111111111111111"), Ok(("epc:1111111111111111".to_owned(), true)));
+    }
+
+    #[test]
+    fn all_columns_arrive() {
+        let row = "12|4|3|0x300000000000000000000001447C|914750|40610|1101973245.003590|-57";
+        let buf = decode(&ALL, row).unwrap();
+        let read = buf.iter().next().unwrap().read;
+        assert_eq!(read.antenna_port(), Some(4));
+        assert_eq!(read.count(), 3);
+        assert_eq!(read.frequency_khz(), Some(914_750));
+        assert_eq!(read.reader_time(), Some(UtcTime::from_nanos(1_101_973_245_003_590_000)));
+        assert_eq!(read.rssi_cdbm(), Some(-5700));
+        assert_eq!(read.protocol(), Some(AirProtocol::Gen2));
+    }
+
+    #[test]
+    fn an_empty_field_is_an_unknown_value() {
+        let buf = decode(&ALL, "12|1||0x300000000000000000000001447C||||").unwrap();
+        let read = buf.iter().next().unwrap().read;
+        assert_eq!((read.count(), read.frequency_khz(), read.reader_time()), (1, None, None));
+    }
+
+    #[test]
+    fn faults_say_where() {
+        let columns = [Column::ProtocolId, Column::AntennaId, Column::Id];
+        let fault = |row| decode(&columns, row).map(|_| ()).unwrap_err();
+        assert_eq!(fault("12|1"), RowFault::FieldCount { found: 2, expected: 3 });
+        assert_eq!(fault("12|1|0x3000AAAA|"), RowFault::FieldCount { found: 4, expected: 3 });
+        assert_eq!(fault("12|one|0x3000AAAA"), RowFault::Field { column: Column::AntennaId, at: 3 });
+        assert_eq!(fault("12|1|3000AAAA"), RowFault::Field { column: Column::Id, at: 5 });
+        assert_eq!(fault("12|1|0x3000AAA"), RowFault::Field { column: Column::Id, at: 5 });
+        assert_eq!(fault("12|1|0x3000AAAG"), RowFault::Field { column: Column::Id, at: 5 });
+        assert_eq!(fault("29|1|0x3000AAAA"), RowFault::UnknownProtocol(29));
+        assert_eq!(fault("1|1|0x3000AAAA"), RowFault::IdLength { protocol: AirProtocol::Epc1, bytes: 4 });
+        assert_eq!(
+            fault(&format!("12|1|0x{}", "30".repeat(65))),
+            RowFault::Field { column: Column::Id, at: 5 }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_a_fault(row in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut buf = ReadBuf::with_capacity(1);
+            let outcome = RowDecoder::new(ALL.to_vec()).decode(&row, &mut buf);
+            prop_assert_eq!(outcome.is_ok(), buf.len() == 1);
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            epc in proptest::collection::vec(any::<u8>(), 1..=31usize).prop_map(|half| [half.clone(), half].concat()),
+            port in 1u16..=4, count in 1u16.., khz in 860_000u32..960_000,
+            seconds in 1u64..10_000_000_000, micros in 0u64..1_000_000, dbm in -90i16..0,
+        ) {
+            prop_assume!(epc.len() != 10, "with its check code it looks like a bare EPC of 96 bits");
+            let hex: String = epc.iter().map(|byte| format!("{byte:02X}")).collect();
+            let code = check_code::of(AirProtocol::Gen2, &epc).unwrap();
+            let row = format!("12|{port}|{count}|0x{hex}{code:04X}|{khz}|1|{seconds}.{micros:06}|{dbm}");
+            let buf = decode(&ALL, &row).unwrap();
+            let sighting = buf.iter().next().unwrap();
+            prop_assert_eq!(sighting.id.bytes, &epc[..]);
+            prop_assert_eq!(sighting.read.antenna_port(), Some(port));
+            prop_assert_eq!(sighting.read.count(), count);
+            prop_assert_eq!(sighting.read.frequency_khz(), Some(khz));
+            prop_assert_eq!(
+                sighting.read.reader_time().unwrap().as_nanos(),
+                seconds * 1_000_000_000 + micros * 1000
+            );
+            prop_assert_eq!(sighting.read.rssi_cdbm(), Some(dbm * 100));
+        }
+    }
+}
