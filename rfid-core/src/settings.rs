@@ -86,7 +86,8 @@ pub struct Description {
     /// JSON Schema of the options, closed (`additionalProperties: false`) and with a description
     /// for each key. See [`schema_of`].
     pub schema: serde_json::Value,
-    /// A TOML table that works, with comments.
+    /// TOML with these options, commented, that works. Without the keys that the host reads
+    /// itself.
     pub example: &'static str,
 }
 

@@ -1,4 +1,32 @@
 //! ThingMagic Mercury 4: RQL over TCP, with an emulator of the reader.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`proto`] | statements, lines, rows and identity, without I/O |
+//! | [`Mercury4`] | the driver: polling and autonomous mode, four air protocols, power, pins |
+//! | `emulator` (feature) | a reader that speaks RQL over real TCP and plays a scenario |
+//!
+//! **Readers.** Mercury 4 with firmware 2.x. Mercury 5, 6 and Astra speak the same language as
+//! far as reading goes and are recognised.
+//!
+//! **Tested on** the emulator only; no hardware has been seen. The facts come from the vendor's
+//! manuals and clients as the protocol document collects them, and where it says that something
+//! is unknown, the choice made stands beside the code that makes it.
+//!
+//! **Limits.** A Mercury 4 reports no signal strength, so zones are told apart by when they were
+//! heard. Writing, locking and killing tags are not offered yet. Power and pins are served
+//! while no inventory runs.
 #![forbid(unsafe_code)]
 
+mod abilities;
+pub mod config;
+mod driver;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+mod inventory;
+mod opening;
 pub mod proto;
+mod wire;
+
+pub use config::Mercury4Config;
+pub use driver::Mercury4;

@@ -16,7 +16,7 @@ pub struct Lines {
     bytes: BytesMut,
     /// Bytes at the front that belong to the line handed out last.
     taken: usize,
-    /// Bytes behind `taken` that are known to hold no line feed.
+    /// Bytes behind `taken` that are known to hold no line feed; the next one may be one.
     scanned: usize,
 }
 
@@ -50,19 +50,25 @@ impl Lines {
     /// # Errors
     /// [`LineTooLong`]; the bytes stay, so every further call says the same.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
-        self.bytes.advance(std::mem::take(&mut self.taken));
-        let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
-        let Some(ahead) = memchr::memchr(b'\n', unseen) else {
-            self.scanned = self.bytes.len();
-            return if self.scanned > LONGEST_LINE { Err(LineTooLong) } else { Ok(None) };
-        };
-        let end = std::mem::take(&mut self.scanned) + ahead;
-        if end > LONGEST_LINE {
-            return Err(LineTooLong);
+        if !self.has_line()? {
+            return Ok(None);
         }
+        let end = std::mem::take(&mut self.scanned);
         self.taken = end + 1;
         let line = self.bytes.get(..end).unwrap_or_default();
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+
+    /// Whether a whole line is there.
+    ///
+    /// # Errors
+    /// As [`Lines::next_line`].
+    pub fn has_line(&mut self) -> Result<bool, LineTooLong> {
+        self.bytes.advance(std::mem::take(&mut self.taken));
+        let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
+        let ahead = memchr::memchr(b'\n', unseen);
+        self.scanned += ahead.unwrap_or(unseen.len());
+        if self.scanned > LONGEST_LINE { Err(LineTooLong) } else { Ok(ahead.is_some()) }
     }
 
     /// Forgets everything and keeps the memory.

@@ -1,0 +1,229 @@
+//! The options of a Mercury 4 in the configuration file.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rfid_core::{AirProtocol, ConfigFault, ConfigFaults, DurationText};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::proto::RqlProtocol;
+
+/// Port on which the reader takes RQL (mercury4-rql §1).
+const RQL_PORT: u16 = 8080;
+
+/// Options of one reader.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mercury4Config {
+    /// Where the reader is: host name or IP address, with a port if it is not 8080. An IPv6
+    /// address with a port stands in brackets.
+    #[schemars(length(min = 1))]
+    pub address: String,
+    /// Air protocols to listen with, in turn.
+    #[serde(default = "default_protocols")]
+    #[schemars(length(min = 1))]
+    pub protocols: Vec<Protocol>,
+    /// Whether each round is asked for, or the reader reports by itself. Polling leaves nothing
+    /// behind on the reader when the link dies.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How long one round listens: 1ms to 65535ms.
+    #[serde(default = "default_time_out")]
+    pub time_out: DurationText,
+    /// Time from the start of one round to the start of the next in autonomous mode. Rounds
+    /// follow one another without a pause if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<DurationText>,
+    /// How long a connection may take to be made.
+    #[serde(default = "default_connect_time_out")]
+    pub connect_time_out: DurationText,
+}
+
+/// An air protocol of the Mercury 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// EPC Class 1 Generation 2.
+    #[serde(rename = "gen2")]
+    Gen2,
+    /// ISO/IEC 18000-6 type B.
+    #[serde(rename = "iso18000-6b")]
+    Iso18000_6b,
+    /// EPC Class 0.
+    #[serde(rename = "epc0")]
+    Epc0,
+    /// EPC Class 1 Generation 1.
+    #[serde(rename = "epc1")]
+    Epc1,
+}
+
+impl From<Protocol> for AirProtocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Gen2 => Self::Gen2,
+            Protocol::Iso18000_6b => Self::Iso18000_6b,
+            Protocol::Epc0 => Self::Epc0,
+            Protocol::Epc1 => Self::Epc1,
+        }
+    }
+}
+
+/// Who begins a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The driver, by a query.
+    #[default]
+    Poll,
+    /// The reader, by a cursor.
+    Autonomous,
+}
+
+fn default_protocols() -> Vec<Protocol> {
+    vec![Protocol::Gen2]
+}
+
+fn default_time_out() -> DurationText {
+    DurationText(Duration::from_millis(250))
+}
+
+fn default_connect_time_out() -> DurationText {
+    DurationText(Duration::from_secs(5))
+}
+
+/// What the driver makes of the options.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) protocols: Vec<RqlProtocol>,
+    pub(crate) mode: Mode,
+    pub(crate) time_out_ms: u16,
+    pub(crate) repeat_ms: u16,
+    pub(crate) connect_time_out: Duration,
+}
+
+impl Mercury4Config {
+    /// Everything that is wrong with the options and that their schema cannot say.
+    pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
+        let mut faults = ConfigFaults::new();
+        let (host, port) = split_address(&self.address).unwrap_or_else(|| {
+            faults.push(ConfigFault::new(
+                "/address",
+                format!("\"{}\" is not an address; write HOST, HOST:PORT or [IPV6]:PORT", self.address),
+            ));
+            (String::new(), 0)
+        });
+        let mut seen = BTreeSet::new();
+        for (index, protocol) in self.protocols.iter().enumerate() {
+            if !seen.insert(*protocol) {
+                faults
+                    .push(ConfigFault::new(format!("/protocols/{index}"), "this protocol stands here twice"));
+            }
+        }
+        if self.protocols.is_empty() {
+            faults.push(ConfigFault::new("/protocols", "at least one protocol is needed"));
+        }
+        let mut millis = |path: &str, span: DurationText| match u16::try_from(span.0.as_millis()) {
+            Ok(millis) if millis > 0 => millis,
+            _ => {
+                faults
+                    .push(ConfigFault::new(path, format!("\"{span}\" is not allowed; write 1ms to 65535ms")));
+                0
+            }
+        };
+        let time_out_ms = millis("/time_out", self.time_out);
+        let repeat_ms = self.repeat.map_or(0, |repeat| millis("/repeat", repeat));
+        if self.repeat.is_some() && self.mode == Mode::Poll {
+            faults.push(ConfigFault::new("/repeat", "has an effect only with mode = \"autonomous\""));
+        }
+        if self.connect_time_out.0.is_zero() {
+            faults.push(ConfigFault::new("/connect_time_out", "must be longer than zero"));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Checked {
+            host,
+            port,
+            protocols: self
+                .protocols
+                .iter()
+                .filter_map(|protocol| RqlProtocol::of((*protocol).into()))
+                .collect(),
+            mode: self.mode,
+            time_out_ms,
+            repeat_ms,
+            connect_time_out: self.connect_time_out.0,
+        })
+    }
+}
+
+/// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`.
+fn split_address(address: &str) -> Option<(String, u16)> {
+    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
+        let (host, behind) = rest.split_once(']')?;
+        match behind {
+            "" => (host, None),
+            behind => (host, Some(behind.strip_prefix(':')?)),
+        }
+    } else {
+        match address.split_once(':') {
+            Some((_, behind)) if behind.contains(':') => (address, None),
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        }
+    };
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|port| *port > 0)?,
+        None => RQL_PORT,
+    };
+    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    (!host.is_empty() && host.bytes().all(is_host_char)).then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Mercury4Config {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn addresses_in_all_their_forms() {
+        for (address, host, port) in [
+            ("192.168.10.20", "192.168.10.20", 8080),
+            ("192.168.10.20:8081", "192.168.10.20", 8081),
+            ("door-1.branch.example", "door-1.branch.example", 8080),
+            ("fe80::1", "fe80::1", 8080),
+            ("[fe80::1]", "fe80::1", 8080),
+            ("[fe80::1]:9000", "fe80::1", 9000),
+        ] {
+            assert_eq!(split_address(address), Some((host.to_owned(), port)), "{address}");
+        }
+        for address in
+            ["", ":8080", "host:", "host:0", "host:99999", "host:port", "a b", "[fe80::1", "[::1]8080"]
+        {
+            assert_eq!(split_address(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn all_faults_come_at_once_with_their_places() {
+        let faults = config(
+            "address = \"a b\"\nprotocols = [\"gen2\", \"gen2\"]\ntime_out = \"70s\"\nrepeat = \"1s\"",
+        )
+        .check()
+        .unwrap_err();
+        let places: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(places, ["/address", "/protocols/1", "/time_out", "/repeat"]);
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_reader() {
+        let checked = config("address = \"reader\"").check().unwrap();
+        assert_eq!((checked.port, checked.time_out_ms, checked.mode), (8080, 250, Mode::Poll));
+        assert_eq!(checked.protocols.len(), 1);
+    }
+}

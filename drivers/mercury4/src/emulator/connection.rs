@@ -1,0 +1,238 @@
+//! One client: statements in, replies out, autonomous mode in between.
+
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::query::TagQuery;
+use super::reader::{Reader, Refusal};
+use super::statement::Statement;
+use super::tables::Tables;
+
+/// Longest statement in bytes. One that is longer ends the connection, since where the next one
+/// begins cannot be known.
+const LONGEST_STATEMENT: usize = 4096;
+
+/// What goes wrong on purpose.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// A RESET is answered with a line feed too many, as when a cursor was still running (§1).
+    pub stray_line_feed_after_reset: bool,
+    /// Replies go out in pieces of this many bytes.
+    pub split_every: Option<usize>,
+}
+
+/// Faults and what counts down towards one.
+#[derive(Debug, Default)]
+pub(super) struct FaultState {
+    faults: Mutex<Faults>,
+    /// Reply bytes until a connection is cut; negative for never.
+    bytes_to_cut: AtomicI64,
+}
+
+impl FaultState {
+    pub(super) fn new(faults: Faults) -> Self {
+        Self { faults: Mutex::new(faults), bytes_to_cut: AtomicI64::new(-1) }
+    }
+
+    pub(super) fn cut_after(&self, bytes: u32) {
+        self.bytes_to_cut.store(i64::from(bytes), Ordering::SeqCst);
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of these bytes still go out before the cut, if it comes now. Comes once.
+    fn cut_within(&self, bytes: usize) -> Option<usize> {
+        let before = self.bytes_to_cut.load(Ordering::SeqCst);
+        if before < 0 {
+            return None;
+        }
+        let left = before - i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.bytes_to_cut.store(left.max(-1), Ordering::SeqCst);
+        (left < 0).then_some(usize::try_from(before).unwrap_or(0))
+    }
+}
+
+/// Autonomous mode of one connection.
+struct Autonomous {
+    queries: Vec<TagQuery>,
+    period: Duration,
+    next: Instant,
+}
+
+pub(super) struct Connection<S> {
+    stream: S,
+    reader: Arc<Reader>,
+    faults: Arc<FaultState>,
+    received: Vec<u8>,
+    replies: Vec<u8>,
+    autonomous: Option<Autonomous>,
+    repeat_ms: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, reader: Arc<Reader>, faults: Arc<FaultState>) -> Self {
+        Self {
+            stream,
+            reader,
+            faults,
+            received: Vec::new(),
+            replies: Vec::new(),
+            autonomous: None,
+            repeat_ms: 0,
+        }
+    }
+
+    /// Serves the client until it goes. Its autonomous mode ends with it; what a real reader
+    /// does then is not documented (§5.3).
+    pub(super) async fn serve(mut self) -> io::Result<()> {
+        let mut chunk = [0; 1024];
+        loop {
+            while let Some(statement) = self.next_statement()? {
+                self.carry_out(&statement).await;
+                self.send().await?;
+            }
+            let Some(autonomous) = &self.autonomous else {
+                let count = self.stream.read(&mut chunk).await?;
+                self.take(&chunk, count)?;
+                continue;
+            };
+            // A cycle that has begun is finished before a statement is looked at (§5.3).
+            tokio::select! {
+                biased;
+                count = self.stream.read(&mut chunk) => self.take(&chunk, count?)?,
+                () = tokio::time::sleep_until(autonomous.next) => {
+                    self.cycle().await;
+                    self.send().await?;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8], count: usize) -> io::Result<()> {
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.received.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Takes the next whole statement out of what was received: up to a semicolon outside of
+    /// quotes, without blanks around it.
+    fn next_statement(&mut self) -> io::Result<Option<String>> {
+        let mut quoted = false;
+        let end = self.received.iter().position(|byte| {
+            quoted ^= *byte == b'\'';
+            *byte == b';' && !quoted
+        });
+        match end {
+            Some(end) if end <= LONGEST_STATEMENT => {
+                let statement: Vec<u8> = self.received.drain(..=end).collect();
+                let text = String::from_utf8_lossy(statement.get(..end).unwrap_or_default());
+                Ok(Some(text.trim().to_owned()))
+            }
+            None if self.received.len() <= LONGEST_STATEMENT => Ok(None),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a statement without an end")),
+        }
+    }
+
+    async fn carry_out(&mut self, text: &str) {
+        let outcome = match Statement::parse(text) {
+            Ok(statement) => self.answer(statement).await,
+            Err(message) => Err((100, message)),
+        };
+        if let Err((code, message)) = outcome {
+            // One tab behind the colon: the likeliest reading of the sources (§1.1).
+            self.replies.extend_from_slice(format!("Error {code:04}:\t{message}\n\n").as_bytes());
+        }
+    }
+
+    async fn answer(&mut self, statement: Statement) -> Result<(), Refusal> {
+        match statement {
+            Statement::Select(select) if Tables::is_scalar(&select.table) => {
+                return self.reader.select_values(&select, &mut self.replies);
+            }
+            Statement::Select(select) => {
+                let query = self.reader.tag_query(&select)?;
+                self.reader.run(&query, &mut self.replies).await;
+                return Ok(());
+            }
+            Statement::Update(update) => return self.reader.update(&update, &mut self.replies),
+            Statement::Fetch(names) => {
+                for query in self.reader.cursors(&names)? {
+                    self.reader.run(&query, &mut self.replies).await;
+                    // Each cursor's reply goes out after its own time (§5.2).
+                    if self.send().await.is_err() {
+                        break;
+                    }
+                }
+                return Ok(());
+            }
+            Statement::Declare { name, query } => {
+                let query = self.reader.tag_query(&query)?;
+                self.reader.declare(&name, query)?;
+            }
+            Statement::Close(name) => self.reader.close_cursor(&name)?,
+            Statement::Repeat(millis) => self.repeat_ms = millis,
+            Statement::AutoOn { names, repeat_ms } => {
+                let queries = self.reader.cursors(&names)?;
+                let period = Duration::from_millis(repeat_ms.unwrap_or(self.repeat_ms));
+                self.autonomous = Some(Autonomous { queries, period, next: Instant::now() });
+            }
+            Statement::AutoOff => {
+                if self.autonomous.take().is_some() {
+                    let more = self.reader.profile.frames_after_auto_off() - 1;
+                    self.replies.resize(self.replies.len() + more, b'\n');
+                }
+            }
+            Statement::Reset => {
+                self.autonomous = None;
+                self.reader.drop_cursors();
+                if self.faults.faults().stray_line_feed_after_reset {
+                    self.replies.push(b'\n');
+                }
+            }
+        }
+        self.replies.push(b'\n');
+        Ok(())
+    }
+
+    /// Runs each cursor of autonomous mode once; each gives a frame, also an empty one (§5.3).
+    async fn cycle(&mut self) {
+        let Some(autonomous) = &mut self.autonomous else { return };
+        // From start to start; a cycle that takes longer is followed at once by the next.
+        autonomous.next = (autonomous.next + autonomous.period).max(Instant::now());
+        for query in &autonomous.queries {
+            self.reader.run(query, &mut self.replies).await;
+        }
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        let cut = self.faults.cut_within(self.replies.len());
+        let replies = self.replies.get(..cut.unwrap_or(self.replies.len())).unwrap_or_default();
+        match self.faults.faults().split_every {
+            Some(size) => {
+                for piece in replies.chunks(size.max(1)) {
+                    self.stream.write_all(piece).await?;
+                    self.stream.flush().await?;
+                    tokio::task::yield_now().await;
+                }
+            }
+            None => {
+                self.stream.write_all(replies).await?;
+                self.stream.flush().await?;
+            }
+        }
+        self.replies.clear();
+        match cut {
+            Some(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut on purpose")),
+            None => Ok(()),
+        }
+    }
+}

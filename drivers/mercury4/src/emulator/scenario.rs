@@ -1,0 +1,243 @@
+//! Which tags are before which antenna, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
+use serde::Deserialize;
+
+/// Tags that come and go.
+#[derive(Clone, Debug, Default)]
+pub struct Scenario {
+    pub(super) tags: Vec<Tag>,
+    /// Length of the whole, after which it begins again.
+    pub(super) repeat: Option<Duration>,
+}
+
+/// A tag before an antenna for a while. The same tag may stand in several entries, as when it is
+/// carried from one antenna to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Tag {
+    pub(super) id: TagId,
+    pub(super) protocol: AirProtocol,
+    pub(super) antenna: u16,
+    pub(super) enters: Duration,
+    pub(super) leaves: Duration,
+    pub(super) rssi_dbm: i16,
+    /// Time between two reads.
+    pub(super) interval: Duration,
+}
+
+/// Something is wrong with a scenario file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioFault {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for ScenarioFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ScenarioFault {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScenarioFile {
+    #[serde(default)]
+    scenario: Option<WholeFile>,
+    #[serde(default)]
+    tag: Vec<toml::Spanned<TagFile>>,
+}
+
+/// `[scenario]`: about the whole.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WholeFile {
+    /// The whole begins again after this time.
+    repeat: Option<toml::Spanned<DurationText>>,
+}
+
+/// `[[tag]]`: one tag before one antenna.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TagFile {
+    epc: toml::Spanned<String>,
+    #[serde(default = "gen2")]
+    protocol: AirProtocol,
+    #[serde(default = "first_antenna")]
+    antenna: toml::Spanned<u16>,
+    #[serde(default = "at_once")]
+    at: DurationText,
+    r#for: Option<DurationText>,
+    #[serde(default = "usual_rssi")]
+    rssi_dbm: i16,
+    #[serde(default = "usual_rate")]
+    reads_per_second: toml::Spanned<u32>,
+}
+
+fn gen2() -> AirProtocol {
+    AirProtocol::Gen2
+}
+
+fn first_antenna() -> toml::Spanned<u16> {
+    toml::Spanned::new(0..0, 1)
+}
+
+fn at_once() -> DurationText {
+    DurationText(Duration::ZERO)
+}
+
+fn usual_rssi() -> i16 {
+    -55
+}
+
+fn usual_rate() -> toml::Spanned<u32> {
+    toml::Spanned::new(0..0, 20)
+}
+
+/// A tag is read at most this often: more than the air lets through.
+const MOST_READS_PER_SECOND: u32 = 2_000;
+
+/// A scenario that repeats is at least this long.
+const SHORTEST_REPEAT: Duration = Duration::from_secs(1);
+
+/// Antenna ports of the reader.
+pub(super) const ANTENNAS: std::ops::RangeInclusive<u16> = 1..=4;
+
+impl Scenario {
+    /// A scenario from the text of its file.
+    ///
+    /// ```toml
+    /// [scenario]
+    /// repeat = "60s"           # begin again after a minute; once only if left out
+    ///
+    /// [[tag]]
+    /// epc = "2D0000000000000000000001"
+    /// protocol = "gen2"        # gen2 (default), iso18000-6b, epc0, epc1
+    /// antenna = 1              # 1 (default) to 4
+    /// at = "1s"                # enters the field; 0s if left out
+    /// for = "30s"              # stays; for ever if left out
+    /// rssi_dbm = -55           # default; reported by Astra readers only
+    /// reads_per_second = 20    # default
+    /// ```
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn from_toml(text: &str) -> Result<Self, ScenarioFault> {
+        let file: ScenarioFile = toml::from_str(text).map_err(|error| {
+            fault_at(text, error.span().map_or(0, |span| span.start), error.message().to_owned())
+        })?;
+        let tags: Result<Vec<Tag>, ScenarioFault> =
+            file.tag.into_iter().map(|tag| tag.into_inner().check(text)).collect();
+        let repeat = file.scenario.and_then(|whole| whole.repeat);
+        if let Some(repeat) = &repeat
+            && repeat.get_ref().0 < SHORTEST_REPEAT
+        {
+            return Err(fault_at(text, repeat.span().start, "repeat: at least 1s is allowed".to_owned()));
+        }
+        Ok(Self { tags: tags?, repeat: repeat.map(|repeat| repeat.into_inner().0) })
+    }
+
+    /// These Gen2 tags before antenna 1 for ever, each read this often.
+    pub fn steady(tags: impl IntoIterator<Item = TagId>, reads_per_second: u32) -> Self {
+        let interval = Duration::from_secs(1) / reads_per_second.clamp(1, MOST_READS_PER_SECOND);
+        let tag = |id| Tag {
+            id,
+            protocol: AirProtocol::Gen2,
+            antenna: 1,
+            enters: Duration::ZERO,
+            leaves: Duration::MAX,
+            rssi_dbm: usual_rssi(),
+            interval,
+        };
+        Self { tags: tags.into_iter().map(tag).collect(), repeat: None }
+    }
+}
+
+impl TagFile {
+    fn check(self, text: &str) -> Result<Tag, ScenarioFault> {
+        let fault = |at: usize, message: String| Err(fault_at(text, at, message));
+        let kind = match self.protocol {
+            AirProtocol::Iso18000_6b => TagIdKind::Iso18000_6bUid,
+            _ => TagIdKind::Epc,
+        };
+        let at = self.epc.span().start;
+        let id = match TagId::from_hex(kind, self.epc.get_ref()) {
+            Ok(id) => id,
+            Err(why) => return fault(at, format!("epc: \"{}\": {why}", self.epc.get_ref())),
+        };
+        let (fits, allowed) = match (self.protocol, id.bytes().len()) {
+            (AirProtocol::Gen2, len) => (len % 2 == 0, "an even number of bytes up to 62"),
+            (AirProtocol::Epc0 | AirProtocol::Epc1, len) => (matches!(len, 8 | 12), "8 or 12 bytes"),
+            (AirProtocol::Iso18000_6b, len) => (len == 8, "8 bytes"),
+            _ => return fault(at, "protocol: one of gen2, iso18000-6b, epc0, epc1".to_owned()),
+        };
+        if !fits {
+            return fault(at, format!("epc: an id of {} has {allowed}", self.protocol));
+        }
+        if !ANTENNAS.contains(self.antenna.get_ref()) {
+            return fault(self.antenna.span().start, "antenna: the reader has ports 1 to 4".to_owned());
+        }
+        let rate = *self.reads_per_second.get_ref();
+        if !(1..=MOST_READS_PER_SECOND).contains(&rate) {
+            let at = self.reads_per_second.span().start;
+            return fault(at, format!("reads_per_second: 1 to {MOST_READS_PER_SECOND} are allowed"));
+        }
+        Ok(Tag {
+            id,
+            protocol: self.protocol,
+            antenna: self.antenna.into_inner(),
+            enters: self.at.0,
+            leaves: self.r#for.map_or(Duration::MAX, |stays| self.at.0.saturating_add(stays.0)),
+            rssi_dbm: self.rssi_dbm,
+            interval: Duration::from_secs(1) / rate,
+        })
+    }
+}
+
+fn fault_at(text: &str, offset: usize, message: String) -> ScenarioFault {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    ScenarioFault { line: before.matches('\n').count() + 1, column, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let scenario = Scenario::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n").unwrap();
+        let tag = &scenario.tags[0];
+        assert_eq!((tag.antenna, tag.enters, tag.leaves), (1, Duration::ZERO, Duration::MAX));
+        assert_eq!(tag.interval, Duration::from_millis(50));
+    }
+
+    #[test]
+    fn faults_say_where_and_what_is_allowed() {
+        let fault = |text: &str| Scenario::from_toml(text).unwrap_err().to_string();
+        assert_eq!(
+            fault("[[tag]]\nepc = \"2D00\"\nprotocol = \"epc1\"\n"),
+            "2:7: epc: an id of epc1 has 8 or 12 bytes"
+        );
+        assert_eq!(
+            fault("[[tag]]\nepc = \"2D00\"\nantenna = 5\n"),
+            "3:11: antenna: the reader has ports 1 to 4"
+        );
+        assert!(fault("[[tag]]\nepc = \"2DXX\"\n").starts_with("2:7: epc: \"2DXX\": character 3"));
+        assert!(fault("[[tag]]\nepc = \"2D00\"\ncolour = 1\n").starts_with("3:1: unknown field `colour`"));
+        assert!(
+            fault("[[tag]]\nepc = \"2D00\"\nreads_per_second = 0\n").starts_with("3:20: reads_per_second")
+        );
+        assert!(fault("[[tag]\n").starts_with("1:"));
+        assert_eq!(fault("[scenario]\nrepeat = \"1ms\"\n"), "2:10: repeat: at least 1s is allowed");
+    }
+}

@@ -1,0 +1,143 @@
+//! A connection to a reader: statements out, lines in, both safe to interrupt at any point.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rfid_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use crate::proto::identity::version_number;
+use crate::proto::statement::MARKER;
+use crate::proto::{Lines, RqlError};
+
+/// Room made for each receive. A round of a few tags fits, and a thousand readers fit in a few
+/// megabytes; a long reply makes the buffer grow by itself.
+const RECEIVE_ROOM: usize = 2048;
+
+/// How long a reader may take to answer beyond what it was asked to take (§5.1).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Lines of left-over replies that are passed over while looking for the marker. A reader that
+/// says more than this before it answers is not one that listens.
+const MOST_LEFT_OVER: usize = 100_000;
+
+/// Both halves of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// A connection with its unfinished business.
+#[derive(Debug)]
+pub(crate) struct Wire<S> {
+    stream: S,
+    unsent: BytesMut,
+    pub(crate) lines: Lines,
+}
+
+/// What a reader answered to a question.
+pub(crate) type Answer = std::result::Result<Option<String>, RqlError>;
+
+impl<S: Stream> Wire<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, unsent: BytesMut::new(), lines: Lines::default() }
+    }
+
+    /// Puts a statement into the queue of what is to be sent.
+    pub(crate) fn queue(&mut self, statement: &str) {
+        self.unsent.extend_from_slice(statement.as_bytes());
+        self.unsent.extend_from_slice(b";\n");
+    }
+
+    /// Sends what is queued. *Cancel safety*: what was not sent stays queued.
+    pub(crate) async fn send(&mut self, op: &'static str) -> Result<()> {
+        while !self.unsent.is_empty() {
+            let sent = self.stream.write_buf(&mut self.unsent).await.map_err(|error| lost(op, error))?;
+            if sent == 0 {
+                return Err(lost(op, io::ErrorKind::WriteZero.into()));
+            }
+        }
+        self.stream.flush().await.map_err(|error| lost(op, error))
+    }
+
+    /// Waits for more bytes. *Cancel safety*: nothing is lost.
+    pub(crate) async fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<()> {
+        let space = self.lines.space(RECEIVE_ROOM);
+        match timeout_at(deadline, self.stream.read_buf(space)).await {
+            Ok(Ok(0)) => Err(lost(op, io::ErrorKind::UnexpectedEof.into())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(lost(op, error)),
+            Err(_) => Err(Error::new(ErrorKind::Timeout, op).with_detail("the reader does not answer")),
+        }
+    }
+
+    /// Asks a question outside an inventory and returns the first line of the answer.
+    ///
+    /// The marker query goes along in the same write, and everything up to its answer belongs to
+    /// the question or to something older. So left-over frames and stray line feeds, which the
+    /// document warns of (§1, §6.2), are passed over, and an empty value is told from nothing.
+    /// *Cancel safety*: none; close the connection after a dropped call.
+    pub(crate) async fn ask(&mut self, op: &'static str, question: &str) -> Result<Answer> {
+        self.queue(&format!("{question}; {MARKER}"));
+        self.send(op).await?;
+        let (answer, _) = self.until_marker(op, Instant::now() + PATIENCE).await?;
+        Ok(answer)
+    }
+
+    /// Reads up to the answer of a marker query that has been sent. Returns the last error or
+    /// the last line that is not empty before it, and the version.
+    pub(crate) async fn until_marker(
+        &mut self,
+        op: &'static str,
+        deadline: Instant,
+    ) -> Result<(Answer, String)> {
+        let mut answer = Ok(None);
+        let mut version = None;
+        for _ in 0..MOST_LEFT_OVER {
+            let line = self.line(op, deadline).await?;
+            if let Some(version) = version.take() {
+                // The marker's reply ends with an empty line.
+                return if line.is_empty() { Ok((answer, version)) } else { Err(not_rql(op, line)) };
+            }
+            if version_number(line).is_some() {
+                version = Some(String::from_utf8_lossy(line).into_owned());
+            } else if let Some(error) = RqlError::parse(line) {
+                answer = Err(error);
+            } else if !line.is_empty() {
+                answer = Ok(Some(String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+        Err(Error::new(ErrorKind::Protocol, op)
+            .with_detail(format!("no answer within {MOST_LEFT_OVER} lines; something else uses the reader")))
+    }
+
+    async fn line(&mut self, op: &'static str, deadline: Instant) -> Result<&[u8]> {
+        while !self
+            .lines
+            .has_line()
+            .map_err(|error| Error::new(ErrorKind::Protocol, op).with_source(error))?
+        {
+            self.receive(op, deadline).await?;
+        }
+        Ok(self.lines.next_line().ok().flatten().unwrap_or_default())
+    }
+
+    /// Ends the connection in an orderly way, if it still stands.
+    pub(crate) async fn end(mut self) {
+        // The other side may be gone; then there is nothing to end.
+        let _ = self.stream.shutdown().await;
+    }
+}
+
+fn lost(op: &'static str, error: io::Error) -> Error {
+    let detail = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the reader closed the connection",
+        _ => "the connection to the reader is lost",
+    };
+    Error::new(ErrorKind::Io, op).with_detail(detail).with_source(error)
+}
+
+fn not_rql(op: &'static str, line: &[u8]) -> Error {
+    let start: String = String::from_utf8_lossy(line).chars().take(60).collect();
+    Error::new(ErrorKind::Protocol, op).with_detail(format!("unexpected line {start:?}"))
+}
