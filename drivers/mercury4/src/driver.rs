@@ -9,6 +9,7 @@ use rfid_core::{
     ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo, ReaderSetup,
     Result, Session, Settings,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -44,12 +45,33 @@ impl Driver for Mercury4 {
         settings: &Settings,
         reader: &ReaderSetup,
     ) -> Result<Box<dyn DynSession>, ConfigFaults> {
-        let config: Mercury4Config = settings.parse()?;
-        let config = config.check()?;
+        let config = settings.parse::<Mercury4Config>()?.check()?;
         let address = (config.host.clone(), config.port);
-        let connect = move || TcpStream::connect(address.clone());
+        let connect = move || connect_tcp(address.clone());
         Ok(Box::new(Mercury4Session::new(config, reader, connect)))
     }
+}
+
+async fn connect_tcp(address: (String, u16)) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // A statement is one small packet; it must not wait for an acknowledgement.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A session over connections that the caller makes, for tests and fuzzing in simulated time.
+#[doc(hidden)]
+pub fn session_over<S, F>(
+    settings: &Settings,
+    reader: &ReaderSetup,
+    connect: impl FnMut() -> F + Send + 'static,
+) -> Result<Box<dyn DynSession>, ConfigFaults>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let config = settings.parse::<Mercury4Config>()?.check()?;
+    Ok(Box::new(Mercury4Session::new(config, reader, connect)))
 }
 
 /// Makes a connection.

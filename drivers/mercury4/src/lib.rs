@@ -29,4 +29,4 @@ pub mod proto;
 mod wire;
 
 pub use config::Mercury4Config;
-pub use driver::Mercury4;
+pub use driver::{Mercury4, session_over};

@@ -124,11 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Takes the next whole statement out of what was received: up to a semicolon outside of
-    /// quotes, without blanks around it.
+    /// quotes, without blanks around it. A statement stands on one line (§1), so a line feed ends
+    /// a quote that was left open.
     fn next_statement(&mut self) -> io::Result<Option<String>> {
         let mut quoted = false;
         let end = self.received.iter().position(|byte| {
-            quoted ^= *byte == b'\'';
+            quoted = (quoted ^ (*byte == b'\'')) && *byte != b'\n';
             *byte == b';' && !quoted
         });
         match end {

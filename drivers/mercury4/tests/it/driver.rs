@@ -1,1 +1,328 @@
+//! The driver against readers that do what real ones are known to do, in simulated time.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rfid_core::{
+    DynSession, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId, TagIdKind, UtcTime,
+};
+use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
+use rfid_driver_mercury4::session_over;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, timeout};
+
+const VERSION: &str = "2.3.14 (2005-11-23T14:22:53-05:00 Tesla )\n\n";
+const ROW: &str = "12|1|0x300000000000000000000001447C|3|914750|1101973245.003590\n";
+
+/// What the scripted reader answers to a statement; `None` to say nothing and hang up.
+type Answers = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Answers a statement as a Mercury 4 without tags does.
+fn usual(statement: &str) -> String {
+    if statement.contains("version FROM settings") {
+        VERSION.to_owned()
+    } else if statement.contains("supported_protocols") {
+        "EPC0 EPC1 GEN2 ISO18000-6B\n\n".to_owned()
+    } else if statement.contains("FROM params") {
+        "Error 0100:\tUnknown table\n\n".to_owned()
+    } else if statement.contains("lqi") {
+        "Error 0100:\tUnknown lqi\n\n".to_owned()
+    } else {
+        "\n".to_owned()
+    }
+}
+
+async fn scripted_reader(mut stream: DuplexStream, answers: Answers) {
+    let (mut received, mut chunk) = (Vec::new(), [0; 512]);
+    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+        received.extend_from_slice(&chunk[..count]);
+        while let Some(end) = received.iter().position(|byte| *byte == b';') {
+            let statement: Vec<u8> = received.drain(..=end).collect();
+            let statement = String::from_utf8(statement).unwrap();
+            // An inventory round takes its time.
+            if statement.contains("time_out")
+                && statement.contains("SELECT")
+                && !statement.contains("DECLARE")
+            {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            match answers(statement.trim().trim_end_matches(';')) {
+                Some(reply) => stream.write_all(reply.as_bytes()).await.unwrap(),
+                None => return,
+            }
+        }
+    }
+}
+
+fn session(
+    settings: &str,
+    answers: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+) -> Box<dyn DynSession> {
+    let answers: Answers = Arc::new(answers);
+    let connect = move || {
+        let (ours, theirs) = duplex(64 * 1024);
+        tokio::spawn(scripted_reader(theirs, Arc::clone(&answers)));
+        std::future::ready(Ok(ours))
+    };
+    let settings = Settings::from_toml(&format!("address = \"reader\"\n{settings}")).unwrap();
+    session_over(&settings, &ReaderSetup::named("door"), connect).unwrap()
+}
+
+/// Whether a statement is a round of the inventory and not one that asks which columns exist.
+fn is_round(statement: &str) -> bool {
+    statement.starts_with("SELECT") && statement.contains("time_out=250")
+}
+
+struct Collected {
+    buffer: ReadBuf,
+    ids: Vec<String>,
+    lost: u64,
+    rounds: usize,
+}
+
+impl Collected {
+    fn new() -> Self {
+        Self { buffer: ReadBuf::with_capacity(64), ids: Vec::new(), lost: 0, rounds: 0 }
+    }
+}
+
+impl ReadHandler for Collected {
+    fn buffer(&mut self) -> &mut ReadBuf {
+        &mut self.buffer
+    }
+
+    fn filled(&mut self) {
+        self.rounds += 1;
+        self.lost += self.buffer.lost();
+        self.ids.extend(self.buffer.iter().map(|sighting| sighting.id.to_owned().hex()));
+        self.buffer.clear();
+    }
+}
+
+async fn read_for(session: &mut dyn DynSession, time: Duration) -> (Collected, Option<rfid_core::Error>) {
+    let mut collected = Collected::new();
+    let error = timeout(time, session.pump(&mut collected)).await.ok().map(|outcome| outcome.unwrap_err());
+    (collected, error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_polled_reader_is_asked_again_and_again() {
+    let mut session = session("", |statement| {
+        Some(if is_round(statement) { format!("{ROW}\n") } else { usual(statement) })
+    });
+    let info = session.open().await.unwrap();
+    assert_eq!((info.model.as_str(), info.firmware.as_str()), ("ThingMagic Mercury 4", VERSION.trim()));
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(1)).await;
+    assert!(error.is_none());
+    assert_eq!(collected.ids, ["300000000000000000000001"; 3].map(str::to_owned));
+    session.stop().await.unwrap();
+    session.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crashed_client_left_running_is_passed_over() {
+    let first = Mutex::new(true);
+    let mut session = session("", move |statement| {
+        let mut reply = String::new();
+        if std::mem::take(&mut *first.lock().unwrap()) {
+            // Frames of somebody's autonomous mode, then the line feed of a cursor cut short.
+            reply.push_str(
+                "0xCE851234567890ABCDEF\n\n\n1101973245.003590\n\nError 0102: Error performing query\n\n\n",
+            );
+        }
+        reply.push_str(&usual(statement));
+        Some(reply)
+    });
+    let info = session.open().await.unwrap();
+    assert_eq!(info.firmware, VERSION.trim());
+    session.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stray_line_feed_reads_as_an_empty_round() {
+    let mut session = session("", |statement| {
+        Some(if is_round(statement) { format!("\n{ROW}\n") } else { format!("\n{}", usual(statement)) })
+    });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(2)).await;
+    assert!(error.is_none());
+    assert!(collected.ids.len() >= 3, "tags come all the same: {}", collected.ids.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_the_reader_lacks_is_left_out() {
+    let asked = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&asked);
+    let mut session = session("", move |statement| {
+        if is_round(statement) {
+            *seen.lock().unwrap() = statement.to_owned();
+            return Some("12|1|0x300000000000000000000001447C|3\n\n".to_owned());
+        }
+        let lacks = ["frequency", "timestamp", "lqi"].iter().find(|column| statement.contains(**column));
+        Some(lacks.map_or_else(|| usual(statement), |column| format!("Error 0100: Unknown {column}\n\n")))
+    });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (collected, _) = read_for(&mut *session, Duration::from_secs(1)).await;
+    assert!(!collected.ids.is_empty());
+    let asked = asked.lock().unwrap();
+    assert!(asked.starts_with("SELECT protocol_id,antenna_id,id,read_count FROM"), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_that_exists_already_is_replaced() {
+    let exists = Mutex::new(true);
+    let mut session = session("mode = \"autonomous\"", move |statement| {
+        let mut exists = exists.lock().unwrap();
+        Some(if statement.starts_with("CLOSE") {
+            *exists = false;
+            "\n".to_owned()
+        } else if statement.starts_with("DECLARE") && *exists {
+            "Error 0100:\tCursor already exists\n\n".to_owned()
+        } else if statement.starts_with("SET AUTO") && statement.contains("ON") {
+            format!("\n{ROW}\n\n{ROW}\n")
+        } else {
+            usual(statement)
+        })
+    });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(1)).await;
+    assert!(error.is_none());
+    assert_eq!(collected.ids.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_dies_in_the_middle_of_a_row_has_said_what_was_whole() {
+    let rounds = Mutex::new(0);
+    let mut session = session("", move |statement| {
+        if !is_round(statement) {
+            return Some(usual(statement));
+        }
+        let mut rounds = rounds.lock().unwrap();
+        *rounds += 1;
+        (*rounds == 1).then(|| format!("{ROW}{}", &ROW[..20]))
+    });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(60)).await;
+    // The scripted reader never ends the round, so the driver runs out of patience or the
+    // connection ends, whichever comes first; either way only the whole row counts.
+    assert_eq!(error.unwrap().retry(), Retry::Reconnect);
+    assert_eq!(collected.ids, ["300000000000000000000001"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_closed_is_an_error_at_once() {
+    let mut session =
+        session("", |statement| if is_round(statement) { None } else { Some(usual(statement)) });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (_, error) = read_for(&mut *session, Duration::from_secs(60)).await;
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Io, Retry::Reconnect));
+    assert!(error.to_string().contains("closed the connection"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_noticed_five_seconds_after_the_round_was_due() {
+    let mut session =
+        session("", |statement| Some(if is_round(statement) { String::new() } else { usual(statement) }));
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let start = Instant::now();
+    let (_, error) = read_for(&mut *session, Duration::from_secs(60)).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Timeout);
+    assert_eq!(start.elapsed(), Duration::from_millis(5250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_row_is_counted_and_three_end_the_connection() {
+    for (bad_rows, ends) in [(2, false), (3, true)] {
+        let mut session = session("", move |statement| {
+            Some(if is_round(statement) {
+                format!("{ROW}{}{ROW}\n", "12|1|garbage\n".repeat(bad_rows))
+            } else {
+                usual(statement)
+            })
+        });
+        session.open().await.unwrap();
+        session.start().await.unwrap();
+        let (collected, error) = read_for(&mut *session, Duration::from_millis(400)).await;
+        assert_eq!(error.map(|error| error.kind()), ends.then_some(ErrorKind::Protocol));
+        assert_eq!(collected.lost, bad_rows as u64);
+        assert_eq!(collected.ids.len(), if ends { 1 } else { 2 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_reader_is_reported_with_its_code() {
+    let mut session = session("", |statement| {
+        Some(if is_round(statement) { "Error 0107:\tsomething new\n\n".to_owned() } else { usual(statement) })
+    });
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (_, error) = read_for(&mut *session, Duration::from_secs(1)).await;
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.vendor_code()), (ErrorKind::Protocol, Some(107)));
+    assert!(format!("{error:#}").contains("something new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protocol_that_the_reader_does_not_speak_is_said() {
+    let mut session = session("protocols = [\"gen2\", \"epc0\"]", |statement| {
+        Some(if statement.contains("supported_protocols") {
+            "EPC1 GEN2\n\n".into()
+        } else {
+            usual(statement)
+        })
+    });
+    let error = session.open().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unsupported, Retry::Never));
+    assert!(error.to_string().contains("does not speak epc0; it speaks epc1, gen2"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn something_that_is_not_a_mercury_is_given_up() {
+    let mut endless = session("", |_| Some("x".repeat(5000)));
+    assert_eq!(endless.open().await.unwrap_err().kind(), ErrorKind::Protocol);
+    let mut web = session("", |_| Some("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()));
+    assert_eq!(web.open().await.unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_that_the_reader_does_not_take_is_refused_before_it_is_sent() {
+    let mut session = session("", |statement| {
+        assert!(!statement.contains("UPDATE"), "{statement}");
+        Some(usual(statement))
+    });
+    session.open().await.unwrap();
+    let error = session.tune().unwrap().set_read_power_cdbm(3300).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Regulatory);
+    assert!(error.to_string().contains("0 to 3250"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_cut_into_single_bytes_make_no_difference() {
+    let tags: Vec<TagId> =
+        (0..20).map(|tag| TagId::from_hex(TagIdKind::Epc, &format!("2D{tag:022X}")).unwrap()).collect();
+    let scenario = Scenario::steady(tags, 20);
+    let connect = move || {
+        let (ours, theirs) = duplex(64);
+        let faults = Faults { split_every: Some(1), stray_line_feed_after_reset: true };
+        let scenario = scenario.clone();
+        tokio::spawn(serve_stream(theirs, Profile::M4, scenario, faults, UtcTime::from_nanos(1)));
+        std::future::ready(Ok(ours))
+    };
+    let settings = Settings::from_toml("address = \"reader\"").unwrap();
+    let mut session = session_over(&settings, &ReaderSetup::named("door"), connect).unwrap();
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (mut collected, error) = read_for(&mut *session, Duration::from_millis(600)).await;
+    assert!(error.is_none());
+    collected.ids.sort();
+    collected.ids.dedup();
+    assert_eq!(collected.ids.len(), 20);
+}
