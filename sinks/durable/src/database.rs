@@ -1,0 +1,276 @@
+//! The sled database and its second handle, on the thread that owns them.
+
+use std::any::Any;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rfid_core::{Error, ErrorKind, Result, Retry};
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+use sled::{Transactional, Tree};
+
+use crate::store::Batch;
+use crate::value::{unwrap, wrap};
+
+/// Bytes written between two syncs at most. With more, a power cut was seen to damage records
+/// that had been synced before.
+const UNSYNCED_BYTES: usize = 64 * 1024;
+
+/// Records in one sled batch at most. Larger ones make sled take gigabytes.
+const BATCH_RECORDS: usize = 100;
+
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often sled cleans up behind itself; its background thread does nothing else for us.
+const CLEAN_EVERY_MS: u64 = 500;
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    db: sled::Db,
+    /// sled's own `flush` leaves data in the drive's cache; `fdatasync` on this does not.
+    file: File,
+    unsynced: usize,
+}
+
+/// How opening went.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    /// Where a damaged database was moved to.
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
+pub(crate) type Record = (Vec<u8>, Vec<u8>);
+
+impl Database {
+    /// Opens or creates the database. One that is damaged is moved aside and a new one begun.
+    pub(crate) fn open(path: &Path) -> Result<Opened> {
+        match Self::try_open(path) {
+            Ok(database) => Ok(Opened { database, set_aside: None }),
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                let aside = set_aside(path)?;
+                let (at, aside_path) = (path.display(), aside.display());
+                let error = format!("{error:#}");
+                tracing::error!(path = %at, %aside_path, error, "damaged store was set aside; a new one is begun");
+                Ok(Opened { database: Self::try_open(path)?, set_aside: Some(aside) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self> {
+        let is_new = !path.join("db").exists();
+        std::fs::create_dir_all(path).map_err(|error| io("open", path, error))?;
+        let config =
+            sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(Some(CLEAN_EVERY_MS));
+        let db = guarded("open", || config.open().map_err(|error| sled_error("open", path, error)))?;
+        let file = File::open(path.join("db")).map_err(|error| io("open", path, error))?;
+        let mut database = Self { db, file, unsynced: 0 };
+        if is_new {
+            database.sync()?;
+            // sled never syncs its configuration nor the names of its files.
+            for name in ["conf", "."] {
+                File::open(path.join(name))
+                    .and_then(|file| file.sync_all())
+                    .map_err(|error| io("open", path, error))?;
+            }
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                File::open(parent)
+                    .and_then(|file| file.sync_all())
+                    .map_err(|error| io("open", path, error))?;
+            }
+        }
+        Ok(database)
+    }
+
+    /// Writes a batch. It is durable after the next [`Database::sync`].
+    ///
+    /// Up to a hundred records are written all or not at all; more are written in order, in
+    /// parts.
+    pub(crate) fn write(&mut self, batch: &Batch) -> Result<()> {
+        for part in batch.writes.chunks(BATCH_RECORDS) {
+            let bytes: usize =
+                part.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
+            if self.unsynced + bytes > UNSYNCED_BYTES {
+                self.sync()?;
+            }
+            self.unsynced += bytes;
+            self.write_part(part)?;
+        }
+        Ok(())
+    }
+
+    fn write_part(&self, part: &[crate::store::Write]) -> Result<()> {
+        let mut names: Vec<&str> = part.iter().map(|write| write.tree.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let trees: Vec<Tree> = names.iter().map(|name| self.tree(name)).collect::<Result<_>>()?;
+        let place = |write: &crate::store::Write| names.binary_search(&write.tree.as_str()).unwrap_or(0);
+        guarded("commit", || {
+            trees
+                .as_slice()
+                .transaction(|views| {
+                    for write in part {
+                        let Some(view) = views.get(place(write)) else { continue };
+                        match &write.value {
+                            Some(value) => view.insert(write.key.as_slice(), wrap(&write.key, value))?,
+                            None => view.remove(write.key.as_slice())?,
+                        };
+                    }
+                    Ok::<(), ConflictableTransactionError<()>>(())
+                })
+                .map_err(|error| match error {
+                    TransactionError::Storage(error) => sled_error("commit", Path::new(""), error),
+                    TransactionError::Abort(()) => Error::new(ErrorKind::Internal, "commit"),
+                })
+        })
+    }
+
+    /// Makes everything written so far survive a power cut.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        guarded("sync", || self.db.flush().map_err(|error| sled_error("sync", Path::new(""), error)))?;
+        self.file.sync_data().map_err(|error| io("sync", Path::new(""), error))?;
+        self.unsynced = 0;
+        Ok(())
+    }
+
+    pub(crate) fn get(
+        &self,
+        tree: &str,
+        keys: &[Vec<u8>],
+        damaged: &AtomicU64,
+    ) -> Result<Vec<Option<Vec<u8>>>> {
+        let tree = self.tree(tree)?;
+        guarded("get", || {
+            keys.iter()
+                .map(|key| {
+                    let found = tree.get(key).map_err(|error| sled_error("get", Path::new(""), error))?;
+                    Ok(found.and_then(|wrapped| checked(key, &wrapped, damaged)))
+                })
+                .collect()
+        })
+    }
+
+    /// Records in the order of their keys, behind `after`, at most `limit`.
+    pub(crate) fn scan(
+        &self,
+        tree: &str,
+        after: Option<&[u8]>,
+        limit: usize,
+        damaged: &AtomicU64,
+    ) -> Result<Vec<Record>> {
+        use std::ops::Bound;
+        let tree = self.tree(tree)?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        guarded("scan", || {
+            let mut records = Vec::new();
+            for entry in tree.range::<&[u8], _>((from, Bound::Unbounded)) {
+                let (key, wrapped) = entry.map_err(|error| sled_error("scan", Path::new(""), error))?;
+                if let Some(value) = checked(&key, &wrapped, damaged) {
+                    records.push((key.to_vec(), value));
+                }
+                if records.len() >= limit {
+                    break;
+                }
+            }
+            Ok(records)
+        })
+    }
+
+    /// The record with the greatest key.
+    pub(crate) fn last(&self, tree: &str, damaged: &AtomicU64) -> Result<Option<Record>> {
+        let tree = self.tree(tree)?;
+        guarded("last", || {
+            for entry in tree.iter().rev() {
+                let (key, wrapped) = entry.map_err(|error| sled_error("last", Path::new(""), error))?;
+                if let Some(value) = checked(&key, &wrapped, damaged) {
+                    return Ok(Some((key.to_vec(), value)));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    pub(crate) fn tree_names(&self) -> Vec<String> {
+        let names = self.db.tree_names();
+        names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
+    pub(crate) fn drop_tree(&mut self, tree: &str) -> Result<()> {
+        guarded("drop", || {
+            self.db.drop_tree(tree).map_err(|error| sled_error("drop", Path::new(""), error))
+        })?;
+        self.sync()
+    }
+
+    fn tree(&self, name: &str) -> Result<Tree> {
+        guarded("open", || self.db.open_tree(name).map_err(|error| sled_error("open", Path::new(""), error)))
+    }
+}
+
+fn checked(key: &[u8], wrapped: &[u8], damaged: &AtomicU64) -> Option<Vec<u8>> {
+    let value = unwrap(key, wrapped);
+    if value.is_none() {
+        damaged.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("a stored value fails its checksum and is treated as missing");
+    }
+    value.map(<[u8]>::to_vec)
+}
+
+/// sled panics on some kinds of damage instead of returning an error.
+fn guarded<T>(op: &'static str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
+        Err(Error::new(ErrorKind::Damaged, op).with_detail(format!("sled panicked: {}", said(&*payload))))
+    })
+}
+
+fn said(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
+fn sled_error(op: &'static str, path: &Path, error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            Error::new(ErrorKind::Busy, op).with_detail(format!(
+                "{} is in use by another process; stop the running rfid-host or give another --data-dir",
+                path.display()
+            ))
+        }
+        sled::Error::Io(error) => io(op, path, error),
+        error @ sled::Error::Corruption { .. } => Error::new(ErrorKind::Damaged, op).with_source(error),
+        // sled reports damage of its own structures as bugs of its own, too.
+        error => Error::new(ErrorKind::Damaged, op).with_source(error),
+    }
+}
+
+fn io(op: &'static str, path: &Path, error: std::io::Error) -> Error {
+    let place = path.display().to_string();
+    let detail = if place.is_empty() { "the disk fails".to_owned() } else { place };
+    Error::new(ErrorKind::Io, op)
+        .with_detail(detail)
+        .with_source(error)
+        .with_retry(Retry::After(Duration::from_secs(1)))
+}
+
+/// Moves a damaged database to a name that says when, beside the old one.
+fn set_aside(path: &Path) -> Result<PathBuf> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut number = 0;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{seconds}-{number}"));
+        let aside = PathBuf::from(name);
+        if aside.exists() {
+            number += 1;
+            continue;
+        }
+        std::fs::rename(path, &aside).map_err(|error| io("open", path, error))?;
+        return Ok(aside);
+    }
+}
