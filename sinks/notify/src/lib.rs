@@ -1,2 +1,15 @@
-//! Placeholder.
+//! Telling people and programs: the sink `notify` and the [`Hub`] that they subscribe to.
+//!
+//! Publishing never waits. The hub keeps the latest notices in a ring, and a subscription is a
+//! place in it: one that falls behind is told how many notices it missed and goes on with the
+//! oldest that is left. A subscriber that comes back names the last event it saw and continues
+//! behind it.
 #![forbid(unsafe_code)]
+
+mod hub;
+mod notice;
+mod sink;
+
+pub use hub::{Delivery, Hub, HubCounts, Subscription, TooManySubscribers};
+pub use notice::Notice;
+pub use sink::{NotifyKind, NotifySink};
