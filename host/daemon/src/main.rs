@@ -1,2 +1,67 @@
-//! Placeholder.
-fn main() {}
+//! `rfid-host`: the daemon and its tools.
+#![forbid(unsafe_code)]
+
+mod checkpoints;
+mod cli;
+mod command;
+mod config;
+mod host;
+mod http;
+mod registry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Emulated, Global, Imported, LogFormat};
+
+fn main() -> ExitCode {
+    let Cli { command, global } = Cli::parse();
+    // The demo shows events; what goes right elsewhere is not worth a line there.
+    start_logging(&global, if matches!(command, Command::Demo { .. }) { "warn" } else { "info" });
+    match run(command, &global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rfid-host: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, global: &Global) -> anyhow::Result<()> {
+    let data_dir = global.data_dir.as_deref();
+    let work = async {
+        match command {
+            Command::Demo { lasts } => command::demo::run(lasts.map(Into::into), data_dir).await,
+            Command::Run { config } => command::run::run(&config, data_dir).await,
+            Command::Check { config } => command::check::run(&config, data_dir),
+            Command::Drivers { describe } => command::components::drivers(describe),
+            Command::Sinks { describe } => command::components::sinks(describe),
+            Command::Emulate { reader: Emulated::Mercury4 { listen, profile, scenario } } => {
+                command::emulate::mercury4(listen, profile, scenario.as_deref()).await
+            }
+            Command::Import { what: Imported::Directory { file } } => {
+                command::import::directory(&file, data_dir).await
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // Nothing that matters is left: a second signal must not wait for a thread that hangs.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn start_logging(global: &Global, usual: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = global.log.as_deref().unwrap_or(usual);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
+        eprintln!("rfid-host: --log {filter}: {error}; logging {usual}");
+        EnvFilter::new(usual)
+    });
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}

@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rfid_core::DurationText;
+use rfid_driver_mercury4::emulator::Profile;
+
+/// RFID readers in, arrivals and departures out.
+#[derive(Debug, Parser)]
+#[command(name = "rfid-host", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  rfid-host demo                            watch tags arrive, with nothing to configure
+  rfid-host check --config branch.toml      find every fault in a configuration
+  rfid-host run --config branch.toml        run it")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of everything that is kept; goes before host.data_dir of a configuration
+    #[arg(long, global = true, value_name = "DIR", env = "RFID_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t, env = "RFID_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or filters as in rfid_core=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "RFID_LOG")]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show everything at work on this machine: an emulated reader, tags, records, events
+    #[command(after_help = "Examples:
+  rfid-host demo                 until Ctrl-C
+  rfid-host demo --for 15s       end by itself
+  curl -N http://127.0.0.1:8460/api/v1/events     in another terminal")]
+    Demo {
+        /// End by itself after this time
+        #[arg(long = "for", value_name = "DURATION", value_parser = DurationText::parse)]
+        lasts: Option<DurationText>,
+    },
+    /// Run a configuration until SIGTERM or Ctrl-C
+    #[command(after_help = "Example:
+  rfid-host run --config branch.toml")]
+    Run {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Find everything that is wrong with a configuration, without touching a reader
+    #[command(
+        visible_alias = "validate",
+        after_help = "Example:
+  rfid-host check --config branch.toml
+
+Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends with 1 if there are any."
+    )]
+    Check {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// List the drivers that are there, or describe one
+    #[command(after_help = "Examples:
+  rfid-host drivers
+  rfid-host drivers describe mercury4")]
+    Drivers {
+        #[command(subcommand)]
+        describe: Option<Describe>,
+    },
+    /// List the sinks that are there, or describe one
+    #[command(after_help = "Examples:
+  rfid-host sinks
+  rfid-host sinks describe log")]
+    Sinks {
+        #[command(subcommand)]
+        describe: Option<Describe>,
+    },
+    /// Be a reader
+    Emulate {
+        #[command(subcommand)]
+        reader: Emulated,
+    },
+    /// Load data into the host's stores
+    Import {
+        #[command(subcommand)]
+        what: Imported,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Describe {
+    /// Show options and an example
+    Describe {
+        /// The driver or sink
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Emulated {
+    /// A ThingMagic Mercury 4 that speaks RQL over TCP
+    #[command(after_help = "Examples:
+  rfid-host emulate mercury4 --listen 127.0.0.1:8080
+  rfid-host emulate mercury4 --listen 127.0.0.1:8080 --scenario examples/scenario.toml
+
+Without a scenario, two tags come and go every half minute.")]
+    Mercury4 {
+        /// Where to listen; port 0 takes a free one
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        /// Which reader to be: m4, mercury5 or astra
+        #[arg(long, default_value = "m4")]
+        profile: Profile,
+        /// Which tags come and go
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Imported {
+    /// Records of tags for `source = "directory"`, in place of those that were there
+    #[command(after_help = "Example:
+  rfid-host import directory customers.csv --data-dir ./data
+
+The first line names the columns, the first column is tag (EPC or UID in hexadecimal digits).
+All of the file is taken, or nothing of it.")]
+    Directory {
+        /// The CSV file
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,123 @@
+//! `rfid-host drivers` and `rfid-host sinks`.
+
+use rfid_core::Description;
+use rfid_durable::Stores;
+use serde_json::Value;
+
+use crate::cli::Describe;
+use crate::config::{choices, nearest, types};
+use crate::registry::Registry;
+
+pub(crate) fn drivers(describe: Option<Describe>) -> anyhow::Result<()> {
+    let known = Registry::built_in(Stores::new("")).driver_descriptions();
+    show(describe, &known, "driver", |name| {
+        format!(
+            "[readers.my_reader]\ndriver = \"{name}\"\nantennas = {{ 1 = \"door\" }}          # port = zone\n"
+        )
+    })
+}
+
+pub(crate) fn sinks(describe: Option<Describe>) -> anyhow::Result<()> {
+    let known = Registry::built_in(Stores::new("")).sink_descriptions();
+    show(describe, &known, "sink", |name| format!("[sinks.my_sink]\ntype = \"{name}\"\n"))
+}
+
+fn show(
+    describe: Option<Describe>,
+    known: &[Description],
+    what: &str,
+    head: impl Fn(&str) -> String,
+) -> anyhow::Result<()> {
+    let Some(Describe::Describe { name }) = describe else {
+        let width = known.iter().map(|description| description.name.len()).max().unwrap_or(0);
+        for description in known {
+            println!("{:width$}  {}  (built in)", description.name, description.summary);
+        }
+        println!("\nOptions and an example: rfid-host {what}s describe NAME");
+        return Ok(());
+    };
+    let names = || known.iter().map(|description| description.name);
+    let Some(description) = known.iter().find(|description| description.name == name) else {
+        let hint = nearest(&name, names()).map_or(String::new(), |hint| format!("; did you mean {hint}?"));
+        anyhow::bail!(
+            "there is no {what} \"{name}\"{hint} There are: {}",
+            names().collect::<Vec<_>>().join(", ")
+        );
+    };
+    println!("{}: {}\n", description.name, description.summary);
+    print!("{}", table(&description.schema));
+    println!("\nExample:\n\n{}{}", head(description.name), description.example);
+    Ok(())
+}
+
+/// The options of a schema as a table, one key after another.
+fn table(schema: &Value) -> String {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let Some(properties) =
+        schema.get("properties").and_then(Value::as_object).filter(|keys| !keys.is_empty())
+    else {
+        return "There are no options.\n".to_owned();
+    };
+    let mut text = String::from("Options:\n");
+    for (key, property) in properties {
+        let default = match property.get("default") {
+            Some(default) => format!("default {default}"),
+            None if required.contains(&key.as_str()) => "required".to_owned(),
+            None => "may be left out".to_owned(),
+        };
+        text.push_str(&format!("\n  {key}  ({}; {default})\n", kind(property)));
+        let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+        for line in wrapped(description, 74) {
+            text.push_str(&format!("      {line}\n"));
+        }
+    }
+    text
+}
+
+/// What a value looks like, in words.
+fn kind(schema: &Value) -> String {
+    if let Some(choices) = choices(schema) {
+        let list: Vec<String> = choices.iter().map(ToString::to_string).collect();
+        return format!("one of {}", list.join(", "));
+    }
+    let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+    let range = match (bound("minimum"), bound("maximum")) {
+        (Some(least), Some(most)) => format!(", {least} to {most}"),
+        (Some(least), None) => format!(", at least {least}"),
+        _ => String::new(),
+    };
+    let is_duration = schema.get("format").and_then(Value::as_str) == Some("duration");
+    match types(schema).into_iter().find(|name| *name != "null") {
+        Some("string") if is_duration => "duration".to_owned(),
+        Some("string") => "text".to_owned(),
+        Some("integer") => format!("whole number{range}"),
+        Some("number") => format!("number{range}"),
+        Some("boolean") => "true or false".to_owned(),
+        Some("array") => {
+            let item = schema.get("items").map_or("values".to_owned(), kind);
+            format!("list, each {item}")
+        }
+        _ => "table".to_owned(),
+    }
+}
+
+/// Text in lines of at most `width` characters.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,185 @@
+//! Counters in the form that Prometheus reads.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType::{self, Counter, Gauge};
+use prometheus_client::registry::Registry;
+use rfid_core::ReaderState;
+use rfid_core::pipeline::{PipelineCounters, SinkStatus};
+use rfid_core::supervisor::ReaderCounters;
+
+use super::view::View;
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of the host as text.
+pub(super) fn text(view: Arc<View>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(HostMetrics(view)));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+struct HostMetrics(Arc<View>);
+
+impl fmt::Debug for HostMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostMetrics")
+    }
+}
+
+/// Name, help, and where the value stands.
+type Metric<T> = (&'static str, &'static str, MetricType, fn(&T) -> &AtomicU64);
+
+const READER: [Metric<ReaderCounters>; 5] = [
+    ("rfid_reader_reads", "Tag reads delivered by the reader", Counter, |counters| &counters.reads),
+    ("rfid_reader_batches", "Batches of tag reads delivered by the reader", Counter, |counters| {
+        &counters.batches
+    }),
+    ("rfid_reader_connects", "Sessions that came to read", Counter, |counters| &counters.connects),
+    ("rfid_reader_failures", "Sessions that failed or could not be opened", Counter, |counters| {
+        &counters.failures
+    }),
+    ("rfid_reader_lost_reads", "Reads that the reader or its driver lost", Counter, |counters| {
+        &counters.lost
+    }),
+];
+
+const PIPELINE: [Metric<PipelineCounters>; 13] = [
+    ("rfid_pipeline_sightings", "Sightings that reached presence", Counter, |counters| &counters.sightings),
+    ("rfid_pipeline_batches", "Batches that reached presence", Counter, |counters| &counters.batches),
+    ("rfid_pipeline_merged", "Sightings merged under overload", Counter, |counters| &counters.merged),
+    ("rfid_pipeline_shed", "Sightings dropped under overload", Counter, |counters| &counters.shed),
+    ("rfid_pipeline_lost", "Sightings that readers reported as lost", Counter, |counters| &counters.lost),
+    ("rfid_pipeline_unconfirmed", "Glimpses that were not confirmed", Counter, |counters| {
+        &counters.unconfirmed
+    }),
+    ("rfid_pipeline_without_zone", "Reads by antennas without a zone", Counter, |counters| {
+        &counters.without_zone
+    }),
+    ("rfid_pipeline_over_limit", "Reads of tags over the limit", Counter, |counters| &counters.over_limit),
+    ("rfid_pipeline_events", "Events given", Counter, |counters| &counters.events),
+    ("rfid_pipeline_unconfirmed_events", "Events that passed a failing sink", Counter, |counters| {
+        &counters.unconfirmed_events
+    }),
+    ("rfid_pipeline_checkpoint_failures", "Checkpoints that could not be written", Counter, |counters| {
+        &counters.checkpoint_failures
+    }),
+    ("rfid_pipeline_tracked_tags", "Tags tracked at present", Gauge, |counters| &counters.tracked),
+    ("rfid_pipeline_present_tags", "Tags that count as present", Gauge, |counters| &counters.present),
+];
+
+const SINK: [Metric<SinkStatus>; 4] = [
+    ("rfid_sink_delivered", "Events that the sink has done its duty for", Counter, |status| {
+        &status.delivered
+    }),
+    ("rfid_sink_retries", "Deliveries that were tried again", Counter, |status| &status.retries),
+    ("rfid_sink_passed_on", "Events that passed on although the sink failed", Counter, |status| {
+        &status.passed_on
+    }),
+    ("rfid_sink_waiting", "Events handed to the sink and not yet back", Gauge, |status| &status.waiting),
+];
+
+impl Collector for HostMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let view = &self.0;
+        let out = &mut encoder;
+
+        let is_up = |state: &ReaderState| u64::from(matches!(state, ReaderState::Reading { .. }));
+        let up = view.readers.iter().map(|(name, state, _)| (name.as_str(), is_up(&state.borrow())));
+        write(out, "rfid_reader_up", "Whether the inventory of the reader runs", Gauge, "reader", up)?;
+        for (name, help, kind, value) in READER {
+            let values = view.readers.iter().map(|(name, _, counters)| (name.as_str(), get(value(counters))));
+            write(out, name, help, kind, "reader", values)?;
+        }
+        for (name, help, kind, value) in PIPELINE {
+            let values = view.pipelines.iter().map(|(name, counters)| (name.as_str(), get(value(counters))));
+            write(out, name, help, kind, "pipeline", values)?;
+        }
+        let up = view.sinks.iter().map(|(name, status)| (name.as_str(), u64::from(status.is_well())));
+        write(
+            out,
+            "rfid_sink_up",
+            "Whether the sink is open and its last delivery went well",
+            Gauge,
+            "sink",
+            up,
+        )?;
+        for (name, help, kind, value) in SINK {
+            let values = view.sinks.iter().map(|(name, status)| (name.as_str(), get(value(status))));
+            write(out, name, help, kind, "sink", values)?;
+        }
+
+        let stores = view.stores.opened();
+        let syncs = stores.iter().map(|(name, store)| (name.as_str(), store.syncs()));
+        write(out, "rfid_store_syncs", "Syncs to the disk", Counter, "store", syncs)?;
+        let damaged = stores.iter().map(|(name, store)| (name.as_str(), store.damaged_values()));
+        write(
+            out,
+            "rfid_store_damaged_values",
+            "Values that failed their checksum",
+            Counter,
+            "store",
+            damaged,
+        )?;
+
+        let hub = view.hub.counts();
+        let notices = [("published", hub.published), ("delivered", hub.delivered), ("missed", hub.missed)];
+        write(
+            out,
+            "rfid_notices",
+            "Notices by what became of them",
+            Counter,
+            "outcome",
+            notices.into_iter(),
+        )?;
+        let subscribers = [("events", hub.subscribers)];
+        write(out, "rfid_subscribers", "Subscriptions at present", Gauge, "kind", subscribers.into_iter())?;
+        let lookups = [("known", get(&view.lookups.known)), ("unknown", get(&view.lookups.unknown))];
+        write(
+            out,
+            "rfid_lookups",
+            "Events by whether their tag was known",
+            Counter,
+            "outcome",
+            lookups.into_iter(),
+        )?;
+        let logs = [("written", get(&view.logs.written)), ("repeated", get(&view.logs.repeated))];
+        let help = "Events by whether the log had them already";
+        write(out, "rfid_logged_events", help, Counter, "outcome", logs.into_iter())
+    }
+}
+
+/// Writes one metric for several owners.
+fn write<'a>(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    label: &'static str,
+    values: impl Iterator<Item = (&'a str, u64)>,
+) -> fmt::Result {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+    for (owner, value) in values {
+        let labels = [(label, owner)];
+        let mut one = metric.encode_family(&labels)?;
+        match kind {
+            Counter => one.encode_counter::<[(&str, &str); 1], _, u64>(&value, None)?,
+            _ => one.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))?,
+        }
+    }
+    Ok(())
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

@@ -1,0 +1,100 @@
+//! HTTP of the framework: is it alive, is it ready, what has it counted, what happens.
+
+mod metrics;
+mod routes;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rfid_core::{Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+pub(crate) use view::View;
+
+/// Connections served at once; further ones wait to be accepted.
+const MOST_CONNECTIONS: usize = 1024;
+/// How long the head of a request may take. hyper's own limit needs a timer to have effect.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// How long connections may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A running HTTP server.
+pub(crate) struct Server {
+    local_addr: SocketAddr,
+    view: Arc<View>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) fn start(listener: TcpListener, view: View) -> Result<Self> {
+        let local_addr = listener
+            .local_addr()
+            .map_err(|error| Error::new(ErrorKind::Connect, "listen").with_source(error))?;
+        let view = Arc::new(view);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve(listener, Arc::clone(&view), stopped));
+        Ok(Self { local_addr, view, stop, task })
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// From now on the host says that it is not ready, because it is stopping.
+    pub(crate) fn not_ready(&self) {
+        self.view.begin_stopping();
+    }
+
+    pub(crate) async fn stop(self) {
+        // The task is gone only if it was stopped before.
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+async fn serve(listener: TcpListener, view: Arc<View>, mut stopped: watch::Receiver<bool>) {
+    let service = TowerToHyperService::new(routes::router(view));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => match place {
+                Ok(place) => tokio::select! {
+                    accepted = listener.accept() => accepted.map(|(stream, _)| (stream, place)),
+                    _ = stopped.changed() => break,
+                },
+                Err(_) => break,
+            },
+            _ = stopped.changed() => break,
+        };
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: busy waiting would not help.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended with an error");
+            }
+            drop(place);
+        });
+    }
+    if tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end and are cut");
+    }
+}

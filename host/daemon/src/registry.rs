@@ -1,0 +1,50 @@
+//! The drivers and sinks that are there.
+
+use std::sync::Arc;
+
+use rfid_core::{Description, Driver, SinkKind};
+use rfid_driver_mercury4::Mercury4;
+use rfid_durable::Stores;
+use rfid_sink_log::{LogCounters, LogKind};
+use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
+use rfid_sink_notify::{Hub, NotifyKind};
+
+/// Drivers and sinks by name, and what the sinks share.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    pub(crate) drivers: Vec<Arc<dyn Driver>>,
+    pub(crate) sinks: Vec<Arc<dyn SinkKind>>,
+    pub(crate) stores: Stores,
+    pub(crate) hub: Hub,
+    pub(crate) lookups: Arc<LookupCounters>,
+    pub(crate) logs: Arc<LogCounters>,
+}
+
+impl Registry {
+    /// Everything that is built in, over this data folder.
+    pub(crate) fn built_in(stores: Stores) -> Self {
+        let hub = Hub::new();
+        let lookup = LookupKind::new(Arc::new(SledDirectory::new(stores.clone())));
+        let log = LogKind::new(stores.clone());
+        let (lookups, logs) = (Arc::clone(lookup.counters()), Arc::clone(log.counters()));
+        let sinks: Vec<Arc<dyn SinkKind>> =
+            vec![Arc::new(lookup), Arc::new(log), Arc::new(NotifyKind::new(hub.clone()))];
+        Self { drivers: vec![Arc::new(Mercury4)], sinks, stores, hub, lookups, logs }
+    }
+
+    pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {
+        self.drivers.iter().find(|driver| driver.describe().name == name)
+    }
+
+    pub(crate) fn sink(&self, name: &str) -> Option<&Arc<dyn SinkKind>> {
+        self.sinks.iter().find(|sink| sink.describe().name == name)
+    }
+
+    pub(crate) fn driver_descriptions(&self) -> Vec<Description> {
+        self.drivers.iter().map(|driver| driver.describe()).collect()
+    }
+
+    pub(crate) fn sink_descriptions(&self) -> Vec<Description> {
+        self.sinks.iter().map(|sink| sink.describe()).collect()
+    }
+}
