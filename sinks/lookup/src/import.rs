@@ -59,7 +59,10 @@ impl fmt::Display for ImportError {
         match self {
             Self::File(error) => write!(f, "the file cannot be read: {error}"),
             Self::Store(error) => write!(f, "{error:#}"),
-            Self::Faults(faults) => write!(f, "{} faults; nothing was imported", faults.total),
+            Self::Faults(faults) => {
+                let plural = if faults.total == 1 { "" } else { "s" };
+                write!(f, "{} fault{plural}; nothing was imported", faults.total)
+            }
         }
     }
 }

@@ -177,7 +177,10 @@ impl Folder {
         let Some(path) = named else {
             let path = std::env::temp_dir().join(format!("rfid-host-demo-{}", std::process::id()));
             // Made anew and for this user alone: anybody can write to the folder around it.
-            std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| path.display().to_string())?;
+            std::fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&path)
+                .with_context(|| path.display().to_string())?;
             return Ok(Self { path, is_ours: true });
         };
         std::fs::create_dir_all(path).with_context(|| path.display().to_string())?;

@@ -1,0 +1,164 @@
+//! Commands that end by themselves.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::daemon::rfid_host;
+
+fn run(arguments: &[&str]) -> Output {
+    rfid_host().args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+}
+
+#[test]
+fn the_example_configuration_is_in_order() {
+    let path = example("branch.toml");
+    let output = run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).ends_with("ok (2 readers, 3 sinks, 1 pipeline)\n"), "{}", out(&output));
+}
+
+#[test]
+fn check_prints_all_faults_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        &folder,
+        "branch.toml",
+        "[readers.door]\ndriver = \"mercury4\"\naddress = 5\nmod = \"poll\"\nzone = \"door\"\n\
+         [sinks.log]\ntype = \"lg\"\n[pipelines.p]\nreaders = [\"dor\"]\nsinks = [\"log\"]\n",
+    );
+    let path = path.to_str().unwrap();
+    let output = run(&["check", "--config", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<String> = err(&output).lines().map(|line| line.replace(path, "FILE")).collect();
+    assert_eq!(
+        lines,
+        [
+            "FILE:1:10: readers.door: has no effect: no pipeline reads it",
+            "FILE:3:11: readers.door.address: 5 is not text in quotes",
+            "FILE:4:1: readers.door.mod: unknown key; did you mean \"mode\"?",
+            "FILE:7:8: sinks.log.type: \"lg\" is not in this build (did you mean \"log\"?); there are: lookup, log, notify",
+            "FILE:9:12: pipelines.p.readers.0: there is no \"dor\" in [readers]; did you mean \"door\"?",
+            "rfid-host: FILE: 5 faults",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said() {
+    let output = run(&["check", "--config", "/nonexistent/branch.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).starts_with("rfid-host: /nonexistent/branch.toml: No such file"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn wrong_words_end_with_2_and_help_has_examples() {
+    assert_eq!(run(&["chek"]).status.code(), Some(2));
+    assert_eq!(run(&[]).status.code(), Some(2));
+    for command in [
+        &["--help"][..],
+        &["demo", "--help"],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["drivers", "--help"],
+        &["sinks", "--help"],
+        &["emulate", "mercury4", "--help"],
+        &["import", "directory", "--help"],
+    ] {
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(out(&output).contains("Example"), "{command:?}: {}", out(&output));
+    }
+}
+
+#[test]
+fn drivers_and_sinks_describe_themselves() {
+    assert!(out(&run(&["drivers"])).starts_with("mercury4  ThingMagic Mercury 4"));
+    let described = out(&run(&["drivers", "describe", "mercury4"]));
+    for piece in [
+        "address  (text; required)",
+        "protocols  (list, each one of \"gen2\", \"iso18000-6b\", \"epc0\", \"epc1\"; default [\"gen2\"])",
+        "mode  (one of \"poll\", \"autonomous\"; default \"poll\")",
+        "time_out  (duration; default \"250ms\")",
+        "[readers.my_reader]\ndriver = \"mercury4\"",
+    ] {
+        assert!(described.contains(piece), "{piece} is not in\n{described}");
+    }
+    let sinks = out(&run(&["sinks"]));
+    for name in ["lookup", "log", "notify"] {
+        assert!(sinks.contains(name));
+        assert_eq!(run(&["sinks", "describe", name]).status.code(), Some(0));
+    }
+    let unknown = run(&["drivers", "describe", "mercury"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(err(&unknown).contains("did you mean mercury4?"), "{}", err(&unknown));
+}
+
+#[test]
+fn import_says_what_is_wrong_on_which_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let good = write(&folder, "good.csv", "tag,name\n2D00,one\n2D01,two\n");
+    let output = run(&["import", "directory", good.to_str().unwrap(), "--data-dir", data]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).starts_with("2 records from"), "{}", out(&output));
+    let bad = write(&folder, "bad.csv", "tag,name\n2D0,one\n");
+    let output = run(&["import", "directory", bad.to_str().unwrap(), "--data-dir", data]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("bad.csv:2: tag \"2D0\": hexadecimal digits come in pairs"),
+        "{}",
+        err(&output)
+    );
+    assert!(err(&output).contains("1 fault; nothing was imported"), "{}", err(&output));
+}
+
+#[test]
+fn the_demo_shows_a_tag_its_record_and_its_line_and_leaves_nothing_behind() {
+    let output = run(&["demo", "--for", "8s"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let said = out(&output);
+    for piece in [
+        "arrived   door    1        2D0000000000000000000001  王小明",
+        "its line in the log: {\"event_id\":",
+        "curl -N http://127.0.0.1:",
+        "README.md",
+    ] {
+        assert!(said.contains(piece), "{piece} is not in\n{said}");
+    }
+    assert!(!said.contains("2D0000000000000000000003"), "a ghost is announced:\n{said}");
+    let log = said.lines().find_map(|line| line.split_once("tail -f ")).unwrap().1;
+    assert!(!Path::new(log).parent().unwrap().exists());
+}
+
+#[test]
+fn a_scenario_with_a_fault_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "scenario.toml", "[[tag]]\nepc = \"2D00\"\nantenna = 9\n");
+    let path = path.to_str().unwrap();
+    let output = run(&["emulate", "mercury4", "--listen", "127.0.0.1:0", "--scenario", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(err(&output), format!("rfid-host: {path}:3:11: antenna: the reader has ports 1 to 4\n"));
+}

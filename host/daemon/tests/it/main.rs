@@ -1,0 +1,6 @@
+//! The built binary as its users see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod commands;
+mod daemon;
+mod run;
