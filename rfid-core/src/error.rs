@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::name::Name;
+use crate::settings::ConfigFaults;
 
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,6 +183,12 @@ impl fmt::Display for Error {
             }
         }
         Ok(())
+    }
+}
+
+impl From<ConfigFaults> for Error {
+    fn from(faults: ConfigFaults) -> Self {
+        Self::new(ErrorKind::Config, "configure").with_detail(faults.to_string())
     }
 }
 

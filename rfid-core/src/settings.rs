@@ -28,7 +28,7 @@ impl Settings {
     /// # Errors
     /// One [`ConfigFault`] with the parser's message.
     pub fn from_toml(text: &str) -> Result<Self, ConfigFaults> {
-        toml::from_str(text).map(Self).map_err(|error| vec![ConfigFault::new("", error.message().to_owned())])
+        toml::from_str(text).map(Self).map_err(|error| ConfigFault::new("", error.message()).into())
     }
 
     /// The options as the driver's own struct.
@@ -41,7 +41,7 @@ impl Settings {
             serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
             options => options.clone(),
         };
-        serde_json::from_value(options).map_err(|error| vec![ConfigFault::new("", error.to_string())])
+        serde_json::from_value(options).map_err(|error| ConfigFault::new("", error.to_string()).into())
     }
 }
 
@@ -54,9 +54,6 @@ pub struct ConfigFault {
     /// What is wrong and what is allowed, as one sentence without a full stop.
     pub message: String,
 }
-
-/// All that is wrong with a configuration; never empty.
-pub type ConfigFaults = Vec<ConfigFault>;
 
 impl ConfigFault {
     /// A fault at this place.
@@ -75,6 +72,48 @@ impl fmt::Display for ConfigFault {
 }
 
 impl std::error::Error for ConfigFault {}
+
+/// All that is wrong with a configuration: whoever writes one wants to see everything at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigFaults(Vec<ConfigFault>);
+
+impl ConfigFaults {
+    /// Adds one more.
+    pub fn push(&mut self, fault: ConfigFault) {
+        self.0.push(fault);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<ConfigFault> for ConfigFaults {
+    fn from(fault: ConfigFault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl IntoIterator for ConfigFaults {
+    type Item = ConfigFault;
+    type IntoIter = std::vec::IntoIter<ConfigFault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigFaults {}
 
 /// What a driver or sink says about itself, for `rfid-host drivers`, `sinks` and `describe`.
 #[derive(Clone, Debug)]

@@ -106,7 +106,7 @@ pub(crate) struct Checked {
 impl Mercury4Config {
     /// Everything that is wrong with the options and that their schema cannot say.
     pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
-        let mut faults = ConfigFaults::new();
+        let mut faults = ConfigFaults::default();
         let (host, port) = split_address(&self.address).unwrap_or_else(|| {
             faults.push(ConfigFault::new(
                 "/address",
@@ -216,7 +216,7 @@ mod tests {
         )
         .check()
         .unwrap_err();
-        let places: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        let places: Vec<String> = faults.into_iter().map(|fault| fault.path).collect();
         assert_eq!(places, ["/address", "/protocols/1", "/time_out", "/repeat"]);
     }
 

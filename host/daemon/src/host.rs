@@ -38,7 +38,7 @@ impl Host {
         let mut sinks = Vec::new();
         for sink in &config.sinks {
             // The same settings passed their check a moment ago.
-            let made = sink.kind.sink(&sink.settings, &sink.name).map_err(faulty)?;
+            let made = sink.kind.sink(&sink.settings, &sink.name)?;
             sinks.push(SinkHandle::spawn(sink.name.clone(), made));
         }
         let mut pipelines = Vec::new();
@@ -103,10 +103,5 @@ impl Host {
 
 fn session_maker(reader: &ReaderConfig) -> MakeSession {
     let ReaderConfig { driver, settings, setup, .. } = reader.clone();
-    Box::new(move || driver.session(&settings, &setup).map_err(faulty))
-}
-
-fn faulty(faults: rfid_core::ConfigFaults) -> Error {
-    let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Error::new(ErrorKind::Config, "configure").with_detail(said.join("; "))
+    Box::new(move || Ok(driver.session(&settings, &setup)?))
 }

@@ -99,10 +99,8 @@ impl SinkKind for LogKind {
         let config: LogConfig = settings.parse()?;
         let log: Box<dyn EventLog> = match config.path {
             Some(path) if path.as_os_str().is_empty() => {
-                return Err(vec![ConfigFault::new(
-                    "/path",
-                    "a path is not empty; leave it out for the journal",
-                )]);
+                let fault = ConfigFault::new("/path", "a path is not empty; leave it out for the journal");
+                return Err(fault.into());
             }
             Some(path) => Box::new(JsonlLog::new(path)),
             None => Box::new(JournalLog::new(self.stores.clone())),

@@ -115,10 +115,11 @@ impl SinkKind for LookupKind {
             "directory" => {
                 Ok(Box::new(LookupSink::new(Arc::clone(&self.directory), Arc::clone(&self.counters))))
             }
-            other => Err(vec![ConfigFault::new(
+            other => Err(ConfigFault::new(
                 "/source",
                 format!("\"{other}\" is not in this build; there is \"directory\""),
-            )]),
+            )
+            .into()),
         }
     }
 }
@@ -180,7 +181,7 @@ mod tests {
         let kind = LookupKind::new(Arc::new(MockDirectory::new()));
         let settings = Settings::from_toml("source = \"service\"").unwrap();
         let faults = kind.sink(&settings, &Name::from("customers")).err().unwrap();
-        assert_eq!(faults[0].path, "/source");
+        assert_eq!(faults.into_iter().next().unwrap().path, "/source");
         let example = Settings::from_toml(kind.describe().example).unwrap();
         assert!(kind.sink(&example, &Name::from("customers")).is_ok());
     }

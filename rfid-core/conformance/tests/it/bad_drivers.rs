@@ -66,7 +66,7 @@ impl Driver for MemoryDriver {
     fn session(&self, settings: &Settings, _: &ReaderSetup) -> Result<Box<dyn DynSession>, ConfigFaults> {
         let config: Config = settings.parse()?;
         if config.address.is_empty() {
-            return Err(vec![ConfigFault::new("/address", "an address is not empty")]);
+            return Err(ConfigFault::new("/address", "an address is not empty").into());
         }
         Ok(Box::new(MemorySession {
             fault: self.fault,
