@@ -1,0 +1,1 @@
+//! Nothing here: the examples stand in the files beside this one.
