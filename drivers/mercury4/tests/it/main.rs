@@ -5,3 +5,4 @@ mod conformance;
 mod documented_examples;
 mod driver;
 mod emulator;
+mod hostile;

@@ -1,0 +1,196 @@
+//! What any bytes may do to the driver and the emulator: nothing bad.
+//!
+//! Each function is a fuzz target (`targets/`), and the driver's tests call it with random bytes,
+//! so it runs where there is no fuzzer. It panics when a promise is broken.
+
+use std::time::Duration;
+
+use rfid_core::{Driver, ReadBuf, ReadHandler, ReaderSetup, Settings, TagId, UtcTime};
+use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
+use rfid_driver_mercury4::proto::{Column, Lines, RowDecoder, RqlError};
+use rfid_driver_mercury4::{Mercury4, session_over};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::timeout;
+
+/// Rows that are anything: at most one read comes of each, or a fault, and how the bytes are
+/// split makes no difference.
+pub(crate) fn rows(data: &[u8]) {
+    let Some((&choice, bytes)) = data.split_first() else { return };
+    let columns: &[Column] = match choice % 3 {
+        0 => &[Column::ProtocolId, Column::AntennaId, Column::Id],
+        1 => &[
+            Column::ProtocolId,
+            Column::AntennaId,
+            Column::Id,
+            Column::ReadCount,
+            Column::Frequency,
+            Column::Timestamp,
+        ],
+        _ => &[Column::Id, Column::ProtocolId, Column::Lqi, Column::AntennaId],
+    };
+    let piece = usize::from(choice / 3) + 1;
+    assert_eq!(decode(columns, bytes, piece), decode(columns, bytes, bytes.len().max(1)));
+}
+
+fn decode(columns: &[Column], bytes: &[u8], piece: usize) -> Vec<String> {
+    let decoder = RowDecoder::new(columns.to_vec());
+    let mut lines = Lines::default();
+    let mut buf = ReadBuf::with_capacity(2);
+    let mut outcomes = Vec::new();
+    for piece in bytes.chunks(piece) {
+        lines.push(piece);
+        while let Ok(Some(line)) = lines.next_line() {
+            buf.clear();
+            let _ = RqlError::parse(line);
+            match decoder.decode(line, &mut buf) {
+                Ok(()) => {
+                    let mut reads = buf.iter();
+                    let read = reads.next().expect("a row that is right is a read");
+                    assert!(reads.next().is_none(), "one row is one read");
+                    assert!((1..=TagId::MAX_LEN).contains(&read.id.bytes.len()));
+                    outcomes.push(format!("{:?}", read.id));
+                }
+                Err(fault) => {
+                    assert!(buf.is_empty(), "a row with a fault is no read");
+                    outcomes.push(fault.to_string());
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+/// A whole session with a reader that says anything: it ends or goes on reading, and each call
+/// comes back in time.
+pub(crate) fn session(data: &[u8]) {
+    simulate(async {
+        let Some((&choice, script)) = data.split_first() else { return };
+        let (polite, goes, autonomous) = (choice & 1 != 0, choice & 2 != 0, choice & 4 != 0);
+        let mut script = Some(script.to_vec());
+        let connect = move || {
+            let (ours, theirs) = duplex(64 * 1024);
+            // Only the first connection hears the script.
+            let script = script.take().unwrap_or_default();
+            tokio::spawn(hostile_reader(theirs, script, polite, goes));
+            std::future::ready(Ok(ours))
+        };
+        let mode = if autonomous { "autonomous" } else { "poll" };
+        let settings = Settings::from_toml(&format!("address = \"reader\"\nmode = \"{mode}\""));
+        let setup = ReaderSetup::named("door");
+        let mut session = session_over(&settings.expect("these settings are right"), &setup, connect)
+            .expect("these settings are right");
+        for _ in 0..2 {
+            if in_time(session.open()).await.is_ok() {
+                if let Some(tune) = session.tune() {
+                    let _ = in_time(tune.read_power_cdbm()).await;
+                }
+                if in_time(session.start()).await.is_ok() {
+                    // Reading goes on as long as the reader lets it.
+                    let _ = timeout(Duration::from_secs(30), session.pump(&mut Reads::new())).await;
+                    let _ = in_time(session.stop()).await;
+                }
+            }
+            let _ = in_time(session.close()).await;
+        }
+    });
+}
+
+/// A call that is not reading may take a minute at the very most: patience of the driver
+/// included, several times over.
+async fn in_time<T>(call: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(60), call).await.expect("a call to a session hangs")
+}
+
+/// Answers each statement with the next piece of the script; a piece is a length and as many
+/// bytes. `polite`: the questions that open a session get right answers. In the end it hangs up
+/// or is silent.
+async fn hostile_reader(mut stream: DuplexStream, script: Vec<u8>, polite: bool, goes: bool) {
+    let mut script = script.as_slice();
+    let (mut statement, mut byte) = (Vec::new(), [0]);
+    while stream.read_exact(&mut byte).await.is_ok() {
+        statement.push(byte[0]);
+        if byte[0] != b';' {
+            continue;
+        }
+        let asked = String::from_utf8_lossy(&statement).into_owned();
+        statement.clear();
+        let opening = match () {
+            () if asked.contains("version FROM settings") => Some("2.3.14 (2005-11-23 Tesla )\n\n"),
+            () if asked.contains("supported_protocols") => Some("EPC1 GEN2\n\n"),
+            () if asked.contains("time_out=1;") || asked.starts_with("RESET") => Some("\n"),
+            () => None,
+        };
+        let answer = match (opening.filter(|_| polite), script.split_first()) {
+            (Some(answer), _) => answer.as_bytes(),
+            (None, Some((&length, rest))) => {
+                let (answer, rest) = rest.split_at(usize::from(length).min(rest.len()));
+                script = rest;
+                answer
+            }
+            (None, None) if goes => return,
+            (None, None) => continue,
+        };
+        if stream.write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes reads and looks at none.
+struct Reads(ReadBuf);
+
+impl Reads {
+    fn new() -> Self {
+        Self(ReadBuf::with_capacity(16))
+    }
+}
+
+impl ReadHandler for Reads {
+    fn buffer(&mut self) -> &mut ReadBuf {
+        &mut self.0
+    }
+
+    fn filled(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A client that says anything to the emulator: it answers or hangs up, and its memory and time
+/// are bounded.
+pub(crate) fn statements(data: &[u8]) {
+    simulate(async {
+        let scenario = Scenario::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n");
+        let scenario = scenario.expect("this scenario is right");
+        let (mut client, reader) = duplex(64 * 1024);
+        let served = serve_stream(reader, Profile::M4, scenario, Faults::default(), UtcTime::default());
+        let talk = async {
+            let _ = client.write_all(data).await;
+            let _ = client.shutdown().await;
+            let mut answers = Vec::new();
+            let _ = client.read_to_end(&mut answers).await;
+        };
+        // Each statement may run a round of up to 65 s; the emulator ends with its client.
+        let limit = Duration::from_secs(70) * (1 + data.len() as u32);
+        let both = async { tokio::join!(served, talk) };
+        let _ = timeout(limit, both).await.expect("the emulator hangs");
+    });
+}
+
+/// Text that is anything, as a scenario and as a configuration: taken, or refused with a reason.
+pub(crate) fn texts(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(fault) = Scenario::from_toml(&text) {
+        assert!(!fault.to_string().is_empty());
+    }
+    if let Ok(settings) = Settings::from_toml(&text)
+        && let Err(faults) = Mercury4.session(&settings, &ReaderSetup::named("door"))
+    {
+        assert!(!faults.to_string().is_empty());
+    }
+}
+
+/// Runs in simulated time: waiting costs nothing, and a wait without an end is seen.
+fn simulate(run: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().expect("a runtime without I/O starts").block_on(run);
+}
