@@ -16,25 +16,39 @@ use rfid_sink_lookup::{LookupSink, SledDirectory};
 use rfid_sink_notify::{Hub, NotifySink};
 use tokio::net::TcpListener;
 
-/// Tags in the field.
+/// Tags in one inventory round.
 const TAGS: u32 = 200;
+
+/// Arrivals on their way at once, where every tag is new.
+const ON_THEIR_WAY: u64 = 2_000;
+
+/// What the reader hears.
+#[derive(Clone, Copy)]
+enum Field {
+    /// The same tags in each round.
+    Staying,
+    /// Tags that were never there before.
+    New,
+}
 
 /// A running line with one reader over real TCP.
 struct Line {
     pipeline: Pipeline,
     reader: Supervisor,
     sinks: Vec<SinkHandle>,
+    hub: Hub,
     _folder: tempfile::TempDir,
 }
 
 impl Line {
-    async fn start() -> Self {
+    async fn start(field: Field) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let hub = Hub::new();
+        let rounds = rounds(field, hub.clone());
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve_rounds(stream, reply(0..TAGS)));
-            }
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = serve_rounds(stream, rounds).await;
         });
         let folder = tempfile::tempdir().unwrap();
         let directory = SledDirectory::new(Stores::new(folder.path().join("data")));
@@ -43,7 +57,7 @@ impl Line {
         let sinks = vec![
             SinkHandle::spawn(Name::from("lookup"), Box::new(lookup)),
             SinkHandle::spawn(Name::from("log"), Box::new(log)),
-            SinkHandle::spawn(Name::from("notify"), Box::new(NotifySink::new(Hub::new()))),
+            SinkHandle::spawn(Name::from("notify"), Box::new(NotifySink::new(hub.clone()))),
         ];
         let place = ReaderPlace {
             reader: Name::from("door"),
@@ -60,11 +74,14 @@ impl Line {
         let outlet = pipeline.outlet("door").unwrap();
         let clock = Arc::new(SystemClock::new());
         let reader = Supervisor::spawn(Name::from("door"), Box::new(make), vec![outlet], clock, 1);
-        Self { pipeline, reader, sinks, _folder: folder }
+        Self { pipeline, reader, sinks, hub, _folder: folder }
     }
 
-    fn reads(&self) -> u64 {
-        self.reader.counters().reads.load(Ordering::Relaxed)
+    fn count(&self, field: Field) -> u64 {
+        match field {
+            Field::Staying => self.reader.counters().reads.load(Ordering::Relaxed),
+            Field::New => self.hub.counts().published,
+        }
     }
 
     async fn stop(self) {
@@ -76,27 +93,45 @@ impl Line {
     }
 }
 
-/// Reads per second through everything, the emulated reader included, on one thread.
+/// What the reader answers, round by round.
+fn rounds(field: Field, hub: Hub) -> impl FnMut() -> Arc<str> {
+    let staying: Arc<str> = reply(0..TAGS).into();
+    let nobody: Arc<str> = reply([]).into();
+    let mut given = 0;
+    move || match field {
+        Field::Staying => Arc::clone(&staying),
+        Field::New if u64::from(given) > hub.counts().published + ON_THEIR_WAY => Arc::clone(&nobody),
+        Field::New => {
+            given += TAGS;
+            reply(given - TAGS..given).into()
+        }
+    }
+}
+
+/// Reads per second of tags that stay, and of tags that arrive and so go through lookup, a log
+/// that is synced, and notify; the emulated reader included, all on one thread.
 fn socket_to_notify(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let line = runtime.block_on(Line::start());
     let mut group = criterion.benchmark_group("line");
     group.throughput(Throughput::Elements(u64::from(TAGS)));
     group.sample_size(20).measurement_time(Duration::from_secs(5));
-    group.bench_function("200 tags, socket to notify", |bencher| {
-        bencher.iter_custom(|rounds| {
-            runtime.block_on(async {
-                let start = Instant::now();
-                let end = line.reads() + rounds * u64::from(TAGS);
-                while line.reads() < end {
-                    tokio::task::yield_now().await;
-                }
-                start.elapsed()
-            })
+    for (name, field) in [("200 reads of tags that stay", Field::Staying), ("200 arrivals", Field::New)] {
+        let line = runtime.block_on(Line::start(field));
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|rounds| {
+                runtime.block_on(async {
+                    let start = Instant::now();
+                    let end = line.count(field) + rounds * u64::from(TAGS);
+                    while line.count(field) < end {
+                        tokio::task::yield_now().await;
+                    }
+                    start.elapsed()
+                })
+            });
         });
-    });
+        runtime.block_on(line.stop());
+    }
     group.finish();
-    runtime.block_on(line.stop());
 }
 
 criterion_group!(benches, socket_to_notify);

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use rfid_core::{AirProtocol, TagId, TagIdKind};
 use rfid_driver_mercury4::proto::{Column, check_code};
@@ -44,10 +45,10 @@ pub fn reply(tags: impl IntoIterator<Item = u32>) -> String {
 }
 
 /// A reader without a radio: it answers the questions that the driver asks when it opens a
-/// session, and each inventory round at once with the same reply. Serves one connection.
+/// session, and each inventory round at once with the next reply. Serves one connection.
 pub async fn serve_rounds(
     stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    reply: String,
+    mut next_reply: impl FnMut() -> Arc<str>,
 ) -> std::io::Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = stream;
@@ -61,6 +62,7 @@ pub async fn serve_rounds(
         while let Some(end) = received.iter().position(|byte| *byte == b';') {
             let statement: Vec<u8> = received.drain(..=end).collect();
             let statement = String::from_utf8_lossy(&statement);
+            let reply;
             let answer = if statement.contains("version FROM settings") {
                 "2.3.14 (2005-11-23T14:22:53-05:00 Tesla )\n\n"
             } else if statement.contains("supported_protocols") {
@@ -70,6 +72,7 @@ pub async fn serve_rounds(
             } else if statement.contains("lqi") {
                 "Error 0100:\tUnknown lqi\n\n"
             } else if statement.contains("FROM tag_id") && !statement.contains("time_out=1;") {
+                reply = next_reply();
                 &reply
             } else {
                 "\n"

@@ -64,7 +64,8 @@ fn a_read_costs_no_allocation() {
             said.send(listener.local_addr().unwrap()).unwrap();
             let (stream, _) = listener.accept().await.unwrap();
             // Ends with the test.
-            let _ = serve_rounds(stream, reply(0..TAGS)).await;
+            let reply = Arc::from(reply(0..TAGS));
+            let _ = serve_rounds(stream, move || Arc::clone(&reply)).await;
         });
     });
     let address = address.recv().unwrap();

@@ -29,7 +29,7 @@ impl Registry {
         let (lookups, logs) = (Arc::clone(lookup.counters()), Arc::clone(log.counters()));
         let sinks: Vec<Arc<dyn SinkKind>> =
             vec![Arc::new(lookup), Arc::new(log), Arc::new(NotifyKind::new(hub.clone()))];
-        Self { drivers: vec![Arc::new(Mercury4)], sinks, stores, hub, lookups, logs }
+        Self { drivers: drivers(), sinks, stores, hub, lookups, logs }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {
@@ -47,4 +47,9 @@ impl Registry {
     pub(crate) fn sink_descriptions(&self) -> Vec<Description> {
         self.sinks.iter().map(|sink| sink.describe()).collect()
     }
+}
+
+/// The drivers that are built in.
+fn drivers() -> Vec<Arc<dyn Driver>> {
+    vec![Arc::new(Mercury4)]
 }

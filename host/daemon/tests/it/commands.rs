@@ -36,6 +36,18 @@ fn the_example_configuration_is_in_order() {
 }
 
 #[test]
+fn the_configuration_in_the_readme_is_in_order() {
+    let readme = std::fs::read_to_string(example("../README.md")).unwrap();
+    let (_, from) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = from.split_once("```").unwrap();
+    let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "branch.toml", &lines.join("\n"));
+    let output = run(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
+#[test]
 fn check_prints_all_faults_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(
