@@ -37,8 +37,7 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut sinks = Vec::new();
         for sink in &config.sinks {
-            // The same settings passed their check a moment ago.
-            let made = sink.kind.sink(&sink.settings, &sink.name)?;
+            let made = registry.make_sink(&sink.kind, &sink.settings, &sink.name)?;
             sinks.push(SinkHandle::spawn(sink.name.clone(), made));
         }
         let mut pipelines = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rfid_core::{Description, Driver, SinkKind};
+use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind};
 use rfid_driver_mercury4::Mercury4;
 use rfid_durable::Stores;
 use rfid_sink_log::{LogCounters, LogKind};
@@ -38,6 +38,15 @@ impl Registry {
 
     pub(crate) fn sink(&self, name: &str) -> Option<&Arc<dyn SinkKind>> {
         self.sinks.iter().find(|sink| sink.describe().name == name)
+    }
+
+    /// A sink over this registry's stores, from settings that were checked against any registry.
+    pub(crate) fn make_sink(&self, kind: &str, settings: &Settings, name: &Name) -> Result<Box<dyn Sink>> {
+        let kind = self.sink(kind).ok_or_else(|| {
+            let fault = ConfigFault::new("/type", format!("\"{kind}\" is not in this build"));
+            ConfigFaults::from(fault)
+        })?;
+        Ok(kind.sink(settings, name)?)
     }
 
     pub(crate) fn driver_descriptions(&self) -> Vec<Description> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 pub(crate) fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let (config, _) = super::load(path, data_dir)?;
-    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let count = |count: usize, what: &str| super::counted(count as u64, what);
     println!(
         "{}: ok ({}, {}, {})",
         path.display(),

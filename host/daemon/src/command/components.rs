@@ -38,9 +38,10 @@ fn show(
     };
     let names = || known.iter().map(|description| description.name);
     let Some(description) = known.iter().find(|description| description.name == name) else {
-        let hint = nearest(&name, names()).map_or(String::new(), |hint| format!("; did you mean {hint}?"));
+        let hint =
+            nearest(&name, names()).map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
         anyhow::bail!(
-            "there is no {what} \"{name}\"{hint} There are: {}",
+            "there is no {what} \"{name}\"{hint}; there are: {}",
             names().collect::<Vec<_>>().join(", ")
         );
     };

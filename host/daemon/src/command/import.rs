@@ -27,7 +27,8 @@ pub(crate) async fn directory(file: &Path, data_dir: Option<&Path>) -> anyhow::R
     match imported {
         Ok(count) => {
             println!(
-                "{count} records from {} are in {}",
+                "imported {} from {} into {}",
+                super::counted(count, "record"),
                 file.display(),
                 data_dir.join("directory").display()
             );

@@ -17,17 +17,14 @@ use crate::registry::Registry;
 /// Reads and checks a configuration. Faults are printed; the error says how many there are.
 fn load(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
     let source = config::read(path)?;
-    // The data folder is part of what is checked, and what is checked needs a registry to be
-    // checked against; a registry touches no folder before its sinks are opened.
-    let mut config = config::check(source.clone(), &Registry::built_in(Stores::new("")))
-        .map_err(|faults| print_faults(&faults))?;
+    // Which data folder the stores are in is known when the configuration is checked, and
+    // checking asks a registry for names and schemas only.
+    let nowhere = Registry::built_in(Stores::new(""));
+    let mut config = config::check(source, &nowhere).map_err(|faults| print_faults(&faults))?;
     if let Some(data_dir) = data_dir {
         config.host.data_dir = data_dir.to_owned();
     }
     let registry = Registry::built_in(Stores::new(&config.host.data_dir));
-    let data_dir = config.host.data_dir.clone();
-    config = config::check(source, &registry).map_err(|faults| print_faults(&faults))?;
-    config.host.data_dir = data_dir;
     Ok((config, registry))
 }
 
@@ -39,8 +36,12 @@ fn print_faults(faults: &Faults) -> anyhow::Error {
     for line in faults.lines() {
         eprintln!("{line}");
     }
-    let count = faults.len();
-    anyhow::anyhow!("{}: {count} {}", faults.source.name, if count == 1 { "fault" } else { "faults" })
+    anyhow::anyhow!("{}: {}", faults.source.name, counted(faults.len() as u64, "fault"))
+}
+
+/// "1 reader", "2 readers".
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Returns on the first SIGTERM or Ctrl-C; ends the process on the second.

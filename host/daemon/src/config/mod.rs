@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use rfid_core::presence::{PresenceSettings, ReaderPlace};
 use rfid_core::settings::ConfigFault;
-use rfid_core::{Driver, Name, ReaderSetup, Settings, SinkKind};
+use rfid_core::{Driver, Name, ReaderSetup, Settings};
 
 pub(crate) use schema::{choices, nearest, types};
 pub(crate) use source::{Faults, Source};
@@ -55,7 +55,7 @@ pub(crate) struct ReaderConfig {
 #[derive(Clone)]
 pub(crate) struct SinkConfig {
     pub(crate) name: Name,
-    pub(crate) kind: Arc<dyn SinkKind>,
+    pub(crate) kind: String,
     pub(crate) settings: Settings,
 }
 

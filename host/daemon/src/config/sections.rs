@@ -246,15 +246,15 @@ impl<'a> Checker<'a> {
     fn sink(&mut self, name: &str, pointer: &str, mut table: Map<String, Value>) -> Option<SinkConfig> {
         let known = self.registry.sink_descriptions();
         let kind = self.named(&table, pointer, "type", &known)?;
-        let kind = self.registry.sink(&kind)?.clone();
+        let registry = self.registry;
         table.remove("type");
         let options = Value::Object(table);
-        if !self.fits(&options, &kind.describe().schema, pointer) {
+        if !self.fits(&options, &registry.sink(&kind)?.describe().schema, pointer) {
             return None;
         }
         let settings = Settings::new(options);
         let name = Name::from(name);
-        match kind.sink(&settings, &name) {
+        match registry.sink(&kind)?.sink(&settings, &name) {
             Ok(_) => Some(SinkConfig { name, kind, settings }),
             Err(faults) => {
                 self.own_faults(pointer, faults);

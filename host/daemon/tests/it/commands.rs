@@ -124,7 +124,7 @@ fn drivers_and_sinks_describe_themselves() {
     }
     let unknown = run(&["drivers", "describe", "mercury"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(err(&unknown).contains("did you mean mercury4?"), "{}", err(&unknown));
+    assert!(err(&unknown).contains("did you mean \"mercury4\"?"), "{}", err(&unknown));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn import_says_what_is_wrong_on_which_line() {
     let good = write(&folder, "good.csv", "tag,name\n2D00,one\n2D01,two\n");
     let output = run(&["import", "directory", good.to_str().unwrap(), "--data-dir", data]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    assert!(out(&output).starts_with("2 records from"), "{}", out(&output));
+    assert!(out(&output).starts_with("imported 2 records from"), "{}", out(&output));
     let bad = write(&folder, "bad.csv", "tag,name\n2D0,one\n");
     let output = run(&["import", "directory", bad.to_str().unwrap(), "--data-dir", data]);
     assert_eq!(output.status.code(), Some(1));
