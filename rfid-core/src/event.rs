@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::air_protocol::AirProtocol;
 use crate::clock::UtcTime;
+use crate::epc;
 use crate::name::Name;
 use crate::tag_id::{TagId, TagIdKind};
 
@@ -121,7 +122,8 @@ pub type Record = serde_json::Map<String, serde_json::Value>;
 
 /// One thing that happened to one tag.
 ///
-/// In JSON the tag stands as `epc_hex` or `uid_hex`, by its kind; what is not known is left out.
+/// In JSON the tag stands as `epc_hex` and `epc_uri` (see [`epc::uri_of`]) or as `uid_hex`, by its
+/// kind; what is not known is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "EventJson", try_from = "EventJson")]
 pub struct Event {
@@ -185,6 +187,9 @@ struct EventJson {
     branch: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epc_hex: Option<String>,
+    // Follows from the digits, so nobody reads it back.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    epc_uri: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uid_hex: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +229,7 @@ impl From<Event> for EventJson {
             zone_before: event.zone_before,
             branch: event.branch,
             epc_hex,
+            epc_uri: kind.is_epc().then(|| epc::uri_of(event.tag.bytes())),
             uid_hex,
             uid_kind,
             protocol: event.protocol,

@@ -18,11 +18,16 @@
 //! | embed readers in your own program | [`pipeline`] |
 #![forbid(unsafe_code)]
 
+// Fuzz bodies, which tests share, call the crate by its name.
+#[cfg(test)]
+extern crate self as rfid_core;
+
 pub mod abilities;
 pub mod air_protocol;
 mod backoff;
 pub mod clock;
 pub mod driver;
+pub mod epc;
 pub mod error;
 pub mod event;
 mod name;

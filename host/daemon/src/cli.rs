@@ -98,6 +98,14 @@ Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends w
         #[command(subcommand)]
         reader: Emulated,
     },
+    /// Say what the bits of an EPC mean, or which bits say it
+    Epc {
+        #[command(subcommand)]
+        way: EpcWay,
+        /// One JSON object a line
+        #[arg(long, global = true)]
+        json: bool,
+    },
     /// Load data into the host's stores
     Import {
         #[command(subcommand)]
@@ -132,6 +140,37 @@ Without a scenario, two tags come and go every half minute.")]
         /// Which tags come and go
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EpcWay {
+    /// From the hexadecimal digits of a tag to URIs and the GS1 key
+    #[command(after_help = "Examples:
+  rfid-host epc decode 2D16451FD4499602D2000000
+  rfid-host epc decode --json < digits.txt
+
+What no scheme accounts for is given as a raw URI, with the reason.")]
+    Decode {
+        /// Digits of one EPC each; without any, a line of standard input each
+        #[arg(value_name = "HEX")]
+        epcs: Vec<String>,
+    },
+    /// From a URI, an element string or a GS1 Digital Link to the digits for a tag
+    #[command(after_help = "Examples:
+  rfid-host epc encode urn:epc:tag:gsrn-96:0.9521141.1234567890
+  rfid-host epc encode urn:epc:id:gsrn:9521141.1234567890
+  rfid-host epc encode '(8018)952114112345678906'
+  rfid-host epc encode https://id.gs1.org/8018/952114112345678906
+
+A pure identity is encoded in the shortest scheme that can hold it, a key of GS1 in its plus scheme.")]
+    Encode {
+        /// What the tag is to say; without any, a line of standard input each
+        #[arg(value_name = "TEXT")]
+        texts: Vec<String>,
+        /// Filter value, where the text does not say one
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        filter: u8,
     },
 }
 

@@ -40,6 +40,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Emulate { reader: Emulated::Mercury4 { listen, profile, scenario } } => {
                 command::emulate::mercury4(listen, profile, scenario.as_deref()).await
             }
+            Command::Epc { way, json } => command::epc::run(way, json),
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await
             }

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod components;
 pub(crate) mod demo;
 pub(crate) mod emulate;
+pub(crate) mod epc;
 pub(crate) mod import;
 pub(crate) mod run;
 

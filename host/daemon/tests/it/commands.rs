@@ -128,6 +128,36 @@ fn drivers_and_sinks_describe_themselves() {
 }
 
 #[test]
+fn epcs_are_decoded_and_encoded_for_people_and_programs() {
+    let decoded = run(&["epc", "decode", "2D16451FD4499602D2000000"]);
+    assert_eq!(decoded.status.code(), Some(0), "{}", err(&decoded));
+    for piece in [
+        "urn:epc:tag:gsrn-96:0.9521141.1234567890",
+        "(8018)952114112345678906",
+        "serial reference  1234567890",
+    ] {
+        assert!(out(&decoded).contains(piece), "{piece} is not in\n{}", out(&decoded));
+    }
+    for text in [
+        "urn:epc:tag:gsrn-96:0.9521141.1234567890",
+        "urn:epc:id:gsrn:9521141.1234567890",
+        "urn:epc:raw:96.x2D16451FD4499602D2000000",
+    ] {
+        let encoded = run(&["epc", "encode", "--json", text]);
+        let said: serde_json::Value = serde_json::from_str(&out(&encoded)).unwrap();
+        assert_eq!((&said["epc_hex"], &said["pc_hex"]), (&"2D16451FD4499602D2000000".into(), &"3000".into()));
+    }
+    let raw = run(&["epc", "decode", "--json", "E28011606000020000000000", "2D0"]);
+    assert_eq!(raw.status.code(), Some(1));
+    let said: serde_json::Value = serde_json::from_str(&out(&raw)).unwrap();
+    assert_eq!(said["raw_uri"], "urn:epc:raw:96.xE28011606000020000000000");
+    assert!(said["reason"].as_str().unwrap().contains("TID"), "{said}");
+    assert!(err(&raw).starts_with("2D0: hexadecimal digits come in pairs"), "{}", err(&raw));
+    let wrong = run(&["epc", "encode", "(8018)952114112345678907"]);
+    assert!(err(&wrong).contains("the check digit does not fit"), "{}", err(&wrong));
+}
+
+#[test]
 fn import_says_what_is_wrong_on_which_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
