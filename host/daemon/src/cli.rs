@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rfid_core::DurationText;
+use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
 
 /// RFID readers in, arrivals and departures out.
@@ -93,6 +94,23 @@ Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends w
         #[command(subcommand)]
         describe: Option<Describe>,
     },
+    /// Show whether a reader works: a live table of the tags that it hears, no configuration
+    #[command(after_help = "Examples:
+  rfid-host read mercury4 192.168.10.20
+  rfid-host read mercury4 192.168.10.20:8080 --antennas 1,2 --set mode=autonomous
+  rfid-host read mercury4 192.168.10.20 --once --json
+
+Ends with Ctrl-C and leaves nothing running on the reader.")]
+    Read {
+        #[command(flatten)]
+        reader: ReaderAddress,
+        /// End after the first round that heard a tag
+        #[arg(long)]
+        once: bool,
+        /// One JSON object a line for each read; with --once, for each tag and antenna
+        #[arg(long)]
+        json: bool,
+    },
     /// Be a reader
     Emulate {
         #[command(subcommand)]
@@ -141,6 +159,37 @@ Without a scenario, two tags come and go every half minute.")]
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
     },
+}
+
+/// A reader that the command line names.
+#[derive(Debug, Args)]
+pub(crate) struct ReaderAddress {
+    /// The driver; `rfid-host drivers` lists them
+    pub(crate) driver: String,
+    /// Where the reader is, as the driver's option `address`
+    #[arg(value_name = "HOST[:PORT]")]
+    pub(crate) address: String,
+    /// Antenna ports to listen on; all that there are if left out
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
+    pub(crate) antennas: Vec<u16>,
+    /// Another option of the driver, as in a configuration; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+}
+
+impl ReaderAddress {
+    /// The driver's options.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let mut options = serde_json::Map::from_iter([("address".to_owned(), self.address.clone().into())]);
+        for option in &self.options {
+            let (key, value) = option.split_once('=').context("--set takes KEY=VALUE")?;
+            // What is no TOML value, as in mode=autonomous, is text without its quotes.
+            let value = toml::from_str::<serde_json::Map<String, _>>(&format!("it = {value}"))
+                .map_or(value.into(), |mut table| table.remove("it").unwrap_or_default());
+            options.insert(key.trim().to_owned(), value);
+        }
+        Ok(Settings::new(options.into()))
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,8 +17,9 @@ use cli::{Cli, Command, Emulated, Global, Imported, LogFormat};
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
-    // The demo shows events; what goes right elsewhere is not worth a line there.
-    start_logging(&global, if matches!(command, Command::Demo { .. }) { "warn" } else { "info" });
+    // Where tags are shown, what goes right is not worth a line between them.
+    let shows_tags = matches!(command, Command::Demo { .. } | Command::Read { .. });
+    start_logging(&global, if shows_tags { "warn" } else { "info" });
     match run(command, &global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -40,6 +41,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Emulate { reader: Emulated::Mercury4 { listen, profile, scenario } } => {
                 command::emulate::mercury4(listen, profile, scenario.as_deref()).await
             }
+            Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
             Command::Epc { way, json } => command::epc::run(way, json),
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await

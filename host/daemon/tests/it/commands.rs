@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::daemon::rfid_host;
+use crate::emulator::Emulator;
 
 fn run(arguments: &[&str]) -> Output {
     rfid_host().args(arguments).output().unwrap()
@@ -155,6 +156,32 @@ fn epcs_are_decoded_and_encoded_for_people_and_programs() {
     assert!(err(&raw).starts_with("2D0: hexadecimal digits come in pairs"), "{}", err(&raw));
     let wrong = run(&["epc", "encode", "(8018)952114112345678907"]);
     assert!(err(&wrong).contains("the check digit does not fit"), "{}", err(&wrong));
+}
+
+#[test]
+fn a_reader_is_read_without_a_configuration() {
+    let emulator = Emulator::start("mercury4", &[], "[[tag]]\nepc = \"2D16451FD4499602D2000000\"\n");
+    let address = emulator.address();
+    let output = run(&["read", "mercury4", address, "--once", "--json", "--set", "time_out=\"100ms\""]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let said: Vec<serde_json::Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!said.is_empty());
+    for read in &said {
+        assert_eq!(read["epc_hex"].as_str().unwrap().len(), 24, "{read}");
+        assert!(read["read_count"].as_u64().unwrap() > 0 && read["antenna_port"].is_u64(), "{read}");
+        assert!(read["last_seen"].is_string() && read.get("peak_rssi_cdbm").is_some(), "{read}");
+    }
+    let table = run(&["read", "mercury4", address, "--once", "--set", "mode=autonomous"]);
+    assert!(out(&table).starts_with("ThingMagic Mercury 4, firmware 2."), "{}", out(&table));
+    assert!(out(&table).contains(said[0]["epc_hex"].as_str().unwrap()), "{}", out(&table));
+
+    let wrong = run(&["read", "mercury4", address, "--set", "mod=poll"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(err(&wrong).contains("unknown field `mod`"), "{}", err(&wrong));
+    drop(emulator);
+    let nobody = run(&["read", "mercury4", "127.0.0.1:1"]);
+    assert!(err(&nobody).contains("127.0.0.1:1 cannot be reached"), "{}", err(&nobody));
 }
 
 #[test]

@@ -3,4 +3,5 @@
 
 mod commands;
 mod daemon;
+mod emulator;
 mod run;
