@@ -27,8 +27,8 @@ const REST_OF_ROUND: Duration = Duration::from_millis(300);
 /// Rows in the table; further tags are only counted.
 const MOST_ROWS: usize = 10_000;
 
-/// Rows that the live table shows.
-const ROWS_ON_SCREEN: usize = 30;
+/// Lines of a screen that the live table leaves alone: the headline and what stands around it.
+const OTHER_LINES: usize = 6;
 
 pub(crate) async fn run(reader: &ReaderAddress, once: bool, as_json: bool) -> anyhow::Result<()> {
     let mut session = session(reader)?;
@@ -228,11 +228,14 @@ impl Table {
         if !is_due {
             return;
         }
-        let text = self.text(ROWS_ON_SCREEN);
+        let (height, width) = console::Term::stdout().size();
+        let text = self.text(usize::from(height).saturating_sub(OTHER_LINES).max(1));
         if let View::Live { lines } = &mut self.view {
             let up = if *lines > 0 { format!("\x1b[{lines}A") } else { String::new() };
-            // Each line is cleared to its end, and what is left below.
-            let drawn = text.replace('\n', "\x1b[K\n");
+            // A line that wraps would count as one and take two. Each is cleared to its end, and
+            // what is left below.
+            let cut = |line| console::truncate_str(line, usize::from(width), "…");
+            let drawn: String = text.lines().map(|line| format!("{}\x1b[K\n", cut(line))).collect();
             say(&format!("{up}{drawn}\x1b[J"));
             *lines = text.lines().count();
             self.drawn = Some(now);
