@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::abilities::{Gpio, Tune};
+use crate::abilities::{Gpio, TagAccess, Tune};
 use crate::air_protocol::AirProtocol;
 use crate::error::Result;
 use crate::name::Name;
@@ -163,6 +163,11 @@ pub trait Session: Send + 'static {
     fn gpio(&mut self) -> Option<&mut dyn Gpio> {
         None
     }
+
+    /// Memory of tags, if this reader lets it be read and written.
+    fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
+        None
+    }
 }
 
 /// Takes the batches of a running inventory.
@@ -197,6 +202,8 @@ pub trait DynSession: Send {
     fn tune(&mut self) -> Option<&mut dyn Tune>;
     /// See [`Session::gpio`].
     fn gpio(&mut self) -> Option<&mut dyn Gpio>;
+    /// See [`Session::tag_access`].
+    fn tag_access(&mut self) -> Option<&mut dyn TagAccess>;
 }
 
 #[async_trait]
@@ -233,5 +240,9 @@ impl<S: Session> DynSession for S {
 
     fn gpio(&mut self) -> Option<&mut dyn Gpio> {
         Session::gpio(self)
+    }
+
+    fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
+        Session::tag_access(self)
     }
 }

@@ -126,6 +126,7 @@ impl Supervisor {
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
+            serial: None,
         };
         let task = tokio::spawn(care.run(stopped));
         Self { name, state, counters, stop, task }
@@ -162,6 +163,8 @@ struct Care {
     lane: Lane,
     state: watch::Sender<ReaderState>,
     backoff: Backoff,
+    /// The serial number under which the reader was first met.
+    serial: Option<String>,
 }
 
 impl Care {
@@ -207,6 +210,7 @@ impl Care {
         };
         let info =
             timeout(CONNECT_LIMIT, guard("open", session.open())).await.map_err(|_| too_slow("open"))??;
+        same_reader(&mut self.serial, &info)?;
         timeout(CONNECT_LIMIT, guard("start", session.start())).await.map_err(|_| too_slow("start"))??;
         self.came_up(&info);
         let life = Arc::clone(&self.lane.life);
@@ -270,6 +274,23 @@ impl Care {
             // A session that panicked, hangs or fails in closing may be in any state.
             _ => *session = None,
         }
+    }
+}
+
+/// Makes sure that it is still the reader that was first met: another one has other antennas in
+/// other places, and would move customers about. A restart of the host accepts it.
+fn same_reader(met: &mut Option<String>, info: &ReaderInfo) -> Result<()> {
+    match (&*met, &info.serial) {
+        (Some(met), Some(serial)) if met != serial => Err(Error::new(ErrorKind::Protocol, "open")
+            .with_detail(format!(
+                "this is another reader: serial number {serial} where {met} was; if it was replaced, restart the host"
+            ))
+            .with_retry(Retry::Never)),
+        (None, Some(serial)) => {
+            *met = Some(serial.clone());
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

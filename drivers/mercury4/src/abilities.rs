@@ -73,7 +73,7 @@ impl<S: Stream> Gpio for Reader<S> {
     }
 }
 
-fn value(op: &'static str, answer: Answer) -> Result<String> {
+pub(crate) fn value(op: &'static str, answer: Answer) -> Result<String> {
     answer.map(Option::unwrap_or_default).map_err(|error| refused(op, error))
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use rfid_core::abilities::{Gpio, Tune};
+use rfid_core::abilities::{Gpio, TagAccess, Tune};
 use rfid_core::settings::schema_of;
 use rfid_core::{
     ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo, ReaderSetup,
@@ -180,6 +180,10 @@ impl<C: Connect> Session for Mercury4Session<C> {
     }
 
     fn gpio(&mut self) -> Option<&mut dyn Gpio> {
+        self.idle_reader().map(|reader| reader as _)
+    }
+
+    fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
         self.idle_reader().map(|reader| reader as _)
     }
 }

@@ -3,7 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`proto`] | statements, lines, rows and identity, without I/O |
-//! | [`Mercury4`] | the driver: polling and autonomous mode, four air protocols, power, pins |
+//! | [`Mercury4`] | the driver: polling and autonomous mode, four air protocols, power, pins, memory of tags |
 //! | `emulator` (feature) | a reader that speaks RQL over real TCP and plays a scenario |
 //!
 //! **Readers.** Mercury 4 with firmware 2.x. Mercury 5, 6 and Astra speak the same language as
@@ -14,8 +14,8 @@
 //! is unknown, the choice made stands beside the code that makes it.
 //!
 //! **Limits.** A Mercury 4 reports no signal strength, so zones are told apart by when they were
-//! heard. Writing, locking and killing tags are not offered yet. Power and pins are served
-//! while no inventory runs.
+//! heard. Power, pins and the memory of tags are served while no inventory runs. How to write the
+//! id of a Class 0 or ISO 18000-6B tag, and how to kill the latter, no source says.
 #![forbid(unsafe_code)]
 
 mod abilities;
@@ -26,6 +26,7 @@ pub mod emulator;
 mod inventory;
 mod opening;
 pub mod proto;
+mod tag_access;
 mod wire;
 
 pub use config::Mercury4Config;

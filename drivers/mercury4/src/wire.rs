@@ -23,6 +23,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// says more than this before it answers is not one that listens.
 const MOST_LEFT_OVER: usize = 100_000;
 
+/// Rows of one answer that are kept: more tags than one antenna can tell apart.
+const MOST_ROWS: usize = 10_000;
+
 /// Both halves of a connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
@@ -84,6 +87,26 @@ impl<S: Stream> Wire<S> {
         Ok(answer)
     }
 
+    /// Asks for tags outside an inventory and returns all rows of the answer; `span` is what the
+    /// reader listens for. *Cancel safety*: as [`Wire::ask`].
+    pub(crate) async fn ask_rows(
+        &mut self,
+        op: &'static str,
+        question: &str,
+        span: Duration,
+    ) -> Result<std::result::Result<Vec<Vec<u8>>, RqlError>> {
+        self.queue(&format!("{question}; {MARKER}"));
+        self.send(op).await?;
+        let mut rows = Ok(Vec::new());
+        let mut keep = |line: &[u8]| match (RqlError::parse(line), &mut rows) {
+            (Some(error), _) => rows = Err(error),
+            (None, Ok(rows)) if rows.len() < MOST_ROWS => rows.push(line.to_vec()),
+            _ => {}
+        };
+        self.lines_until_marker(op, Instant::now() + span + PATIENCE, &mut keep).await?;
+        Ok(rows)
+    }
+
     /// Reads up to the answer of a marker query that has been sent. Returns the last error or
     /// the last line that is not empty before it, and the version.
     pub(crate) async fn until_marker(
@@ -92,19 +115,34 @@ impl<S: Stream> Wire<S> {
         deadline: Instant,
     ) -> Result<(Answer, String)> {
         let mut answer = Ok(None);
+        let mut keep = |line: &[u8]| {
+            answer = match RqlError::parse(line) {
+                Some(error) => Err(error),
+                None => Ok(Some(String::from_utf8_lossy(line).into_owned())),
+            };
+        };
+        let version = self.lines_until_marker(op, deadline, &mut keep).await?;
+        Ok((answer, version))
+    }
+
+    /// Hands over the lines that are not empty before the marker's answer, which is returned.
+    async fn lines_until_marker(
+        &mut self,
+        op: &'static str,
+        deadline: Instant,
+        keep: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<String> {
         let mut version = None;
         for _ in 0..MOST_LEFT_OVER {
             let line = self.line(op, deadline).await?;
             if let Some(version) = version.take() {
                 // The marker's reply ends with an empty line.
-                return if line.is_empty() { Ok((answer, version)) } else { Err(not_rql(op, line)) };
+                return if line.is_empty() { Ok(version) } else { Err(not_rql(op, line)) };
             }
             if version_number(line).is_some() {
                 version = Some(String::from_utf8_lossy(line).into_owned());
-            } else if let Some(error) = RqlError::parse(line) {
-                answer = Err(error);
             } else if !line.is_empty() {
-                answer = Ok(Some(String::from_utf8_lossy(line).into_owned()));
+                keep(line);
             }
         }
         Err(Error::new(ErrorKind::Protocol, op)

@@ -18,7 +18,7 @@ use cli::{Cli, Command, Emulated, Global, Imported, LogFormat};
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
     // Where tags are shown, what goes right is not worth a line between them.
-    let shows_tags = matches!(command, Command::Demo { .. } | Command::Read { .. });
+    let shows_tags = matches!(command, Command::Demo { .. } | Command::Read { .. } | Command::Tag { .. });
     start_logging(&global, if shows_tags { "warn" } else { "info" });
     match run(command, &global) {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,6 +42,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
                 command::emulate::mercury4(listen, profile, scenario.as_deref()).await
             }
             Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
+            Command::Tag { act } => command::tag::run(act).await,
             Command::Epc { way, json } => command::epc::run(way, json),
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await

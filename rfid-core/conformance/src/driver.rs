@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::report::{Report, Verdict};
+use crate::tag_access;
 
 /// How long a tag in the field may take to be reported.
 const TAGS_LIMIT: Duration = Duration::from_secs(20);
@@ -57,6 +58,8 @@ pub async fn check(rig: &mut dyn Rig) -> Report {
     report.run("stopping leaves nothing running", stopping(rig)).await;
     report.run("power that is set is the power that is told", tuning(rig)).await;
     report.run("inputs can be asked for", inputs(rig)).await;
+    report.run("what is written to a tag is read from it", tag_access::writing(rig)).await;
+    report.run("a locked tag is not written and a killed one is silent", tag_access::locking(rig)).await;
     report
 }
 
@@ -280,7 +283,7 @@ async fn inputs(rig: &mut dyn Rig) -> Verdict {
     Ok(None)
 }
 
-fn session(rig: &dyn Rig, settings: &Settings) -> Result<Box<dyn DynSession>, String> {
+pub(crate) fn session(rig: &dyn Rig, settings: &Settings) -> Result<Box<dyn DynSession>, String> {
     let setup = ReaderSetup { antenna_ports: vec![1], ..ReaderSetup::named("under_test") };
     rig.driver().session(settings, &setup).map_err(|faults| format!("settings are refused: {faults:?}"))
 }

@@ -10,5 +10,6 @@
 pub mod driver;
 mod report;
 pub mod sink;
+mod tag_access;
 
 pub use report::{Outcome, Report};

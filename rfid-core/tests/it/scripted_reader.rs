@@ -18,6 +18,8 @@ pub(crate) enum Act {
     Refuse,
     /// The session is open from here on.
     Accept,
+    /// The same, with a reader of this serial number.
+    AcceptWithSerial(&'static str),
     /// Reports this tag this many times in one batch.
     Tag(u8, u16),
     /// Lets time pass.
@@ -53,12 +55,16 @@ impl ScriptedReader {
 
 impl Session for ScriptedReader {
     async fn open(&mut self) -> Result<ReaderInfo> {
-        match self.next() {
+        let (act, serial) = match self.next() {
+            Some(Act::AcceptWithSerial(serial)) => (Some(Act::Accept), Some(serial.to_owned())),
+            act => (act, None),
+        };
+        match act {
             Some(Act::Refuse) => Err(Error::new(ErrorKind::Connect, "open").with_detail("refused")),
             Some(Act::Accept) => Ok(ReaderInfo {
                 model: "scripted".into(),
                 firmware: "1".into(),
-                serial: None,
+                serial,
                 protocols: vec![],
                 antenna_ports: vec![],
                 silence_limit: Duration::from_secs(5),

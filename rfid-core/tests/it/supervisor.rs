@@ -61,6 +61,25 @@ async fn a_reader_that_is_absent_at_first_is_reached_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_reader_at_the_same_address_is_not_trusted() {
+    let script = script([
+        Act::AcceptWithSerial("one"),
+        Act::Tag(1, 3),
+        Act::Break,
+        Act::AcceptWithSerial("other"),
+        Act::AcceptWithSerial("one"),
+        Act::Tag(2, 3),
+    ]);
+    let line = Line::start(&script).await;
+    let mut state = line.reader.state().clone();
+    let is_another = |state: &ReaderState| matches!(state, ReaderState::Down { reason, .. } if reason.contains("serial number other where one was"));
+    state.wait_for(is_another).await.unwrap();
+    // The first one is taken again when it is back.
+    line.memory.wait_for(2).await;
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_while_somebody_is_inside_is_neither_an_exit_nor_an_arrival() {
     let outage = (0..40).map(|_| Act::Refuse);
     let script =

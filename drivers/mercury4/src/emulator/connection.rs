@@ -159,12 +159,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Statement::Select(select) if Tables::is_scalar(&select.table) => {
                 return self.reader.select_values(&select, &mut self.replies);
             }
+            Statement::Select(select) if select.table == "tag_data" => {
+                return self.reader.read_memory(&select, &mut self.replies).await;
+            }
             Statement::Select(select) => {
                 let query = self.reader.tag_query(&select)?;
                 self.reader.run(&query, &mut self.replies).await;
                 return Ok(());
             }
-            Statement::Update(update) => return self.reader.update(&update, &mut self.replies),
+            Statement::Update(update) => return self.reader.update(&update, &mut self.replies).await,
             Statement::Fetch(names) => {
                 for query in self.reader.cursors(&names)? {
                     self.reader.run(&query, &mut self.replies).await;

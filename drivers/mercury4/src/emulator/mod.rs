@@ -6,7 +6,7 @@
 //!
 //! * Cursors belong to the reader and not to a connection (§6.3 hints at it).
 //! * A client that goes takes its autonomous mode with it.
-//! * Tags have no memory: writing, locking and killing answers `Error 0102`.
+//! * What a tag refuses, and a tag that is not there, answer `Error 0102` alike.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,12 +23,14 @@
 
 mod connection;
 mod lexer;
+mod memory;
 mod query;
 mod radio;
 mod reader;
 mod scenario;
 mod statement;
 mod tables;
+mod tag_update;
 
 use std::io;
 use std::net::SocketAddr;

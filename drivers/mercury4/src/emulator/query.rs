@@ -69,7 +69,7 @@ impl TagQuery {
                     write!(out, "{}.{:06}", micros / 1_000_000, micros % 1_000_000)
                 }
                 Column::Id => {
-                    write_id(heard, out);
+                    write_id(heard.protocol, heard.id.bytes(), out);
                     Ok(())
                 }
             };
@@ -170,15 +170,14 @@ fn compare(column: &str, operator: Operator, value: &Value, heard: &Heard) -> bo
 /// The id with its check code, where the protocol has it (§4.2).
 ///
 /// How the code of Class 0 is made is not known; it is made as that of ISO 18000-6B here.
-fn write_id(heard: &Heard, out: &mut Vec<u8>) {
-    let id = heard.id.bytes();
-    let code = check_code::of(heard.protocol, id)
+pub(super) fn write_id(protocol: AirProtocol, id: &[u8], out: &mut Vec<u8>) {
+    let code = check_code::of(protocol, id)
         .or_else(|| check_code::of(AirProtocol::Iso18000_6b, id))
         .unwrap_or_default()
         .to_be_bytes();
     out.extend_from_slice(b"0x");
     let (before, behind): (&[u8], &[u8]) =
-        if check_code::stands_first(heard.protocol) { (&code, id) } else { (id, &code) };
+        if check_code::stands_first(protocol) { (&code, id) } else { (id, &code) };
     for byte in before.iter().chain(behind) {
         for nibble in [byte >> 4, byte & 0x0F] {
             out.push(if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 });

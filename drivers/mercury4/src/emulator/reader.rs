@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rfid_core::UtcTime;
+use rfid_core::{TagId, UtcTime};
 use tokio::time::Instant;
 
+use super::memory::{Memories, NotDone};
 use super::query::TagQuery;
 use super::radio::listen;
 use super::scenario::Scenario;
-use super::statement::{Condition, Operator, Select, Update, Value};
+use super::statement::{Select, Update};
 use super::tables::{Profile, Tables};
+use super::tag_update::{self, Request};
 
 /// Cursors at most (§5.2).
 const MOST_CURSORS: usize = 16;
+
+/// How long the reader looks for the tag that a statement means. No source says how long a real
+/// one does; this is the time of a query that names none.
+const SEARCH: Duration = Duration::from_millis(250);
 
 /// The text of an error message with its code.
 pub(super) type Refusal = (u16, String);
@@ -24,6 +30,7 @@ pub(super) type Refusal = (u16, String);
 pub(super) struct Reader {
     pub(super) profile: Profile,
     scenario: Mutex<Arc<Scenario>>,
+    memories: Mutex<Memories>,
     tables: Mutex<Tables>,
     cursors: Mutex<BTreeMap<String, TagQuery>>,
     /// Queries of all connections take turns.
@@ -37,6 +44,7 @@ impl Reader {
         Self {
             profile,
             scenario: Mutex::new(Arc::new(scenario)),
+            memories: Mutex::default(),
             tables: Mutex::new(Tables::new(profile)),
             cursors: Mutex::new(BTreeMap::new()),
             radio: tokio::sync::Mutex::new(()),
@@ -47,6 +55,7 @@ impl Reader {
 
     pub(super) fn set_scenario(&self, scenario: Scenario) {
         *lock(&self.scenario) = Arc::new(scenario);
+        lock(&self.memories).clear();
     }
 
     /// Answers a query of a table with single values: one row.
@@ -65,8 +74,8 @@ impl Reader {
     pub(super) fn tag_query(&self, select: &Select) -> Result<TagQuery, Refusal> {
         match select.table.as_str() {
             "tag_id" => TagQuery::new(select, self.profile).map_err(|text| (100, text)),
-            // The emulated tags have no memory yet.
-            "tag_data" => Err((102, "Error performing query".to_owned())),
+            // Reading memory is a statement of its own, and no source puts one into a cursor.
+            "tag_data" => Err((100, "Invalid argument".to_owned())),
             _ => Err((100, "Unknown table".to_owned())),
         }
     }
@@ -80,7 +89,11 @@ impl Reader {
         let scenario = Arc::clone(&lock(&self.scenario));
         let query_start = self.utc_at_start.plus(begin);
         let protocols = self.profile.protocols();
-        for heard in listen(&scenario, begin, span) {
+        let memories = lock(&self.memories);
+        for mut heard in listen(&scenario, begin, span) {
+            // What was written is what is read, and what was killed is silent.
+            let Some(id) = memories.id_now(&heard.id) else { continue };
+            heard.id = id;
             let is_there = protocols.contains(&heard.protocol) && heard.antenna <= self.profile.antennas();
             if is_there && query.wants(&heard) {
                 query.write_row(&heard, query_start, out);
@@ -89,7 +102,7 @@ impl Reader {
         out.push(b'\n');
     }
 
-    pub(super) fn update(&self, update: &Update, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    pub(super) async fn update(&self, update: &Update, out: &mut Vec<u8>) -> Result<(), Refusal> {
         if Tables::is_scalar(&update.table) {
             lock(&self.tables)
                 .update(&update.table, &update.items, update.condition.as_ref())
@@ -101,21 +114,54 @@ impl Reader {
         if !matches!(update.table.as_str(), "tag_id" | "tag_data") {
             return Err((100, "Unknown table".to_owned()));
         }
-        self.check_tag_update(update.condition.as_ref()).map_err(|text| (100, text))?;
-        // The emulated tags cannot be written yet; the air says so.
-        Err((102, "Error performing query".to_owned()))
+        let request = Request::update(update)?;
+        let (_, id) = self.carry_out(&request).await?;
+        if self.profile.answers_updates_with_rows() {
+            tag_update::write_row(update, &request, id.bytes(), out);
+        }
+        out.push(b'\n');
+        Ok(())
     }
 
-    /// Exactly one protocol and one antenna must be named (§2.1).
-    fn check_tag_update(&self, condition: Option<&Condition>) -> Result<(), String> {
-        let count = |name: &str| condition.map_or(0, |condition| count_named(condition, name));
-        match (count("protocol_id"), count("antenna_id")) {
-            (0, _) => Err("No protocol specified".to_owned()),
-            (2.., _) => Err("Too many protocols specified".to_owned()),
-            (_, 0) => Err("No antenna specified".to_owned()),
-            (_, 2..) => Err("Too many antennas specified".to_owned()),
-            _ => Ok(()),
+    /// Answers a query of a tag's memory.
+    pub(super) async fn read_memory(&self, select: &Select, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let request = Request::read(select)?;
+        let (data, _) = self.carry_out(&request).await?;
+        out.extend_from_slice(b"0x");
+        for byte in data.unwrap_or_default() {
+            out.extend_from_slice(format!("{byte:02X}").as_bytes());
         }
+        out.extend_from_slice(b"\n\n");
+        Ok(())
+    }
+
+    /// Looks for the tag that a statement means and does what it asks. Returns what was read and
+    /// the id that the tag has then.
+    async fn carry_out(&self, request: &Request) -> Result<(Option<Vec<u8>>, TagId), Refusal> {
+        const IN_THE_AIR: &str = "Error performing query";
+        let _radio = self.radio.lock().await;
+        if !self.profile.protocols().contains(&request.protocol) {
+            return Err((101, "Unknown protocol ID".to_owned()));
+        }
+        let begin = self.start.elapsed();
+        tokio::time::sleep(SEARCH).await;
+        let scenario = Arc::clone(&lock(&self.scenario));
+        let mut memories = lock(&self.memories);
+        let target = listen(&scenario, begin, SEARCH).find(|heard| {
+            let is_asked = request
+                .id
+                .as_ref()
+                .is_none_or(|digits| memories.id_now(&heard.id).is_some_and(|id| id.hex() == *digits));
+            heard.protocol == request.protocol
+                && u64::from(heard.antenna) == request.antenna
+                && memories.id_now(&heard.id).is_some()
+                && is_asked
+        });
+        let in_the_air = || (102, IN_THE_AIR.to_owned());
+        let target = target.ok_or_else(in_the_air)?;
+        let memory = memories.of(&scenario, &target.id).ok_or_else(in_the_air)?;
+        let read = request.carry_out(memory).map_err(|NotDone| in_the_air())?;
+        Ok((read, memory.id()))
     }
 
     pub(super) fn declare(&self, name: &str, query: TagQuery) -> Result<(), Refusal> {
@@ -148,22 +194,6 @@ impl Reader {
 
     pub(super) fn drop_cursors(&self) {
         lock(&self.cursors).clear();
-    }
-}
-
-/// How many comparisons of this column a condition holds.
-fn count_named(condition: &Condition, name: &str) -> usize {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().map(|part| count_named(part, name)).sum()
-        }
-        Condition::Not(inner) => count_named(inner, name),
-        Condition::Compare {
-            column,
-            operator: Operator::Equal,
-            value: Value::Number(_) | Value::Text(_) | Value::Hex(_),
-        } => usize::from(column == name),
-        Condition::Compare { .. } => 0,
     }
 }
 

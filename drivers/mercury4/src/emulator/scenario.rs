@@ -26,6 +26,10 @@ pub(super) struct Tag {
     pub(super) rssi_dbm: i16,
     /// Time between two reads.
     pub(super) interval: Duration,
+    pub(super) tid: Vec<u8>,
+    pub(super) user: Vec<u8>,
+    pub(super) kill_password: u32,
+    pub(super) access_password: u32,
 }
 
 /// Something is wrong with a scenario file.
@@ -80,6 +84,10 @@ struct TagFile {
     rssi_dbm: i16,
     #[serde(default = "usual_rate")]
     reads_per_second: toml::Spanned<u32>,
+    tid: Option<toml::Spanned<String>>,
+    user: Option<toml::Spanned<String>>,
+    kill_password: Option<toml::Spanned<String>>,
+    access_password: Option<toml::Spanned<String>>,
 }
 
 fn gen2() -> AirProtocol {
@@ -108,6 +116,18 @@ const MOST_READS_PER_SECOND: u32 = 2_000;
 /// A scenario that repeats is at least this long.
 const SHORTEST_REPEAT: Duration = Duration::from_secs(1);
 
+/// Bytes of user memory where the scenario does not say.
+const USER_BYTES: usize = 64;
+
+/// A maker's number where the scenario does not say: no real maker's, and another for each tag.
+fn usual_tid(id: &TagId) -> Vec<u8> {
+    let end = id.bytes().len().saturating_sub(4);
+    let mut tid = vec![0xE2, 0x00, 0x12, 0x34];
+    tid.extend(id.bytes().get(end..).unwrap_or_default());
+    tid.resize(8, 0);
+    tid
+}
+
 /// Antenna ports of the reader.
 pub(super) const ANTENNAS: std::ops::RangeInclusive<u16> = 1..=4;
 
@@ -126,6 +146,10 @@ impl Scenario {
     /// for = "30s"              # stays; for ever if left out
     /// rssi_dbm = -55           # default; reported by Astra readers only
     /// reads_per_second = 20    # default
+    /// tid = "E2001234A0B0C0D0" # bank of the maker's number; E2001234 and the id's end if left out
+    /// user = "0000"            # user memory; 32 words of zeros if left out
+    /// kill_password = "0x22222222"    # zero if left out
+    /// access_password = "0x00000000"
     /// ```
     ///
     /// # Errors
@@ -148,8 +172,12 @@ impl Scenario {
     /// These Gen2 tags before antenna 1 for ever, each read this often.
     pub fn steady(tags: impl IntoIterator<Item = TagId>, reads_per_second: u32) -> Self {
         let interval = Duration::from_secs(1) / reads_per_second.clamp(1, MOST_READS_PER_SECOND);
-        let tag = |id| Tag {
+        let tag = |id: TagId| Tag {
             id,
+            tid: usual_tid(&id),
+            user: vec![0; USER_BYTES],
+            kill_password: 0,
+            access_password: 0,
             protocol: AirProtocol::Gen2,
             antenna: 1,
             enters: Duration::ZERO,
@@ -163,7 +191,9 @@ impl Scenario {
 
 impl TagFile {
     fn check(self, text: &str) -> Result<Tag, ScenarioFault> {
-        let fault = |at: usize, message: String| Err(fault_at(text, at, message));
+        fn fault_in<T>(text: &str, at: usize, message: String) -> Result<T, ScenarioFault> {
+            Err(fault_at(text, at, message))
+        }
         let kind = match self.protocol {
             AirProtocol::Iso18000_6b => TagIdKind::Iso18000_6bUid,
             _ => TagIdKind::Epc,
@@ -171,27 +201,54 @@ impl TagFile {
         let at = self.epc.span().start;
         let id = match TagId::from_hex(kind, self.epc.get_ref()) {
             Ok(id) => id,
-            Err(why) => return fault(at, format!("epc: \"{}\": {why}", self.epc.get_ref())),
+            Err(why) => return fault_in(text, at, format!("epc: \"{}\": {why}", self.epc.get_ref())),
         };
         let (fits, allowed) = match (self.protocol, id.bytes().len()) {
             (AirProtocol::Gen2, len) => (len % 2 == 0, "an even number of bytes up to 62"),
             (AirProtocol::Epc0 | AirProtocol::Epc1, len) => (matches!(len, 8 | 12), "8 or 12 bytes"),
             (AirProtocol::Iso18000_6b, len) => (len == 8, "8 bytes"),
-            _ => return fault(at, "protocol: one of gen2, iso18000-6b, epc0, epc1".to_owned()),
+            _ => return fault_in(text, at, "protocol: one of gen2, iso18000-6b, epc0, epc1".to_owned()),
         };
         if !fits {
-            return fault(at, format!("epc: an id of {} has {allowed}", self.protocol));
+            return fault_in(text, at, format!("epc: an id of {} has {allowed}", self.protocol));
         }
         if !ANTENNAS.contains(self.antenna.get_ref()) {
-            return fault(self.antenna.span().start, "antenna: the reader has ports 1 to 4".to_owned());
+            return fault_in(
+                text,
+                self.antenna.span().start,
+                "antenna: the reader has ports 1 to 4".to_owned(),
+            );
         }
         let rate = *self.reads_per_second.get_ref();
         if !(1..=MOST_READS_PER_SECOND).contains(&rate) {
             let at = self.reads_per_second.span().start;
-            return fault(at, format!("reads_per_second: 1 to {MOST_READS_PER_SECOND} are allowed"));
+            return fault_in(text, at, format!("reads_per_second: 1 to {MOST_READS_PER_SECOND} are allowed"));
         }
+        let memory = |given: Option<toml::Spanned<String>>, name: &str, usual: Vec<u8>| match given {
+            None => Ok(usual),
+            Some(given) => match TagId::from_hex(TagIdKind::Tid, given.get_ref()) {
+                Ok(bytes) if bytes.bytes().len().is_multiple_of(2) => Ok(bytes.bytes().to_vec()),
+                _ => fault_in(
+                    text,
+                    given.span().start,
+                    format!("{name}: whole words in hexadecimal digits, up to 62 bytes"),
+                ),
+            },
+        };
+        let password = |given: Option<toml::Spanned<String>>, name: &str| match given {
+            None => Ok(0),
+            Some(given) => {
+                let digits = given.get_ref().trim_start_matches("0x");
+                let allowed = format!("{name}: up to eight hexadecimal digits, as in \"0x22222222\"");
+                u32::from_str_radix(digits, 16).or_else(|_| fault_in(text, given.span().start, allowed))
+            }
+        };
         Ok(Tag {
             id,
+            tid: memory(self.tid, "tid", usual_tid(&id))?,
+            user: memory(self.user, "user", vec![0; USER_BYTES])?,
+            kill_password: password(self.kill_password, "kill_password")?,
+            access_password: password(self.access_password, "access_password")?,
             protocol: self.protocol,
             antenna: self.antenna.into_inner(),
             enters: self.at.0,

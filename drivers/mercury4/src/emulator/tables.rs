@@ -75,6 +75,12 @@ impl Profile {
         }
     }
 
+    /// Whether a successful UPDATE of a tag is answered with a row, as the manuals of 2005 print;
+    /// the vendor's later clients saw an empty line (§9, 20 to 23).
+    pub(super) const fn answers_updates_with_rows(self) -> bool {
+        matches!(self, Self::M4)
+    }
+
     /// How many empty frames end autonomous mode: one by the manual (§5.3), two where the
     /// vendor's later clients wait for a second one.
     pub(super) const fn frames_after_auto_off(self) -> usize {

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod lines;
 pub mod row;
 pub mod statement;
+pub mod tag_update;
 
 pub use air::RqlProtocol;
 pub use lines::{LineTooLong, Lines};

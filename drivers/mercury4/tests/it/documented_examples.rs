@@ -117,6 +117,94 @@ async fn example_1_emulated() {
     converse(Profile::M4, EPC1, &[(query, "1|0xCE791111111111111111\n\n")]).await;
 }
 
+/// The tag of the manual's examples, with the password of its kill.
+const CLASS_1: &str = r#"
+[[tag]]
+epc = "1234567890ABCDEF"
+protocol = "epc1"
+kill_password = "0x88"
+"#;
+
+#[tokio::test]
+async fn examples_2_to_5_emulated() {
+    let write = "UPDATE tag_id SET id=0x1234567890ABCDEF WHERE protocol='EPC1' AND antenna_id=1;";
+    converse(Profile::M4, EPC1, &[(write, "0xCE851234567890ABCDEF\n\n")]).await;
+    converse(Profile::M4, "", &[(write, "Error 0102:\tError performing query\n\n")]).await;
+    converse(
+        Profile::M4,
+        CLASS_1,
+        &[
+            (
+                "UPDATE tag_id SET locked=1, id=0x1234567890ABCDEF WHERE protocol='EPC1' AND antenna_id=1;",
+                "|0xCE851234567890ABCDEF\n\n",
+            ),
+            (
+                "UPDATE tag_id SET killed=1, password=0x88, id=0x1234567890ABCDEF WHERE protocol='EPC1' AND antenna_id=1;",
+                "||0x00000000000000000000\n\n",
+            ),
+            ("SELECT id FROM tag_id;", "\n"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn examples_20_to_23_emulated() {
+    let scenario = format!("{GEN2}kill_password = \"0x22222222\"\n");
+    let tag = "protocol_id='GEN2' AND antenna_id=1 AND id=0x300000000000000000000001;\n";
+    converse(
+        Profile::Mercury5,
+        &scenario,
+        &[
+            (
+                &format!("SELECT data FROM tag_data WHERE mem_bank=2 AND block_count=2 AND block_number=0 AND {tag}"),
+                "0xE2001234\n\n",
+            ),
+            (&format!("UPDATE tag_id SET locked=32 WHERE type=48 AND {tag}"), "\n"),
+            (
+                "UPDATE tag_id SET killed=1 WHERE id=0x300000000000000000000001 AND password=0x22222222 AND \
+                 protocol_id='GEN2' AND antenna_id=1;\n",
+                "\n",
+            ),
+            ("SELECT id FROM tag_id;", "\n"),
+        ],
+    )
+    .await;
+    converse(
+        Profile::Mercury5,
+        &scenario,
+        &[
+            (&format!("UPDATE tag_id SET id=0x112233445566778899AABBCC WHERE {tag}"), "\n"),
+            ("SELECT id FROM tag_id;", "0x112233445566778899AABBCC4564\n\n"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_names_one_protocol_and_one_antenna() {
+    let refused = |text: &str| format!("Error 0100:\t{text}\n\n");
+    let turns = [
+        ("antenna_id=1", "No protocol specified"),
+        ("protocol_id='GEN2'", "No antenna specified"),
+        ("protocol_id='GEN2' AND protocol_id='EPC1' AND antenna_id=1", "Too many protocols specified"),
+        ("protocol_id='GEN2' AND (antenna_id=1 OR antenna_id=2)", "Too many antennas specified"),
+        ("protocol_id='GEN3' AND antenna_id=1", "Unknown protocol"),
+    ]
+    .map(|(condition, text)| (format!("UPDATE tag_id SET id=0x3000 WHERE {condition};"), refused(text)));
+    let turns: Vec<(&str, &str)> = turns.iter().map(|(ask, answer)| (&**ask, &**answer)).collect();
+    converse(Profile::M4, GEN2, &turns).await;
+    converse(
+        Profile::M4,
+        GEN2,
+        &[(
+            "UPDATE tag_id SET colour=1 WHERE protocol_id='GEN2' AND antenna_id=1;",
+            &refused("Unknown field"),
+        )],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn example_6_emulated_with_the_tab_that_the_reader_very_probably_sends() {
     converse(

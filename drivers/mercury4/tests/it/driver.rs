@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rfid_core::abilities::{Bank, LockTarget, TagTarget};
 use rfid_core::{
-    DynSession, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId, TagIdKind, UtcTime,
+    AirProtocol, DynSession, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId, TagIdKind,
+    UtcTime,
 };
 use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
 use rfid_driver_mercury4::session_over;
@@ -325,4 +327,70 @@ async fn replies_cut_into_single_bytes_make_no_difference() {
     collected.ids.sort();
     collected.ids.dedup();
     assert_eq!(collected.ids.len(), 20);
+}
+
+fn card(protocol: AirProtocol, id: &str) -> TagTarget {
+    let id = TagId::from_hex(TagIdKind::Epc, id).unwrap();
+    TagTarget { antenna_port: 1, protocol, id, password: None }
+}
+
+/// A session with a reader that answers updates with this row and, where it is looked, with
+/// these tags.
+async fn with_a_tag(row: &'static str, looks: &'static str) -> Box<dyn DynSession> {
+    let mut session = session("", move |statement| {
+        Some(match statement {
+            update if update.starts_with("UPDATE") => format!("{row}\n\n"),
+            look if look.contains("time_out=500") => format!("{looks}\n"),
+            other => usual(other),
+        })
+    });
+    session.open().await.unwrap();
+    session
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_speaks_of_another_tag_is_not_trusted() {
+    let tag = card(AirProtocol::Epc1, "1234567890ABCDEF");
+    let mut session = with_a_tag("|0xCE791111111111111111", "1|1|0xCE851234567890ABCDEF\n").await;
+    let error = session.tag_access().unwrap().lock(&tag, LockTarget::Whole).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Protocol, Retry::Never));
+    assert!(error.to_string().contains("another tag: CE791111111111111111"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_name_its_tag_is_sent_only_where_the_tag_is_alone() {
+    let tag = card(AirProtocol::Epc1, "1234567890ABCDEF");
+    for (looks, reason) in [
+        ("", "no tag is heard"),
+        ("1|1|0xCE791111111111111111\n", "another tag lies there: 1111111111111111"),
+        ("1|1|0xCE851234567890ABCDEF\n1|1|0xCE791111111111111111\n", "2 tags lie there"),
+    ] {
+        let mut session = with_a_tag("", looks).await;
+        let error = session.tag_access().unwrap().kill(&tag, 0x88).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_that_did_not_kill_is_no_success() {
+    let tag = card(AirProtocol::Epc1, "1234567890ABCDEF");
+    let mut session = with_a_tag("||0x00000000000000000000", "1|1|0xCE851234567890ABCDEF\n").await;
+    let error = session.tag_access().unwrap().kill(&tag, 0x88).await.unwrap_err();
+    assert!(error.to_string().contains("the tag still answers"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_source_says_how_to_do_is_refused_before_it_is_sent() {
+    let mut session = with_a_tag("", "").await;
+    let access = session.tag_access().unwrap();
+    let class_0 = card(AirProtocol::Epc0, "1234567890ABCDEF");
+    let byte_tag = card(AirProtocol::Iso18000_6b, "E0040000AABBCCDD");
+    for error in [
+        access.write_id(&class_0, &[0; 8]).await.unwrap_err(),
+        access.kill(&byte_tag, 1).await.unwrap_err(),
+        access.read_memory(&class_0, Bank::User, 0, 1).await.unwrap_err(),
+        access.lock(&byte_tag, LockTarget::Whole).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::io::BufRead;
 
-use rfid_core::epc::{Epc, ProtocolControl, RawEpc};
+use rfid_core::epc::{Epc, EpcFault, ProtocolControl, RawEpc};
 use rfid_core::{TagId, TagIdKind};
 use serde_json::{Value, json};
 
 use crate::cli::EpcWay;
+
+const RAW: &str = "urn:epc:raw:";
 
 pub(crate) fn run(way: EpcWay, as_json: bool) -> anyhow::Result<()> {
     match way {
@@ -79,16 +81,32 @@ fn with_digits(hex: &str, epc: &Epc) -> Value {
 }
 
 fn encoded(text: &str, filter: u8) -> anyhow::Result<Value> {
-    let epc = match text {
-        raw if raw.starts_with("urn:epc:raw:") => {
-            let raw = RawEpc::parse(raw)?;
-            return Ok(with_pc(decoded(raw.bytes()), raw.bytes().len() * 8));
-        }
-        tag if tag.starts_with("urn:epc:tag:") => Epc::from_tag_uri(tag)?,
-        identity if identity.starts_with("urn:epc:id:") => Epc::from_identity_uri(identity, filter)?,
-        key => Epc::from_key(key, filter)?,
-    };
+    if text.starts_with(RAW) {
+        let raw = RawEpc::parse(text)?;
+        return Ok(with_pc(decoded(raw.bytes()), raw.bytes().len() * 8));
+    }
+    let epc = parse(text, filter)?;
     Ok(with_pc(with_digits(&format!("{:X}", epc.bits()), &epc), epc.bits().len()))
+}
+
+/// The bytes for a tag, from hexadecimal digits or whatever `epc encode` takes.
+pub(super) fn bytes(text: &str) -> anyhow::Result<Vec<u8>> {
+    if text.starts_with(RAW) {
+        return Ok(RawEpc::parse(text)?.bytes().to_vec());
+    }
+    match TagId::from_hex(TagIdKind::Epc, text) {
+        Ok(id) => Ok(id.bytes().to_vec()),
+        Err(_) if text.contains([':', '(']) => Ok(parse(text, 0)?.bits().bytes().to_vec()),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+fn parse(text: &str, filter: u8) -> Result<Epc, EpcFault> {
+    match text {
+        tag if tag.starts_with("urn:epc:tag:") => Epc::from_tag_uri(tag),
+        identity if identity.starts_with("urn:epc:id:") => Epc::from_identity_uri(identity, filter),
+        key => Epc::from_key(key, filter),
+    }
 }
 
 /// Adds the PC word that announces so many bits.

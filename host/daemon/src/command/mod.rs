@@ -8,6 +8,7 @@ pub(crate) mod epc;
 pub(crate) mod import;
 pub(crate) mod read;
 pub(crate) mod run;
+pub(crate) mod tag;
 
 use std::path::Path;
 

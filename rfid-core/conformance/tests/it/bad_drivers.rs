@@ -206,7 +206,7 @@ fn failed(report: &Report) -> Vec<&'static str> {
 
 #[tokio::test(start_paused = true)]
 async fn a_good_driver_passes() {
-    run(Fault::None).await.assert_passed(2);
+    run(Fault::None).await.assert_passed(4);
 }
 
 #[tokio::test(start_paused = true)]
