@@ -49,7 +49,7 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventId, EventKind, Record};
 pub use name::Name;
 pub use pipeline::{Pipeline, SinkHandle};
-pub use read_buf::{BufferFull, ReadBuf, Sighting};
+pub use read_buf::{BufferFull, Noticed, ReadBuf, Sighting};
 pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Settings};
 pub use sink::{EventBatch, Sink, SinkKind};
 pub use supervisor::{ReaderState, Supervisor};

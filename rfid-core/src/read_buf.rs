@@ -1,5 +1,6 @@
 //! The buffer that the host lends to a session, and that then travels the line as a batch.
 
+use crate::abilities::PinLevel;
 use crate::clock::Stamp;
 use crate::tag_id::{TagId, TagIdKind, TagIdRef};
 use crate::tag_read::TagRead;
@@ -16,6 +17,17 @@ pub struct ReadBuf {
     capacity: usize,
     lost: u64,
     stamps: Stamps,
+    /// Boxed, since it is hardly ever there.
+    noticed: Option<Box<Noticed>>,
+}
+
+/// What a session noticed about its reader besides tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noticed {
+    /// The antenna ports that are listening from now on.
+    pub antenna_ports: Option<Vec<u16>>,
+    /// The levels of all inputs from now on, lowest pin first.
+    pub inputs: Option<Vec<PinLevel>>,
 }
 
 /// When the reads of a batch were received.
@@ -57,6 +69,7 @@ impl ReadBuf {
             capacity: capacity.max(1),
             lost: 0,
             stamps: Stamps::default(),
+            noticed: None,
         }
     }
 
@@ -123,6 +136,22 @@ impl ReadBuf {
         self.lost
     }
 
+    /// Says which antenna ports are listening from now on, where that has changed: presence does
+    /// not take for absent whom nobody could hear.
+    pub fn notice_antenna_ports(&mut self, ports: Vec<u16>) {
+        self.noticed.get_or_insert_default().antenna_ports = Some(ports);
+    }
+
+    /// Says the levels of all inputs from now on, where one has changed.
+    pub fn notice_inputs(&mut self, inputs: Vec<PinLevel>) {
+        self.noticed.get_or_insert_default().inputs = Some(inputs);
+    }
+
+    /// Takes what was noticed out of the batch. It is for the host and does not travel the line.
+    pub fn take_noticed(&mut self) -> Option<Noticed> {
+        self.noticed.take().map(|noticed| *noticed)
+    }
+
     /// Sets when the batch was received. The host does this when `read` returns.
     pub fn set_received(&mut self, now: Stamp) {
         self.stamps.received = now;
@@ -139,6 +168,7 @@ impl ReadBuf {
         self.long_ids.clear();
         self.stamps.spans.clear();
         self.lost = 0;
+        self.noticed = None;
     }
 
     /// The id of one of this batch's own records.

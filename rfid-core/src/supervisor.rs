@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::abilities::PinLevel;
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Stamp, UtcTime};
 use crate::driver::{DynSession, ReadHandler, ReaderInfo};
@@ -17,7 +18,7 @@ use crate::name::Name;
 use crate::panics::guard;
 use crate::pipeline::Outlet;
 use crate::presence::Listening;
-use crate::read_buf::ReadBuf;
+use crate::read_buf::{Noticed, ReadBuf};
 
 /// Opening and starting a session may take this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -95,6 +96,7 @@ pub struct Supervisor {
     name: Name,
     state: watch::Receiver<ReaderState>,
     counters: Arc<ReaderCounters>,
+    inputs: watch::Receiver<Vec<PinLevel>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -112,6 +114,7 @@ impl Supervisor {
         seed: u64,
     ) -> Self {
         let (state_out, state) = watch::channel(ReaderState::Connecting);
+        let (inputs_out, inputs) = watch::channel(Vec::new());
         let (stop, stopped) = watch::channel(false);
         let counters = Arc::new(ReaderCounters::default());
         let care = Care {
@@ -123,13 +126,16 @@ impl Supervisor {
                 life: Arc::new(Mutex::new(clock.now())),
                 clock,
                 counters: Arc::clone(&counters),
+                name: name.clone(),
+                antenna_ports: Vec::new(),
+                inputs: inputs_out,
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
             serial: None,
         };
         let task = tokio::spawn(care.run(stopped));
-        Self { name, state, counters, stop, task }
+        Self { name, state, counters, inputs, stop, task }
     }
 
     /// The reader's name.
@@ -140,6 +146,11 @@ impl Supervisor {
     /// How the reader is; changes can be waited for.
     pub fn state(&self) -> &watch::Receiver<ReaderState> {
         &self.state
+    }
+
+    /// Levels of the reader's inputs, as far as its session reports them; empty until it does.
+    pub fn inputs(&self) -> &watch::Receiver<Vec<PinLevel>> {
+        &self.inputs
     }
 
     /// What has been counted.
@@ -234,6 +245,7 @@ impl Care {
             ports => Listening::Ports(ports.to_vec()),
         };
         self.lane.set_listening(&listening, now);
+        self.lane.antenna_ports.clone_from(&info.antenna_ports);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
         tracing::info!(reader = %self.name, model = info.model, firmware = info.firmware, "reader is reading");
         self.state.send_replace(ReaderState::Reading {
@@ -317,6 +329,10 @@ struct Lane {
     life: Arc<Mutex<Stamp>>,
     clock: Arc<dyn Clock>,
     counters: Arc<ReaderCounters>,
+    name: Name,
+    /// Those that were last said to listen; empty for all.
+    antenna_ports: Vec<u16>,
+    inputs: watch::Sender<Vec<PinLevel>>,
 }
 
 impl Lane {
@@ -335,6 +351,22 @@ impl Lane {
         self.set_listening(&Listening::None, last_life);
     }
 
+    /// Takes note of what a session noticed besides tags.
+    fn notice(&mut self, noticed: Noticed, at: Stamp) {
+        if let Some(ports) = noticed.antenna_ports {
+            tracing::warn!(reader = %self.name, before = ?self.antenna_ports, now = ?ports, "other antennas are listening");
+            let listening = if ports.is_empty() { Listening::None } else { Listening::Ports(ports.clone()) };
+            self.set_listening(&listening, at);
+            self.antenna_ports = ports;
+        }
+        if let Some(inputs) = noticed.inputs {
+            for level in inputs.iter().filter(|level| !self.inputs.borrow().contains(level)) {
+                tracing::info!(reader = %self.name, pin = level.pin, high = level.high, "input");
+            }
+            self.inputs.send_replace(inputs);
+        }
+    }
+
     fn set_listening(&self, listening: &Listening, at: Stamp) {
         for outlet in &self.outlets {
             outlet.set_listening(listening.clone(), at);
@@ -350,6 +382,9 @@ impl ReadHandler for Lane {
     fn filled(&mut self) {
         let now = self.sign_of_life();
         self.buffer.set_received(now);
+        if let Some(noticed) = self.buffer.take_noticed() {
+            self.notice(noticed, now);
+        }
         self.counters.lost.fetch_add(self.buffer.lost(), Ordering::Relaxed);
         if !self.buffer.is_empty() {
             self.counters.reads.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);

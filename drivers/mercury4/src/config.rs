@@ -35,6 +35,16 @@ pub struct Mercury4Config {
     /// follow one another without a pause if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<DurationText>,
+    /// Transmit power for reading in dBm, set when the session is opened. The reader's own
+    /// setting if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_power_dbm: Option<f32>,
+    /// How often the inputs are asked for while polling; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_inputs: Option<DurationText>,
+    /// How often a reader that can tell is asked while polling which antennas are connected.
+    #[serde(default = "default_watch_antennas")]
+    pub watch_antennas: DurationText,
     /// How long a connection may take to be made.
     #[serde(default = "default_connect_time_out")]
     pub connect_time_out: DurationText,
@@ -87,6 +97,10 @@ fn default_time_out() -> DurationText {
     DurationText(Duration::from_millis(250))
 }
 
+fn default_watch_antennas() -> DurationText {
+    DurationText(Duration::from_secs(30))
+}
+
 fn default_connect_time_out() -> DurationText {
     DurationText(Duration::from_secs(5))
 }
@@ -100,6 +114,9 @@ pub(crate) struct Checked {
     pub(crate) mode: Mode,
     pub(crate) time_out_ms: u16,
     pub(crate) repeat_ms: u16,
+    pub(crate) read_power_cdbm: Option<i16>,
+    pub(crate) watch_inputs: Option<Duration>,
+    pub(crate) watch_antennas: Duration,
     pub(crate) connect_time_out: Duration,
 }
 
@@ -137,6 +154,16 @@ impl Mercury4Config {
         if self.repeat.is_some() && self.mode == Mode::Poll {
             faults.push(ConfigFault::new("/repeat", "has an effect only with mode = \"autonomous\""));
         }
+        if self.watch_inputs.is_some() && self.mode == Mode::Autonomous {
+            faults.push(ConfigFault::new("/watch_inputs", "has an effect only with mode = \"poll\""));
+        }
+        if self.watch_antennas.0.is_zero() {
+            faults.push(ConfigFault::new("/watch_antennas", "must be longer than zero"));
+        }
+        // The reader's own range is narrower and known when it is open.
+        if self.read_power_dbm.is_some_and(|dbm| !(0.0..=40.0).contains(&dbm)) {
+            faults.push(ConfigFault::new("/read_power_dbm", "0 to 40 are allowed"));
+        }
         if self.connect_time_out.0.is_zero() {
             faults.push(ConfigFault::new("/connect_time_out", "must be longer than zero"));
         }
@@ -154,6 +181,9 @@ impl Mercury4Config {
             mode: self.mode,
             time_out_ms,
             repeat_ms,
+            read_power_cdbm: self.read_power_dbm.map(|dbm| (dbm * 100.0).round() as i16),
+            watch_inputs: self.watch_inputs.map(Into::into),
+            watch_antennas: self.watch_antennas.0,
             connect_time_out: self.connect_time_out.0,
         })
     }

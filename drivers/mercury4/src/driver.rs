@@ -14,9 +14,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::abilities::Reader;
-use crate::config::{Checked, Mercury4Config};
+use crate::config::{Checked, Mercury4Config, Mode};
 use crate::inventory::Inventory;
 use crate::opening;
+use crate::watch::{Subject, Watch};
 use crate::wire::{Stream, Wire};
 
 /// The driver for ThingMagic Mercury 4 readers, and for Mercury 5, 6 and Astra as far as
@@ -109,6 +110,7 @@ pub(crate) struct Mercury4Session<C: Connect> {
 struct Open<S> {
     reader: Reader<S>,
     inventory: Option<Inventory>,
+    tells_antennas: bool,
     columns: Vec<crate::proto::Column>,
 }
 
@@ -133,7 +135,12 @@ impl<C: Connect> Session for Mercury4Session<C> {
             })?;
         let opened = opening::open(Wire::new(stream), &self.config, &self.antenna_ports).await?;
         let info = opened.info;
-        self.open = Some(Open { reader: opened.reader, inventory: None, columns: opened.columns });
+        self.open = Some(Open {
+            reader: opened.reader,
+            inventory: None,
+            tells_antennas: opened.tells_antennas,
+            columns: opened.columns,
+        });
         Ok(info)
     }
 
@@ -145,8 +152,17 @@ impl<C: Connect> Session for Mercury4Session<C> {
             antenna_ports: self.antenna_ports.clone(),
             time_out_ms: self.config.time_out_ms,
         };
+        let mut watch = Watch::new(&self.antenna_ports);
+        if self.config.mode == Mode::Poll {
+            if open.tells_antennas {
+                watch.add(Subject::Antennas, self.config.watch_antennas);
+            }
+            if let Some(every) = self.config.watch_inputs {
+                watch.add(Subject::Inputs, every);
+            }
+        }
         let inventory =
-            Inventory::start(&mut open.reader.wire, &plan, self.config.mode, self.config.repeat_ms);
+            Inventory::start(&mut open.reader.wire, &plan, self.config.mode, self.config.repeat_ms, watch);
         open.inventory = Some(inventory.await?);
         Ok(())
     }

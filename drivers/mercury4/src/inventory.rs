@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::config::Mode;
 use crate::proto::statement::{MARKER, QUIET};
 use crate::proto::{Plan, RowDecoder, RqlError};
+use crate::watch::Watch;
 use crate::wire::{PATIENCE, Stream, Wire};
 
 /// The cursor of autonomous mode. Whether cursors belong to a connection or to the reader is not
@@ -28,6 +29,7 @@ pub(crate) struct Inventory {
     round_limit: Duration,
     deadline: Instant,
     bad_rows: u32,
+    watch: Watch,
 }
 
 /// Why taking lines ended.
@@ -46,6 +48,7 @@ impl Inventory {
         plan: &Plan,
         mode: Mode,
         repeat_ms: u16,
+        watch: Watch,
     ) -> Result<Self> {
         let select = plan.to_string();
         let poll = match mode {
@@ -68,6 +71,7 @@ impl Inventory {
             round_limit,
             deadline: Instant::now() + round_limit,
             bad_rows: 0,
+            watch,
         })
     }
 
@@ -83,6 +87,9 @@ impl Inventory {
                 Taken::RoundEnd => {
                     self.deadline = Instant::now() + self.round_limit;
                     if let Some(select) = &self.poll {
+                        if let Some(question) = self.watch.next_statement(Instant::now()) {
+                            wire.queue(&question);
+                        }
                         // Before the reads are handed over, so that the reader never idles.
                         wire.queue(select);
                         wire.send("read").await?;
@@ -107,6 +114,9 @@ impl Inventory {
                 .next_line()
                 .map_err(|error| Error::new(ErrorKind::Protocol, "read").with_source(error))?;
             let Some(line) = line else { return Ok(Taken::AllLines) };
+            if self.watch.takes(line, buf) {
+                continue;
+            }
             if line.is_empty() {
                 return Ok(Taken::RoundEnd);
             }

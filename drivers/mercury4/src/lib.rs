@@ -27,6 +27,7 @@ mod inventory;
 mod opening;
 pub mod proto;
 mod tag_access;
+mod watch;
 mod wire;
 
 pub use config::Mercury4Config;

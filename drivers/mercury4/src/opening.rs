@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rfid_core::abilities::Tune;
 use rfid_core::{AirProtocol, Error, ErrorKind, ReaderInfo, Result};
 use tokio::time::Instant;
 
@@ -17,6 +18,8 @@ pub(crate) struct Opened<S> {
     pub(crate) reader: Reader<S>,
     pub(crate) info: ReaderInfo,
     pub(crate) columns: Vec<Column>,
+    /// Whether the reader says which antennas are connected.
+    pub(crate) tells_antennas: bool,
 }
 
 pub(crate) async fn open<S: Stream>(
@@ -54,7 +57,12 @@ pub(crate) async fn open<S: Stream>(
         // The session itself notices after PATIENCE and says more about it.
         silence_limit: round + pause + PATIENCE + Duration::from_secs(1),
     };
-    Ok(Opened { reader: Reader { wire, model }, info, columns })
+    let mut reader = Reader { wire, model };
+    if let Some(cdbm) = config.read_power_cdbm {
+        reader.set_read_power_cdbm(cdbm).await?;
+    }
+    let tells_antennas = connected.is_some_and(|connected| !connected.is_empty());
+    Ok(Opened { reader, info, columns, tells_antennas })
 }
 
 /// A value of the `params` table; `None` where the reader has no such table or entry.

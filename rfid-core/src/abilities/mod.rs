@@ -7,7 +7,7 @@ pub use tag_access::{Bank, Gen2Lock, LockField, LockState, LockTarget, TagAccess
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Transmit power.
 #[async_trait]
@@ -20,6 +20,28 @@ pub trait Tune: Send {
     /// *Errors*: `Regulatory` or `Config` for a value outside the reader's range; the power is
     /// then unchanged. *Cancel safety*: after a dropped call, ask for the power again.
     async fn set_read_power_cdbm(&mut self, cdbm: i16) -> Result<i16>;
+
+    /// The same for one antenna port.
+    ///
+    /// *Errors*: `Unsupported` where all ports have one power, which is what is answered unless
+    /// a driver says otherwise.
+    async fn read_power_of_port_cdbm(&mut self, port: u16) -> Result<i16> {
+        Err(one_power(port))
+    }
+
+    /// Sets the transmit power for reading of one antenna port and returns the value that the
+    /// reader took.
+    ///
+    /// *Errors*: as of both others.
+    async fn set_read_power_of_port_cdbm(&mut self, port: u16, cdbm: i16) -> Result<i16> {
+        let _ = cdbm;
+        Err(one_power(port))
+    }
+}
+
+fn one_power(port: u16) -> Error {
+    Error::new(ErrorKind::Unsupported, "tune")
+        .with_detail(format!("this reader has no power for antenna {port} alone"))
 }
 
 /// Input and output pins.

@@ -24,10 +24,7 @@ pub(super) struct Heard {
 /// A tag is read when it enters and then at even intervals. All antennas listen at all times:
 /// how a real reader shares its air time among them is not documented.
 pub(super) fn listen(scenario: &Scenario, from: Duration, span: Duration) -> impl Iterator<Item = Heard> {
-    let (lap_length, from) = match scenario.repeat {
-        Some(lap) => (Some(lap), Duration::from_nanos_u128(from.as_nanos() % lap.as_nanos())),
-        None => (None, from),
-    };
+    let (lap_length, from) = (scenario.repeat, scenario.within_lap(from));
     scenario.tags.iter().enumerate().filter_map(move |(number, tag)| {
         let (mut reads, mut last) = (0, None);
         // The query may reach into the next lap.

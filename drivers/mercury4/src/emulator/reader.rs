@@ -12,7 +12,7 @@ use super::query::TagQuery;
 use super::radio::listen;
 use super::scenario::Scenario;
 use super::statement::{Select, Update};
-use super::tables::{Profile, Tables};
+use super::tables::{Moment, Profile, Tables};
 use super::tag_update::{self, Request};
 
 /// Cursors at most (§5.2).
@@ -60,10 +60,12 @@ impl Reader {
 
     /// Answers a query of a table with single values: one row.
     pub(super) fn select_values(&self, select: &Select, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let now = self.utc_at_start.plus(self.start.elapsed());
+        let elapsed = self.start.elapsed();
+        let scenario = Arc::clone(&lock(&self.scenario));
+        let moment = Moment { utc: self.utc_at_start.plus(elapsed), elapsed, scenario: &scenario };
         let tables = lock(&self.tables);
         let values = tables
-            .select(&select.table, &select.columns, select.condition.as_ref(), now)
+            .select(&select.table, &select.columns, select.condition.as_ref(), &moment)
             .map_err(|text| (100, text))?;
         out.extend_from_slice(values.join("|").as_bytes());
         out.extend_from_slice(b"\n\n");
@@ -94,6 +96,10 @@ impl Reader {
             // What was written is what is read, and what was killed is silent.
             let Some(id) = memories.id_now(&heard.id) else { continue };
             heard.id = id;
+            // An antenna that is off at the query's start is off for all of it.
+            if scenario.is_off(heard.antenna, begin) {
+                continue;
+            }
             let is_there = protocols.contains(&heard.protocol) && heard.antenna <= self.profile.antennas();
             if is_there && query.wants(&heard) {
                 query.write_row(&heard, query_start, out);

@@ -10,6 +10,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
     pub(super) tags: Vec<Tag>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) outages: Vec<Outage>,
     /// Length of the whole, after which it begins again.
     pub(super) repeat: Option<Duration>,
 }
@@ -30,6 +32,22 @@ pub(super) struct Tag {
     pub(super) user: Vec<u8>,
     pub(super) kill_password: u32,
     pub(super) access_password: u32,
+}
+
+/// An input that is high for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input {
+    pub(super) pin: u8,
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+}
+
+/// An antenna whose cable is off for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outage {
+    pub(super) antenna: u16,
+    pub(super) from: Duration,
+    pub(super) until: Duration,
 }
 
 /// Something is wrong with a scenario file.
@@ -58,6 +76,30 @@ struct ScenarioFile {
     scenario: Option<WholeFile>,
     #[serde(default)]
     tag: Vec<toml::Spanned<TagFile>>,
+    #[serde(default)]
+    input: Vec<InputFile>,
+    #[serde(default)]
+    outage: Vec<OutageFile>,
+}
+
+/// `[[input]]`: an input that is high for a while.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputFile {
+    pin: toml::Spanned<u8>,
+    #[serde(default = "at_once")]
+    at: DurationText,
+    r#for: Option<DurationText>,
+}
+
+/// `[[outage]]`: an antenna whose cable is off for a while.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutageFile {
+    antenna: toml::Spanned<u16>,
+    #[serde(default = "at_once")]
+    at: DurationText,
+    r#for: Option<DurationText>,
 }
 
 /// `[scenario]`: about the whole.
@@ -150,6 +192,16 @@ impl Scenario {
     /// user = "0000"            # user memory; 32 words of zeros if left out
     /// kill_password = "0x22222222"    # zero if left out
     /// access_password = "0x00000000"
+    ///
+    /// [[input]]                # an input that is high for a while
+    /// pin = 1                  # 0 or 1
+    /// at = "5s"
+    /// for = "1s"
+    ///
+    /// [[outage]]               # an antenna whose cable is off for a while
+    /// antenna = 2
+    /// at = "10s"
+    /// for = "20s"
     /// ```
     ///
     /// # Errors
@@ -166,7 +218,28 @@ impl Scenario {
         {
             return Err(fault_at(text, repeat.span().start, "repeat: at least 1s is allowed".to_owned()));
         }
-        Ok(Self { tags: tags?, repeat: repeat.map(|repeat| repeat.into_inner().0) })
+        let mut inputs = Vec::new();
+        for input in file.input {
+            if *input.pin.get_ref() > 1 {
+                return Err(fault_at(
+                    text,
+                    input.pin.span().start,
+                    "pin: the reader has inputs 0 and 1".to_owned(),
+                ));
+            }
+            let until = end(input.at, input.r#for);
+            inputs.push(Input { pin: input.pin.into_inner(), from: input.at.0, until });
+        }
+        let mut outages = Vec::new();
+        for outage in file.outage {
+            if !ANTENNAS.contains(outage.antenna.get_ref()) {
+                let at = outage.antenna.span().start;
+                return Err(fault_at(text, at, "antenna: the reader has ports 1 to 4".to_owned()));
+            }
+            let until = end(outage.at, outage.r#for);
+            outages.push(Outage { antenna: outage.antenna.into_inner(), from: outage.at.0, until });
+        }
+        Ok(Self { tags: tags?, inputs, outages, repeat: repeat.map(|repeat| repeat.into_inner().0) })
     }
 
     /// These Gen2 tags before antenna 1 for ever, each read this often.
@@ -185,7 +258,35 @@ impl Scenario {
             rssi_dbm: usual_rssi(),
             interval,
         };
-        Self { tags: tags.into_iter().map(tag).collect(), repeat: None }
+        Self { tags: tags.into_iter().map(tag).collect(), ..Self::default() }
+    }
+
+    /// Whether the scenario says anything of an input.
+    pub(super) fn moves_input(&self, pin: u8) -> bool {
+        self.inputs.iter().any(|input| input.pin == pin)
+    }
+
+    /// Inputs that are high at this time of the scenario.
+    pub(super) fn high_inputs(&self, at: Duration) -> impl Iterator<Item = u8> {
+        let at = self.within_lap(at);
+        let is_high = move |input: &&Input| (input.from..input.until).contains(&at);
+        self.inputs.iter().filter(is_high).map(|input| input.pin)
+    }
+
+    /// Whether an antenna's cable is off at this time of the scenario.
+    pub(super) fn is_off(&self, antenna: u16, at: Duration) -> bool {
+        let at = self.within_lap(at);
+        self.outages
+            .iter()
+            .any(|outage| outage.antenna == antenna && (outage.from..outage.until).contains(&at))
+    }
+
+    /// The time within the present lap of a scenario that repeats.
+    pub(super) fn within_lap(&self, at: Duration) -> Duration {
+        match self.repeat {
+            Some(lap) => Duration::from_nanos_u128(at.as_nanos() % lap.as_nanos()),
+            None => at,
+        }
     }
 }
 
@@ -252,11 +353,15 @@ impl TagFile {
             protocol: self.protocol,
             antenna: self.antenna.into_inner(),
             enters: self.at.0,
-            leaves: self.r#for.map_or(Duration::MAX, |stays| self.at.0.saturating_add(stays.0)),
+            leaves: end(self.at, self.r#for),
             rssi_dbm: self.rssi_dbm,
             interval: Duration::from_secs(1) / rate,
         })
     }
+}
+
+fn end(at: DurationText, lasts: Option<DurationText>) -> Duration {
+    lasts.map_or(Duration::MAX, |lasts| at.0.saturating_add(lasts.0))
 }
 
 fn fault_at(text: &str, offset: usize, message: String) -> ScenarioFault {

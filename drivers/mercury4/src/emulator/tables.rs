@@ -1,9 +1,11 @@
 //! What each profile says about itself (§3.3 to §3.7, §7).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rfid_core::{AirProtocol, UtcTime};
 
+use super::scenario::Scenario;
 use super::statement::{Condition, Operator, Value};
 
 /// Which reader is emulated.
@@ -91,12 +93,19 @@ impl Profile {
     }
 }
 
+/// When something is asked, and what the world is like then.
+pub(super) struct Moment<'a> {
+    pub(super) utc: UtcTime,
+    pub(super) elapsed: Duration,
+    pub(super) scenario: &'a Scenario,
+}
+
 /// Values that can be asked for and some that can be set.
 #[derive(Debug)]
 pub(super) struct Tables {
     profile: Profile,
     saved_settings: BTreeMap<&'static str, String>,
-    /// The `io` register; input 0 is high as in the document's example.
+    /// The outputs of the `io` register.
     io: u32,
 }
 
@@ -120,9 +129,14 @@ impl Tables {
         match profile {
             Profile::M4 => saved_settings.insert("uhf_power_centidbm", "3250".to_owned()),
             Profile::Mercury5 => saved_settings.insert("tx_power", "3250".to_owned()),
-            Profile::Astra => saved_settings.insert("tx_power", "3000".to_owned()),
+            Profile::Astra => {
+                for port in ["ant1_read_tx_power_centidBm", "ant2_read_tx_power_centidBm"] {
+                    saved_settings.insert(port, "3000".to_owned());
+                }
+                saved_settings.insert("tx_power", "3000".to_owned())
+            }
         };
-        Self { profile, saved_settings, io: 0x0000_0002 }
+        Self { profile, saved_settings, io: 0 }
     }
 
     /// Whether a table of this name holds single values.
@@ -139,15 +153,15 @@ impl Tables {
         table: &str,
         columns: &[String],
         condition: Option<&Condition>,
-        now: UtcTime,
+        moment: &Moment<'_>,
     ) -> Result<Vec<String>, String> {
         let value = |column: &String| match table {
-            "settings" => self.setting(column, now).ok_or("Unknown setting"),
+            "settings" => self.setting(column, moment.utc).ok_or("Unknown setting"),
             "saved_settings" => self.saved_settings.get(column.as_str()).cloned().ok_or("Unknown setting"),
-            "io" if column == "data" => Ok(format!("0x{:08x}", self.io & mask(condition))),
+            "io" if column == "data" => Ok(format!("0x{:08x}", self.register(moment) & mask(condition))),
             "io" => Err("Unknown field"),
             // An unknown name is an empty value: the vendor's clients rest on it (§3.5).
-            "params" if self.profile.has_params() => Ok(self.param(column)),
+            "params" if self.profile.has_params() => Ok(self.param(column, moment)),
             "firmware" if self.profile.has_params() && column == "rql_version" => {
                 Ok("rql Built 2011-02-16T16:54:39-0500".to_owned())
             }
@@ -208,7 +222,15 @@ impl Tables {
         }
     }
 
-    fn param(&self, column: &str) -> String {
+    /// Inputs from the scenario, outputs as they were set.
+    fn register(&self, moment: &Moment<'_>) -> u32 {
+        // Input 0 is high as in the document's example, unless the scenario moves it.
+        let usual = if moment.scenario.moves_input(0) { 0 } else { 0x02 };
+        let bits = moment.scenario.high_inputs(moment.elapsed).map(|pin| if pin == 0 { 0x02 } else { 0x20 });
+        bits.fold(self.io | usual, |register, bit| register | bit)
+    }
+
+    fn param(&self, column: &str, moment: &Moment<'_>) -> String {
         let antennas = 1..=self.profile.antennas();
         match column {
             "pib_model" => match self.profile {
@@ -218,7 +240,13 @@ impl Tables {
             },
             "reader_available_antennas" => self.profile.antennas().to_string(),
             "reader_connected_antennas" => {
-                antennas.map(|port| port.to_string()).collect::<Vec<_>>().join(" ")
+                // A port without an antenna is written with an X in front (§3.5).
+                let is_off = |port: &u16| moment.scenario.is_off(*port, moment.elapsed);
+                let word = |port: u16| format!("{}{port}", if is_off(&port) { "X" } else { "" });
+                antennas.map(word).collect::<Vec<_>>().join(" ")
+            }
+            power if power.ends_with("_tx_power_centidBm") => {
+                self.saved_settings.get(power).cloned().unwrap_or_default()
             }
             "reader_serial" => "EMULATED1".to_owned(),
             _ => String::new(),

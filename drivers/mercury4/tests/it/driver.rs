@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rfid_core::abilities::{Bank, LockTarget, TagTarget};
 use rfid_core::{
-    AirProtocol, DynSession, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId, TagIdKind,
-    UtcTime,
+    AirProtocol, DynSession, ErrorKind, Noticed, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
+    TagIdKind, UtcTime,
 };
 use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
 use rfid_driver_mercury4::session_over;
@@ -77,6 +77,7 @@ fn is_round(statement: &str) -> bool {
 
 struct Collected {
     buffer: ReadBuf,
+    noticed: Vec<Noticed>,
     ids: Vec<String>,
     lost: u64,
     rounds: usize,
@@ -84,7 +85,7 @@ struct Collected {
 
 impl Collected {
     fn new() -> Self {
-        Self { buffer: ReadBuf::with_capacity(64), ids: Vec::new(), lost: 0, rounds: 0 }
+        Self { buffer: ReadBuf::with_capacity(64), noticed: Vec::new(), ids: Vec::new(), lost: 0, rounds: 0 }
     }
 }
 
@@ -95,6 +96,7 @@ impl ReadHandler for Collected {
 
     fn filled(&mut self) {
         self.rounds += 1;
+        self.noticed.extend(self.buffer.take_noticed());
         self.lost += self.buffer.lost();
         self.ids.extend(self.buffer.iter().map(|sighting| sighting.id.to_owned().hex()));
         self.buffer.clear();
@@ -393,4 +395,62 @@ async fn what_no_source_says_how_to_do_is_refused_before_it_is_sent() {
     ] {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     }
+}
+
+/// A session with an emulated reader, in simulated time.
+fn emulated(profile: Profile, scenario: &str, settings: &str) -> Box<dyn DynSession> {
+    let scenario = Scenario::from_toml(scenario).unwrap();
+    let connect = move || {
+        let (ours, theirs) = duplex(64 * 1024);
+        let utc = UtcTime::default();
+        tokio::spawn(serve_stream(theirs, profile, scenario.clone(), Faults::default(), utc));
+        std::future::ready(Ok(ours))
+    };
+    let settings = Settings::from_toml(&format!("address = \"reader\"\n{settings}")).unwrap();
+    session_over(&settings, &ReaderSetup::named("door"), connect).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_and_antennas_are_watched_between_rounds() {
+    let scenario = "[[tag]]\nepc = \"2D00\"\n\
+                    [[input]]\npin = 1\nat = \"5s\"\nfor = \"2s\"\n\
+                    [[outage]]\nantenna = 2\nat = \"10s\"\nfor = \"10s\"\n";
+    let settings = "watch_inputs = \"500ms\"\nwatch_antennas = \"1s\"\n";
+    let mut session = emulated(Profile::Mercury5, scenario, settings);
+    assert_eq!(session.open().await.unwrap().antenna_ports, [1, 2, 3, 4]);
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(30)).await;
+    assert!(error.is_none());
+    assert!(collected.rounds > 100 && collected.lost == 0, "{}", collected.rounds);
+    let high = |noticed: &Noticed| {
+        let inputs = noticed.inputs.as_ref()?;
+        Some(inputs.iter().filter(|level| level.high).map(|level| level.pin).collect::<Vec<_>>())
+    };
+    let inputs: Vec<_> = collected.noticed.iter().filter_map(high).collect();
+    assert_eq!(inputs, [vec![0], vec![0, 1], vec![0]]);
+    let antennas: Vec<_> =
+        collected.noticed.iter().filter_map(|noticed| noticed.antenna_ports.clone()).collect();
+    assert_eq!(antennas, [vec![1, 3, 4], vec![1, 2, 3, 4]]);
+    session.stop().await.unwrap();
+    session.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_of_the_configuration_is_set_when_the_reader_is_opened() {
+    let mut session = emulated(Profile::M4, "", "read_power_dbm = 27.5");
+    session.open().await.unwrap();
+    assert_eq!(session.tune().unwrap().read_power_cdbm().await.unwrap(), 2750);
+    let refused = session.tune().unwrap().set_read_power_of_port_cdbm(1, 2700).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+
+    let mut session = emulated(Profile::Astra, "", "");
+    session.open().await.unwrap();
+    let tune = session.tune().unwrap();
+    assert_eq!(tune.set_read_power_of_port_cdbm(2, 2000).await.unwrap(), 2000);
+    assert_eq!(tune.read_power_of_port_cdbm(1).await.unwrap(), 3000);
+    let refused = tune.read_power_of_port_cdbm(9).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+
+    let mut session = emulated(Profile::Astra, "", "read_power_dbm = 35");
+    assert_eq!(session.open().await.unwrap_err().kind(), ErrorKind::Regulatory);
 }
