@@ -2,6 +2,7 @@
 //! [`SystemClock`], so a test runs a day in a second.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -53,12 +54,19 @@ impl Serialize for UtcTime {
 
 impl<'de> Deserialize<'de> for UtcTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let text = String::deserialize(deserializer)?;
-        let timestamp: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// From RFC 3339 text, `2026-11-24T08:00:00Z`, with `Z` or an offset.
+impl FromStr for UtcTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let timestamp: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
         u64::try_from(timestamp.as_nanosecond())
             .map(Self)
-            .map_err(|_| D::Error::custom("a time between 1970 and 2554 was expected"))
+            .map_err(|_| "a time between 1970 and 2554 was expected".to_owned())
     }
 }
 

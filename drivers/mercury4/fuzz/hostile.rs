@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rfid_core::{Driver, ReadBuf, ReadHandler, ReaderSetup, Settings, TagId, UtcTime};
-use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
+use rfid_driver_mercury4::emulator::{Profile, Scenario, serve_stream};
 use rfid_driver_mercury4::proto::{Column, Lines, RowDecoder, RqlError};
 use rfid_driver_mercury4::{Mercury4, session_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -162,7 +162,7 @@ pub(crate) fn statements(data: &[u8]) {
         let scenario = Scenario::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n");
         let scenario = scenario.expect("this scenario is right");
         let (mut client, reader) = duplex(64 * 1024);
-        let served = serve_stream(reader, Profile::M4, scenario, Faults::default(), UtcTime::default());
+        let served = serve_stream(reader, Profile::M4, scenario, UtcTime::default());
         let talk = async {
             let _ = client.write_all(data).await;
             let _ = client.shutdown().await;

@@ -1,15 +1,16 @@
 //! One client: statements in, replies out, autonomous mode in between.
 
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::faults::FaultState;
 use super::query::TagQuery;
 use super::reader::{Reader, Refusal};
+use super::schedule::{Due, Schedule};
 use super::statement::Statement;
 use super::tables::Tables;
 
@@ -17,53 +18,12 @@ use super::tables::Tables;
 /// begins cannot be known.
 const LONGEST_STATEMENT: usize = 4096;
 
-/// What goes wrong on purpose.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// A RESET is answered with a line feed too many, as when a cursor was still running (§1).
-    pub stray_line_feed_after_reset: bool,
-    /// Replies go out in pieces of this many bytes.
-    pub split_every: Option<usize>,
-}
-
-/// Faults and what counts down towards one.
-#[derive(Debug, Default)]
-pub(super) struct FaultState {
-    faults: Mutex<Faults>,
-    /// Reply bytes until a connection is cut; negative for never.
-    bytes_to_cut: AtomicI64,
-}
-
-impl FaultState {
-    pub(super) fn new(faults: Faults) -> Self {
-        Self { faults: Mutex::new(faults), bytes_to_cut: AtomicI64::new(-1) }
-    }
-
-    pub(super) fn cut_after(&self, bytes: u32) {
-        self.bytes_to_cut.store(i64::from(bytes), Ordering::SeqCst);
-    }
-
-    fn faults(&self) -> Faults {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// How many of these bytes still go out before the cut, if it comes now. Comes once.
-    fn cut_within(&self, bytes: usize) -> Option<usize> {
-        let before = self.bytes_to_cut.load(Ordering::SeqCst);
-        if before < 0 {
-            return None;
-        }
-        let left = before - i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.bytes_to_cut.store(left.max(-1), Ordering::SeqCst);
-        (left < 0).then_some(usize::try_from(before).unwrap_or(0))
-    }
-}
-
 /// Autonomous mode of one connection.
-struct Autonomous {
-    queries: Vec<TagQuery>,
-    period: Duration,
-    next: Instant,
+#[derive(Clone, Debug)]
+pub(super) struct Autonomous {
+    pub(super) queries: Vec<TagQuery>,
+    pub(super) period: Duration,
+    pub(super) next: Instant,
 }
 
 pub(super) struct Connection<S> {
@@ -74,6 +34,9 @@ pub(super) struct Connection<S> {
     replies: Vec<u8>,
     autonomous: Option<Autonomous>,
     repeat_ms: u64,
+    schedule: Schedule,
+    /// Statements received so far.
+    statements: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -86,6 +49,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             replies: Vec::new(),
             autonomous: None,
             repeat_ms: 0,
+            schedule: Schedule::default(),
+            statements: 0,
         }
     }
 
@@ -95,10 +60,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut chunk = [0; 1024];
         loop {
             while let Some(statement) = self.next_statement()? {
+                let faults = self.faults.faults();
+                self.statements += 1;
+                if faults.silent_after.is_some_and(|most| self.statements > most) {
+                    return self.be_silent().await;
+                }
+                if let Some(delay) = faults.answer_delay {
+                    tokio::time::sleep(delay.0).await;
+                }
                 self.carry_out(&statement).await;
                 self.send().await?;
             }
-            let Some(autonomous) = &self.autonomous else {
+            let next = [self.autonomous.as_ref().map(|autonomous| autonomous.next), self.schedule.next()];
+            let Some(next) = next.into_iter().flatten().min() else {
                 let count = self.stream.read(&mut chunk).await?;
                 self.take(&chunk, count)?;
                 continue;
@@ -107,12 +81,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tokio::select! {
                 biased;
                 count = self.stream.read(&mut chunk) => self.take(&chunk, count?)?,
-                () = tokio::time::sleep_until(autonomous.next) => {
+                () = tokio::time::sleep_until(next) => {
+                    self.keep_schedule().await;
                     self.cycle().await;
                     self.send().await?;
                 }
             }
         }
+    }
+
+    /// Takes what comes and answers nothing, until the client gives up.
+    async fn be_silent(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 1024];
+        while self.stream.read(&mut chunk).await? > 0 {}
+        Ok(())
     }
 
     fn take(&mut self, chunk: &[u8], count: usize) -> io::Result<()> {
@@ -164,13 +146,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Statement::Select(select) => {
                 let query = self.reader.tag_query(&select)?;
-                self.reader.run(&query, &mut self.replies).await;
+                self.run(&query).await;
                 return Ok(());
             }
-            Statement::Update(update) => return self.reader.update(&update, &mut self.replies).await,
+            Statement::Update(update) => {
+                if !Tables::is_scalar(&update.table) && self.faults.fails_update() {
+                    return Err((102, "Error performing query".to_owned()));
+                }
+                return self.reader.update(&update, &mut self.replies).await;
+            }
             Statement::Fetch(names) => {
                 for query in self.reader.cursors(&names)? {
-                    self.reader.run(&query, &mut self.replies).await;
+                    self.run(&query).await;
                     // Each cursor's reply goes out after its own time (§5.2).
                     if self.send().await.is_err() {
                         break;
@@ -189,7 +176,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let period = Duration::from_millis(repeat_ms.unwrap_or(self.repeat_ms));
                 self.autonomous = Some(Autonomous { queries, period, next: Instant::now() });
             }
+            Statement::Trigger { name, at } => {
+                let queries = self.reader.cursors(&[name])?;
+                self.schedule.trigger(self.reader.moment_of(&at)?, queries);
+            }
+            Statement::AutoTime { name, start, stop, repeat_ms } => {
+                let queries = self.reader.cursors(&[name])?;
+                let start = self.reader.moment_of(&start)?;
+                let stop = stop.map(|stop| self.reader.moment_of(&stop)).transpose()?;
+                let period = Duration::from_millis(repeat_ms);
+                self.schedule.auto(start, stop, Autonomous { queries, period, next: start });
+            }
             Statement::AutoOff => {
+                self.schedule = Schedule::default();
                 if self.autonomous.take().is_some() {
                     let more = self.reader.profile.frames_after_auto_off() - 1;
                     self.replies.resize(self.replies.len() + more, b'\n');
@@ -197,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Statement::Reset => {
                 self.autonomous = None;
+                self.schedule = Schedule::default();
                 self.reader.drop_cursors();
                 if self.faults.faults().stray_line_feed_after_reset {
                     self.replies.push(b'\n');
@@ -209,11 +209,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs each cursor of autonomous mode once; each gives a frame, also an empty one (§5.3).
     async fn cycle(&mut self) {
-        let Some(autonomous) = &mut self.autonomous else { return };
+        let Some(autonomous) = self.autonomous.as_mut().filter(|mode| mode.next <= Instant::now()) else {
+            return;
+        };
         // From start to start; a cycle that takes longer is followed at once by the next.
         autonomous.next = (autonomous.next + autonomous.period).max(Instant::now());
-        for query in &autonomous.queries {
-            self.reader.run(query, &mut self.replies).await;
+        for query in autonomous.queries.clone() {
+            self.run(&query).await;
+        }
+    }
+
+    /// Does what was scheduled for now.
+    async fn keep_schedule(&mut self) {
+        for due in self.schedule.take_due(Instant::now()) {
+            match due {
+                Due::Run(queries) => {
+                    for query in &queries {
+                        self.run(query).await;
+                    }
+                }
+                Due::Begin(autonomous) => self.autonomous = Some(autonomous),
+                Due::End => self.autonomous = None,
+            }
+        }
+    }
+
+    /// Runs a query and adds its reply.
+    async fn run(&mut self, query: &TagQuery) {
+        self.reader.run(query, &mut self.replies).await;
+        if self.faults.lacks_terminator() {
+            self.replies.pop();
         }
     }
 

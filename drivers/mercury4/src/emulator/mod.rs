@@ -22,12 +22,14 @@
 //! ```
 
 mod connection;
+mod faults;
 mod lexer;
 mod memory;
 mod query;
 mod radio;
 mod reader;
 mod scenario;
+mod schedule;
 mod statement;
 mod tables;
 mod tag_update;
@@ -42,11 +44,12 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use connection::Faults;
+pub use faults::Faults;
 pub use scenario::{Scenario, ScenarioFault};
 pub use tables::Profile;
 
-use connection::{Connection, FaultState};
+use connection::Connection;
+use faults::FaultState;
 use reader::Reader;
 
 /// Connections served at once; further ones wait to be accepted.
@@ -77,10 +80,10 @@ impl Emulator {
     /// Those of binding the address.
     pub async fn bind(address: impl ToSocketAddrs, profile: Profile, scenario: Scenario) -> io::Result<Self> {
         let utc = SystemClock::new().now().utc;
-        Self::bind_with(address, profile, scenario, Faults::default(), utc).await
+        Self::bind_with(address, profile, scenario, utc).await
     }
 
-    /// As [`Emulator::bind`], with faults and a reader clock that stands at `utc` now.
+    /// As [`Emulator::bind`], with a reader clock that stands at `utc` now.
     ///
     /// # Errors
     /// Those of binding the address.
@@ -88,13 +91,12 @@ impl Emulator {
         address: impl ToSocketAddrs,
         profile: Profile,
         scenario: Scenario,
-        faults: Faults,
         utc: UtcTime,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let local_addr = listener.local_addr()?;
+        let faults = Arc::new(FaultState::new(scenario.faults.clone()));
         let reader = Arc::new(Reader::new(profile, scenario, utc));
-        let faults = Arc::new(FaultState::new(faults));
         let (control, told) = watch::channel(Control::default());
         let task = tokio::spawn(accept(listener, Arc::clone(&reader), Arc::clone(&faults), told));
         Ok(Self { local_addr, reader, faults, control, task })
@@ -105,7 +107,7 @@ impl Emulator {
         self.local_addr
     }
 
-    /// Puts other tags before the antennas, from now on.
+    /// Puts other tags before the antennas, from now on. What goes wrong stays as it was.
     ///
     /// Times of the scenario count from the start of the emulator.
     pub fn set_scenario(&self, scenario: Scenario) {
@@ -115,6 +117,18 @@ impl Emulator {
     /// Cuts all connections, as a pulled cable or a reboot does. New ones are accepted.
     pub fn drop_connections(&self) {
         self.control.send_modify(|control| control.cut += 1);
+    }
+
+    /// Lets these things go wrong from now on, in place of those before.
+    pub fn set_faults(&self, faults: Faults) {
+        self.faults.set(faults);
+    }
+
+    /// Reboots the reader: connections are cut, cursors are gone, and settings that were not those
+    /// of the factory are forgotten, as after a firmware that loses them.
+    pub fn reboot(&self) {
+        self.reader.forget();
+        self.drop_connections();
     }
 
     /// Cuts one connection once this many more bytes of replies have gone out, as a reader that
@@ -142,11 +156,11 @@ pub async fn serve_stream(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     profile: Profile,
     scenario: Scenario,
-    faults: Faults,
     utc: UtcTime,
 ) -> io::Result<()> {
+    let faults = Arc::new(FaultState::new(scenario.faults.clone()));
     let reader = Arc::new(Reader::new(profile, scenario, utc));
-    Connection::new(stream, reader, Arc::new(FaultState::new(faults))).serve().await
+    Connection::new(stream, reader, faults).serve().await
 }
 
 async fn accept(

@@ -2,9 +2,103 @@
 
 use std::time::Duration;
 
-use rfid_core::{AirProtocol, TagId};
+use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
+use serde::Deserialize;
 
 use super::scenario::{Scenario, Tag};
+
+/// What the air does to reads, in the scenario's table `[radio]`. All of it follows from the seed
+/// and the time, so the same scenario is heard in the same way each time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Air {
+    seed: u64,
+    /// Part of the reads that succeed, 0 to 1.
+    read_rate: f64,
+    /// How often somebody's body stands before each tag, and for how long.
+    shadow_every: Option<DurationText>,
+    shadow_for: DurationText,
+    /// Ghosts of Class 0 that the radio makes up in a minute; each is read once (§5.1).
+    ghosts_per_minute: f64,
+    /// Reads that the air carries in a second for all tags together; more collide.
+    most_reads_per_second: Option<u32>,
+}
+
+impl Default for Air {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            read_rate: 1.0,
+            shadow_every: None,
+            shadow_for: DurationText(Duration::from_millis(500)),
+            ghosts_per_minute: 0.0,
+            most_reads_per_second: None,
+        }
+    }
+}
+
+impl Air {
+    /// What is wrong, if something is.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if !(0.0..=1.0).contains(&self.read_rate) {
+            return Some("read_rate: 0 to 1 is allowed");
+        }
+        if !(0.0..=6000.0).contains(&self.ghosts_per_minute) {
+            return Some("ghosts_per_minute: 0 to 6000 are allowed");
+        }
+        if self.shadow_every.is_some_and(|every| every.0.is_zero()) {
+            return Some("shadow_every: must be longer than zero");
+        }
+        None
+    }
+
+    /// Whether a read of a tag succeeds at this moment, when this many reads a second are tried.
+    fn lets_through(&self, tag: usize, at: Duration, demand: f64) -> bool {
+        if let Some(every) = self.shadow_every {
+            // Each tag is shadowed at another moment.
+            let phase = every.0.mul_f64(self.chance(tag, Duration::MAX));
+            let within = (at + phase).as_nanos() % every.0.as_nanos();
+            if within < self.shadow_for.0.as_nanos() {
+                return false;
+            }
+        }
+        let uncollided = self.most_reads_per_second.map_or(1.0, |most| (f64::from(most) / demand).min(1.0));
+        let rate = self.read_rate * uncollided;
+        rate >= 1.0 || self.chance(tag, at) < rate
+    }
+
+    /// A number from 0 to 1 that is always the same for the same tag and moment.
+    fn chance(&self, tag: usize, at: Duration) -> f64 {
+        // The finish of SplitMix64 over all that it depends on.
+        let mut bits = self.seed ^ (tag as u64).rotate_left(40) ^ (at.as_nanos() as u64);
+        for (shift, factor) in [(30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)] {
+            bits = (bits ^ bits >> shift).wrapping_mul(factor);
+        }
+        ((bits ^ bits >> 31) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Ghosts that are made up in a stretch of time: in each second at most one.
+    fn ghosts(&self, from: Duration, span: Duration) -> impl Iterator<Item = Heard> {
+        let per_second = self.ghosts_per_minute / 60.0;
+        let seconds = from.as_secs()..=(from + span).as_secs();
+        seconds.filter(move |_| per_second > 0.0).filter_map(move |second| {
+            let begin = Duration::from_secs(second);
+            let draw = |number: usize| self.chance(usize::MAX - number, begin);
+            let at = begin + Duration::from_secs(1).mul_f64(draw(0));
+            let is_there = draw(1) < per_second && at >= from && at < from + span;
+            let bytes: [u8; 8] = std::array::from_fn(|place| (draw(2 + place) * 256.0) as u8);
+            is_there.then_some(Heard {
+                id: TagId::new(TagIdKind::Epc, &bytes).ok()?,
+                protocol: AirProtocol::Epc0,
+                antenna: 1,
+                reads: 1,
+                offset: at - from,
+                frequency_khz: 902_750,
+                rssi_dbm: -75,
+            })
+        })
+    }
+}
 
 /// A tag heard in a query's time, by one antenna.
 #[derive(Clone, Copy, Debug)]
@@ -21,29 +115,46 @@ pub(super) struct Heard {
 
 /// All tags that are read from `from` on for `span`, times counted from the scenario's start.
 ///
-/// A tag is read when it enters and then at even intervals. All antennas listen at all times:
-/// how a real reader shares its air time among them is not documented.
+/// A tag is read when it enters and then at even intervals, as far as the air lets it. All
+/// antennas listen at all times: how a real reader shares its air time among them is not
+/// documented.
 pub(super) fn listen(scenario: &Scenario, from: Duration, span: Duration) -> impl Iterator<Item = Heard> {
-    let (lap_length, from) = (scenario.repeat, scenario.within_lap(from));
-    scenario.tags.iter().enumerate().filter_map(move |(number, tag)| {
+    let lap = scenario.repeat;
+    let first_lap = from - scenario.within_lap(from);
+    let tags = scenario.tags.iter().enumerate().filter_map(move |(number, tag)| {
         let (mut reads, mut last) = (0, None);
         // The query may reach into the next lap.
-        let mut lap_start = Duration::ZERO;
+        let mut lap_start = first_lap;
         while lap_start < from + span {
             let begin = from.saturating_sub(lap_start);
-            let end = (from + span - lap_start).min(lap_length.unwrap_or(Duration::MAX));
+            let end = (from + span - lap_start).min(lap.unwrap_or(Duration::MAX));
             let (first, behind) = reads_between(tag, begin, end);
-            if behind > first {
-                reads += behind - first;
-                last = Some((behind - 1, lap_start + tag.enters + times(tag.interval, behind - 1)));
+            for read in first..behind {
+                let within = tag.enters + times(tag.interval, read);
+                let demand = demand(scenario, within);
+                if scenario.air.lets_through(number, lap_start + within, demand) {
+                    reads += 1;
+                    last = Some((read, lap_start + within));
+                }
             }
-            match lap_length {
+            match lap {
                 Some(lap) => lap_start += lap,
                 None => break,
             }
         }
         heard(number, tag, reads, last?, from)
-    })
+    });
+    tags.chain(scenario.air.ghosts(from, span))
+}
+
+/// Reads that all tags together ask of the air in a second, at this time of a lap; nothing where
+/// the air has no limit.
+fn demand(scenario: &Scenario, at: Duration) -> f64 {
+    if scenario.air.most_reads_per_second.is_none() {
+        return 0.0;
+    }
+    let there = scenario.tags.iter().filter(|tag| (tag.enters..tag.leaves).contains(&at));
+    there.map(|tag| 1.0 / tag.interval.as_secs_f64().max(1e-6)).sum()
 }
 
 fn heard(number: usize, tag: &Tag, reads: u64, (last, at): (u64, Duration), from: Duration) -> Option<Heard> {
@@ -117,5 +228,34 @@ mod tests {
         assert_eq!(reads(&scenario, 21_000, 500), [(5, 400)]);
         assert_eq!(reads(&scenario, 29_500, 2_000), [(5, 1_900)]);
         assert_eq!(reads(&scenario, 0, 30_000), [(30, 21_900)]);
+    }
+
+    #[test]
+    fn a_read_rate_a_shadow_and_a_limit_take_their_part_and_always_the_same() {
+        let count = |radio: &str, tags: u32| {
+            let tag = "[[tag]]\nepc = \"2D00\"\nreads_per_second = 100\n";
+            let text = format!("[radio]\n{radio}\n{}", tag.repeat(tags as usize));
+            let scenario = Scenario::from_toml(&text).unwrap();
+            let whole: u64 = reads(&scenario, 0, 60_000).iter().map(|(reads, _)| reads).sum();
+            // However the time is cut into queries.
+            let in_parts: u64 =
+                (0..600).flat_map(|part| reads(&scenario, part * 100, 100)).map(|(reads, _)| reads).sum();
+            assert_eq!(whole, in_parts, "{radio}");
+            whole
+        };
+        assert_eq!(count("", 1), 6_000);
+        assert!((4_600..=5_000).contains(&count("read_rate = 0.8", 1)));
+        assert!((4_400..=4_600).contains(&count("shadow_every = \"4s\"\nshadow_for = \"1s\"", 1)));
+        assert!((11_500..=12_500).contains(&count("most_reads_per_second = 200", 5)));
+        assert_eq!(count("read_rate = 0.8", 1), count("read_rate = 0.8", 1));
+        assert_ne!(count("read_rate = 0.8", 1), count("read_rate = 0.8\nseed = 2", 1));
+    }
+
+    #[test]
+    fn ghosts_are_of_class_0_and_read_once() {
+        let scenario = Scenario::from_toml("[radio]\nghosts_per_minute = 30\n").unwrap();
+        let ghosts: Vec<Heard> = listen(&scenario, millis(0), millis(600_000)).collect();
+        assert!((250..350).contains(&ghosts.len()), "{}", ghosts.len());
+        assert!(ghosts.iter().all(|ghost| ghost.protocol == AirProtocol::Epc0 && ghost.reads == 1));
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(profile: Profile, scenario: Scenario, utc_at_start: UtcTime) -> Self {
+        let behind = scenario.faults.clock_behind.map_or(0, |behind| behind.0.as_nanos());
+        let behind = u64::try_from(behind).unwrap_or(u64::MAX);
+        let utc_at_start = UtcTime::from_nanos(utc_at_start.as_nanos().saturating_sub(behind));
         Self {
             profile,
             scenario: Mutex::new(Arc::new(scenario)),
@@ -196,6 +199,20 @@ impl Reader {
             cursors.get(name).cloned().ok_or_else(|| (100, "Cursor does not exist".to_owned()))
         };
         names.iter().map(find).collect()
+    }
+
+    /// Forgets what was set and declared; tags keep what was written to them.
+    pub(super) fn forget(&self) {
+        *lock(&self.tables) = Tables::new(self.profile);
+        self.drop_cursors();
+    }
+
+    /// When a time of the reader's clock comes.
+    pub(super) fn moment_of(&self, text: &str) -> Result<Instant, Refusal> {
+        let at: UtcTime = text.parse().map_err(|_| (100, "Start_time not specified correctly".to_owned()))?;
+        // A time that has passed is due at once: "runs once" is all that is documented.
+        let since_start = at.as_nanos().saturating_sub(self.utc_at_start.as_nanos());
+        Ok(self.start + Duration::from_nanos(since_start))
     }
 
     pub(super) fn drop_cursors(&self) {

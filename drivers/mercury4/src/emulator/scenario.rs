@@ -6,12 +6,17 @@ use std::time::Duration;
 use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
 use serde::Deserialize;
 
+use super::faults::Faults;
+use super::radio::Air;
+
 /// Tags that come and go.
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
     pub(super) tags: Vec<Tag>,
     pub(super) inputs: Vec<Input>,
     pub(super) outages: Vec<Outage>,
+    pub(super) faults: Faults,
+    pub(super) air: Air,
     /// Length of the whole, after which it begins again.
     pub(super) repeat: Option<Duration>,
 }
@@ -76,6 +81,10 @@ struct ScenarioFile {
     scenario: Option<WholeFile>,
     #[serde(default)]
     tag: Vec<toml::Spanned<TagFile>>,
+    #[serde(default)]
+    faults: Faults,
+    #[serde(default)]
+    radio: Option<toml::Spanned<Air>>,
     #[serde(default)]
     input: Vec<InputFile>,
     #[serde(default)]
@@ -202,6 +211,18 @@ impl Scenario {
     /// antenna = 2
     /// at = "10s"
     /// for = "20s"
+    ///
+    /// [radio]                  # what the air does to reads; nothing if left out
+    /// seed = 1
+    /// read_rate = 0.9          # part of the reads that succeed
+    /// shadow_every = "4s"      # somebody stands before each tag
+    /// shadow_for = "500ms"
+    /// ghosts_per_minute = 2    # of Class 0
+    /// most_reads_per_second = 600     # for all tags together; more collide
+    ///
+    /// [faults]                 # see [`Faults`]; none if left out
+    /// split_every = 1
+    /// answer_delay = "50ms"
     /// ```
     ///
     /// # Errors
@@ -217,6 +238,11 @@ impl Scenario {
             && repeat.get_ref().0 < SHORTEST_REPEAT
         {
             return Err(fault_at(text, repeat.span().start, "repeat: at least 1s is allowed".to_owned()));
+        }
+        let at = file.radio.as_ref().map_or(0, |radio| radio.span().start);
+        let air = file.radio.map(toml::Spanned::into_inner).unwrap_or_default();
+        if let Some(fault) = air.fault() {
+            return Err(fault_at(text, at, format!("radio.{fault}")));
         }
         let mut inputs = Vec::new();
         for input in file.input {
@@ -239,7 +265,14 @@ impl Scenario {
             let until = end(outage.at, outage.r#for);
             outages.push(Outage { antenna: outage.antenna.into_inner(), from: outage.at.0, until });
         }
-        Ok(Self { tags: tags?, inputs, outages, repeat: repeat.map(|repeat| repeat.into_inner().0) })
+        Ok(Self {
+            tags: tags?,
+            inputs,
+            outages,
+            faults: file.faults,
+            air,
+            repeat: repeat.map(|repeat| repeat.into_inner().0),
+        })
     }
 
     /// These Gen2 tags before antenna 1 for ever, each read this often.
@@ -259,6 +292,12 @@ impl Scenario {
             interval,
         };
         Self { tags: tags.into_iter().map(tag).collect(), ..Self::default() }
+    }
+
+    /// The same with these things going wrong.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// Whether the scenario says anything of an input.

@@ -12,6 +12,8 @@ pub(super) enum Statement {
     Fetch(Vec<String>),
     AutoOn { names: Vec<String>, repeat_ms: Option<u64> },
     AutoOff,
+    Trigger { name: String, at: String },
+    AutoTime { name: String, start: String, stop: Option<String>, repeat_ms: u64 },
     Repeat(u64),
     Reset,
 }
@@ -171,7 +173,25 @@ impl Parser<'_> {
                 }
                 Ok(Statement::AutoOn { names, repeat_ms })
             }
-            // Scheduled runs (trigger_time, auto_time) are not emulated yet.
+            "TRIGGER_TIME" => {
+                let name = self.word()?;
+                self.symbol("=")?;
+                Ok(Statement::Trigger { name, at: self.text()? })
+            }
+            "AUTO_TIME" => {
+                let name = self.word()?;
+                self.symbol("=")?;
+                let span = self.text()?;
+                self.symbol(",")?;
+                self.keyword("REPEAT")?;
+                self.symbol("=")?;
+                let repeat_ms = self.number()?;
+                let (start, stop) = match span.split_once('/') {
+                    Some((start, stop)) => (start.to_owned(), Some(stop.to_owned())),
+                    None => (span, None),
+                };
+                Ok(Statement::AutoTime { name, start, stop, repeat_ms })
+            }
             _ => Err("Invalid set clause entry".to_owned()),
         }
     }
@@ -262,6 +282,13 @@ impl Parser<'_> {
     fn word(&mut self) -> Result<String, String> {
         match self.next() {
             Some(Token::Word(word)) => Ok(word.clone()),
+            _ => Err(self.unexpected_before()),
+        }
+    }
+
+    fn text(&mut self) -> Result<String, String> {
+        match self.next() {
+            Some(Token::Text(text)) => Ok(text.clone()),
             _ => Err(self.unexpected_before()),
         }
     }

@@ -1,10 +1,12 @@
 //! The suite for all drivers, against the emulator in each profile and mode.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rfid_conformance::driver::{Rig, check};
-use rfid_core::{Driver, Settings, TagId, TagIdKind};
+use rfid_core::{Driver, DurationText, Settings, TagId, TagIdKind};
 use rfid_driver_mercury4::Mercury4;
-use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
+use rfid_driver_mercury4::emulator::{Emulator, Faults, Profile, Scenario};
 
 struct EmulatedRig {
     emulator: Emulator,
@@ -14,8 +16,9 @@ struct EmulatedRig {
 }
 
 impl EmulatedRig {
-    async fn start(profile: Profile, mode: &'static str) -> Self {
-        let emulator = Emulator::bind("127.0.0.1:0", profile, Scenario::default()).await.unwrap();
+    async fn start(profile: Profile, mode: &'static str, faults: Faults) -> Self {
+        let scenario = Scenario::default().with_faults(faults);
+        let emulator = Emulator::bind("127.0.0.1:0", profile, scenario).await.unwrap();
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { emulator, mode, nowhere: free.local_addr().unwrap().port() }
     }
@@ -55,7 +58,11 @@ impl Rig for EmulatedRig {
 }
 
 async fn run(profile: Profile, mode: &'static str) {
-    let mut rig = EmulatedRig::start(profile, mode).await;
+    run_with(profile, mode, Faults::default()).await;
+}
+
+async fn run_with(profile: Profile, mode: &'static str, faults: Faults) {
+    let mut rig = EmulatedRig::start(profile, mode, faults).await;
     check(&mut rig).await.assert_passed(0);
     rig.emulator.shutdown().await;
 }
@@ -88,4 +95,30 @@ async fn an_astra_that_is_polled() {
 #[tokio::test]
 async fn an_astra_in_autonomous_mode() {
     run(Profile::Astra, "autonomous").await;
+}
+
+/// What a driver must not even notice.
+fn harmless_faults() -> Faults {
+    Faults {
+        stray_line_feed_after_reset: true,
+        split_every: Some(3),
+        answer_delay: Some(DurationText(Duration::from_millis(5))),
+        clock_behind: Some(DurationText(Duration::from_secs(10 * 365 * 86_400))),
+        ..Faults::default()
+    }
+}
+
+#[tokio::test]
+async fn a_mercury_4_with_its_quirks() {
+    run_with(Profile::M4, "poll", harmless_faults()).await;
+}
+
+#[tokio::test]
+async fn a_mercury_5_with_its_quirks_in_autonomous_mode() {
+    run_with(Profile::Mercury5, "autonomous", harmless_faults()).await;
+}
+
+#[tokio::test]
+async fn an_astra_with_its_quirks() {
+    run_with(Profile::Astra, "poll", harmless_faults()).await;
 }

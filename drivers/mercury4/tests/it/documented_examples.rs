@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rfid_core::{AirProtocol, ReadBuf, TagIdKind, UtcTime};
-use rfid_driver_mercury4::emulator::{Emulator, Faults, Profile, Scenario};
+use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
 use rfid_driver_mercury4::proto::{Column, Lines, RowDecoder, RqlError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -95,8 +95,7 @@ reads_per_second = 10
 async fn converse(profile: Profile, scenario: &str, turns: &[(&str, &str)]) {
     let utc = UtcTime::from_nanos(1_795_476_654_518_000_000);
     let scenario = Scenario::from_toml(scenario).unwrap();
-    let emulator =
-        Emulator::bind_with("127.0.0.1:0", profile, scenario, Faults::default(), utc).await.unwrap();
+    let emulator = Emulator::bind_with("127.0.0.1:0", profile, scenario, utc).await.unwrap();
     let mut client = TcpStream::connect(emulator.local_addr()).await.unwrap();
     // At the end a question with a known answer: nothing else may have come before it.
     let end = ("SELECT hostname FROM saved_settings;", "mercury4\n\n");
@@ -254,6 +253,28 @@ async fn example_8_emulated() {
 }
 
 #[tokio::test]
+async fn example_9_emulated() {
+    // The reader's clock stands at 2026-11-23T23:30:54.518Z.
+    converse(
+        Profile::M4,
+        GEN2,
+        &[
+            ("DECLARE cursor6 CURSOR FOR SELECT id FROM tag_id SET time_out=100;", "\n"),
+            ("SET trigger_time cursor6 = '2026-11-23T23:30:55.500Z';", "\n"),
+            ("", "0x300000000000000000000001447C\n\n"),
+            ("SET trigger_time cursor6 = 'soon';", "Error 0100:\tStart_time not specified correctly\n\n"),
+            ("SET trigger_time cursor7 = '2004-02-14T18:54:50Z';", "Error 0100:\tCursor does not exist\n\n"),
+            // A second of autonomous mode, three times within it.
+            ("SET auto_time cursor6 = '2026-11-23T23:30:57Z/2026-11-23T23:30:57.900Z', repeat=400;", "\n"),
+            ("", "0x300000000000000000000001447C\n\n"),
+            ("", "0x300000000000000000000001447C\n\n"),
+            ("", "0x300000000000000000000001447C\n\n"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn examples_10_13_and_14_emulated() {
     converse(
         Profile::M4,
@@ -276,10 +297,7 @@ async fn examples_10_13_and_14_emulated() {
 async fn example_11_emulated() {
     // The clock goes on while the question travels, so its last digits are not compared.
     let utc = UtcTime::from_nanos(1_795_476_654_518_000_000);
-    let emulator =
-        Emulator::bind_with("127.0.0.1:0", Profile::M4, Scenario::default(), Faults::default(), utc)
-            .await
-            .unwrap();
+    let emulator = Emulator::bind_with("127.0.0.1:0", Profile::M4, Scenario::default(), utc).await.unwrap();
     let mut client = TcpStream::connect(emulator.local_addr()).await.unwrap();
     client.write_all(b"select current_time, supported_protocols from settings;\n").await.unwrap();
     let mut reply = vec![0; "2026-11-23T23:30:54.518000|EPC0 EPC1 GEN2 ISO18000-6B\n\n".len()];

@@ -315,9 +315,9 @@ async fn replies_cut_into_single_bytes_make_no_difference() {
     let scenario = Scenario::steady(tags, 20);
     let connect = move || {
         let (ours, theirs) = duplex(64);
-        let faults = Faults { split_every: Some(1), stray_line_feed_after_reset: true };
-        let scenario = scenario.clone();
-        tokio::spawn(serve_stream(theirs, Profile::M4, scenario, faults, UtcTime::from_nanos(1)));
+        let faults = Faults { split_every: Some(1), stray_line_feed_after_reset: true, ..Faults::default() };
+        let scenario = scenario.clone().with_faults(faults);
+        tokio::spawn(serve_stream(theirs, Profile::M4, scenario, UtcTime::from_nanos(1)));
         std::future::ready(Ok(ours))
     };
     let settings = Settings::from_toml("address = \"reader\"").unwrap();
@@ -403,7 +403,7 @@ fn emulated(profile: Profile, scenario: &str, settings: &str) -> Box<dyn DynSess
     let connect = move || {
         let (ours, theirs) = duplex(64 * 1024);
         let utc = UtcTime::default();
-        tokio::spawn(serve_stream(theirs, profile, scenario.clone(), Faults::default(), utc));
+        tokio::spawn(serve_stream(theirs, profile, scenario.clone(), utc));
         std::future::ready(Ok(ours))
     };
     let settings = Settings::from_toml(&format!("address = \"reader\"\n{settings}")).unwrap();
@@ -453,4 +453,31 @@ async fn a_power_of_the_configuration_is_set_when_the_reader_is_opened() {
 
     let mut session = emulated(Profile::Astra, "", "read_power_dbm = 35");
     assert_eq!(session.open().await.unwrap_err().kind(), ErrorKind::Regulatory);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_without_its_end_costs_no_tag() {
+    let scenario = "[[tag]]\nepc = \"2D00\"\n[faults]\nmissing_terminator_every = 3\n";
+    let mut session = emulated(Profile::M4, scenario, "");
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    // The reader waits for a query and the driver for the end of a reply: the driver gives up first.
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(60)).await;
+    assert!(!collected.ids.is_empty());
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Reconnect));
+    session.close().await.unwrap();
+    session.open().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_falls_silent_with_its_connection_open_is_given_up() {
+    let scenario = "[[tag]]\nepc = \"2D00\"\n[faults]\nsilent_after = 25\n";
+    let mut session = emulated(Profile::M4, scenario, "");
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (collected, error) = read_for(&mut *session, Duration::from_secs(60)).await;
+    assert!(!collected.ids.is_empty());
+    assert_eq!(error.unwrap().kind(), ErrorKind::Timeout);
+    session.close().await.unwrap();
 }

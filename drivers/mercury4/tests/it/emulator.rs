@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rfid_core::UtcTime;
-use rfid_driver_mercury4::emulator::{Emulator, Faults, Profile, Scenario, serve_stream};
+use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario, serve_stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 
@@ -13,7 +13,7 @@ async fn talk(profile: Profile, scenario: &str, pieces: &[&[u8]]) -> String {
     let (mut client, server) = duplex(1 << 20);
     let scenario = Scenario::from_toml(scenario).unwrap();
     let utc = UtcTime::from_nanos(1_000_000_000_000_000_000);
-    let server = tokio::spawn(serve_stream(server, profile, scenario, Faults::default(), utc));
+    let server = tokio::spawn(serve_stream(server, profile, scenario, utc));
     for piece in pieces {
         // Once the server has hung up there is nobody to write to.
         let _ = client.write_all(piece).await;
@@ -221,4 +221,43 @@ proptest! {
         let said = simulate(talk(Profile::Mercury5, TAGS, &[input.as_bytes()]));
         prop_assert!(said.ends_with("mercury4\n\n"), "{said:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_go_wrong_goes_wrong() {
+    let with = |faults: &str| format!("{TAGS}[faults]\n{faults}\n");
+    let query = b"SELECT id FROM tag_id WHERE antenna_id=1 AND protocol_id='GEN2';".as_slice();
+    let missing = with("missing_terminator_every = 2");
+    assert_eq!(talk(Profile::M4, &missing, &[query, query, query]).await, format!("{ONE}\n{ONE}{ONE}\n"));
+
+    let failing = with("fail_update_every = 2");
+    let write = b"UPDATE tag_id SET id=0x3000 WHERE protocol_id='GEN2' AND antenna_id=1;".as_slice();
+    let said = talk(Profile::Mercury5, &failing, &[write, write, write]).await;
+    assert_eq!(said, "\nError 0102:\tError performing query\n\n\n");
+
+    let silent = with("silent_after = 1");
+    assert_eq!(talk(Profile::M4, &silent, &[query, query, query]).await, format!("{ONE}\n"));
+
+    let late = with("clock_behind = \"365d\"");
+    let time = b"SELECT current_time FROM settings;".as_slice();
+    assert!(talk(Profile::M4, &late, &[time]).await.starts_with("2000-09-09T"));
+}
+
+#[tokio::test]
+async fn a_reboot_forgets_settings_and_not_tags() {
+    let emulator =
+        Emulator::bind("127.0.0.1:0", Profile::Mercury5, Scenario::from_toml(TAGS).unwrap()).await.unwrap();
+    let ask = async |statement: &str| {
+        let mut client = TcpStream::connect(emulator.local_addr()).await.unwrap();
+        client.write_all(statement.as_bytes()).await.unwrap();
+        let mut received = [0; 256];
+        let count = client.read(&mut received).await.unwrap();
+        String::from_utf8_lossy(&received[..count]).into_owned()
+    };
+    ask("UPDATE saved_settings SET tx_power='2000';").await;
+    ask("UPDATE tag_id SET id=0x3000 WHERE protocol_id='GEN2' AND antenna_id=1;").await;
+    emulator.reboot();
+    assert_eq!(ask("SELECT tx_power FROM saved_settings;").await, "3250\n\n");
+    assert!(ask("SELECT id FROM tag_id WHERE antenna_id=1;").await.contains("0x3000"));
+    emulator.shutdown().await;
 }
