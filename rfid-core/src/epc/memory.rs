@@ -25,6 +25,19 @@ impl ProtocolControl {
         Some(Self(words << 11))
     }
 
+    /// The check code that a Gen2 tag keeps in front of this word and this EPC: CRC-16 with
+    /// polynomial 1021, inverted (Gen2 air protocol, StoredCRC).
+    pub fn stored_crc(self, epc: &[u8]) -> u16 {
+        let word = self.0.to_be_bytes();
+        let step = |crc: u16, byte: &u8| {
+            (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
+                let shifted = crc << 1;
+                if crc & 0x8000 == 0 { shifted } else { shifted ^ 0x1021 }
+            })
+        };
+        !word.iter().chain(epc).fold(0xFFFF, step)
+    }
+
     /// Length of the EPC in words of 16 bits, 0 to 31.
     pub fn epc_words(self) -> usize {
         usize::from(self.0 >> 11)
@@ -126,6 +139,8 @@ mod tests {
         assert_eq!(ProtocolControl::for_epc_bits(198), Some(ProtocolControl(0x6800)));
         assert_eq!(ProtocolControl::for_epc_bits(170), Some(ProtocolControl(0x5800)));
         assert_eq!(ProtocolControl::for_epc_bits(497), None);
+        let epc = [0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(ProtocolControl(0x3000).stored_crc(&epc), 0x447C);
         let pc = ProtocolControl(0x3400);
         assert!(pc.user_memory() && !pc.has_xpc());
         assert_eq!((pc.epc_words(), pc.numbering()), (6, Numbering::Epc));

@@ -24,11 +24,8 @@
 mod connection;
 mod faults;
 mod lexer;
-mod memory;
 mod query;
-mod radio;
 mod reader;
-mod scenario;
 mod schedule;
 mod statement;
 mod tables;
@@ -45,8 +42,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use faults::Faults;
-pub use scenario::{Scenario, ScenarioFault};
+pub use rfid_emulated_field::ScenarioFault;
 pub use tables::Profile;
+
+/// What an emulated Mercury 4 plays.
+pub type Scenario = rfid_emulated_field::Scenario<Faults>;
 
 use connection::Connection;
 use faults::FaultState;

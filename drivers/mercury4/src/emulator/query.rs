@@ -5,10 +5,10 @@ use std::io::Write;
 
 use rfid_core::{AirProtocol, UtcTime};
 
-use super::radio::Heard;
 use super::statement::{Condition, Operator, Select, Value};
 use super::tables::Profile;
 use crate::proto::{Column, RqlProtocol, check_code};
+use rfid_emulated_field::Heard;
 
 /// Longest time that a query may take (§5.1).
 const LONGEST_MS: u64 = 65_535;

@@ -7,13 +7,12 @@ use std::time::Duration;
 use rfid_core::{TagId, UtcTime};
 use tokio::time::Instant;
 
-use super::memory::{Memories, NotDone};
+use super::Scenario;
 use super::query::TagQuery;
-use super::radio::listen;
-use super::scenario::Scenario;
 use super::statement::{Select, Update};
 use super::tables::{Moment, Profile, Tables};
 use super::tag_update::{self, Request};
+use rfid_emulated_field::{Memories, NotDone, listen};
 
 /// Cursors at most (§5.2).
 const MOST_CURSORS: usize = 16;

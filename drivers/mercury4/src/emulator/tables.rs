@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rfid_core::{AirProtocol, UtcTime};
 
-use super::scenario::Scenario;
+use super::Scenario;
 use super::statement::{Condition, Operator, Value};
 
 /// Which reader is emulated.

@@ -2,11 +2,11 @@
 
 use rfid_core::AirProtocol;
 
-use super::memory::{NotDone, TagMemory};
 use super::query::write_id;
 use super::reader::Refusal;
 use super::statement::{Condition, Operator, Select, Update, Value};
 use crate::proto::RqlProtocol;
+use rfid_emulated_field::{NotDone, TagMemory};
 
 /// What a statement asks of one tag, and which tag.
 #[derive(Clone, Debug)]

@@ -5,54 +5,62 @@ use std::time::Duration;
 
 use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::faults::Faults;
-use super::radio::Air;
+use crate::radio::Air;
+
+/// No reader fault is known: the table `[faults]` must be empty.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFaults {}
 
 /// Tags that come and go.
+///
+/// `F` is the table `[faults]` of the emulator that plays it.
 #[derive(Clone, Debug, Default)]
-pub struct Scenario {
-    pub(super) tags: Vec<Tag>,
-    pub(super) inputs: Vec<Input>,
-    pub(super) outages: Vec<Outage>,
-    pub(super) faults: Faults,
-    pub(super) air: Air,
+pub struct Scenario<F = NoFaults> {
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outages: Vec<Outage>,
+    /// What goes wrong with the reader itself.
+    pub faults: F,
+    pub(crate) air: Air,
     /// Length of the whole, after which it begins again.
-    pub(super) repeat: Option<Duration>,
+    pub(crate) repeat: Option<Duration>,
 }
 
 /// A tag before an antenna for a while. The same tag may stand in several entries, as when it is
 /// carried from one antenna to the next.
 #[derive(Clone, Debug)]
-pub(super) struct Tag {
-    pub(super) id: TagId,
-    pub(super) protocol: AirProtocol,
-    pub(super) antenna: u16,
-    pub(super) enters: Duration,
-    pub(super) leaves: Duration,
-    pub(super) rssi_dbm: i16,
+pub(crate) struct Tag {
+    pub(crate) id: TagId,
+    pub(crate) protocol: AirProtocol,
+    pub(crate) antenna: u16,
+    pub(crate) enters: Duration,
+    pub(crate) leaves: Duration,
+    pub(crate) rssi_dbm: i16,
     /// Time between two reads.
-    pub(super) interval: Duration,
-    pub(super) tid: Vec<u8>,
-    pub(super) user: Vec<u8>,
-    pub(super) kill_password: u32,
-    pub(super) access_password: u32,
+    pub(crate) interval: Duration,
+    pub(crate) tid: Vec<u8>,
+    pub(crate) user: Vec<u8>,
+    pub(crate) kill_password: u32,
+    pub(crate) access_password: u32,
 }
 
 /// An input that is high for a while.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Input {
-    pub(super) pin: u8,
-    pub(super) from: Duration,
-    pub(super) until: Duration,
+pub(crate) struct Input {
+    pub(crate) pin: u8,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
 }
 
 /// An antenna whose cable is off for a while.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outage {
-    pub(super) antenna: u16,
-    pub(super) from: Duration,
-    pub(super) until: Duration,
+pub(crate) struct Outage {
+    pub(crate) antenna: u16,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
 }
 
 /// Something is wrong with a scenario file.
@@ -76,13 +84,13 @@ impl std::error::Error for ScenarioFault {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ScenarioFile {
+struct ScenarioFile<F> {
     #[serde(default)]
     scenario: Option<WholeFile>,
     #[serde(default)]
     tag: Vec<toml::Spanned<TagFile>>,
     #[serde(default)]
-    faults: Faults,
+    faults: F,
     #[serde(default)]
     radio: Option<toml::Spanned<Air>>,
     #[serde(default)]
@@ -180,9 +188,9 @@ fn usual_tid(id: &TagId) -> Vec<u8> {
 }
 
 /// Antenna ports of the reader.
-pub(super) const ANTENNAS: std::ops::RangeInclusive<u16> = 1..=4;
+pub(crate) const ANTENNAS: std::ops::RangeInclusive<u16> = 1..=4;
 
-impl Scenario {
+impl<F: Default + DeserializeOwned> Scenario<F> {
     /// A scenario from the text of its file.
     ///
     /// ```toml
@@ -220,15 +228,13 @@ impl Scenario {
     /// ghosts_per_minute = 2    # of Class 0
     /// most_reads_per_second = 600     # for all tags together; more collide
     ///
-    /// [faults]                 # see [`Faults`]; none if left out
-    /// split_every = 1
-    /// answer_delay = "50ms"
+    /// [faults]                 # what goes wrong with the reader; each emulator has its own
     /// ```
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn from_toml(text: &str) -> Result<Self, ScenarioFault> {
-        let file: ScenarioFile = toml::from_str(text).map_err(|error| {
+        let file: ScenarioFile<F> = toml::from_str(text).map_err(|error| {
             fault_at(text, error.span().map_or(0, |span| span.start), error.message().to_owned())
         })?;
         let tags: Result<Vec<Tag>, ScenarioFault> =
@@ -293,27 +299,29 @@ impl Scenario {
         };
         Self { tags: tags.into_iter().map(tag).collect(), ..Self::default() }
     }
+}
 
+impl<F> Scenario<F> {
     /// The same with these things going wrong.
     #[must_use]
-    pub fn with_faults(self, faults: Faults) -> Self {
+    pub fn with_faults(self, faults: F) -> Self {
         Self { faults, ..self }
     }
 
     /// Whether the scenario says anything of an input.
-    pub(super) fn moves_input(&self, pin: u8) -> bool {
+    pub fn moves_input(&self, pin: u8) -> bool {
         self.inputs.iter().any(|input| input.pin == pin)
     }
 
     /// Inputs that are high at this time of the scenario.
-    pub(super) fn high_inputs(&self, at: Duration) -> impl Iterator<Item = u8> {
+    pub fn high_inputs(&self, at: Duration) -> impl Iterator<Item = u8> {
         let at = self.within_lap(at);
         let is_high = move |input: &&Input| (input.from..input.until).contains(&at);
         self.inputs.iter().filter(is_high).map(|input| input.pin)
     }
 
     /// Whether an antenna's cable is off at this time of the scenario.
-    pub(super) fn is_off(&self, antenna: u16, at: Duration) -> bool {
+    pub fn is_off(&self, antenna: u16, at: Duration) -> bool {
         let at = self.within_lap(at);
         self.outages
             .iter()
@@ -321,7 +329,7 @@ impl Scenario {
     }
 
     /// The time within the present lap of a scenario that repeats.
-    pub(super) fn within_lap(&self, at: Duration) -> Duration {
+    pub fn within_lap(&self, at: Duration) -> Duration {
         match self.repeat {
             Some(lap) => Duration::from_nanos_u128(at.as_nanos() % lap.as_nanos()),
             None => at,
@@ -416,7 +424,8 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let scenario = Scenario::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n").unwrap();
+        let scenario =
+            Scenario::<crate::NoFaults>::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n").unwrap();
         let tag = &scenario.tags[0];
         assert_eq!((tag.antenna, tag.enters, tag.leaves), (1, Duration::ZERO, Duration::MAX));
         assert_eq!(tag.interval, Duration::from_millis(50));
@@ -424,7 +433,7 @@ mod tests {
 
     #[test]
     fn faults_say_where_and_what_is_allowed() {
-        let fault = |text: &str| Scenario::from_toml(text).unwrap_err().to_string();
+        let fault = |text: &str| Scenario::<crate::NoFaults>::from_toml(text).unwrap_err().to_string();
         assert_eq!(
             fault("[[tag]]\nepc = \"2D00\"\nprotocol = \"epc1\"\n"),
             "2:7: epc: an id of epc1 has 8 or 12 bytes"

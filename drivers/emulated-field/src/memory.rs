@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use rfid_core::abilities::{LockField, LockState};
+use rfid_core::epc::ProtocolControl;
 use rfid_core::{AirProtocol, TagId, TagIdKind};
 
-use super::scenario::{Scenario, Tag};
-use crate::proto::check_code;
+use crate::scenario::{Scenario, Tag};
 
 /// Bytes of an ISO 18000-6B tag: the usual 2048 bits.
 const BYTES_6B: usize = 256;
@@ -18,22 +18,22 @@ const BYTES_6B: usize = 256;
 /// The tag did not do what it was asked to: wrong password, locked, no such memory. From outside
 /// all of it looks the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotDone;
+pub struct NotDone;
 
 type Outcome<T = ()> = Result<T, NotDone>;
 
 /// Tags that somebody has done something to, by the id that they have in the scenario.
 #[derive(Debug, Default)]
-pub(super) struct Memories(HashMap<TagId, TagMemory>);
+pub struct Memories(HashMap<TagId, TagMemory>);
 
 impl Memories {
     /// The id that the tag answers with now; `None` once it is killed.
-    pub(super) fn id_now(&self, id: &TagId) -> Option<TagId> {
+    pub fn id_now(&self, id: &TagId) -> Option<TagId> {
         self.0.get(id).map_or(Some(*id), |memory| (!memory.is_killed).then_some(memory.id))
     }
 
     /// The memory of a tag of the scenario.
-    pub(super) fn of(&mut self, scenario: &Scenario, id: &TagId) -> Option<&mut TagMemory> {
+    pub fn of<F>(&mut self, scenario: &Scenario<F>, id: &TagId) -> Option<&mut TagMemory> {
         if !self.0.contains_key(id) {
             let tag = scenario.tags.iter().find(|tag| tag.id == *id)?;
             self.0.insert(*id, TagMemory::new(tag));
@@ -41,14 +41,15 @@ impl Memories {
         self.0.get_mut(id)
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Fresh tags.
+    pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
 /// One tag.
 #[derive(Clone, Debug)]
-pub(super) struct TagMemory {
+pub struct TagMemory {
     protocol: AirProtocol,
     id: TagId,
     is_killed: bool,
@@ -88,7 +89,7 @@ impl TagMemory {
     }
 
     /// The id with which the tag answers.
-    pub(super) fn id(&self) -> TagId {
+    pub fn id(&self) -> TagId {
         self.id
     }
 
@@ -115,7 +116,7 @@ impl TagMemory {
     }
 
     /// Writes another id.
-    pub(super) fn write_id(&mut self, id: &[u8], password: Option<u32>) -> Outcome {
+    pub fn write_id(&mut self, id: &[u8], password: Option<u32>) -> Outcome {
         match self.protocol {
             AirProtocol::Gen2 if id.len().is_multiple_of(2) => self.may_write(LockField::Epc, password)?,
             AirProtocol::Epc1 if matches!(id.len(), 8 | 12) && !self.is_locked => {}
@@ -126,13 +127,7 @@ impl TagMemory {
     }
 
     /// Reads memory: words of a Gen2 bank, or bytes.
-    pub(super) fn read(
-        &self,
-        bank: u64,
-        address: u64,
-        count: u64,
-        password: Option<u32>,
-    ) -> Outcome<Vec<u8>> {
+    pub fn read(&self, bank: u64, address: u64, count: u64, password: Option<u32>) -> Outcome<Vec<u8>> {
         let unit = if self.protocol == AirProtocol::Iso18000_6b { 1 } else { 2 };
         let place = range(address, count, unit)?;
         let data = match (self.protocol, bank) {
@@ -163,13 +158,12 @@ impl TagMemory {
     /// Check code, PC word and EPC.
     fn epc_bank(&self) -> Vec<u8> {
         let id = self.id.bytes();
-        let words = u16::try_from(id.len() / 2).unwrap_or(0);
-        let code = check_code::of(AirProtocol::Gen2, id).unwrap_or_default();
-        [&code.to_be_bytes(), &(words << 11).to_be_bytes(), id].concat()
+        let pc = ProtocolControl::for_epc_bits(id.len() * 8).unwrap_or(ProtocolControl(0));
+        [&pc.stored_crc(id).to_be_bytes(), &pc.0.to_be_bytes(), id].concat()
     }
 
     /// Writes memory.
-    pub(super) fn write(&mut self, bank: u64, address: u64, data: &[u8], password: Option<u32>) -> Outcome {
+    pub fn write(&mut self, bank: u64, address: u64, data: &[u8], password: Option<u32>) -> Outcome {
         let unit = if self.protocol == AirProtocol::Iso18000_6b { 1 } else { 2 };
         let place = range(address, (data.len() / unit) as u64, unit)?;
         if data.is_empty() || place.len() != data.len() {
@@ -220,7 +214,7 @@ impl TagMemory {
     }
 
     /// Locks fields of a Gen2 tag.
-    pub(super) fn lock(&mut self, mask: u16, action: u16, password: Option<u32>) -> Outcome {
+    pub fn lock(&mut self, mask: u16, action: u16, password: Option<u32>) -> Outcome {
         if self.protocol != AirProtocol::Gen2 || !self.is_secured(password) {
             return Err(NotDone);
         }
@@ -236,7 +230,7 @@ impl TagMemory {
     }
 
     /// Locks an EPC Class 1 tag for ever.
-    pub(super) fn lock_whole(&mut self) -> Outcome {
+    pub fn lock_whole(&mut self) -> Outcome {
         if self.protocol != AirProtocol::Epc1 {
             return Err(NotDone);
         }
@@ -245,7 +239,7 @@ impl TagMemory {
     }
 
     /// Locks one byte of an ISO 18000-6B tag for ever.
-    pub(super) fn lock_byte(&mut self, address: u64) -> Outcome {
+    pub fn lock_byte(&mut self, address: u64) -> Outcome {
         let is_6b = self.protocol == AirProtocol::Iso18000_6b;
         let byte = usize::try_from(address).ok().and_then(|at| self.locked_bytes.get_mut(at));
         *byte.filter(|_| is_6b).ok_or(NotDone)? = true;
@@ -253,7 +247,7 @@ impl TagMemory {
     }
 
     /// Sets the password of an EPC Class 1 tag.
-    pub(super) fn set_password(&mut self, password: u32) -> Outcome {
+    pub fn set_password(&mut self, password: u32) -> Outcome {
         if self.protocol != AirProtocol::Epc1 || self.is_locked || password > 0xFF {
             return Err(NotDone);
         }
@@ -262,7 +256,7 @@ impl TagMemory {
     }
 
     /// Silences the tag for ever.
-    pub(super) fn kill(&mut self, password: u32) -> Outcome {
+    pub fn kill(&mut self, password: u32) -> Outcome {
         let can = matches!(self.protocol, AirProtocol::Gen2 | AirProtocol::Epc1);
         if !can || self.kill_password == 0 || password != self.kill_password {
             return Err(NotDone);
@@ -294,7 +288,7 @@ mod tests {
 
     fn gen2() -> TagMemory {
         let text = "[[tag]]\nepc = \"300000000000000000000001\"\nkill_password = \"0x22222222\"\n";
-        let scenario = Scenario::from_toml(text).unwrap();
+        let scenario = Scenario::<crate::NoFaults>::from_toml(text).unwrap();
         TagMemory::new(&scenario.tags[0])
     }
 

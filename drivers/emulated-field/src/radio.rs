@@ -5,13 +5,13 @@ use std::time::Duration;
 use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
 use serde::Deserialize;
 
-use super::scenario::{Scenario, Tag};
+use crate::scenario::{Scenario, Tag};
 
 /// What the air does to reads, in the scenario's table `[radio]`. All of it follows from the seed
 /// and the time, so the same scenario is heard in the same way each time.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Air {
+pub(crate) struct Air {
     seed: u64,
     /// Part of the reads that succeed, 0 to 1.
     read_rate: f64,
@@ -39,7 +39,7 @@ impl Default for Air {
 
 impl Air {
     /// What is wrong, if something is.
-    pub(super) fn fault(&self) -> Option<&'static str> {
+    pub(crate) fn fault(&self) -> Option<&'static str> {
         if !(0.0..=1.0).contains(&self.read_rate) {
             return Some("read_rate: 0 to 1 is allowed");
         }
@@ -102,15 +102,22 @@ impl Air {
 
 /// A tag heard in a query's time, by one antenna.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
-    pub(super) id: TagId,
-    pub(super) protocol: AirProtocol,
-    pub(super) antenna: u16,
-    pub(super) reads: u64,
+pub struct Heard {
+    /// The id that the tag has in the scenario; [`Memories`](crate::Memories) know what was written
+    /// since.
+    pub id: TagId,
+    /// Its air protocol.
+    pub protocol: AirProtocol,
+    /// The antenna port.
+    pub antenna: u16,
+    /// How often it was read.
+    pub reads: u64,
     /// Last read, from the beginning of the query.
-    pub(super) offset: Duration,
-    pub(super) frequency_khz: u32,
-    pub(super) rssi_dbm: i16,
+    pub offset: Duration,
+    /// Carrier of the last read.
+    pub frequency_khz: u32,
+    /// Strength of its signal.
+    pub rssi_dbm: i16,
 }
 
 /// All tags that are read from `from` on for `span`, times counted from the scenario's start.
@@ -118,7 +125,7 @@ pub(super) struct Heard {
 /// A tag is read when it enters and then at even intervals, as far as the air lets it. All
 /// antennas listen at all times: how a real reader shares its air time among them is not
 /// documented.
-pub(super) fn listen(scenario: &Scenario, from: Duration, span: Duration) -> impl Iterator<Item = Heard> {
+pub fn listen<F>(scenario: &Scenario<F>, from: Duration, span: Duration) -> impl Iterator<Item = Heard> {
     let lap = scenario.repeat;
     let first_lap = from - scenario.within_lap(from);
     let tags = scenario.tags.iter().enumerate().filter_map(move |(number, tag)| {
@@ -149,7 +156,7 @@ pub(super) fn listen(scenario: &Scenario, from: Duration, span: Duration) -> imp
 
 /// Reads that all tags together ask of the air in a second, at this time of a lap; nothing where
 /// the air has no limit.
-fn demand(scenario: &Scenario, at: Duration) -> f64 {
+fn demand<F>(scenario: &Scenario<F>, at: Duration) -> f64 {
     if scenario.air.most_reads_per_second.is_none() {
         return 0.0;
     }
@@ -202,7 +209,7 @@ mod tests {
     #[test]
     fn a_tag_is_read_while_it_is_there() {
         let text = "[[tag]]\nepc = \"2D00\"\nat = \"1s\"\nfor = \"1s\"\nreads_per_second = 20\n";
-        let scenario = Scenario::from_toml(text).unwrap();
+        let scenario = Scenario::<crate::NoFaults>::from_toml(text).unwrap();
         assert_eq!(reads(&scenario, 0, 1000), []);
         assert_eq!(reads(&scenario, 750, 500), [(5, 450)]);
         assert_eq!(reads(&scenario, 1000, 250), [(5, 200)]);
@@ -213,7 +220,7 @@ mod tests {
     #[test]
     fn no_read_is_counted_twice_or_left_out_whatever_the_queries() {
         let text = "[[tag]]\nepc = \"2D00\"\nat = \"333ms\"\nfor = \"5s\"\nreads_per_second = 8\n";
-        let scenario = Scenario::from_toml(text).unwrap();
+        let scenario = Scenario::<crate::NoFaults>::from_toml(text).unwrap();
         for step in [1, 83, 250, 999] {
             let starts = (0..).map(|number| number * step).take_while(|at| *at < 6000);
             let sum: u64 = starts.flat_map(|at| reads(&scenario, at, step)).map(|(reads, _)| reads).sum();
@@ -224,7 +231,7 @@ mod tests {
     #[test]
     fn a_scenario_that_repeats_begins_again_also_within_a_query() {
         let text = "[scenario]\nrepeat = \"10s\"\n[[tag]]\nepc = \"2D00\"\nat = \"1s\"\nfor = \"1s\"\nreads_per_second = 10\n";
-        let scenario = Scenario::from_toml(text).unwrap();
+        let scenario = Scenario::<crate::NoFaults>::from_toml(text).unwrap();
         assert_eq!(reads(&scenario, 21_000, 500), [(5, 400)]);
         assert_eq!(reads(&scenario, 29_500, 2_000), [(5, 1_900)]);
         assert_eq!(reads(&scenario, 0, 30_000), [(30, 21_900)]);
@@ -235,7 +242,7 @@ mod tests {
         let count = |radio: &str, tags: u32| {
             let tag = "[[tag]]\nepc = \"2D00\"\nreads_per_second = 100\n";
             let text = format!("[radio]\n{radio}\n{}", tag.repeat(tags as usize));
-            let scenario = Scenario::from_toml(&text).unwrap();
+            let scenario = Scenario::<crate::NoFaults>::from_toml(&text).unwrap();
             let whole: u64 = reads(&scenario, 0, 60_000).iter().map(|(reads, _)| reads).sum();
             // However the time is cut into queries.
             let in_parts: u64 =
@@ -253,7 +260,7 @@ mod tests {
 
     #[test]
     fn ghosts_are_of_class_0_and_read_once() {
-        let scenario = Scenario::from_toml("[radio]\nghosts_per_minute = 30\n").unwrap();
+        let scenario = Scenario::<crate::NoFaults>::from_toml("[radio]\nghosts_per_minute = 30\n").unwrap();
         let ghosts: Vec<Heard> = listen(&scenario, millis(0), millis(600_000)).collect();
         assert!((250..350).contains(&ghosts.len()), "{}", ghosts.len());
         assert!(ghosts.iter().all(|ghost| ghost.protocol == AirProtocol::Epc0 && ghost.reads == 1));
