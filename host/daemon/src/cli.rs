@@ -161,16 +161,33 @@ pub(crate) enum Emulated {
 
 Without a scenario, two tags come and go every half minute.")]
     Mercury4 {
-        /// Where to listen; port 0 takes a free one
-        #[arg(long, value_name = "ADDR:PORT")]
-        listen: SocketAddr,
+        #[command(flatten)]
+        field: Field,
         /// Which reader to be: m4, mercury5 or astra
         #[arg(long, default_value = "m4")]
         profile: Profile,
-        /// Which tags come and go
-        #[arg(long, value_name = "FILE")]
-        scenario: Option<PathBuf>,
     },
+    /// A ThingMagic module (M6e) whose serial line is carried over TCP
+    #[command(after_help = "Examples:
+  rfid-host emulate thingmagic --listen 127.0.0.1:9761
+  rfid-host read thingmagic 127.0.0.1:9761
+
+Without a scenario, two tags come and go every half minute.")]
+    Thingmagic {
+        #[command(flatten)]
+        field: Field,
+    },
+}
+
+/// Where an emulated reader listens and what it hears.
+#[derive(Debug, Args)]
+pub(crate) struct Field {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Which tags come and go, and what goes wrong
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
 }
 
 /// A reader that the command line names.

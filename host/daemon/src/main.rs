@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, Emulated, Global, Imported, LogFormat};
+use cli::{Cli, Command, Global, Imported, LogFormat};
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
@@ -38,9 +38,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Check { config } => command::check::run(&config, data_dir),
             Command::Drivers { describe } => command::components::drivers(describe),
             Command::Sinks { describe } => command::components::sinks(describe),
-            Command::Emulate { reader: Emulated::Mercury4 { listen, profile, scenario } } => {
-                command::emulate::mercury4(listen, profile, scenario.as_deref()).await
-            }
+            Command::Emulate { reader } => command::emulate::run(reader).await,
             Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
             Command::Tag { act } => command::tag::run(act).await,
             Command::Epc { way, json } => command::epc::run(way, json),

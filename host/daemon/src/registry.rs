@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind};
 use rfid_driver_mercury4::Mercury4;
+use rfid_driver_thingmagic::ThingMagic;
 use rfid_durable::Stores;
 use rfid_sink_log::{LogCounters, LogKind};
 use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
@@ -60,5 +61,5 @@ impl Registry {
 
 /// The drivers that are built in.
 fn drivers() -> Vec<Arc<dyn Driver>> {
-    vec![Arc::new(Mercury4)]
+    vec![Arc::new(Mercury4), Arc::new(ThingMagic)]
 }

@@ -36,10 +36,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rfid_core::{Clock, SystemClock, UtcTime};
+use rfid_emulated_field::Server;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::ToSocketAddrs;
 
 pub use faults::Faults;
 pub use rfid_emulated_field::ScenarioFault;
@@ -52,25 +51,12 @@ use connection::Connection;
 use faults::FaultState;
 use reader::Reader;
 
-/// Connections served at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 64;
-
 /// A running emulated reader.
 #[derive(Debug)]
 pub struct Emulator {
-    local_addr: SocketAddr,
+    server: Server,
     reader: Arc<Reader>,
     faults: Arc<FaultState>,
-    control: watch::Sender<Control>,
-    task: JoinHandle<()>,
-}
-
-/// What the server is told from outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Control {
-    /// Connections that were accepted under a lower number are cut.
-    cut: u64,
-    stop: bool,
 }
 
 impl Emulator {
@@ -93,18 +79,18 @@ impl Emulator {
         scenario: Scenario,
         utc: UtcTime,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let local_addr = listener.local_addr()?;
         let faults = Arc::new(FaultState::new(scenario.faults.clone()));
         let reader = Arc::new(Reader::new(profile, scenario, utc));
-        let (control, told) = watch::channel(Control::default());
-        let task = tokio::spawn(accept(listener, Arc::clone(&reader), Arc::clone(&faults), told));
-        Ok(Self { local_addr, reader, faults, control, task })
+        let (shared_reader, shared_faults) = (Arc::clone(&reader), Arc::clone(&faults));
+        let server = Server::bind(address, move |stream| {
+            Connection::new(stream, Arc::clone(&shared_reader), Arc::clone(&shared_faults)).serve()
+        });
+        Ok(Self { server: server.await?, reader, faults })
     }
 
     /// Where the reader listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.server.local_addr()
     }
 
     /// Puts other tags before the antennas, from now on. What goes wrong stays as it was.
@@ -116,7 +102,7 @@ impl Emulator {
 
     /// Cuts all connections, as a pulled cable or a reboot does. New ones are accepted.
     pub fn drop_connections(&self) {
-        self.control.send_modify(|control| control.cut += 1);
+        self.server.drop_connections();
     }
 
     /// Lets these things go wrong from now on, in place of those before.
@@ -139,14 +125,12 @@ impl Emulator {
 
     /// Ends all connections and the listener.
     pub async fn shutdown(self) {
-        self.control.send_modify(|control| control.stop = true);
-        // A panic of the server would be a fault of this module; there is nothing to mend here.
-        let _ = self.task.await;
+        self.server.shutdown().await;
     }
 
     /// Runs until the listener ends, which it does not by itself.
     pub async fn run(self) {
-        let _ = self.task.await;
+        self.server.run().await;
     }
 }
 
@@ -161,46 +145,4 @@ pub async fn serve_stream(
     let faults = Arc::new(FaultState::new(scenario.faults.clone()));
     let reader = Arc::new(Reader::new(profile, scenario, utc));
     Connection::new(stream, reader, faults).serve().await
-}
-
-async fn accept(
-    listener: TcpListener,
-    reader: Arc<Reader>,
-    faults: Arc<FaultState>,
-    mut told: watch::Receiver<Control>,
-) {
-    let mut connections = JoinSet::new();
-    while !told.borrow_and_update().stop {
-        tokio::select! {
-            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => {
-                let Ok((stream, client)) = accepted else {
-                    // Out of descriptors, most likely: wait for one to come free.
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    continue;
-                };
-                // Without it, short replies would wait for the client's acknowledgements.
-                let _ = stream.set_nodelay(true);
-                tracing::debug!(%client, "client connected");
-                let connection = Connection::new(stream, Arc::clone(&reader), Arc::clone(&faults));
-                let mut told = told.clone();
-                let cut = told.borrow().cut;
-                connections.spawn(async move {
-                    tokio::select! {
-                        outcome = connection.serve() => {
-                            tracing::debug!(%client, outcome = ?outcome.err(), "client is gone");
-                        }
-                        // An error means that the emulator itself is gone.
-                        _ = told.wait_for(|control| control.stop || control.cut > cut) => {}
-                    }
-                });
-            }
-            _ = connections.join_next(), if !connections.is_empty() => {}
-            changed = told.changed() => {
-                if changed.is_err() {
-                    break;
-                }
-            }
-        }
-    }
-    connections.shutdown().await;
 }

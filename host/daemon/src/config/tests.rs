@@ -126,7 +126,10 @@ fn all_faults_come_at_once_in_the_order_of_their_places() {
 #[test]
 fn what_this_build_does_not_have_is_said_plainly() {
     let driver = faults("driver = \"mercury4\"", "driver = \"mifare\"");
-    assert!(driver[0].ends_with("\"mifare\" is not in this build; there are: mercury4"), "{driver:?}");
+    assert!(
+        driver[0].ends_with("\"mifare\" is not in this build; there are: mercury4, thingmagic"),
+        "{driver:?}"
+    );
     let source = faults("source = \"directory\"", "source = \"service\"");
     assert!(source[0].contains("sinks.customers.source: \"service\" is not in this build"), "{source:?}");
     let store = faults("[branches.hubin]", "[store]\nkind = \"sled\"\n\n[branches.hubin]");
