@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rfid_core::{ReadBuf, ReadHandler, ReaderSetup, Settings};
-use rfid_driver_thingmagic::emulator::{Scenario, serve_stream};
+use rfid_driver_thingmagic::emulator::{Profile, Scenario, serve_stream};
 use rfid_driver_thingmagic::proto::{Frames, Metadata, frame, record};
 use rfid_driver_thingmagic::session_over;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -116,7 +116,7 @@ pub(crate) fn commands(data: &[u8]) {
     simulate(async {
         let scenario = Scenario::from_toml("[[tag]]\nepc = \"2D0000000000000000000001\"\n");
         let (mut client, module) = duplex(64 * 1024);
-        let served = serve_stream(module, scenario.expect("this scenario is right"));
+        let served = serve_stream(module, Profile::M6e, scenario.expect("this scenario is right"));
         let talk = async {
             // As it stands, and as the operation and data of a frame that is right.
             let _ = client.write_all(data).await;

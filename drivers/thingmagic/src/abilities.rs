@@ -13,6 +13,8 @@ pub(crate) struct Module<S> {
     pub(crate) wire: Wire<S>,
     /// Antenna ports that are listened on.
     pub(crate) ports: Vec<u16>,
+    /// Whether it knows operation 2F.
+    pub(crate) reads_continuously: bool,
 }
 
 impl<S: Stream> Module<S> {

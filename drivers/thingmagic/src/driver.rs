@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::abilities::Module;
 use crate::config::{Checked, ThingMagicConfig};
 use crate::line::Line;
+use crate::polling::Polling;
 use crate::proto::command::{self, opcode};
 use crate::proto::{Metadata, Reply, Status, record};
 use crate::wire::{PATIENCE, Stream, Wire, no_frames};
@@ -88,13 +89,24 @@ where
     }
 }
 
+/// How the inventory runs.
+#[derive(Debug)]
+enum Reading {
+    /// It does not.
+    Not,
+    /// The module sends what it hears.
+    Continuous,
+    /// The module is asked for one search after another.
+    Polling(Polling),
+}
+
 /// A session with one module.
 pub(crate) struct ThingMagicSession<C: Connect> {
     config: Checked,
     antenna_ports: Vec<u16>,
     connect: C,
     open: Option<Module<C::Stream>>,
-    is_reading: bool,
+    reading: Reading,
     /// What the module complained of last, so that it is logged once.
     complaint: Option<Status>,
 }
@@ -112,7 +124,7 @@ impl<C: Connect> ThingMagicSession<C> {
             antenna_ports: reader.antenna_ports.clone(),
             connect,
             open: None,
-            is_reading: false,
+            reading: Reading::Not,
             complaint: None,
         }
     }
@@ -125,7 +137,7 @@ impl<C: Connect> ThingMagicSession<C> {
     }
 
     fn idle_module(&mut self) -> Option<&mut Module<C::Stream>> {
-        if self.is_reading { None } else { self.open.as_mut() }
+        if matches!(self.reading, Reading::Not) { self.open.as_mut() } else { None }
     }
 }
 
@@ -144,10 +156,7 @@ impl<C: Connect> Session for ThingMagicSession<C> {
         let mut wire = Wire::new(stream);
         // An earlier session may have left it reading. One that does not know how says so.
         let stopped = wire.ask(OP, &command::stop_reading(), Duration::from_secs(1)).await?;
-        if stopped == Err(Status::INVALID_OPCODE) {
-            let detail = "this module cannot read continuously, which the driver needs";
-            return Err(failed(ErrorKind::Unsupported, detail.to_owned()));
-        }
+        let reads_continuously = stopped != Err(Status::INVALID_OPCODE);
         let version = wire.must(OP, &command::plain(opcode::VERSION)).await?;
         let program = wire.must(OP, &command::plain(opcode::PROGRAM)).await?;
         if program.first().is_some_and(|program| program & 0b11 == 1) {
@@ -159,10 +168,12 @@ impl<C: Connect> Session for ThingMagicSession<C> {
         if let Some(cdbm) = self.config.read_power_cdbm {
             wire.must(OP, &command::set_read_power(cdbm)).await?;
         }
-        wire.must(OP, &command::read_filter_off()).await?;
+        if reads_continuously {
+            wire.must(OP, &command::read_filter_off()).await?;
+        }
         let connected = wire.must(OP, &command::detect_antennas()).await?;
         let ports = listening_ports(&self.antenna_ports, &connected);
-        let mut module = Module { wire, ports };
+        let mut module = Module { wire, ports, reads_continuously };
         module.listen_on_all(OP).await?;
         let (model, firmware, protocols) = identity(&version);
         let info = ReaderInfo {
@@ -180,9 +191,14 @@ impl<C: Connect> Session for ThingMagicSession<C> {
     async fn start(&mut self) -> Result<()> {
         let module = self.open.as_mut().ok_or_else(|| not_open("start"))?;
         module.listen_on_all("start").await?;
-        let start = command::start_reading(&self.config.protocols, self.config.cycle_ms, Metadata::USED);
-        module.wire.must("start", &start).await?;
-        self.is_reading = true;
+        let (protocols, cycle_ms) = (&self.config.protocols, self.config.cycle_ms);
+        self.reading = if module.reads_continuously {
+            let start = command::start_reading(protocols, cycle_ms, Metadata::USED);
+            module.wire.must("start", &start).await?;
+            Reading::Continuous
+        } else {
+            Reading::Polling(Polling::start(&mut module.wire, protocols, cycle_ms))
+        };
         self.complaint = None;
         Ok(())
     }
@@ -190,7 +206,12 @@ impl<C: Connect> Session for ThingMagicSession<C> {
     async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
         const OP: &str = "read";
         let deadline = Instant::now() + self.silence();
-        let module = self.open.as_mut().filter(|_| self.is_reading).ok_or_else(|| not_open(OP))?;
+        let module = self.open.as_mut().ok_or_else(|| not_open(OP))?;
+        match &mut self.reading {
+            Reading::Not => return Err(not_open(OP)),
+            Reading::Polling(polling) => return polling.read(&mut module.wire, buf).await,
+            Reading::Continuous => {}
+        }
         loop {
             if buf.is_full() {
                 return Ok(());
@@ -222,16 +243,22 @@ impl<C: Connect> Session for ThingMagicSession<C> {
 
     async fn stop(&mut self) -> Result<()> {
         let silence = self.silence();
-        let Some(module) = self.open.as_mut().filter(|_| self.is_reading) else { return Ok(()) };
-        // Records keep coming until the answer (§F).
-        let stopped = module.wire.ask("stop", &command::stop_reading(), silence).await?;
-        self.is_reading = false;
+        let Some(module) = self.open.as_mut() else { return Ok(()) };
+        let last = match self.reading {
+            Reading::Not => return Ok(()),
+            // Records keep coming until the answer (§F).
+            Reading::Continuous => command::stop_reading(),
+            // The search that runs is answered first.
+            Reading::Polling(_) => command::plain(opcode::VERSION),
+        };
+        let stopped = module.wire.ask("stop", &last, silence).await?;
+        self.reading = Reading::Not;
         stopped.map(drop).map_err(|status| status.error("stop"))
     }
 
     async fn close(&mut self) -> Result<()> {
         let Some(mut module) = self.open.take() else { return Ok(()) };
-        if std::mem::take(&mut self.is_reading) {
+        if matches!(std::mem::replace(&mut self.reading, Reading::Not), Reading::Continuous) {
             module.wire.queue(&command::stop_reading());
             // A module that does not take it any more is left all the same.
             let _ = timeout(Duration::from_millis(100), module.wire.send("close")).await;
@@ -254,7 +281,7 @@ impl<C: Connect> Session for ThingMagicSession<C> {
 }
 
 /// Takes the record out of a streamed frame: option, flags, metadata, kind of response, record.
-pub(crate) fn take_record(data: &[u8], buf: &mut ReadBuf) {
+fn take_record(data: &[u8], buf: &mut ReadBuf) {
     const TAG: u8 = 0x01;
     let [_, _, _, high, low, TAG, bytes @ ..] = data else { return };
     let metadata = Metadata(u16::from_be_bytes([*high, *low]));

@@ -7,8 +7,8 @@
 //! | [`ThingMagic`] | the driver: continuous reading, power, pins, memory of tags |
 //! | `emulator` (feature) | a module that speaks the protocol over real TCP and plays a scenario |
 //!
-//! **Readers.** Modules of the M6e family with continuous reading (operation 2F). One that does
-//! not know it, as an M5e may, is refused when it is opened.
+//! **Readers.** Modules of the M6e family read continuously (operation 2F). One that does not know
+//! it, as an M5e, is asked for one search after another.
 //!
 //! **Tested on** the emulator only; no hardware has been seen. The facts come from the project's
 //! protocol document (`mercury4-rql`, part 2), cited by section.
@@ -24,6 +24,7 @@ mod driver;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod line;
+mod polling;
 pub mod proto;
 mod tag_access;
 mod wire;

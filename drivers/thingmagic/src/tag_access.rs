@@ -8,17 +8,17 @@ use rfid_core::abilities::{Bank, LockTarget, TagAccess, TagTarget};
 use rfid_core::{AirProtocol, Error, ErrorKind, ReadBuf, Result, TagId};
 
 use crate::abilities::Module;
+use crate::polling::found;
 use crate::proto::command::{self, opcode};
-use crate::proto::{Metadata, Reply, record};
-use crate::wire::{Stream, no_frames};
+use crate::proto::{Metadata, Status, record};
+use crate::wire::Stream;
 
 /// How long a tag operation searches for its tag.
 const SEARCH_MS: u16 = 500;
 const SEARCH: Duration = Duration::from_millis(SEARCH_MS as u64);
 
-/// Which tags lie there is looked at in several short searches: a frame may be lost on the line.
-const LOOK_MS: u16 = 100;
-const LOOKS: u32 = 5;
+/// How long is looked which tags lie there.
+const LOOK_MS: u16 = 300;
 
 /// Words of one read or write.
 const MOST_WORDS: u8 = 32;
@@ -135,30 +135,30 @@ impl<S: Stream> Module<S> {
         self.wire.ask(op, operation, SEARCH).await?.map_err(|status| status.error(op))
     }
 
-    /// The tags before the antenna that is chosen, by a short stretch of continuous reading.
+    /// The tags before the antenna that is chosen, by one search.
     async fn look(&mut self, op: &'static str) -> Result<Vec<TagId>> {
-        let code = record::protocol_code(AirProtocol::Gen2).unwrap_or_default();
-        self.wire.must(op, &command::start_reading(&[code], LOOK_MS, Metadata::USED)).await?;
-        let end = tokio::time::Instant::now() + Duration::from_millis(u64::from(LOOK_MS)) * LOOKS;
+        self.wire.must(op, &command::plain(opcode::CLEAR_TAGS)).await?;
+        let span = Duration::from_millis(u64::from(LOOK_MS));
+        let mut left = match self.wire.ask(op, &command::search(LOOK_MS), span).await? {
+            Ok(data) => found(&data),
+            Err(Status::NO_TAGS) => 0,
+            Err(status) => return Err(status.error(op)),
+        };
         let mut tags = Vec::new();
         let mut buf = ReadBuf::with_capacity(1);
-        while tokio::time::Instant::now() < end {
-            let frame = self.wire.frames.next_frame().map_err(|error| no_frames(op, error))?;
-            match frame {
-                Some(Reply { opcode: opcode::READ_TAGS, status: 0, data }) => {
-                    buf.clear();
-                    crate::driver::take_record(data, &mut buf);
-                    tags.extend(buf.iter().map(|sighting| sighting.id.to_owned()));
-                }
-                Some(_) => {}
-                // Nothing came in time: there may be no tag.
-                None => match self.wire.receive(op, end).await {
-                    Err(error) if error.kind() == ErrorKind::Timeout => break,
-                    received => received?,
-                },
+        while left > 0 {
+            let data = self.wire.must(op, &command::fetch_tags()).await?;
+            let [high, low, _, count, records @ ..] = data.as_slice() else { break };
+            let metadata = Metadata(u16::from_be_bytes([*high, *low]));
+            let mut records = records;
+            for _ in 0..*count {
+                buf.clear();
+                records = record::decode(metadata, records, &mut buf)
+                    .map_err(|fault| Error::new(ErrorKind::Protocol, op).with_source(fault))?;
+                tags.extend(buf.iter().map(|sighting| sighting.id.to_owned()));
             }
+            left = left.saturating_sub(u32::from(*count).max(1));
         }
-        self.operate(op, &command::stop_reading()).await?;
         tags.sort_by_key(TagId::hex);
         tags.dedup();
         Ok(tags)

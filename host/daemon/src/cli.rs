@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
+use rfid_driver_thingmagic::emulator as thingmagic;
 
 /// RFID readers in, arrivals and departures out.
 #[derive(Debug, Parser)]
@@ -167,7 +168,7 @@ Without a scenario, two tags come and go every half minute.")]
         #[arg(long, default_value = "m4")]
         profile: Profile,
     },
-    /// A ThingMagic module (M6e) whose serial line is carried over TCP
+    /// A ThingMagic module whose serial line is carried over TCP
     #[command(after_help = "Examples:
   rfid-host emulate thingmagic --listen 127.0.0.1:9761
   rfid-host read thingmagic 127.0.0.1:9761
@@ -176,6 +177,9 @@ Without a scenario, two tags come and go every half minute.")]
     Thingmagic {
         #[command(flatten)]
         field: Field,
+        /// Which module to be: m6e or m5e
+        #[arg(long, default_value = "m6e")]
+        profile: thingmagic::Profile,
     },
 }
 

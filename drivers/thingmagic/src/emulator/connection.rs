@@ -1,19 +1,22 @@
 //! One client: commands in, answers out, continuous reading in between.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rfid_emulated_field::{NotDone, TagMemory};
+use rfid_emulated_field::{Heard, NotDone, TagMemory};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::Profile;
 use super::module::{Fields, Module, PORTS, POWER, lock, record};
 use crate::proto::command::{STREAMING, WITH_METADATA, opcode};
 use crate::proto::frame::{crc, reply};
 use crate::proto::{Metadata, Status};
 
-/// The version of an M6e with Gen2 and ISO 18000-6B (§C, 03).
+/// The version of an M6e with Gen2 and ISO 18000-6B (§C, 03); that of an M5e has another byte for
+/// its hardware.
 const VERSION: [u8; 20] = [
     0x12, 0x12, 0x13, 0x00, 0x18, 0x00, 0x00, 0x01, 0x20, 0x14, 0x06, 0x30, 0x01, 0x13, 0x00, 0x20, 0, 0, 0,
     0x14,
@@ -21,6 +24,9 @@ const VERSION: [u8; 20] = [
 
 /// While nothing is heard, the module says so about this often (§F).
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Bytes of records in one frame at most.
+const MOST_RECORD_BYTES: usize = 240;
 
 /// What a command comes to: data, or the status instead.
 type Outcome = Result<Vec<u8>, Status>;
@@ -48,6 +54,8 @@ pub(super) struct Connection<S> {
     ports: Vec<u8>,
     protocol: u8,
     streaming: Option<Streaming>,
+    /// What searches have found and nobody has fetched.
+    found: VecDeque<Heard>,
     commands: u32,
     frames: u32,
 }
@@ -62,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             ports: vec![1],
             protocol: 5,
             streaming: None,
+            found: VecDeque::new(),
             commands: 0,
             frames: 0,
         }
@@ -133,9 +142,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(BAD_PARAMETER);
         }
         match (opcode, data) {
-            (opcode::VERSION | opcode::BOOT_FIRMWARE, []) => Ok(VERSION.to_vec()),
-            (opcode::PROGRAM, []) => Ok(vec![0x12]),
+            (opcode::VERSION, []) => Ok(self.version()),
+            (opcode::BOOT_FIRMWARE, []) => {
+                *lock(&self.module.is_booted) = true;
+                Ok(self.version())
+            }
+            (opcode::PROGRAM, []) => Ok(vec![if *lock(&self.module.is_booted) { 0x12 } else { 0x11 }]),
+            (opcode::CONTINUOUS, _) if self.module.profile == Profile::M5e => Err(Status::INVALID_OPCODE),
             (opcode::CONTINUOUS, data) => self.continuous(data),
+            // A bootloader knows no radio.
+            _ if !*lock(&self.module.is_booted) => Err(Status::INVALID_OPCODE),
+            (opcode::CLEAR_TAGS, []) => {
+                self.found.clear();
+                Ok(Vec::new())
+            }
+            (opcode::READ_TAGS, [0x00, flags @ .., high, low]) if flags.len() == 2 => {
+                let span = Duration::from_millis(u64::from(u16::from_be_bytes([*high, *low])));
+                self.search(flags, span).await
+            }
+            (opcode::FETCH_TAGS, [high, low, _]) => {
+                Ok(self.fetch(Metadata(u16::from_be_bytes([*high, *low]))))
+            }
             (opcode::GET_ANTENNAS, [0x05]) => {
                 let (scenario, elapsed) = (self.module.scenario(), self.module.elapsed());
                 let is_there = |port: u8| u8::from(!scenario.is_off(u16::from(port), elapsed));
@@ -192,6 +219,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             ) => Err(WRONG_DATA),
             _ => Err(Status::INVALID_OPCODE),
         }
+    }
+
+    fn version(&self) -> Vec<u8> {
+        let mut version = VERSION;
+        if self.module.profile == Profile::M5e {
+            let [_, _, _, _, hardware, ..] = &mut version;
+            *hardware = 0x00;
+        }
+        version.to_vec()
+    }
+
+    /// Searches once (§D).
+    async fn search(&mut self, flags: &[u8], span: Duration) -> Outcome {
+        let from = self.module.elapsed();
+        tokio::time::sleep(span).await;
+        self.found.extend(self.module.hear(self.protocol, &self.ports, from, span));
+        if self.found.is_empty() {
+            return Err(Status::NO_TAGS);
+        }
+        let count = self.found.len() as u32;
+        let is_large = flags.last().is_some_and(|flags| flags & 0x10 != 0);
+        let count = if is_large { count.to_be_bytes().to_vec() } else { vec![count.min(255) as u8] };
+        Ok([&[0x00], flags, &count].concat())
+    }
+
+    /// Gives as many records as fit a frame.
+    fn fetch(&mut self, metadata: Metadata) -> Vec<u8> {
+        let mut records = Vec::new();
+        let mut count = 0;
+        while let Some(heard) = self.found.front() {
+            let record = record(heard, metadata);
+            if records.len() + record.len() > MOST_RECORD_BYTES {
+                break;
+            }
+            records.extend(record);
+            count += 1;
+            self.found.pop_front();
+        }
+        [&metadata.0.to_be_bytes(), &[0x00, count][..], &records].concat()
     }
 
     fn set_ports(&mut self, pairs: &[u8]) -> Outcome {

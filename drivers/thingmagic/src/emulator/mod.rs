@@ -41,6 +41,28 @@ pub struct Faults {
     pub noise: usize,
 }
 
+/// Which module is emulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// An M6e, which reads continuously.
+    #[default]
+    M6e,
+    /// An M5e, which is asked for each search and wakes up in its bootloader.
+    M5e,
+}
+
+impl std::str::FromStr for Profile {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "m6e" => Ok(Self::M6e),
+            "m5e" => Ok(Self::M5e),
+            _ => Err(format!("\"{name}\" is not a profile; there are m6e and m5e")),
+        }
+    }
+}
+
 /// A running emulated module.
 #[derive(Debug)]
 pub struct Emulator {
@@ -53,8 +75,8 @@ impl Emulator {
     ///
     /// # Errors
     /// Those of binding the address.
-    pub async fn bind(address: impl ToSocketAddrs, scenario: Scenario) -> io::Result<Self> {
-        let module = Arc::new(Module::new(scenario));
+    pub async fn bind(address: impl ToSocketAddrs, profile: Profile, scenario: Scenario) -> io::Result<Self> {
+        let module = Arc::new(Module::new(profile, scenario));
         let shared = Arc::clone(&module);
         let server =
             Server::bind(address, move |stream| Connection::new(stream, Arc::clone(&shared)).serve());
@@ -87,6 +109,10 @@ impl Emulator {
 ///
 /// # Errors
 /// Those of the stream; that the client is gone is one.
-pub async fn serve_stream(stream: impl AsyncRead + AsyncWrite + Unpin, scenario: Scenario) -> io::Result<()> {
-    Connection::new(stream, Arc::new(Module::new(scenario))).serve().await
+pub async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    profile: Profile,
+    scenario: Scenario,
+) -> io::Result<()> {
+    Connection::new(stream, Arc::new(Module::new(profile, scenario))).serve().await
 }

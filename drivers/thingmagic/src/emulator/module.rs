@@ -8,7 +8,7 @@ use rfid_core::epc::ProtocolControl;
 use rfid_emulated_field::{Heard, Memories, NotDone, TagMemory, listen};
 use tokio::time::Instant;
 
-use super::Scenario;
+use super::{Profile, Scenario};
 use crate::proto::Metadata;
 use crate::proto::command::PASSWORD_ONLY;
 use crate::proto::record::protocol_code;
@@ -22,6 +22,9 @@ pub(super) const POWER: [i16; 2] = [3150, 500];
 /// What stays between connections.
 #[derive(Debug)]
 pub(super) struct Module {
+    pub(super) profile: Profile,
+    /// Whether the application runs and not the bootloader.
+    pub(super) is_booted: Mutex<bool>,
     scenario: Mutex<Arc<Scenario>>,
     memories: Mutex<Memories>,
     pub(super) power_cdbm: Mutex<i16>,
@@ -31,9 +34,11 @@ pub(super) struct Module {
 }
 
 impl Module {
-    pub(super) fn new(scenario: Scenario) -> Self {
+    pub(super) fn new(profile: Profile, scenario: Scenario) -> Self {
         let [highest, _] = POWER;
         Self {
+            profile,
+            is_booted: Mutex::new(profile == Profile::M6e),
             scenario: Mutex::new(Arc::new(scenario)),
             memories: Mutex::default(),
             power_cdbm: Mutex::new(highest),

@@ -17,6 +17,8 @@ pub mod opcode {
     pub const LOCK: u8 = 0x25;
     pub const KILL: u8 = 0x26;
     pub const READ_DATA: u8 = 0x28;
+    pub const FETCH_TAGS: u8 = 0x29;
+    pub const CLEAR_TAGS: u8 = 0x2A;
     pub const CONTINUOUS: u8 = 0x2F;
     pub const GET_ANTENNAS: u8 = 0x61;
     pub const GET_READ_POWER: u8 = 0x62;
@@ -37,6 +39,23 @@ pub const PASSWORD_ONLY: u8 = 0x05;
 pub const WITH_METADATA: u8 = 0x10;
 /// Search flags of continuous reading: large population, streaming, search list.
 pub const STREAMING: u16 = 0x001B;
+
+/// Search flags of one search: large population, search list.
+pub const SEARCH: u16 = 0x0013;
+
+/// Searches once for so many milliseconds; what is found stays in the module.
+pub fn search(time_out_ms: u16) -> Vec<u8> {
+    let mut data = vec![NO_FILTER];
+    data.extend(SEARCH.to_be_bytes());
+    data.extend(time_out_ms.to_be_bytes());
+    command(opcode::READ_TAGS, &data)
+}
+
+/// Takes the next records of what was found.
+pub fn fetch_tags() -> Vec<u8> {
+    let [high, low] = Metadata::USED.0.to_be_bytes();
+    command(opcode::FETCH_TAGS, &[high, low, 0x00])
+}
 
 /// A command without data.
 pub fn plain(opcode: u8) -> Vec<u8> {
@@ -185,6 +204,8 @@ mod tests {
             (set_read_power(2000), "FF 02 92 07 D0 46 89"),
             (read_filter_off(), "FF 03 9A 01 0C 00 A3 5D"),
             (stop_reading(), "FF 03 2F 00 00 02 5E 86"),
+            (search(500), "FF 05 22 00 00 13 01 F4 2B 19"),
+            (plain(opcode::CLEAR_TAGS), "FF 00 2A 1D 25"),
             (
                 start_reading(&[0x05], 1000, Metadata(0x01FF)),
                 "FF 10 2F 00 00 01 22 00 00 05 07 22 10 00 1B 03 E8 01 FF DD 2B",

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rfid_conformance::driver::{Rig, check};
 use rfid_core::{Driver, DurationText, Settings, TagId, TagIdKind};
 use rfid_driver_thingmagic::ThingMagic;
-use rfid_driver_thingmagic::emulator::{Emulator, Faults, Scenario};
+use rfid_driver_thingmagic::emulator::{Emulator, Faults, Profile, Scenario};
 
 struct EmulatedRig {
     emulator: Emulator,
@@ -16,9 +16,9 @@ struct EmulatedRig {
 }
 
 impl EmulatedRig {
-    async fn start(faults: Faults) -> Self {
+    async fn start(profile: Profile, faults: Faults) -> Self {
         let scenario = Scenario::default().with_faults(faults.clone());
-        let emulator = Emulator::bind("127.0.0.1:0", scenario).await.unwrap();
+        let emulator = Emulator::bind("127.0.0.1:0", profile, scenario).await.unwrap();
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { emulator, faults, nowhere: free.local_addr().unwrap().port() }
     }
@@ -56,25 +56,39 @@ impl Rig for EmulatedRig {
     }
 }
 
-async fn run(faults: Faults) {
-    let mut rig = EmulatedRig::start(faults).await;
+async fn run(profile: Profile, faults: Faults) {
+    let mut rig = EmulatedRig::start(profile, faults).await;
     check(&mut rig).await.assert_passed(0);
     rig.emulator.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_module() {
-    run(Faults::default()).await;
+async fn an_m6e() {
+    run(Profile::M6e, Faults::default()).await;
 }
 
 #[tokio::test]
-async fn a_module_on_a_bad_line() {
-    run(Faults {
+async fn an_m5e() {
+    run(Profile::M5e, Faults::default()).await;
+}
+
+#[tokio::test]
+async fn an_m6e_on_a_bad_line() {
+    run(Profile::M6e, bad_line()).await;
+}
+
+#[tokio::test]
+async fn an_m5e_on_a_bad_line() {
+    run(Profile::M5e, bad_line()).await;
+}
+
+/// What a driver must not even notice.
+fn bad_line() -> Faults {
+    Faults {
         split_every: Some(3),
         corrupt_every: Some(7),
         answer_delay: Some(DurationText(Duration::from_millis(5))),
         noise: 9,
         ..Faults::default()
-    })
-    .await;
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rfid_driver_thingmagic::emulator::{Emulator, Scenario};
+use rfid_driver_thingmagic::emulator::{Emulator, Profile, Scenario};
 use rfid_driver_thingmagic::proto::frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,7 +14,8 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// Plays a conversation over TCP: what is sent, and the bytes that come back.
 async fn converse(scenario: &str, turns: &[(&str, &str)]) {
-    let emulator = Emulator::bind("127.0.0.1:0", Scenario::from_toml(scenario).unwrap()).await.unwrap();
+    let emulator =
+        Emulator::bind("127.0.0.1:0", Profile::M6e, Scenario::from_toml(scenario).unwrap()).await.unwrap();
     let mut client = TcpStream::connect(emulator.local_addr()).await.unwrap();
     for (command, answer) in turns {
         client.write_all(&bytes(command)).await.unwrap();
@@ -53,14 +54,32 @@ async fn what_a_module_does_not_know_it_says() {
         let frame = frame::reply(opcode, 0x0101, &[]);
         frame.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ")
     };
-    converse("", &[("FF 00 72 1D 7D", &unknown(0x72)), ("FF 00 2A 1D 25", &unknown(0x2A))]).await;
+    converse("", &[("FF 00 72 1D 7D", &unknown(0x72))]).await;
+}
+
+#[tokio::test]
+async fn one_search_with_a_tag_and_one_without() {
+    let tag = "[[tag]]\nepc = \"000000000000000000001545\"\nfor = \"500ms\"\n";
+    let search = "FF 05 22 00 00 13 01 F4 2B 19";
+    let cleared = frame::reply(0x2A, 0, &[]);
+    let cleared: Vec<String> = cleared.iter().map(|byte| format!("{byte:02X}")).collect();
+    converse(
+        tag,
+        &[
+            (search, "FF 07 22 00 00 00 00 13 00 00 00 01 8B 58"),
+            ("FF 00 2A 1D 25", &cleared.join(" ")),
+            (search, "FF 00 22 04 00 84 E0"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_tag_comes_as_the_documented_frame_does() {
     // All fields of the documented frame but its time, frequency and phase are those of this tag.
     let tag = "[[tag]]\nepc = \"000000000000000000001545\"\nrssi_dbm = -60\nreads_per_second = 1\n";
-    let emulator = Emulator::bind("127.0.0.1:0", Scenario::from_toml(tag).unwrap()).await.unwrap();
+    let emulator =
+        Emulator::bind("127.0.0.1:0", Profile::M6e, Scenario::from_toml(tag).unwrap()).await.unwrap();
     let mut client = TcpStream::connect(emulator.local_addr()).await.unwrap();
     client.write_all(&bytes("FF 10 2F 00 00 01 22 00 00 05 07 22 10 00 1B 03 E8 01 FF DD 2B")).await.unwrap();
     let mut received = [0; 8 + 47];

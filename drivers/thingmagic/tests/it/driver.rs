@@ -6,7 +6,7 @@ use rfid_core::abilities::{Bank, TagTarget};
 use rfid_core::{
     AirProtocol, Driver, DynSession, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Settings, TagId, TagIdKind,
 };
-use rfid_driver_thingmagic::emulator::{Scenario, serve_stream};
+use rfid_driver_thingmagic::emulator::{Profile, Scenario, serve_stream};
 use rfid_driver_thingmagic::{ThingMagic, session_over};
 use tokio::io::duplex;
 use tokio::time::timeout;
@@ -16,7 +16,7 @@ fn emulated(scenario: &str, settings: &str) -> Box<dyn DynSession> {
     let scenario = Scenario::from_toml(scenario).unwrap();
     let connect = move || {
         let (ours, theirs) = duplex(64 * 1024);
-        tokio::spawn(serve_stream(theirs, scenario.clone()));
+        tokio::spawn(serve_stream(theirs, Profile::M6e, scenario.clone()));
         std::future::ready(Ok(ours))
     };
     let settings = Settings::from_toml(&format!("address = \"module:1\"\n{settings}")).unwrap();
@@ -107,7 +107,7 @@ async fn a_module_on_a_serial_line_is_read() {
     let (module, line) = tokio_serial::SerialStream::pair().unwrap();
     let device = tokio_serial::SerialPort::name(&line).unwrap();
     let scenario = Scenario::from_toml("[[tag]]\nepc = \"3000\"\n").unwrap();
-    let served = tokio::spawn(serve_stream(module, scenario));
+    let served = tokio::spawn(serve_stream(module, Profile::M6e, scenario));
     let settings = Settings::from_toml(&format!("address = \"{device}\"\ncycle = \"50ms\"")).unwrap();
     let mut session = ThingMagic.session(&settings, &ReaderSetup::named("door")).unwrap();
     session.open().await.unwrap();

@@ -25,9 +25,9 @@ pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
             serve_until_told("Mercury 4", emulator.local_addr()).await?;
             emulator.shutdown().await;
         }
-        Emulated::Thingmagic { field: Field { listen, scenario } } => {
+        Emulated::Thingmagic { field: Field { listen, scenario }, profile } => {
             let scenario = read(scenario.as_deref(), thingmagic::Scenario::from_toml)?;
-            let emulator = thingmagic::Emulator::bind(listen, scenario).await;
+            let emulator = thingmagic::Emulator::bind(listen, profile, scenario).await;
             let emulator = emulator.with_context(|| cannot_be_used(listen))?;
             serve_until_told("ThingMagic module", emulator.local_addr()).await?;
             emulator.shutdown().await;

@@ -292,3 +292,8 @@ fn an_astra_reads_writes_locks_and_kills_a_tag_by_hand() {
 fn a_thingmagic_module_reads_writes_locks_and_kills_a_tag_by_hand() {
     by_hand("thingmagic", &[]);
 }
+
+#[test]
+fn a_thingmagic_module_that_is_polled_reads_writes_locks_and_kills_a_tag_by_hand() {
+    by_hand("thingmagic", &["--profile", "m5e"]);
+}
