@@ -16,6 +16,9 @@
 //! **Limits.** A Mercury 4 reports no signal strength, so zones are told apart by when they were
 //! heard. Power, pins and the memory of tags are served while no inventory runs. How to write the
 //! id of a Class 0 or ISO 18000-6B tag, and how to kill the latter, no source says.
+//!
+//! **Serial line.** The reader has an RS-232 port at 115200 baud. All that any source tells of it is
+//! a console with a login; none speaks RQL over it, so it is not driven.
 #![forbid(unsafe_code)]
 
 mod abilities;

@@ -50,6 +50,14 @@ impl<S: Stream> TagAccess for Reader<S> {
 
     async fn write_memory(&mut self, tag: &TagTarget, bank: Bank, address: u32, data: &[u8]) -> Result<()> {
         const OP: &str = "write memory";
+        // All that an EPC Class 1 tag keeps besides its id is a password of one byte.
+        if let (AirProtocol::Epc1, Bank::Reserved, 0, [password]) = (tag.protocol, bank, address, data) {
+            let protocol = known(OP, tag)?;
+            self.make_sure_it_is_alone(OP, protocol, tag).await?;
+            let statement = tag_update::set_class_1_password(protocol, tag, *password);
+            let row = self.update(OP, &statement).await?;
+            return trust(OP, tag, row.as_deref(), tag.id.bytes());
+        }
         let protocol = with_memory(OP, tag)?;
         let unit = bytes_of_unit(tag.protocol);
         if data.is_empty() || !data.len().is_multiple_of(unit) {

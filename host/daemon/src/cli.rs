@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rfid_core::abilities::PinLevel;
 use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
@@ -112,6 +113,21 @@ Ends with Ctrl-C and leaves nothing running on the reader.")]
         #[arg(long)]
         json: bool,
     },
+    /// Say what a reader is and how it is set; set its power or an output
+    #[command(after_help = "Examples:
+  rfid-host reader mercury4 192.168.10.20
+  rfid-host reader mercury4 192.168.10.20 --power-dbm 27.5
+  rfid-host reader thingmagic /dev/ttyUSB0 --output 1=high")]
+    Reader {
+        #[command(flatten)]
+        reader: ReaderAddress,
+        /// Set the transmit power for reading; with --antennas, of those ports alone
+        #[arg(long, value_name = "DBM", allow_negative_numbers = true)]
+        power_dbm: Option<f32>,
+        /// Set an output
+        #[arg(long = "output", value_name = "PIN=high|low", value_parser = parse_level)]
+        outputs: Vec<PinLevel>,
+    },
     /// Read, write, lock or kill the tag that lies before a reader
     #[command(after_help = "Examples:
   rfid-host tag read mercury4 192.168.10.20 --bank tid --count 4
@@ -192,6 +208,15 @@ pub(crate) struct Field {
     /// Which tags come and go, and what goes wrong
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
+}
+
+fn parse_level(text: &str) -> Result<PinLevel, String> {
+    let pin = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is not the number of a pin"));
+    match text.split_once('=') {
+        Some((number, "high")) => Ok(PinLevel { pin: pin(number)?, high: true }),
+        Some((number, "low")) => Ok(PinLevel { pin: pin(number)?, high: false }),
+        _ => Err("write PIN=high or PIN=low".to_owned()),
+    }
 }
 
 /// A reader that the command line names.
@@ -309,7 +334,7 @@ pub(crate) struct Consent {
     /// Look at reader and tag, say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask before what cannot be undone
+    /// Do not ask before locking and killing
     #[arg(long)]
     pub(crate) yes: bool,
 }

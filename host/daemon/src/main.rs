@@ -18,7 +18,10 @@ use cli::{Cli, Command, Global, Imported, LogFormat};
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
     // Where tags are shown, what goes right is not worth a line between them.
-    let shows_tags = matches!(command, Command::Demo { .. } | Command::Read { .. } | Command::Tag { .. });
+    let shows_tags = matches!(
+        command,
+        Command::Demo { .. } | Command::Read { .. } | Command::Reader { .. } | Command::Tag { .. }
+    );
     start_logging(&global, if shows_tags { "warn" } else { "info" });
     match run(command, &global) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,6 +43,9 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Sinks { describe } => command::components::sinks(describe),
             Command::Emulate { reader } => command::emulate::run(reader).await,
             Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
+            Command::Reader { reader, power_dbm, outputs } => {
+                command::reader::run(&reader, power_dbm, &outputs).await
+            }
             Command::Tag { act } => command::tag::run(act).await,
             Command::Epc { way, json } => command::epc::run(way, json),
             Command::Import { what: Imported::Directory { file } } => {

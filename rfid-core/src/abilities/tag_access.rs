@@ -24,7 +24,8 @@ pub trait TagAccess: Send {
     -> Result<Vec<u8>>;
 
     /// Writes whole units from `address` on. Gen2 passwords are written so: to the words 0 and 1
-    /// (kill) and 2 and 3 (access) of [`Bank::Reserved`].
+    /// (kill) and 2 and 3 (access) of [`Bank::Reserved`]; the one of an EPC Class 1 tag, one byte, to
+    /// address 0 of it.
     async fn write_memory(&mut self, tag: &TagTarget, bank: Bank, address: u32, data: &[u8]) -> Result<()>;
 
     /// Gives the tag another id and makes sure that it took it.

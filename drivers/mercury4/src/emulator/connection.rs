@@ -65,6 +65,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if faults.silent_after.is_some_and(|most| self.statements > most) {
                     return self.be_silent().await;
                 }
+                let is_over = |most: Option<u32>| most.is_some_and(|most| self.statements > most);
+                if is_over(faults.reboot_after) {
+                    self.reader.forget();
+                }
+                if is_over(faults.reboot_after) || is_over(faults.drop_after) {
+                    return Ok(());
+                }
                 if let Some(delay) = faults.answer_delay {
                     tokio::time::sleep(delay.0).await;
                 }

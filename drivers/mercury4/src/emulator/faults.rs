@@ -21,6 +21,11 @@ pub struct Faults {
     /// After this many statements of a connection the reader says nothing any more and keeps the
     /// connection open, as when its power was cut.
     pub silent_after: Option<u32>,
+    /// After this many statements of a connection it is dropped without a word.
+    pub drop_after: Option<u32>,
+    /// After this many statements of a connection the reader reboots: it drops the connection and
+    /// forgets what was set.
+    pub reboot_after: Option<u32>,
     /// Each answer comes later by this time.
     pub answer_delay: Option<DurationText>,
     /// The reader's clock is behind by this time, as without NTP.

@@ -90,6 +90,15 @@ pub fn lock_class_1(protocol: RqlProtocol, tag: &TagTarget) -> String {
     format!("UPDATE tag_id SET locked=1, id=0x{} WHERE {}", tag.id.hex(), condition(protocol, tag, false))
 }
 
+/// Sets the password of an EPC Class 1 tag (2005 form).
+pub fn set_class_1_password(protocol: RqlProtocol, tag: &TagTarget, password: u8) -> String {
+    format!(
+        "UPDATE tag_id SET password=0x{password:02X}, id=0x{} WHERE {}",
+        tag.id.hex(),
+        condition(protocol, tag, false)
+    )
+}
+
 /// Kills a tag.
 pub fn kill(protocol: RqlProtocol, tag: &TagTarget, password: u32) -> String {
     match protocol.air {

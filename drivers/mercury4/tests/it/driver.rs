@@ -481,3 +481,33 @@ async fn a_reader_that_falls_silent_with_its_connection_open_is_given_up() {
     assert_eq!(error.unwrap().kind(), ErrorKind::Timeout);
     session.close().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_class_1_tag_gets_a_password_and_dies_by_it() {
+    let scenario = "[[tag]]\nepc = \"1234567890ABCDEF\"\nprotocol = \"epc1\"\n";
+    let mut session = emulated(Profile::M4, scenario, "");
+    session.open().await.unwrap();
+    let tag = card(AirProtocol::Epc1, "1234567890ABCDEF");
+    let access = session.tag_access().unwrap();
+    access.write_id(&tag, &[0x11; 8]).await.unwrap();
+    let tag = card(AirProtocol::Epc1, "1111111111111111");
+    access.write_memory(&tag, Bank::Reserved, 0, &[0x88]).await.unwrap();
+    assert_eq!(access.kill(&tag, 0x87).await.unwrap_err().kind(), ErrorKind::TagLost);
+    access.kill(&tag, 0x88).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_iso_18000_6b_tag_is_written_byte_by_byte_until_a_byte_is_locked() {
+    let scenario = "[[tag]]\nepc = \"E0040000AABBCCDD\"\nprotocol = \"iso18000-6b\"\n";
+    let mut session = emulated(Profile::Mercury5, scenario, "");
+    session.open().await.unwrap();
+    let id = TagId::from_hex(TagIdKind::Iso18000_6bUid, "E0040000AABBCCDD").unwrap();
+    let tag = TagTarget { antenna_port: 1, protocol: AirProtocol::Iso18000_6b, id, password: None };
+    let access = session.tag_access().unwrap();
+    let data: Vec<u8> = (1..=20).collect();
+    access.write_memory(&tag, Bank::User, 30, &data).await.unwrap();
+    assert_eq!(access.read_memory(&tag, Bank::User, 30, 20).await.unwrap(), data);
+    access.lock(&tag, LockTarget::Byte(35)).await.unwrap();
+    assert!(access.write_memory(&tag, Bank::User, 34, &[0, 0]).await.is_err());
+    access.write_memory(&tag, Bank::User, 36, &[0]).await.unwrap();
+}

@@ -238,6 +238,9 @@ async fn what_is_to_go_wrong_goes_wrong() {
     let silent = with("silent_after = 1");
     assert_eq!(talk(Profile::M4, &silent, &[query, query, query]).await, format!("{ONE}\n"));
 
+    let dropped = with("drop_after = 1");
+    assert_eq!(talk(Profile::M4, &dropped, &[query, query]).await, format!("{ONE}\n"));
+
     let late = with("clock_behind = \"365d\"");
     let time = b"SELECT current_time FROM settings;".as_slice();
     assert!(talk(Profile::M4, &late, &[time]).await.starts_with("2000-09-09T"));

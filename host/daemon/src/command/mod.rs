@@ -7,6 +7,7 @@ pub(crate) mod emulate;
 pub(crate) mod epc;
 pub(crate) mod import;
 pub(crate) mod read;
+pub(crate) mod reader;
 pub(crate) mod run;
 pub(crate) mod tag;
 

@@ -87,7 +87,7 @@ async fn show(
     Ok(session.stop().await?)
 }
 
-fn headline(info: &ReaderInfo) -> String {
+pub(super) fn headline(info: &ReaderInfo) -> String {
     let mut text = format!("{}, firmware {}", info.model, info.firmware.trim());
     let protocols: Vec<String> = info.protocols.iter().map(AirProtocol::to_string).collect();
     let antennas: Vec<String> = info.antenna_ports.iter().map(u16::to_string).collect();

@@ -62,7 +62,7 @@ async fn act_on(
         Plan::Lock(locks) => parse_locks(tag.protocol, locks)?,
         _ => Vec::new(),
     };
-    let (what, is_final) = describe(&plan, &locks);
+    let (what, asks) = describe(&plan, &locks);
     let access =
         session.tag_access().with_context(|| format!("{} cannot reach the memory of tags", info.model))?;
     println!("tag    {} ({}, antenna {})", tag.id.hex(), tag.protocol, tag.antenna_port);
@@ -73,8 +73,8 @@ async fn act_on(
         println!("would  {what}");
         return Ok(());
     }
-    if is_final && !consent.yes {
-        confirm(&what, &tag)?;
+    if let Some(why) = asks.filter(|_| !consent.yes) {
+        confirm(why, &what, &tag)?;
     }
     carry_out(access, &tag, plan, locks).await?;
     Ok(())
@@ -168,18 +168,20 @@ impl ReadHandler for Heard {
     }
 }
 
-/// What a plan does, for people, and whether it can never be undone.
-fn describe(plan: &Plan, locks: &[LockTarget]) -> (String, bool) {
+/// What a plan does, for people, and why it asks before.
+fn describe(plan: &Plan, locks: &[LockTarget]) -> (String, Option<&'static str>) {
+    const FOR_EVER: &str = "this cannot be undone";
+    const GUARDED: &str = "this changes who may write the tag";
     match plan {
-        Plan::Read { bank, address, count } => (format!("read {count} from {address} of {bank:?}"), false),
+        Plan::Read { bank, address, count } => (format!("read {count} from {address} of {bank:?}"), None),
         Plan::Write { bank, address, data } => {
             // What goes to the passwords is not shown to whoever looks over a shoulder.
             let shown = if *bank == Bank::Reserved { "…".to_owned() } else { hex(data) };
-            (format!("write {shown} to {address} of {bank:?}"), false)
+            (format!("write {shown} to {address} of {bank:?}"), None)
         }
         Plan::WriteId(id) => {
             let uri = epc::uri_of(id);
-            (format!("write the EPC {} ({uri})", hex(id)), false)
+            (format!("write the EPC {} ({uri})", hex(id)), None)
         }
         Plan::Lock(_) => {
             let mut text = "lock".to_owned();
@@ -195,20 +197,20 @@ fn describe(plan: &Plan, locks: &[LockTarget]) -> (String, bool) {
                 LockTarget::Gen2(lock) => lock.is_permanent(),
                 LockTarget::Whole | LockTarget::Byte(_) => true,
             };
-            (text, locks.iter().any(is_final))
+            (text, Some(if locks.iter().any(is_final) { FOR_EVER } else { GUARDED }))
         }
-        Plan::Kill(_) => ("kill the tag".to_owned(), true),
+        Plan::Kill(_) => ("kill the tag".to_owned(), Some(FOR_EVER)),
     }
 }
 
 /// Asks for the end of the tag's id, which nobody types by accident.
-fn confirm(what: &str, tag: &TagTarget) -> anyhow::Result<()> {
+fn confirm(why: &str, what: &str, tag: &TagTarget) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
-        bail!("this cannot be undone: {what}; say --yes if it is meant");
+        bail!("{why}: {what}; say --yes if it is meant");
     }
     let id = tag.id.hex();
     let (_, end) = id.split_at_checked(id.len().saturating_sub(4)).unwrap_or(("", &id));
-    print!("This cannot be undone: {what}.\nType the last {} digits of the tag to go on: ", end.len());
+    print!("Mind that {why}: {what}.\nType the last {} digits of the tag to go on: ", end.len());
     std::io::stdout().flush()?;
     let mut typed = String::new();
     std::io::stdin().read_line(&mut typed)?;

@@ -260,6 +260,8 @@ fn by_hand(driver: &str, profile: &[&str]) {
     let unsure = tag(&["lock", "epc=never"]);
     assert_eq!(unsure.status.code(), Some(1));
     assert!(err(&unsure).contains("cannot be undone: lock epc=never; say --yes"), "{}", err(&unsure));
+    let guarded = tag(&["lock", "user=password"]);
+    assert!(err(&guarded).contains("this changes who may write the tag"), "{}", err(&guarded));
     let locked = tag(&["lock", "epc=never", "--yes"]);
     assert_eq!(locked.status.code(), Some(0), "{profile:?}: {}", err(&locked));
     let refused = tag(&["write-epc", "300000000000000000000001"]);
@@ -296,4 +298,29 @@ fn a_thingmagic_module_reads_writes_locks_and_kills_a_tag_by_hand() {
 #[test]
 fn a_thingmagic_module_that_is_polled_reads_writes_locks_and_kills_a_tag_by_hand() {
     by_hand("thingmagic", &["--profile", "m5e"]);
+}
+
+#[test]
+fn a_reader_says_what_it_is_and_takes_power_and_outputs() {
+    let input = "[[input]]\npin = 1\n";
+    for (driver, profile, model) in [
+        ("mercury4", "m4", "ThingMagic Mercury 4"),
+        ("mercury4", "mercury5", "ThingMagic Mercury 5"),
+        ("mercury4", "astra", "ThingMagic Astra"),
+        ("thingmagic", "m6e", "ThingMagic M6e"),
+        ("thingmagic", "m5e", "ThingMagic M5e"),
+    ] {
+        let emulator = Emulator::start(driver, &["--profile", profile], input);
+        let set = run(&["reader", driver, emulator.address(), "--power-dbm", "27.5", "--output", "1=high"]);
+        assert_eq!(set.status.code(), Some(0), "{profile}: {}", err(&set));
+        for piece in [model, "\npower 27.50 dBm\n", "\noutput 1 is high now\n", " is high\n"] {
+            assert!(out(&set).contains(piece), "{profile}: {piece:?} is not in\n{}", out(&set));
+        }
+        let refused = run(&["reader", driver, emulator.address(), "--power-dbm", "39"]);
+        assert_eq!(refused.status.code(), Some(1), "{profile}");
+        assert!(err(&refused).contains("(regulatory)"), "{profile}: {}", err(&refused));
+        let by_port = run(&["reader", driver, emulator.address(), "--power-dbm", "20", "--antennas", "2"]);
+        let is_there = out(&by_port).contains("power of antenna 2 20.00 dBm");
+        assert_eq!(is_there, profile == "astra", "{profile}: {}{}", out(&by_port), err(&by_port));
+    }
 }
