@@ -2,6 +2,7 @@
 
 use crate::abilities::PinLevel;
 use crate::clock::Stamp;
+use crate::presence::Listening;
 use crate::tag_id::{TagId, TagIdKind, TagIdRef};
 use crate::tag_read::TagRead;
 
@@ -24,8 +25,8 @@ pub struct ReadBuf {
 /// What a session noticed about its reader besides tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Noticed {
-    /// The antenna ports that are listening from now on.
-    pub antenna_ports: Option<Vec<u16>>,
+    /// Which antennas are listening from now on.
+    pub listening: Option<Listening>,
     /// The levels of all inputs from now on, lowest pin first.
     pub inputs: Option<Vec<PinLevel>>,
 }
@@ -136,10 +137,10 @@ impl ReadBuf {
         self.lost
     }
 
-    /// Says which antenna ports are listening from now on, where that has changed: presence does
-    /// not take for absent whom nobody could hear.
-    pub fn notice_antenna_ports(&mut self, ports: Vec<u16>) {
-        self.noticed.get_or_insert_default().antenna_ports = Some(ports);
+    /// Says which antennas are listening from now on, where that has changed: presence does not
+    /// take for absent whom nobody could hear.
+    pub fn notice_listening(&mut self, listening: Listening) {
+        self.noticed.get_or_insert_default().listening = Some(listening);
     }
 
     /// Says the levels of all inputs from now on, where one has changed.

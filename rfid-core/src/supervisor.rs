@@ -127,7 +127,6 @@ impl Supervisor {
                 clock,
                 counters: Arc::clone(&counters),
                 name: name.clone(),
-                antenna_ports: Vec::new(),
                 inputs: inputs_out,
             },
             state: state_out,
@@ -245,7 +244,6 @@ impl Care {
             ports => Listening::Ports(ports.to_vec()),
         };
         self.lane.set_listening(&listening, now);
-        self.lane.antenna_ports.clone_from(&info.antenna_ports);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
         tracing::info!(reader = %self.name, model = info.model, firmware = info.firmware, "reader is reading");
         self.state.send_replace(ReaderState::Reading {
@@ -330,8 +328,6 @@ struct Lane {
     clock: Arc<dyn Clock>,
     counters: Arc<ReaderCounters>,
     name: Name,
-    /// Those that were last said to listen; empty for all.
-    antenna_ports: Vec<u16>,
     inputs: watch::Sender<Vec<PinLevel>>,
 }
 
@@ -353,11 +349,9 @@ impl Lane {
 
     /// Takes note of what a session noticed besides tags.
     fn notice(&mut self, noticed: Noticed, at: Stamp) {
-        if let Some(ports) = noticed.antenna_ports {
-            tracing::warn!(reader = %self.name, before = ?self.antenna_ports, now = ?ports, "other antennas are listening");
-            let listening = if ports.is_empty() { Listening::None } else { Listening::Ports(ports.clone()) };
+        if let Some(listening) = noticed.listening {
+            tracing::warn!(reader = %self.name, now = ?listening, "other antennas are listening");
             self.set_listening(&listening, at);
-            self.antenna_ports = ports;
         }
         if let Some(inputs) = noticed.inputs {
             for level in inputs.iter().filter(|level| !self.inputs.borrow().contains(level)) {

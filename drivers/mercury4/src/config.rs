@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::proto::RqlProtocol;
+use crate::schedule::Schedule;
 
 /// Port on which the reader takes RQL (mercury4-rql §1).
 const RQL_PORT: u16 = 8080;
@@ -35,6 +36,10 @@ pub struct Mercury4Config {
     /// follow one another without a pause if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<DurationText>,
+    /// When autonomous mode runs, by the reader's own clock: BEGIN or BEGIN/END, as in
+    /// "2026-11-24T08:00:00Z/2026-11-24T18:00:00Z". At once and without an end if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Transmit power for reading in dBm, set when the session is opened. The reader's own
     /// setting if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +119,7 @@ pub(crate) struct Checked {
     pub(crate) mode: Mode,
     pub(crate) time_out_ms: u16,
     pub(crate) repeat_ms: u16,
+    pub(crate) schedule: Option<Schedule>,
     pub(crate) read_power_cdbm: Option<i16>,
     pub(crate) watch_inputs: Option<Duration>,
     pub(crate) watch_antennas: Duration,
@@ -154,6 +160,16 @@ impl Mercury4Config {
         if self.repeat.is_some() && self.mode == Mode::Poll {
             faults.push(ConfigFault::new("/repeat", "has an effect only with mode = \"autonomous\""));
         }
+        let schedule = self.schedule.as_deref().and_then(Schedule::parse);
+        if self.schedule.is_some() && schedule.is_none() {
+            faults.push(ConfigFault::new(
+                "/schedule",
+                "write BEGIN or BEGIN/END, as in \"2026-11-24T08:00:00Z/2026-11-24T18:00:00Z\", the end behind the begin",
+            ));
+        }
+        if self.schedule.is_some() && self.mode == Mode::Poll {
+            faults.push(ConfigFault::new("/schedule", "has an effect only with mode = \"autonomous\""));
+        }
         if self.watch_inputs.is_some() && self.mode == Mode::Autonomous {
             faults.push(ConfigFault::new("/watch_inputs", "has an effect only with mode = \"poll\""));
         }
@@ -181,6 +197,7 @@ impl Mercury4Config {
             mode: self.mode,
             time_out_ms,
             repeat_ms,
+            schedule,
             read_power_cdbm: self.read_power_dbm.map(|dbm| (dbm * 100.0).round() as i16),
             watch_inputs: self.watch_inputs.map(Into::into),
             watch_antennas: self.watch_antennas.0,

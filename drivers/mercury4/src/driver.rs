@@ -15,8 +15,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::abilities::Reader;
 use crate::config::{Checked, Mercury4Config, Mode};
-use crate::inventory::Inventory;
+use crate::inventory::{Beginning, Inventory};
 use crate::opening;
+use crate::schedule::Window;
 use crate::watch::{Subject, Watch};
 use crate::wire::{Stream, Wire};
 
@@ -110,6 +111,7 @@ pub(crate) struct Mercury4Session<C: Connect> {
 struct Open<S> {
     reader: Reader<S>,
     inventory: Option<Inventory>,
+    window: Option<Window>,
     tells_antennas: bool,
     columns: Vec<crate::proto::Column>,
 }
@@ -138,6 +140,7 @@ impl<C: Connect> Session for Mercury4Session<C> {
         self.open = Some(Open {
             reader: opened.reader,
             inventory: None,
+            window: opened.window,
             tells_antennas: opened.tells_antennas,
             columns: opened.columns,
         });
@@ -161,9 +164,14 @@ impl<C: Connect> Session for Mercury4Session<C> {
                 watch.add(Subject::Inputs, every);
             }
         }
-        let inventory =
-            Inventory::start(&mut open.reader.wire, &plan, self.config.mode, self.config.repeat_ms, watch);
-        open.inventory = Some(inventory.await?);
+        let beginning = match (self.config.mode, self.config.schedule.zip(open.window)) {
+            (Mode::Poll, _) => Beginning::Poll(watch),
+            (Mode::Autonomous, None) => Beginning::Autonomous { repeat_ms: self.config.repeat_ms },
+            (Mode::Autonomous, Some((schedule, window))) => {
+                Beginning::Scheduled { repeat_ms: self.config.repeat_ms, schedule, window }
+            }
+        };
+        open.inventory = Some(Inventory::start(&mut open.reader.wire, &plan, beginning).await?);
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use rfid_core::presence::Listening;
 use rfid_core::{Error, ErrorKind, ReadBuf, Result};
 use tokio::time::Instant;
 
-use crate::config::Mode;
 use crate::proto::statement::{MARKER, QUIET};
 use crate::proto::{Plan, RowDecoder, RqlError};
+use crate::schedule::{REST, Schedule, Window};
 use crate::watch::Watch;
 use crate::wire::{PATIENCE, Stream, Wire};
 
@@ -30,6 +31,21 @@ pub(crate) struct Inventory {
     deadline: Instant,
     bad_rows: u32,
     watch: Watch,
+    /// When frames are to be expected, if not always, and whether that was the case when last
+    /// looked.
+    window: Option<Window>,
+    is_closed: bool,
+    antenna_ports: Vec<u16>,
+}
+
+/// Who begins rounds, and when.
+pub(crate) enum Beginning {
+    /// The driver; between rounds it asks what is to be watched.
+    Poll(Watch),
+    /// The reader, at once.
+    Autonomous { repeat_ms: u16 },
+    /// The reader, by its clock.
+    Scheduled { repeat_ms: u16, schedule: Schedule, window: Window },
 }
 
 /// Why taking lines ended.
@@ -46,22 +62,26 @@ impl Inventory {
     pub(crate) async fn start<S: Stream>(
         wire: &mut Wire<S>,
         plan: &Plan,
-        mode: Mode,
-        repeat_ms: u16,
-        watch: Watch,
+        beginning: Beginning,
     ) -> Result<Self> {
         let select = plan.to_string();
-        let poll = match mode {
-            Mode::Poll => {
+        let (mut poll, mut watch, mut window, mut repeat_ms) = (None, Watch::default(), None, 0);
+        match beginning {
+            Beginning::Poll(questions) => {
                 wire.queue(&select);
-                Some(select)
+                (poll, watch) = (Some(select), questions);
             }
-            Mode::Autonomous => {
+            Beginning::Autonomous { repeat_ms: period } => {
                 declare(wire, &select).await?;
-                wire.queue(&format!("SET AUTO {CURSOR} = ON, repeat = {repeat_ms}"));
-                None
+                wire.queue(&format!("SET AUTO {CURSOR} = ON, repeat = {period}"));
+                repeat_ms = period;
             }
-        };
+            Beginning::Scheduled { repeat_ms: period, schedule, window: when } => {
+                declare(wire, &select).await?;
+                wire.queue(&format!("SET auto_time {CURSOR} = '{}', repeat={period}", schedule.text()));
+                (window, repeat_ms) = (Some(when), period);
+            }
+        }
         wire.send("start").await?;
         let round_limit =
             Duration::from_millis(u64::from(plan.time_out_ms) + u64::from(repeat_ms)) + PATIENCE;
@@ -69,9 +89,12 @@ impl Inventory {
             decoder: RowDecoder::new(plan.columns.clone()),
             poll,
             round_limit,
-            deadline: Instant::now() + round_limit,
+            deadline: deadline(window, round_limit),
             bad_rows: 0,
             watch,
+            window,
+            is_closed: false,
+            antenna_ports: plan.antenna_ports.clone(),
         })
     }
 
@@ -85,7 +108,7 @@ impl Inventory {
             match self.take_lines(wire, buf)? {
                 Taken::BufferFull => return Ok(()),
                 Taken::RoundEnd => {
-                    self.deadline = Instant::now() + self.round_limit;
+                    self.deadline = deadline(self.window, self.round_limit);
                     if let Some(select) = &self.poll {
                         if let Some(question) = self.watch.next_statement(Instant::now()) {
                             wire.queue(&question);
@@ -100,8 +123,32 @@ impl Inventory {
                 Taken::AllLines => {}
             }
             wire.send("read").await?;
-            wire.receive("read", self.deadline).await?;
+            let was_closed = self.is_closed(buf);
+            let until = if was_closed { Instant::now() + REST } else { self.deadline };
+            match wire.receive("read", until).await {
+                // Nothing was to be heard: this call is the sign of life.
+                Err(error) if error.kind() == ErrorKind::Timeout && (was_closed || self.is_closed(buf)) => {
+                    return Ok(());
+                }
+                received => received?,
+            }
         }
+    }
+
+    /// Whether the reader is not to read now. Says so when that changes: nobody is absent whom no
+    /// antenna could hear.
+    fn is_closed(&mut self, buf: &mut ReadBuf) -> bool {
+        let now = Instant::now();
+        let is_closed = self.window.is_some_and(|window| window.is_closed(now));
+        if is_closed != self.is_closed {
+            self.is_closed = is_closed;
+            buf.notice_listening(match (is_closed, self.antenna_ports.as_slice()) {
+                (true, _) => Listening::None,
+                (false, []) => Listening::All,
+                (false, ports) => Listening::Ports(ports.to_vec()),
+            });
+        }
+        is_closed
     }
 
     fn take_lines<S: Stream>(&mut self, wire: &mut Wire<S>, buf: &mut ReadBuf) -> Result<Taken> {
@@ -158,6 +205,12 @@ impl Inventory {
             .await
             .unwrap_or(Ok(()))
     }
+}
+
+/// By when the next round must have come.
+fn deadline(window: Option<Window>, round_limit: Duration) -> Instant {
+    let now = Instant::now();
+    window.map_or(now, |window| window.begins().max(now)) + round_limit
 }
 
 /// Declares the cursor, in place of one of the same name that is left over.

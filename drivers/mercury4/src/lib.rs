@@ -29,6 +29,7 @@ pub mod emulator;
 mod inventory;
 mod opening;
 pub mod proto;
+mod schedule;
 mod tag_access;
 mod watch;
 mod wire;

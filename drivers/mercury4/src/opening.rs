@@ -11,6 +11,7 @@ use crate::config::{Checked, Mode};
 use crate::proto::identity::{Model, connected_antennas, supported_protocols};
 use crate::proto::statement::{MARKER, QUIET};
 use crate::proto::{Column, Plan};
+use crate::schedule::{REST, Window};
 use crate::wire::{PATIENCE, Stream, Wire};
 
 /// A reader that has been quieted and asked who it is.
@@ -18,6 +19,8 @@ pub(crate) struct Opened<S> {
     pub(crate) reader: Reader<S>,
     pub(crate) info: ReaderInfo,
     pub(crate) columns: Vec<Column>,
+    /// When the inventory is to run, if not always.
+    pub(crate) window: Option<Window>,
     /// Whether the reader says which antennas are connected.
     pub(crate) tells_antennas: bool,
 }
@@ -55,14 +58,18 @@ pub(crate) async fn open<S: Stream>(
         protocols: supported,
         antenna_ports: listening_ports(wanted_ports, connected.as_deref()),
         // The session itself notices after PATIENCE and says more about it.
-        silence_limit: round + pause + PATIENCE + Duration::from_secs(1),
+        silence_limit: round + pause + PATIENCE.max(REST) + Duration::from_secs(1),
     };
     let mut reader = Reader { wire, model };
     if let Some(cdbm) = config.read_power_cdbm {
         reader.set_read_power_cdbm(cdbm).await?;
     }
     let tells_antennas = connected.is_some_and(|connected| !connected.is_empty());
-    Ok(Opened { reader, info, columns, tells_antennas })
+    let window = match config.schedule {
+        Some(schedule) => Some(schedule.window(&mut reader.wire).await?),
+        None => None,
+    };
+    Ok(Opened { reader, info, columns, window, tells_antennas })
 }
 
 /// A value of the `params` table; `None` where the reader has no such table or entry.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rfid_core::ReadBuf;
 use rfid_core::abilities::PinLevel;
+use rfid_core::presence::Listening;
 use tokio::time::Instant;
 
 use crate::abilities::{ALL_INPUTS, input_levels};
@@ -88,7 +89,7 @@ impl Watch {
                 Subject::Inputs => buf.notice_inputs(levels(&text)),
                 // What is connected at first was told when the session was opened.
                 Subject::Antennas if is_first => {}
-                Subject::Antennas => buf.notice_antenna_ports(listening(&text, &self.wanted_ports)),
+                Subject::Antennas => buf.notice_listening(listening(&text, &self.wanted_ports)),
             }
             question.last = Some(text);
         }
@@ -100,10 +101,10 @@ fn levels(text: &str) -> Vec<PinLevel> {
     input_levels(text).unwrap_or_default()
 }
 
-fn listening(text: &str, wanted: &[u16]) -> Vec<u16> {
+fn listening(text: &str, wanted: &[u16]) -> Listening {
     let mut ports = connected_antennas(text);
     ports.retain(|port| wanted.is_empty() || wanted.contains(port));
-    ports
+    if ports.is_empty() { Listening::None } else { Listening::Ports(ports) }
 }
 
 #[cfg(test)]
@@ -142,12 +143,14 @@ mod tests {
     async fn an_antenna_that_falls_off_is_noticed_if_it_is_listened_to() {
         let (mut watch, mut buf) = watch(Subject::Antennas);
         let mut now = Instant::now();
-        for (answer, noticed) in
-            [("1 2 3 4", None), ("1 2 X3 4", Some(vec![1, 2])), ("1 X2 X3 4", Some(vec![1]))]
-        {
+        for (answer, noticed) in [
+            ("1 2 3 4", None),
+            ("1 2 X3 4", Some(Listening::Ports(vec![1, 2]))),
+            ("1 X2 X3 4", Some(Listening::Ports(vec![1]))),
+        ] {
             assert!(watch.next_statement(now).is_some());
             assert!(watch.takes(answer.as_bytes(), &mut buf) && watch.takes(b"", &mut buf));
-            assert_eq!(buf.take_noticed().and_then(|noticed| noticed.antenna_ports), noticed, "{answer}");
+            assert_eq!(buf.take_noticed().and_then(|noticed| noticed.listening), noticed, "{answer}");
             now += Duration::from_secs(1);
         }
     }

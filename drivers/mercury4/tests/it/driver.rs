@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rfid_core::abilities::{Bank, LockTarget, TagTarget};
+use rfid_core::presence::Listening;
 use rfid_core::{
     AirProtocol, DynSession, ErrorKind, Noticed, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
     TagIdKind, UtcTime,
@@ -428,9 +429,8 @@ async fn inputs_and_antennas_are_watched_between_rounds() {
     };
     let inputs: Vec<_> = collected.noticed.iter().filter_map(high).collect();
     assert_eq!(inputs, [vec![0], vec![0, 1], vec![0]]);
-    let antennas: Vec<_> =
-        collected.noticed.iter().filter_map(|noticed| noticed.antenna_ports.clone()).collect();
-    assert_eq!(antennas, [vec![1, 3, 4], vec![1, 2, 3, 4]]);
+    let antennas: Vec<_> = collected.noticed.iter().filter_map(|noticed| noticed.listening.clone()).collect();
+    assert_eq!(antennas, [Listening::Ports(vec![1, 3, 4]), Listening::Ports(vec![1, 2, 3, 4])]);
     session.stop().await.unwrap();
     session.close().await.unwrap();
 }
@@ -510,4 +510,30 @@ async fn an_iso_18000_6b_tag_is_written_byte_by_byte_until_a_byte_is_locked() {
     access.lock(&tag, LockTarget::Byte(35)).await.unwrap();
     assert!(access.write_memory(&tag, Bank::User, 34, &[0, 0]).await.is_err());
     access.write_memory(&tag, Bank::User, 36, &[0]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_begins_and_ends_by_the_readers_own_clock() {
+    // The emulated reader's clock begins with 1970; ours does not matter.
+    let schedule = "mode = \"autonomous\"\nschedule = \"1970-01-01T00:01:00Z/1970-01-01T00:02:00Z\"";
+    let mut session = emulated(Profile::M4, "[[tag]]\nepc = \"2D00\"\n", schedule);
+    let start = Instant::now();
+    session.open().await.unwrap();
+    session.start().await.unwrap();
+    let (early, error) = read_for(&mut *session, Duration::from_secs(55)).await;
+    assert!(error.is_none() && early.ids.is_empty() && early.rounds >= 10, "{}", early.rounds);
+    let (within, error) = read_for(&mut *session, Duration::from_secs(70)).await;
+    assert!(error.is_none(), "{error:?}");
+    // A round each quarter of a second for a minute.
+    assert!((230..250).contains(&within.ids.len()), "{}", within.ids.len());
+    let (late, error) = read_for(&mut *session, Duration::from_secs(600)).await;
+    assert!(error.is_none() && late.ids.is_empty(), "{} {:?}", late.ids.len(), start.elapsed());
+    let noticed: Vec<Listening> = [early, within, late]
+        .into_iter()
+        .flat_map(|collected| collected.noticed)
+        .filter_map(|noticed| noticed.listening)
+        .collect();
+    assert_eq!(noticed, [Listening::None, Listening::All, Listening::None]);
+    session.stop().await.unwrap();
+    session.close().await.unwrap();
 }
