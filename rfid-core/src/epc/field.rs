@@ -2,6 +2,7 @@
 
 use super::bits::{BitReader, Bits};
 use super::fault::Wrong;
+use super::host;
 use super::key;
 use super::plus;
 use super::scheme::{Field, PREFIX_BITS, Reference, ReferenceKind};
@@ -54,6 +55,7 @@ impl Field {
             Self::AnyText { most, .. } => plus::take_any_text(reader, most, text::is_graphic),
             Self::AnyDigits { most, .. } => plus::take_any_digits(reader, most),
             Self::Mixed { most, alphabet, .. } => plus::take_mixed(reader, most, alphabet),
+            Self::Host => host::take(reader),
             // Not one part; read by `take`.
             Self::Partitioned(_) | Self::Date | Self::Zeros(_) => Err(Wrong::Missing),
         }
@@ -105,6 +107,7 @@ impl Field {
             Self::AnyText { most, .. } => plus::put_any_text(bits, part, most, text::is_graphic),
             Self::AnyDigits { most, .. } => plus::put_any_digits(bits, part, most),
             Self::Mixed { most, alphabet, .. } => plus::put_mixed(bits, part, most, alphabet),
+            Self::Host => host::put(bits, part),
             Self::Partitioned(_) | Self::Date | Self::Zeros(_) => Err(Wrong::Missing),
         }
     }
@@ -125,6 +128,7 @@ impl Field {
             Self::Cage8 | Self::Cage6 => "CAGE code",
             Self::Zeros(_) => "fill",
             Self::Date => "date",
+            Self::Host => "host name",
         }
     }
 

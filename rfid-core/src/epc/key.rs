@@ -49,7 +49,7 @@ impl Epc {
         let (prefix, reference) = (part(0), part(1));
         let in_order = || with_check_digit(format!("{prefix}{reference}"));
         let extension = |text: &str| (text != "0").then(|| ("254", text.to_owned()));
-        let elements = match self.scheme() {
+        let elements = match self.scheme().without_host() {
             Scheme::Sgtin96 | Scheme::Sgtin198 => {
                 vec![("01", digit_first(prefix, reference)), ("21", part(2).to_owned())]
             }
@@ -86,6 +86,8 @@ impl Epc {
             Scheme::CpiPlus => vec![("8010", part(0).to_owned()), ("8011", part(1).to_owned())],
             Scheme::SgcnPlus => vec![("255", format!("{}{}", part(0), part(1)))],
             Scheme::ItipPlus => vec![("8006", part(0).to_owned()), ("21", part(1).to_owned())],
+            // No scheme is left: these are what `without_host` leads away from.
+            _ => return None,
         };
         Some(elements)
     }
@@ -95,9 +97,12 @@ impl Epc {
         Some(self.elements()?.iter().map(|(identifier, value)| format!("({identifier}){value}")).collect())
     }
 
-    /// The GS1 Digital Link, `https://id.gs1.org/8018/952114112345678906`.
+    /// The GS1 Digital Link, `https://id.gs1.org/8018/952114112345678906`; at the EPC's own host if
+    /// it names one.
     pub fn digital_link(&self) -> Option<String> {
-        let mut link = "https://id.gs1.org".to_owned();
+        let has_host = self.scheme().without_host() != self.scheme();
+        let host = self.parts().last().filter(|_| has_host).map_or(GS1_HOST, String::as_str);
+        let mut link = format!("https://{host}");
         for (identifier, value) in self.elements()? {
             let before = if DATED.contains(&identifier) { "?" } else { "/" };
             let between = if before == "?" { "=" } else { "/" };
@@ -108,12 +113,14 @@ impl Epc {
     }
 
     /// An EPC of a plus scheme from an element string or a Digital Link. These schemes do not
-    /// need to know how long the company prefix is.
+    /// need to know how long the company prefix is. A link to another host than that of GS1 gives a
+    /// "++" scheme, which carries the host.
     ///
     /// # Errors
     /// What is wrong with the text or with the key.
     pub fn from_key(text: &str, filter: u8) -> Result<Self> {
-        let elements = if text.starts_with('(') { parse_elements(text)? } else { parse_link(text)? };
+        let (host, elements) =
+            if text.starts_with('(') { (GS1_HOST, parse_elements(text)?) } else { parse_link(text)? };
         let of = |wanted: &str| {
             elements.iter().find(|(identifier, _)| identifier == wanted).map(|(_, value)| value.as_str())
         };
@@ -125,7 +132,7 @@ impl Epc {
         };
         let value = of(first).unwrap_or_default();
         let serial = |identifier: &str| of(identifier).unwrap_or_default().to_owned();
-        let (scheme, parts) = match (first, date) {
+        let (scheme, mut parts) = match (first, date) {
             ("01", Some((identifier, date))) => {
                 (Scheme::DsgtinPlus, vec![identifier.into(), date.into(), value.into(), serial("21")])
             }
@@ -142,6 +149,13 @@ impl Epc {
             ("8006", _) => (Scheme::ItipPlus, vec![value.into(), serial("21")]),
             _ => return Err(EpcFault::Syntax("a key of GS1 that a tag can carry")),
         };
+        let scheme = match scheme.with_host().filter(|_| host != GS1_HOST) {
+            Some(with_host) => {
+                parts.push(host.to_owned());
+                with_host
+            }
+            None => scheme,
+        };
         let epc = Self::new(scheme, filter, parts)?;
         let used = epc.elements().map_or(0, |elements| elements.len());
         if used < elements.len() {
@@ -150,6 +164,9 @@ impl Epc {
         Ok(epc)
     }
 }
+
+/// The host of Digital Links that name none of their own.
+const GS1_HOST: &str = "id.gs1.org";
 
 /// Application identifiers of the dates that a DSGTIN+ carries.
 const DATED: [&str; 7] = ["11", "13", "15", "16", "17", "7006", "7007"];
@@ -182,23 +199,22 @@ fn identifier_in_front(text: &str) -> Option<(&str, &str)> {
     is_one.then_some((identifier, behind))
 }
 
-fn parse_link(text: &str) -> Result<Vec<(String, String)>> {
+/// The host and the elements behind it.
+fn parse_link(text: &str) -> Result<(&str, Vec<(String, String)>)> {
     const SYNTAX: EpcFault =
         EpcFault::Syntax("a GS1 Digital Link, as in https://id.gs1.org/8018/952114112345678906");
     let (_, behind) = text.split_once("://").ok_or(SYNTAX)?;
-    let (_, path) = behind.split_once('/').ok_or(SYNTAX)?;
+    let (host, path) = behind.split_once('/').ok_or(SYNTAX)?;
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let pieces: Vec<&str> = path.split('/').collect();
     let (pairs, []) = pieces.as_chunks::<2>() else { return Err(SYNTAX) };
     let in_path = pairs.iter().map(|[identifier, value]| Some((*identifier, *value)));
     let in_query = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('='));
-    in_path
-        .chain(in_query)
-        .map(|pair| {
-            let (identifier, value) = pair.ok_or(SYNTAX)?;
-            Ok((identifier.to_owned(), percent_decoded(value).ok_or(SYNTAX)?))
-        })
-        .collect()
+    let elements = in_path.chain(in_query).map(|pair| {
+        let (identifier, value) = pair.ok_or(SYNTAX)?;
+        Ok((identifier.to_owned(), percent_decoded(value).ok_or(SYNTAX)?))
+    });
+    Ok((host, elements.collect::<Result<_>>()?))
 }
 
 /// Everything but the unreserved characters of RFC 3986 §2.3 as `%XX`.

@@ -17,12 +17,12 @@
 //!
 //! Decoding is strict: what is decoded encodes to the same bits again, and everything else is
 //! refused with the reason, so that a wrong number never looks like somebody's right one. The
-//! "++" schemes of TDS 2.3, which carry a host name in a coding whose table the project does not
-//! have, and the deprecated GDTI-113 are refused and stay raw.
+//! deprecated GDTI-113 is refused and stays raw.
 
 mod bits;
 mod fault;
 mod field;
+mod host;
 mod key;
 mod memory;
 mod plus;

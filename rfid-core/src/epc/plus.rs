@@ -152,7 +152,7 @@ pub(super) fn put_any_text(
 }
 
 /// Three characters in sixteen bits: 1600 a + 40 b + c + 1.
-fn take_urn_code_40(reader: &mut BitReader<'_>, len: usize) -> Result<String, Wrong> {
+pub(super) fn take_urn_code_40(reader: &mut BitReader<'_>, len: usize) -> Result<String, Wrong> {
     let mut text = String::new();
     while text.len() < len {
         let value = reader.take(16).ok_or(Wrong::TooShort)?.checked_sub(1).ok_or(Wrong::Kind)?;

@@ -72,6 +72,30 @@ pub enum Scheme {
     SgcnPlus,
     /// Piece of a trade item.
     ItipPlus,
+    /// Trade item, with a host name.
+    SgtinPlusPlus,
+    /// Trade item with a date in front, with a host name.
+    DsgtinPlusPlus,
+    /// Logistic unit, with a host name.
+    SsccPlusPlus,
+    /// Location, with a host name.
+    SglnPlusPlus,
+    /// Returnable asset, with a host name.
+    GraiPlusPlus,
+    /// Individual asset, with a host name.
+    GiaiPlusPlus,
+    /// Recipient of a service, with a host name.
+    GsrnPlusPlus,
+    /// Provider of a service, with a host name.
+    GsrnpPlusPlus,
+    /// Document, with a host name.
+    GdtiPlusPlus,
+    /// Component or part, with a host name.
+    CpiPlusPlus,
+    /// Coupon, with a host name.
+    SgcnPlusPlus,
+    /// Piece of a trade item, with a host name.
+    ItipPlusPlus,
 }
 
 /// What a scheme writes, in this order.
@@ -119,6 +143,8 @@ pub(super) enum Field {
     Mixed { part: &'static str, most: usize, alphabet: fn(char) -> bool },
     /// A kind of date and the day. Two parts.
     Date,
+    /// The host name of a "++" scheme.
+    Host,
 }
 
 /// Where the digits of a key have their check digit.
@@ -207,7 +233,7 @@ const fn layout(
 }
 
 /// All schemes, those with fewer bits before those with more of the same identity.
-pub(super) const LAYOUTS: [Layout; 33] = [
+pub(super) const LAYOUTS: [Layout; 45] = [
     layout(Scheme::Sgtin96, 0x30, "sgtin-96", "sgtin", 3, &[ITEM, serial(38)]),
     layout(Scheme::Sgtin198, 0x36, "sgtin-198", "sgtin", 3, &[ITEM, serial_text(20)]),
     layout(Scheme::Sscc96, 0x31, "sscc-96", "sscc", 3, &[SERIAL_REFERENCE, Field::Zeros(24)]),
@@ -339,6 +365,86 @@ pub(super) const LAYOUTS: [Layout; 33] = [
             any_serial(20),
         ],
     ),
+    layout(Scheme::SgtinPlusPlus, 0xFD, "sgtin++", "", 3, &[GTIN, any_serial(20), Field::Host]),
+    layout(
+        Scheme::DsgtinPlusPlus,
+        0xFC,
+        "dsgtin++",
+        "",
+        3,
+        &[Field::Date, GTIN, any_serial(20), Field::Host],
+    ),
+    layout(Scheme::SsccPlusPlus, 0xEF, "sscc++", "", 3, &[key("SSCC", 18), Field::Host]),
+    layout(
+        Scheme::SglnPlusPlus,
+        0xE9,
+        "sgln++",
+        "",
+        3,
+        &[key("GLN", 13), Field::AnyText { part: "extension", most: 20 }, Field::Host],
+    ),
+    layout(
+        Scheme::GraiPlusPlus,
+        0xEB,
+        "grai++",
+        "",
+        3,
+        &[
+            Field::Nibbles { part: "asset type", digits: 14, check: Check::LastBehindZero },
+            any_serial(16),
+            Field::Host,
+        ],
+    ),
+    layout(
+        Scheme::GiaiPlusPlus,
+        0xEE,
+        "giai++",
+        "",
+        3,
+        &[Field::Mixed { part: "GIAI", most: 30, alphabet: is_graphic }, Field::Host],
+    ),
+    layout(Scheme::GsrnPlusPlus, 0xE7, "gsrn++", "", 3, &[key("GSRN", 18), Field::Host]),
+    layout(Scheme::GsrnpPlusPlus, 0xE8, "gsrnp++", "", 3, &[key("GSRN", 18), Field::Host]),
+    layout(
+        Scheme::GdtiPlusPlus,
+        0xEA,
+        "gdti++",
+        "",
+        3,
+        &[key("document type", 13), any_serial(17), Field::Host],
+    ),
+    layout(
+        Scheme::CpiPlusPlus,
+        0xE6,
+        "cpi++",
+        "",
+        3,
+        &[
+            Field::Mixed { part: "CPI", most: 30, alphabet: is_six_bit },
+            Field::AnyDigits { part: "serial", most: 12 },
+            Field::Host,
+        ],
+    ),
+    layout(
+        Scheme::SgcnPlusPlus,
+        0xEC,
+        "sgcn++",
+        "",
+        3,
+        &[key("coupon", 13), Field::AnyDigits { part: "serial", most: 12 }, Field::Host],
+    ),
+    layout(
+        Scheme::ItipPlusPlus,
+        0xED,
+        "itip++",
+        "",
+        3,
+        &[
+            Field::Nibbles { part: "GTIN, piece and total", digits: 18, check: Check::Fourteenth },
+            any_serial(20),
+            Field::Host,
+        ],
+    ),
 ];
 
 impl Scheme {
@@ -347,7 +453,8 @@ impl Scheme {
         LAYOUTS.get(self as usize).unwrap_or(&LAYOUTS[0])
     }
 
-    /// Name in tag URIs, `sgtin-96`; the plus schemes, which have none, are called `sgtin+`.
+    /// Name in tag URIs, `sgtin-96`; the plus schemes, which have none, are called `sgtin+`, and with
+    /// a host name `sgtin++`.
     pub fn name(self) -> &'static str {
         self.layout().name
     }
@@ -362,9 +469,37 @@ impl Scheme {
         LAYOUTS.iter().find(|layout| layout.name == name).map(|layout| layout.scheme)
     }
 
-    /// Whether it is one of the plus schemes of EPC Tag Data Standard 2.0, which have no URI.
+    /// Whether it is one of the plus schemes of EPC Tag Data Standard 2.0 and 2.3, with a host name
+    /// or without, which have no URI.
     pub fn is_plus(self) -> bool {
         self.layout().identity.is_empty()
+    }
+
+    /// The scheme with the same key and without a host name; itself for all but the "++" schemes.
+    pub fn without_host(self) -> Self {
+        match self {
+            Self::SgtinPlusPlus => Self::SgtinPlus,
+            Self::DsgtinPlusPlus => Self::DsgtinPlus,
+            Self::SsccPlusPlus => Self::SsccPlus,
+            Self::SglnPlusPlus => Self::SglnPlus,
+            Self::GraiPlusPlus => Self::GraiPlus,
+            Self::GiaiPlusPlus => Self::GiaiPlus,
+            Self::GsrnPlusPlus => Self::GsrnPlus,
+            Self::GsrnpPlusPlus => Self::GsrnpPlus,
+            Self::GdtiPlusPlus => Self::GdtiPlus,
+            Self::CpiPlusPlus => Self::CpiPlus,
+            Self::SgcnPlusPlus => Self::SgcnPlus,
+            Self::ItipPlusPlus => Self::ItipPlus,
+            other => other,
+        }
+    }
+
+    /// The "++" scheme of the same key; `None` for all but the plus schemes.
+    pub(super) fn with_host(self) -> Option<Self> {
+        LAYOUTS
+            .iter()
+            .map(|layout| layout.scheme)
+            .find(|scheme| *scheme != self && scheme.without_host() == self)
     }
 
     /// Highest filter value; `None` if the scheme has no filter.
@@ -389,9 +524,11 @@ impl Scheme {
             Field::Cage6 => Some(36),
             Field::Zeros(bits) => Some(bits),
             Field::Nibbles { digits, .. } => Some(digits * 4),
-            Field::SixBit { .. } | Field::AnyText { .. } | Field::AnyDigits { .. } | Field::Mixed { .. } => {
-                None
-            }
+            Field::SixBit { .. }
+            | Field::AnyText { .. }
+            | Field::AnyDigits { .. }
+            | Field::Mixed { .. }
+            | Field::Host => None,
             Field::Date => Some(20),
         });
         let aidc_bit = usize::from(self.is_plus());
@@ -413,7 +550,7 @@ impl Scheme {
             ],
             ["all others", "", "full case", "", "", "", "unit load", ""],
         );
-        let meaning = match (self, usize::from(filter)) {
+        let meaning = match (self.without_host(), usize::from(filter)) {
             (Self::Usdod96 | Self::Gid96, _) => None,
             (Self::Sgtin96 | Self::Sgtin198 | Self::SgtinPlus | Self::DsgtinPlus, filter) => {
                 sgtin.get(filter).copied()

@@ -116,6 +116,23 @@ fn published_plus_vectors_decode_and_encode() {
 }
 
 #[test]
+fn published_plus_plus_vectors_carry_a_host_name() {
+    for (digits, link) in [
+        (
+            "FD3795211411234538566CB0AFC525065F1876F0D996D800",
+            "https://id.example.com/01/79521141123453/21/32a%2Fb",
+        ),
+        ("E7395211411234567890692832F8C3B786CCB6C0", "https://id.example.com/8018/952114112345678906"),
+    ] {
+        let decoded = Epc::decode(&bytes(digits)).unwrap_or_else(|fault| panic!("{link}: {fault}"));
+        assert_eq!(decoded.digital_link().as_deref(), Some(link));
+        let encoded = Epc::from_key(link, decoded.filter()).unwrap();
+        assert_eq!(encoded, decoded);
+        assert_same_bits(&encoded, digits);
+    }
+}
+
+#[test]
 fn keys_have_their_check_digits() {
     for (uri, elements) in [
         ("urn:epc:tag:sgtin-96:3.0614141.812345.6789", "(01)80614141123458(21)6789"),
