@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use rfid_core::{Driver, ReadBuf, ReadHandler, ReaderSetup, Settings, TagId, UtcTime};
+use rfid_conformance::hostile::{live_through, simulate};
+use rfid_core::{Driver, ReadBuf, ReaderSetup, Settings, TagId, UtcTime};
 use rfid_driver_mercury4::emulator::{Profile, Scenario, serve_stream};
 use rfid_driver_mercury4::proto::{Column, Lines, RowDecoder, RqlError};
 use rfid_driver_mercury4::{Mercury4, session_over};
@@ -77,28 +78,10 @@ pub(crate) fn session(data: &[u8]) {
         let mode = if autonomous { "autonomous" } else { "poll" };
         let settings = Settings::from_toml(&format!("address = \"reader\"\nmode = \"{mode}\""));
         let setup = ReaderSetup::named("door");
-        let mut session = session_over(&settings.expect("these settings are right"), &setup, connect)
+        let session = session_over(&settings.expect("these settings are right"), &setup, connect)
             .expect("these settings are right");
-        for _ in 0..2 {
-            if in_time(session.open()).await.is_ok() {
-                if let Some(tune) = session.tune() {
-                    let _ = in_time(tune.read_power_cdbm()).await;
-                }
-                if in_time(session.start()).await.is_ok() {
-                    // Reading goes on as long as the reader lets it.
-                    let _ = timeout(Duration::from_secs(30), session.pump(&mut Reads::new())).await;
-                    let _ = in_time(session.stop()).await;
-                }
-            }
-            let _ = in_time(session.close()).await;
-        }
+        live_through(session).await;
     });
-}
-
-/// A call that is not reading may take a minute at the very most: patience of the driver
-/// included, several times over.
-async fn in_time<T>(call: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), call).await.expect("a call to a session hangs")
 }
 
 /// Answers each statement with the next piece of the script; a piece is a length and as many
@@ -136,25 +119,6 @@ async fn hostile_reader(mut stream: DuplexStream, script: Vec<u8>, polite: bool,
     }
 }
 
-/// Takes reads and looks at none.
-struct Reads(ReadBuf);
-
-impl Reads {
-    fn new() -> Self {
-        Self(ReadBuf::with_capacity(16))
-    }
-}
-
-impl ReadHandler for Reads {
-    fn buffer(&mut self) -> &mut ReadBuf {
-        &mut self.0
-    }
-
-    fn filled(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// A client that says anything to the emulator: it answers or hangs up, and its memory and time
 /// are bounded.
 pub(crate) fn statements(data: &[u8]) {
@@ -187,10 +151,4 @@ pub(crate) fn texts(data: &[u8]) {
     {
         assert!(!faults.to_string().is_empty());
     }
-}
-
-/// Runs in simulated time: waiting costs nothing, and a wait without an end is seen.
-fn simulate(run: impl Future<Output = ()>) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().expect("a runtime without I/O starts").block_on(run);
 }

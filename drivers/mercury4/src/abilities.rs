@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use rfid_core::abilities::{Gpio, PinLevel, Tune};
 use rfid_core::{Error, ErrorKind, Result};
+use rfid_driver_link::Stream;
 
 use crate::proto::RqlError;
 use crate::proto::identity::Model;
-use crate::wire::{Answer, Stream, Wire};
+use crate::wire::{Answer, Wire};
 
 /// Bits of the `io` register that are inputs, lowest pin first (§3.7).
 const INPUTS: [u32; 2] = [0x02, 0x20];

@@ -1,6 +1,5 @@
 //! The driver: configuration in, sessions over TCP out.
 
-use std::future::Future;
 use std::io;
 
 use rfid_core::abilities::{Gpio, TagAccess, Tune};
@@ -9,7 +8,7 @@ use rfid_core::{
     ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo, ReaderSetup,
     Result, Session, Settings,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use rfid_driver_link::Connect;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -19,7 +18,7 @@ use crate::inventory::{Beginning, Inventory};
 use crate::opening;
 use crate::schedule::Window;
 use crate::watch::{Subject, Watch};
-use crate::wire::{Stream, Wire};
+use crate::wire::Wire;
 
 /// The driver for ThingMagic Mercury 4 readers, and for Mercury 5, 6 and Astra as far as
 /// they speak the same.
@@ -63,38 +62,13 @@ async fn connect_tcp(address: (String, u16)) -> io::Result<TcpStream> {
 
 /// A session over connections that the caller makes, for tests and fuzzing in simulated time.
 #[doc(hidden)]
-pub fn session_over<S, F>(
+pub fn session_over(
     settings: &Settings,
     reader: &ReaderSetup,
-    connect: impl FnMut() -> F + Send + 'static,
-) -> Result<Box<dyn DynSession>, ConfigFaults>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>> + Send + 'static,
-{
+    connect: impl Connect,
+) -> Result<Box<dyn DynSession>, ConfigFaults> {
     let config = settings.parse::<Mercury4Config>()?.check()?;
     Ok(Box::new(Mercury4Session::new(config, reader, connect)))
-}
-
-/// Makes a connection.
-pub(crate) trait Connect: Send + 'static {
-    /// What it makes.
-    type Stream: Stream;
-
-    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-impl<S, F, C> Connect for C
-where
-    S: Stream,
-    F: Future<Output = io::Result<S>> + Send,
-    C: FnMut() -> F + Send + 'static,
-{
-    type Stream = S;
-
-    fn connect(&mut self) -> impl Future<Output = io::Result<S>> + Send {
-        self()
-    }
 }
 
 /// A session with one reader.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use rfid_core::presence::Listening;
 use rfid_core::{Error, ErrorKind, ReadBuf, Result};
+use rfid_driver_link::Stream;
 use tokio::time::Instant;
 
 use crate::proto::statement::{MARKER, QUIET};
 use crate::proto::{Plan, RowDecoder, RqlError};
 use crate::schedule::{REST, Schedule, Window};
 use crate::watch::Watch;
-use crate::wire::{PATIENCE, Stream, Wire};
+use crate::wire::{PATIENCE, Wire};
 
 /// The cursor of autonomous mode. Whether cursors belong to a connection or to the reader is not
 /// known (§6.3), so the name is one that nobody else uses.

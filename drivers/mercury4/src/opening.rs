@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rfid_core::abilities::Tune;
 use rfid_core::{AirProtocol, Error, ErrorKind, ReaderInfo, Result};
+use rfid_driver_link::Stream;
 use tokio::time::Instant;
 
 use crate::abilities::Reader;
@@ -12,7 +13,7 @@ use crate::proto::identity::{Model, connected_antennas, supported_protocols};
 use crate::proto::statement::{MARKER, QUIET};
 use crate::proto::{Column, Plan};
 use crate::schedule::{REST, Window};
-use crate::wire::{PATIENCE, Stream, Wire};
+use crate::wire::{PATIENCE, Wire};
 
 /// A reader that has been quieted and asked who it is.
 pub(crate) struct Opened<S> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rfid_core::{Error, ErrorKind, Result, UtcTime};
+use rfid_driver_link::Stream;
 use tokio::time::Instant;
 
-use crate::wire::{Stream, Wire};
+use crate::wire::Wire;
 
 /// From when until when, in the reader's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rfid_core::abilities::{Bank, LockTarget, TagAccess, TagTarget};
 use rfid_core::{AirProtocol, Error, ErrorKind, ReadBuf, Result, Retry, TagId};
+use rfid_driver_link::Stream;
 
 use crate::abilities::Reader;
 use crate::proto::identity::Model;
 use crate::proto::{Column, RowDecoder, RqlError, RqlProtocol, check_code, tag_update};
-use crate::wire::Stream;
 
 /// First word of the EPC in its bank, behind check code and PC word.
 const EPC_WORD: u32 = 2;

@@ -1,12 +1,10 @@
 //! A connection to a reader: statements out, lines in, both safe to interrupt at any point.
 
-use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use rfid_core::{Error, ErrorKind, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use rfid_driver_link::{Link, Stream};
+use tokio::time::Instant;
 
 use crate::proto::identity::version_number;
 use crate::proto::statement::MARKER;
@@ -26,15 +24,10 @@ const MOST_LEFT_OVER: usize = 100_000;
 /// Rows of one answer that are kept: more tags than one antenna can tell apart.
 const MOST_ROWS: usize = 10_000;
 
-/// Both halves of a connection.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
-
 /// A connection with its unfinished business.
 #[derive(Debug)]
 pub(crate) struct Wire<S> {
-    stream: S,
-    unsent: BytesMut,
+    link: Link<S>,
     pub(crate) lines: Lines,
 }
 
@@ -43,35 +36,23 @@ pub(crate) type Answer = std::result::Result<Option<String>, RqlError>;
 
 impl<S: Stream> Wire<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, unsent: BytesMut::new(), lines: Lines::default() }
+        Self { link: Link::new(stream, "reader"), lines: Lines::default() }
     }
 
     /// Puts a statement into the queue of what is to be sent.
     pub(crate) fn queue(&mut self, statement: &str) {
-        self.unsent.extend_from_slice(statement.as_bytes());
-        self.unsent.extend_from_slice(b";\n");
+        self.link.queue(statement.as_bytes());
+        self.link.queue(b";\n");
     }
 
     /// Sends what is queued. *Cancel safety*: what was not sent stays queued.
     pub(crate) async fn send(&mut self, op: &'static str) -> Result<()> {
-        while !self.unsent.is_empty() {
-            let sent = self.stream.write_buf(&mut self.unsent).await.map_err(|error| lost(op, error))?;
-            if sent == 0 {
-                return Err(lost(op, io::ErrorKind::WriteZero.into()));
-            }
-        }
-        self.stream.flush().await.map_err(|error| lost(op, error))
+        self.link.send(op).await
     }
 
     /// Waits for more bytes. *Cancel safety*: nothing is lost.
     pub(crate) async fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<()> {
-        let space = self.lines.space(RECEIVE_ROOM);
-        match timeout_at(deadline, self.stream.read_buf(space)).await {
-            Ok(Ok(0)) => Err(lost(op, io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(lost(op, error)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, op).with_detail("the reader does not answer")),
-        }
+        self.link.receive(op, deadline, self.lines.space(RECEIVE_ROOM)).await
     }
 
     /// Asks a question outside an inventory and returns the first line of the answer.
@@ -161,18 +142,9 @@ impl<S: Stream> Wire<S> {
     }
 
     /// Ends the connection in an orderly way, if it still stands.
-    pub(crate) async fn end(mut self) {
-        // The other side may be gone; then there is nothing to end.
-        let _ = self.stream.shutdown().await;
+    pub(crate) async fn end(self) {
+        self.link.end().await;
     }
-}
-
-fn lost(op: &'static str, error: io::Error) -> Error {
-    let detail = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the reader closed the connection",
-        _ => "the connection to the reader is lost",
-    };
-    Error::new(ErrorKind::Io, op).with_detail(detail).with_source(error)
 }
 
 fn not_rql(op: &'static str, line: &[u8]) -> Error {

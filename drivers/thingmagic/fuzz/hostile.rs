@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use rfid_core::{ReadBuf, ReadHandler, ReaderSetup, Settings};
+use rfid_conformance::hostile::{live_through, simulate};
+use rfid_core::{ReadBuf, ReaderSetup, Settings};
 use rfid_driver_thingmagic::emulator::{Profile, Scenario, serve_stream};
 use rfid_driver_thingmagic::proto::{Frames, Metadata, frame, record};
 use rfid_driver_thingmagic::session_over;
@@ -42,26 +43,10 @@ pub(crate) fn session(data: &[u8]) {
             std::future::ready(Ok(ours))
         };
         let settings = Settings::from_toml("address = \"module:1\"").expect("these settings are right");
-        let mut session =
+        let session =
             session_over(&settings, &ReaderSetup::named("door"), connect).expect("these settings are right");
-        for _ in 0..2 {
-            if in_time(session.open()).await.is_ok() {
-                if let Some(gpio) = session.gpio() {
-                    let _ = in_time(gpio.inputs()).await;
-                }
-                if in_time(session.start()).await.is_ok() {
-                    let _ = timeout(Duration::from_secs(30), session.pump(&mut Reads::new())).await;
-                    let _ = in_time(session.stop()).await;
-                }
-            }
-            let _ = in_time(session.close()).await;
-        }
+        live_through(session).await;
     });
-}
-
-/// A call that is not reading may take a minute at the very most.
-async fn in_time<T>(call: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), call).await.expect("a call to a session hangs")
 }
 
 /// Answers each command: with success and the next piece of the script as data if it is `polite`,
@@ -92,25 +77,6 @@ async fn hostile_module(mut stream: DuplexStream, script: Vec<u8>, polite: bool,
     }
 }
 
-/// Takes reads and looks at none.
-struct Reads(ReadBuf);
-
-impl Reads {
-    fn new() -> Self {
-        Self(ReadBuf::with_capacity(16))
-    }
-}
-
-impl ReadHandler for Reads {
-    fn buffer(&mut self) -> &mut ReadBuf {
-        &mut self.0
-    }
-
-    fn filled(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// A client that says anything to the emulator: it answers or hangs up.
 pub(crate) fn commands(data: &[u8]) {
     simulate(async {
@@ -132,10 +98,4 @@ pub(crate) fn commands(data: &[u8]) {
         let both = async { tokio::join!(served, talk) };
         let _ = timeout(limit, both).await.expect("the emulator hangs");
     });
-}
-
-/// Runs in simulated time: waiting costs nothing, and a wait without an end is seen.
-fn simulate(run: impl Future<Output = ()>) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().expect("a runtime without I/O starts").block_on(run);
 }

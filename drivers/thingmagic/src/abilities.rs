@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use rfid_core::abilities::{Gpio, PinLevel, Tune};
 use rfid_core::{Error, ErrorKind, Result};
+use rfid_driver_link::Stream;
 
 use crate::proto::command;
-use crate::wire::{Stream, Wire};
+use crate::wire::Wire;
 
 /// A module that is open and may be asked.
 #[derive(Debug)]

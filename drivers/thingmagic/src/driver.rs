@@ -1,8 +1,6 @@
 //! The driver: from configuration to sessions.
 
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::time::Duration;
 
 use rfid_core::abilities::{Gpio, TagAccess, Tune};
@@ -11,7 +9,7 @@ use rfid_core::{
     AirProtocol, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo,
     ReaderSetup, Result, Session, Settings,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use rfid_driver_link::Connect;
 use tokio::time::{Instant, timeout};
 
 use crate::abilities::Module;
@@ -20,7 +18,7 @@ use crate::line::Line;
 use crate::polling::Polling;
 use crate::proto::command::{self, opcode};
 use crate::proto::{Metadata, Reply, Status, record};
-use crate::wire::{PATIENCE, Stream, Wire, no_frames};
+use crate::wire::{PATIENCE, Wire, no_frames};
 
 /// The driver for ThingMagic modules.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,38 +53,13 @@ impl Driver for ThingMagic {
 
 /// A session over connections that the caller makes, for tests and fuzzing in simulated time.
 #[doc(hidden)]
-pub fn session_over<S, F>(
+pub fn session_over(
     settings: &Settings,
     reader: &ReaderSetup,
-    connect: impl FnMut() -> F + Send + 'static,
-) -> Result<Box<dyn DynSession>, ConfigFaults>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>> + Send + 'static,
-{
+    connect: impl Connect,
+) -> Result<Box<dyn DynSession>, ConfigFaults> {
     let config = settings.parse::<ThingMagicConfig>()?.check()?;
     Ok(Box::new(ThingMagicSession::new(config, reader, connect)))
-}
-
-/// Makes a connection.
-pub(crate) trait Connect: Send + 'static {
-    /// What it makes.
-    type Stream: Stream;
-
-    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-impl<S, F, C> Connect for C
-where
-    S: Stream,
-    F: Future<Output = io::Result<S>> + Send,
-    C: FnMut() -> F + Send + 'static,
-{
-    type Stream = S;
-
-    fn connect(&mut self) -> impl Future<Output = io::Result<S>> + Send {
-        self()
-    }
 }
 
 /// How the inventory runs.

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use rfid_core::{Error, ErrorKind, ReadBuf, Result};
+use rfid_driver_link::Stream;
 use tokio::time::Instant;
 
 use crate::proto::command::{self, opcode};
 use crate::proto::{Metadata, Reply, Status, record};
-use crate::wire::{PATIENCE, Stream, Wire, no_frames};
+use crate::wire::{PATIENCE, Wire, no_frames};
 
 /// What the module is to answer next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

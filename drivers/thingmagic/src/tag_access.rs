@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rfid_core::abilities::{Bank, LockTarget, TagAccess, TagTarget};
 use rfid_core::{AirProtocol, Error, ErrorKind, ReadBuf, Result, TagId};
+use rfid_driver_link::Stream;
 
 use crate::abilities::Module;
 use crate::polling::found;
 use crate::proto::command::{self, opcode};
 use crate::proto::{Metadata, Status, record};
-use crate::wire::Stream;
 
 /// How long a tag operation searches for its tag.
 const SEARCH_MS: u16 = 500;

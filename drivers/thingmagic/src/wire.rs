@@ -1,12 +1,10 @@
 //! A connection to a module: commands out, frames in, both safe to interrupt at any point.
 
-use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use rfid_core::{Error, ErrorKind, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use rfid_driver_link::{Link, Stream};
+use tokio::time::Instant;
 
 use crate::proto::frame::NoFrames;
 use crate::proto::{Frames, Status};
@@ -20,49 +18,31 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// Frames of an earlier session that are passed over while waiting for an answer.
 const MOST_LEFT_OVER: usize = 100_000;
 
-/// Both halves of a connection.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
-
 /// A connection with its unfinished business.
 #[derive(Debug)]
 pub(crate) struct Wire<S> {
-    stream: S,
-    unsent: BytesMut,
+    link: Link<S>,
     pub(crate) frames: Frames,
 }
 
 impl<S: Stream> Wire<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, unsent: BytesMut::new(), frames: Frames::default() }
+        Self { link: Link::new(stream, "module"), frames: Frames::default() }
     }
 
     /// Puts a command into the queue of what is to be sent.
     pub(crate) fn queue(&mut self, command: &[u8]) {
-        self.unsent.extend_from_slice(command);
+        self.link.queue(command);
     }
 
     /// Sends what is queued. *Cancel safety*: what was not sent stays queued.
     pub(crate) async fn send(&mut self, op: &'static str) -> Result<()> {
-        while !self.unsent.is_empty() {
-            let sent = self.stream.write_buf(&mut self.unsent).await.map_err(|error| lost(op, error))?;
-            if sent == 0 {
-                return Err(lost(op, io::ErrorKind::WriteZero.into()));
-            }
-        }
-        self.stream.flush().await.map_err(|error| lost(op, error))
+        self.link.send(op).await
     }
 
     /// Waits for more bytes. *Cancel safety*: nothing is lost.
     pub(crate) async fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<()> {
-        let space = self.frames.space(RECEIVE_ROOM);
-        match timeout_at(deadline, self.stream.read_buf(space)).await {
-            // A serial device that was unplugged reads as nothing, for ever.
-            Ok(Ok(0)) => Err(lost(op, io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(lost(op, error)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, op).with_detail("the module does not answer")),
-        }
+        self.link.receive(op, deadline, self.frames.space(RECEIVE_ROOM)).await
     }
 
     /// Sends a command and returns the data of the answer, or what the module reports instead.
@@ -101,9 +81,8 @@ impl<S: Stream> Wire<S> {
     }
 
     /// Ends the connection in an orderly way, if it still stands.
-    pub(crate) async fn end(mut self) {
-        // The other side may be gone; then there is nothing to end.
-        let _ = self.stream.shutdown().await;
+    pub(crate) async fn end(self) {
+        self.link.end().await;
     }
 }
 
@@ -111,12 +90,4 @@ pub(crate) fn no_frames(op: &'static str, error: NoFrames) -> Error {
     Error::new(ErrorKind::Protocol, op)
         .with_detail("what comes are no frames of a module; is the rate of the line right?")
         .with_source(error)
-}
-
-fn lost(op: &'static str, error: io::Error) -> Error {
-    let detail = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the line to the module was closed",
-        _ => "the line to the module is lost",
-    };
-    Error::new(ErrorKind::Io, op).with_detail(detail).with_source(error)
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+pub mod hostile;
 mod report;
 pub mod sink;
 mod tag_access;

@@ -1,0 +1,140 @@
+//! A connection to a reader as a stream of bytes: made by whoever knows how, sent to and received
+//! from in ways that may be interrupted at any point.
+//!
+//! What the bytes mean is the driver's business.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::io;
+
+use bytes::BytesMut;
+use rfid_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+/// Both halves of a connection.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// Makes a connection. Every closure that gives a future of a stream does.
+pub trait Connect: Send + 'static {
+    /// What it makes.
+    type Stream: Stream;
+
+    /// Makes one.
+    ///
+    /// *Errors*: why the other side cannot be reached.
+    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl<S, F, C> Connect for C
+where
+    S: Stream,
+    F: Future<Output = io::Result<S>> + Send,
+    C: FnMut() -> F + Send + 'static,
+{
+    type Stream = S;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<S>> + Send {
+        self()
+    }
+}
+
+/// A connection and what is still to be sent over it.
+#[derive(Debug)]
+pub struct Link<S> {
+    stream: S,
+    unsent: BytesMut,
+    /// What people call the other side: "reader", "module".
+    other_side: &'static str,
+}
+
+impl<S: Stream> Link<S> {
+    /// Over this connection.
+    pub fn new(stream: S, other_side: &'static str) -> Self {
+        Self { stream, unsent: BytesMut::new(), other_side }
+    }
+
+    /// Puts bytes into the queue of what is to be sent.
+    pub fn queue(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+    }
+
+    /// Sends what is queued. *Cancel safety*: what was not sent stays queued.
+    ///
+    /// # Errors
+    /// `Io` when the connection is lost.
+    pub async fn send(&mut self, op: &'static str) -> Result<()> {
+        while !self.unsent.is_empty() {
+            match self.stream.write_buf(&mut self.unsent).await {
+                Ok(0) => return Err(self.lost(op, io::ErrorKind::WriteZero.into())),
+                Ok(_) => {}
+                Err(error) => return Err(self.lost(op, error)),
+            }
+        }
+        self.stream.flush().await.map_err(|error| self.lost(op, error))
+    }
+
+    /// Waits for more bytes, until the deadline. *Cancel safety*: nothing is lost.
+    ///
+    /// # Errors
+    /// `Io` when the connection is lost (a serial device that was unplugged reads as nothing, for
+    /// ever), `Timeout` at the deadline.
+    pub async fn receive(&mut self, op: &'static str, deadline: Instant, space: &mut BytesMut) -> Result<()> {
+        match timeout_at(deadline, self.stream.read_buf(space)).await {
+            Ok(Ok(0)) => Err(self.lost(op, io::ErrorKind::UnexpectedEof.into())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.lost(op, error)),
+            Err(_) => Err(Error::new(ErrorKind::Timeout, op)
+                .with_detail(format!("the {} does not answer", self.other_side))),
+        }
+    }
+
+    /// Ends the connection in an orderly way, if it still stands.
+    pub async fn end(mut self) {
+        // The other side may be gone; then there is nothing to end.
+        let _ = self.stream.shutdown().await;
+    }
+
+    fn lost(&self, op: &'static str, error: io::Error) -> Error {
+        let detail = match error.kind() {
+            io::ErrorKind::UnexpectedEof => format!("the {} closed the connection", self.other_side),
+            _ => format!("the connection to the {} is lost", self.other_side),
+        };
+        Error::new(ErrorKind::Io, op).with_detail(detail).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::duplex;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_sent_when_a_call_was_dropped_is_sent_by_the_next() {
+        let (ours, mut theirs) = duplex(2);
+        let mut link = Link::new(ours, "reader");
+        link.queue(b"abcdef");
+        assert!(tokio::time::timeout(Duration::from_secs(1), link.send("test")).await.is_err());
+        let received = tokio::spawn(async move {
+            let mut received = [0; 6];
+            theirs.read_exact(&mut received).await.map(|_| received)
+        });
+        link.send("test").await.ok();
+        assert_eq!(received.await.ok().and_then(io::Result::ok), Some(*b"abcdef"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_a_closed_connection_are_told_apart() {
+        let (ours, theirs) = duplex(2);
+        let mut link = Link::new(ours, "reader");
+        let mut space = BytesMut::new();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let silence = link.receive("test", deadline, &mut space).await.map_err(|error| error.to_string());
+        assert_eq!(silence, Err("test failed (timeout): the reader does not answer".to_owned()));
+        drop(theirs);
+        let closed = link.receive("test", deadline, &mut space).await.map_err(|error| error.kind());
+        assert_eq!(closed, Err(ErrorKind::Io));
+    }
+}
