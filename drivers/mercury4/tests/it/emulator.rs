@@ -264,3 +264,16 @@ async fn a_reboot_forgets_settings_and_not_tags() {
     assert!(ask("SELECT id FROM tag_id WHERE antenna_id=1;").await.contains("0x3000"));
     emulator.shutdown().await;
 }
+
+#[test]
+fn everything_that_the_example_scenario_offers_is_taken() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/scenario.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    Scenario::from_toml(&text).unwrap();
+    let (shown, offered) = text.split_once("# What else").unwrap();
+    let offered: String =
+        offered.lines().skip(2).map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let offered = offered.replace("#\n", "\n");
+    assert!(offered.contains("\n[faults]"), "{offered}");
+    Scenario::from_toml(&format!("{shown}{offered}")).unwrap();
+}
