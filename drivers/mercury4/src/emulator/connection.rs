@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::faults::FaultState;
 use super::query::TagQuery;
-use super::reader::{Reader, Refusal};
+use super::reader::{Cursor, Reader, Refusal};
 use super::schedule::{Due, Schedule};
-use super::statement::Statement;
+use super::statement::{Statement, Update};
 use super::tables::Tables;
 
 /// Longest statement in bytes. One that is longer ends the connection, since where the next one
@@ -21,7 +21,7 @@ const LONGEST_STATEMENT: usize = 4096;
 /// Autonomous mode of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Autonomous {
-    pub(super) queries: Vec<TagQuery>,
+    pub(super) cursors: Vec<Cursor>,
     pub(super) period: Duration,
     pub(super) next: Instant,
 }
@@ -137,9 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(statement) => self.answer(statement).await,
             Err(message) => Err((100, message)),
         };
-        if let Err((code, message)) = outcome {
-            // One tab behind the colon: the likeliest reading of the sources (§1.1).
-            self.replies.extend_from_slice(format!("Error {code:04}:\t{message}\n\n").as_bytes());
+        if let Err(refusal) = outcome {
+            self.refuse(&refusal);
         }
     }
 
@@ -156,15 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.run(&query).await;
                 return Ok(());
             }
-            Statement::Update(update) => {
-                if !Tables::is_scalar(&update.table) && self.faults.fails_update() {
-                    return Err((102, "Error performing query".to_owned()));
-                }
-                return self.reader.update(&update, &mut self.replies).await;
-            }
+            Statement::Update(update) => return self.update(&update).await,
             Statement::Fetch(names) => {
-                for query in self.reader.cursors(&names)? {
-                    self.run(&query).await;
+                for cursor in self.reader.cursors(&names)? {
+                    self.run_cursor(&cursor).await;
                     // Each cursor's reply goes out after its own time (§5.2).
                     if self.send().await.is_err() {
                         break;
@@ -172,27 +166,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 return Ok(());
             }
-            Statement::Declare { name, query } => {
-                let query = self.reader.tag_query(&query)?;
-                self.reader.declare(&name, query)?;
+            Statement::Declare { name, held } => {
+                let cursor = self.reader.cursor(*held)?;
+                self.reader.declare(&name, cursor)?;
             }
             Statement::Close(name) => self.reader.close_cursor(&name)?,
             Statement::Repeat(millis) => self.repeat_ms = millis,
             Statement::AutoOn { names, repeat_ms } => {
-                let queries = self.reader.cursors(&names)?;
+                let cursors = self.reader.cursors(&names)?;
                 let period = Duration::from_millis(repeat_ms.unwrap_or(self.repeat_ms));
-                self.autonomous = Some(Autonomous { queries, period, next: Instant::now() });
+                self.autonomous = Some(Autonomous { cursors, period, next: Instant::now() });
             }
             Statement::Trigger { name, at } => {
-                let queries = self.reader.cursors(&[name])?;
-                self.schedule.trigger(self.reader.moment_of(&at)?, queries);
+                let cursors = self.reader.cursors(&[name])?;
+                self.schedule.trigger(self.reader.moment_of(&at)?, cursors);
             }
             Statement::AutoTime { name, start, stop, repeat_ms } => {
-                let queries = self.reader.cursors(&[name])?;
+                let cursors = self.reader.cursors(&[name])?;
                 let start = self.reader.moment_of(&start)?;
                 let stop = stop.map(|stop| self.reader.moment_of(&stop)).transpose()?;
                 let period = Duration::from_millis(repeat_ms);
-                self.schedule.auto(start, stop, Autonomous { queries, period, next: start });
+                self.schedule.auto(start, stop, Autonomous { cursors, period, next: start });
             }
             Statement::AutoOff => {
                 self.schedule = Schedule::default();
@@ -221,8 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         // From start to start; a cycle that takes longer is followed at once by the next.
         autonomous.next = (autonomous.next + autonomous.period).max(Instant::now());
-        for query in autonomous.queries.clone() {
-            self.run(&query).await;
+        for cursor in autonomous.cursors.clone() {
+            self.run_cursor(&cursor).await;
         }
     }
 
@@ -230,13 +224,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn keep_schedule(&mut self) {
         for due in self.schedule.take_due(Instant::now()) {
             match due {
-                Due::Run(queries) => {
-                    for query in &queries {
-                        self.run(query).await;
+                Due::Run(cursors) => {
+                    for cursor in &cursors {
+                        self.run_cursor(cursor).await;
                     }
                 }
                 Due::Begin(autonomous) => self.autonomous = Some(autonomous),
                 Due::End => self.autonomous = None,
+            }
+        }
+    }
+
+    /// Runs what a cursor holds and adds its reply.
+    async fn run_cursor(&mut self, cursor: &Cursor) {
+        match cursor {
+            Cursor::Query(query) => self.run(query).await,
+            Cursor::Update(update) => {
+                if let Err(refusal) = self.update(update).await {
+                    self.refuse(&refusal);
+                }
             }
         }
     }
@@ -247,6 +253,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.faults.lacks_terminator() {
             self.replies.pop();
         }
+    }
+
+    async fn update(&mut self, update: &Update) -> Result<(), Refusal> {
+        if !Tables::is_scalar(&update.table) && self.faults.fails_update() {
+            return Err((102, "Error performing query".to_owned()));
+        }
+        self.reader.update(update, &mut self.replies).await
+    }
+
+    fn refuse(&mut self, (code, message): &Refusal) {
+        // One tab behind the colon: the likeliest reading of the sources (§1.1).
+        self.replies.extend_from_slice(format!("Error {code:04}:\t{message}\n\n").as_bytes());
     }
 
     async fn send(&mut self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Scenario;
 use super::query::TagQuery;
-use super::statement::{Select, Update};
+use super::statement::{Select, Statement, Update};
 use super::tables::{Moment, Profile, Tables};
 use super::tag_update::{self, Request};
 use rfid_emulated_field::{Memories, NotDone, listen};
@@ -24,6 +24,15 @@ const SEARCH: Duration = Duration::from_millis(250);
 /// The text of an error message with its code.
 pub(super) type Refusal = (u16, String);
 
+/// What a cursor holds: a query or an update of tags (§2).
+#[derive(Clone, Debug)]
+pub(super) enum Cursor {
+    /// Asks which tags are there.
+    Query(TagQuery),
+    /// Does something to a tag.
+    Update(Update),
+}
+
 /// State that all connections share.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -31,7 +40,7 @@ pub(super) struct Reader {
     scenario: Mutex<Arc<Scenario>>,
     memories: Mutex<Memories>,
     tables: Mutex<Tables>,
-    cursors: Mutex<BTreeMap<String, TagQuery>>,
+    cursors: Mutex<BTreeMap<String, Cursor>>,
     /// Queries of all connections take turns.
     radio: tokio::sync::Mutex<()>,
     start: Instant,
@@ -172,7 +181,17 @@ impl Reader {
         Ok((read, memory.id()))
     }
 
-    pub(super) fn declare(&self, name: &str, query: TagQuery) -> Result<(), Refusal> {
+    /// What a cursor of this statement holds. Only its syntax is checked (§5.2).
+    pub(super) fn cursor(&self, held: Statement) -> Result<Cursor, Refusal> {
+        match held {
+            Statement::Select(select) => self.tag_query(&select).map(Cursor::Query),
+            Statement::Update(update) if !Tables::is_scalar(&update.table) => Ok(Cursor::Update(update)),
+            // Settings may not be put into a cursor (§2).
+            _ => Err((100, "Invalid argument".to_owned())),
+        }
+    }
+
+    pub(super) fn declare(&self, name: &str, cursor: Cursor) -> Result<(), Refusal> {
         let mut cursors = lock(&self.cursors);
         if cursors.contains_key(name) {
             return Err((100, "Cursor already exists".to_owned()));
@@ -181,7 +200,7 @@ impl Reader {
         if cursors.len() >= MOST_CURSORS {
             return Err((100, "Invalid argument".to_owned()));
         }
-        cursors.insert(name.to_owned(), query);
+        cursors.insert(name.to_owned(), cursor);
         Ok(())
     }
 
@@ -192,7 +211,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn cursors(&self, names: &[String]) -> Result<Vec<TagQuery>, Refusal> {
+    pub(super) fn cursors(&self, names: &[String]) -> Result<Vec<Cursor>, Refusal> {
         let cursors = lock(&self.cursors);
         let find = |name: &String| {
             cursors.get(name).cloned().ok_or_else(|| (100, "Cursor does not exist".to_owned()))

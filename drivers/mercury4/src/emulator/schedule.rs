@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::connection::Autonomous;
-use super::query::TagQuery;
+use super::reader::Cursor;
 
 /// Times set at most; further ones take the place of the earliest.
 const MOST_TIMES: usize = 32;
@@ -12,7 +12,7 @@ const MOST_TIMES: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) enum Due {
     /// Run these once.
-    Run(Vec<TagQuery>),
+    Run(Vec<Cursor>),
     /// Begin autonomous mode.
     Begin(Autonomous),
     /// End it.
@@ -24,8 +24,8 @@ pub(super) enum Due {
 pub(super) struct Schedule(Vec<(Instant, Due)>);
 
 impl Schedule {
-    pub(super) fn trigger(&mut self, at: Instant, queries: Vec<TagQuery>) {
-        self.add(at, Due::Run(queries));
+    pub(super) fn trigger(&mut self, at: Instant, cursors: Vec<Cursor>) {
+        self.add(at, Due::Run(cursors));
     }
 
     pub(super) fn auto(&mut self, start: Instant, stop: Option<Instant>, mode: Autonomous) {

@@ -7,7 +7,7 @@ use super::lexer::{Token, tokens};
 pub(super) enum Statement {
     Select(Select),
     Update(Update),
-    Declare { name: String, query: Select },
+    Declare { name: String, held: Box<Statement> },
     Close(String),
     Fetch(Vec<String>),
     AutoOn { names: Vec<String>, repeat_ms: Option<u64> },
@@ -146,8 +146,17 @@ impl Parser<'_> {
         let name = self.word()?;
         self.keyword("CURSOR")?;
         self.keyword("FOR")?;
-        self.keyword("SELECT")?;
-        Ok(Statement::Declare { name, query: self.select()? })
+        // Of tag tables; what else a cursor must not hold is found when it is declared (§5.2).
+        let held = match self.next() {
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("SELECT") => {
+                Statement::Select(self.select()?)
+            }
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("UPDATE") => {
+                Statement::Update(self.update()?)
+            }
+            _ => return Err(self.unexpected_before()),
+        };
+        Ok(Statement::Declare { name, held: Box::new(held) })
     }
 
     fn set(&mut self) -> Result<Statement, String> {

@@ -277,3 +277,15 @@ fn everything_that_the_example_scenario_offers_is_taken() {
     assert!(offered.contains("\n[faults]"), "{offered}");
     Scenario::from_toml(&format!("{shown}{offered}")).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_may_hold_an_update_of_a_tag_and_not_of_settings() {
+    let declare =
+        b"DECLARE w CURSOR FOR UPDATE tag_id SET id=0x3000 WHERE protocol_id='GEN2' AND antenna_id=1;";
+    let fetch = b"FETCH w; FETCH w;".as_slice();
+    let look = b"SELECT id FROM tag_id WHERE antenna_id=1 AND protocol_id='GEN2';".as_slice();
+    let said = talk(Profile::Mercury5, TAGS, &[declare.as_slice(), fetch, look]).await;
+    assert_eq!(said, "\n\n\n0x3000FB69\n\n");
+    let settings = b"DECLARE s CURSOR FOR UPDATE saved_settings SET tx_power=1;".as_slice();
+    assert_eq!(talk(Profile::Mercury5, TAGS, &[settings]).await, "Error 0100:\tInvalid argument\n\n");
+}
