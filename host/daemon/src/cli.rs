@@ -80,6 +80,22 @@ Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends w
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Write a commented configuration to begin with, which runs on an emulated reader
+    #[command(after_help = "Examples:
+  rfid-host init
+  rfid-host init branch.toml")]
+    Init {
+        /// Where to; a file that is there is left as it is
+        #[arg(default_value = "rfid-host.toml")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of a configuration, for editors
+    #[command(after_help = "Example:
+  rfid-host schema > rfid-host.schema.json
+
+Editors with a TOML language server take it from the first line of the configuration:
+  #:schema ./rfid-host.schema.json")]
+    Schema,
     /// List the drivers that are there, or describe one
     #[command(after_help = "Examples:
   rfid-host drivers

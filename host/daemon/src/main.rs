@@ -39,6 +39,8 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Demo { lasts } => command::demo::run(lasts.map(Into::into), data_dir).await,
             Command::Run { config } => command::run::run(&config, data_dir).await,
             Command::Check { config } => command::check::run(&config, data_dir),
+            Command::Init { file } => command::init::init(&file),
+            Command::Schema => command::init::schema(),
             Command::Drivers { describe } => command::components::drivers(describe),
             Command::Sinks { describe } => command::components::sinks(describe),
             Command::Emulate { reader } => command::emulate::run(reader).await,

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod epc;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod run;

@@ -18,6 +18,7 @@ use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 
 pub(crate) use schema::{choices, nearest, types};
+pub(crate) use sections::whole_schema;
 pub(crate) use source::{Faults, Source};
 
 use crate::registry::Registry;

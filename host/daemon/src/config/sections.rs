@@ -403,6 +403,57 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// The JSON Schema of a whole file, for editors. [`Checker`] finds more than a schema can say.
+pub(crate) fn whole_schema(registry: &Registry) -> Value {
+    let tables = |of_one: Value| json!({ "type": "object", "additionalProperties": of_one });
+    let host = schema_of::<HostSection>();
+    let pipelines = tables(schema_of::<PipelineSection>());
+    let readers = tables(one_of("driver", registry.driver_descriptions(), with_reader_keys));
+    let sinks = tables(one_of("type", registry.sink_descriptions(), with_sink_keys));
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "rfid-host configuration",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "host": host,
+            "branches": tables(schema_of::<BranchSection>()),
+            "readers": readers,
+            "sinks": sinks,
+            "pipelines": pipelines,
+        },
+    })
+}
+
+/// A table whose other keys depend on the name under this one.
+fn one_of(key: &str, known: Vec<Description>, complete: impl Fn(Value) -> Value) -> Value {
+    let names: Vec<&str> = known.iter().map(|description| description.name).collect();
+    let cases: Vec<Value> = known
+        .iter()
+        .map(|description| {
+            let is_it = json!({ "properties": { key: { "const": description.name } } });
+            json!({ "if": is_it, "then": complete(description.schema.clone()) })
+        })
+        .collect();
+    json!({
+        "type": "object",
+        "required": [key],
+        "properties": { key: { "enum": names } },
+        "allOf": cases,
+    })
+}
+
+/// The sink's schema with the key that the host reads.
+fn with_sink_keys(mut schema: Value) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        let properties = schema.entry("properties").or_insert_with(|| json!({}));
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("type".to_owned(), json!({ "type": "string" }));
+        }
+    }
+    schema
+}
+
 /// The driver's schema with the keys that the host reads.
 fn with_reader_keys(mut schema: Value) -> Value {
     let host_keys = json!({

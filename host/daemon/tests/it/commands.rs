@@ -324,3 +324,35 @@ fn a_reader_says_what_it_is_and_takes_power_and_outputs() {
         assert_eq!(is_there, profile == "astra", "{profile}: {}{}", out(&by_port), err(&by_port));
     }
 }
+
+#[test]
+fn init_writes_a_configuration_that_is_in_order_and_never_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("branch.toml");
+    let path = path.to_str().unwrap();
+    assert_eq!(run(&["init", path]).status.code(), Some(0));
+    let checked = run(&["check", "--config", path]);
+    assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+    std::fs::write(path, "mine").unwrap();
+    let again = run(&["init", path]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("an existing file is left as it is"), "{}", err(&again));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
+}
+
+#[test]
+fn the_schema_names_every_driver_and_sink_with_its_options() {
+    let schema: serde_json::Value = serde_json::from_str(&out(&run(&["schema"]))).unwrap();
+    for (table, key, names, option) in [
+        ("readers", "driver", ["mercury4", "thingmagic"].as_slice(), "address"),
+        ("sinks", "type", &["lookup", "log", "notify"], "type"),
+    ] {
+        let one = &schema["properties"][table]["additionalProperties"];
+        assert_eq!(one["properties"][key]["enum"].as_array().unwrap().len(), names.len());
+        for (case, name) in one["allOf"].as_array().unwrap().iter().zip(names) {
+            assert_eq!(case["if"]["properties"][key]["const"], *name);
+            assert!(case["then"]["properties"][option].is_object(), "{name}: {case}");
+            assert_eq!(case["then"]["additionalProperties"], false, "{name}");
+        }
+    }
+}
