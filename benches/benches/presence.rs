@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rfid_benches::epc;
-use rfid_core::presence::{
-    Listening, Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap,
-};
+use rfid_core::Listening;
+use rfid_core::presence::{Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap};
 use rfid_core::{Name, ReadBuf, Stamp, TagIdKind, UtcTime};
 
 const BATCH: u32 = 128;

@@ -2,7 +2,7 @@
 
 use crate::abilities::PinLevel;
 use crate::clock::Stamp;
-use crate::presence::Listening;
+use crate::listening::Listening;
 use crate::tag_id::{TagId, TagIdKind, TagIdRef};
 use crate::tag_read::TagRead;
 

@@ -14,10 +14,10 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Stamp, UtcTime};
 use crate::driver::{DynSession, ReadHandler, ReaderInfo};
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::listening::Listening;
 use crate::name::Name;
 use crate::panics::guard;
 use crate::pipeline::Outlet;
-use crate::presence::Listening;
 use crate::read_buf::{Noticed, ReadBuf};
 
 /// Opening and starting a session may take this long.

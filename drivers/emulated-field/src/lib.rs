@@ -7,6 +7,7 @@
 //! the same way each time. [`Server`] is the TCP side, whose connections can be cut.
 #![forbid(unsafe_code)]
 
+mod air;
 mod memory;
 mod radio;
 mod scenario;

@@ -7,7 +7,7 @@ use rfid_core::{AirProtocol, DurationText, TagId, TagIdKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::radio::Air;
+use crate::air::Air;
 
 /// No reader fault is known: the table `[faults]` must be empty.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

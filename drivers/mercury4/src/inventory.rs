@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rfid_core::presence::Listening;
+use rfid_core::Listening;
 use rfid_core::{Error, ErrorKind, ReadBuf, Result};
 use rfid_driver_link::Stream;
 use tokio::time::Instant;

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
+use rfid_core::Listening;
 use rfid_core::ReadBuf;
 use rfid_core::abilities::PinLevel;
-use rfid_core::presence::Listening;
 use tokio::time::Instant;
 
 use crate::abilities::{ALL_INPUTS, input_levels};

@@ -4,42 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use rfid_core::{
-    AirProtocol, Driver, DynSession, Error, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings,
-    TagId,
+    AirProtocol, DynSession, Error, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
 };
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::report::{Report, Verdict};
+use crate::rig::session;
 use crate::tag_access;
+
+pub use crate::rig::Rig;
 
 /// How long a tag in the field may take to be reported.
 const TAGS_LIMIT: Duration = Duration::from_secs(20);
-
-/// A reader that the suite may play with, and the driver for it.
-#[async_trait]
-pub trait Rig: Send {
-    /// The driver.
-    fn driver(&self) -> &dyn Driver;
-
-    /// Settings with which the driver reaches the reader, with inventory rounds as short as the
-    /// reader allows.
-    fn settings(&self) -> Settings;
-
-    /// Settings that lead to an address where nobody answers.
-    fn settings_to_nowhere(&self) -> Settings;
-
-    /// Puts exactly these tags before antenna 1 and returns their ids as the driver is to report
-    /// them. Asked for 0, 1 and 40 tags.
-    async fn lay_tags(&mut self, count: usize) -> Vec<TagId>;
-
-    /// Breaks every connection to the reader, as a pulled cable or a reboot does. New ones are
-    /// accepted at once.
-    async fn cut(&mut self);
-}
 
 /// Runs all cases.
 pub async fn check(rig: &mut dyn Rig) -> Report {
@@ -281,11 +260,6 @@ async fn inputs(rig: &mut dyn Rig) -> Verdict {
     }
     session.close().await.map_err(|error| format!("close: {error:#}"))?;
     Ok(None)
-}
-
-pub(crate) fn session(rig: &dyn Rig, settings: &Settings) -> Result<Box<dyn DynSession>, String> {
-    let setup = ReaderSetup { antenna_ports: vec![1], ..ReaderSetup::named("under_test") };
-    rig.driver().session(settings, &setup).map_err(|faults| format!("settings are refused: {faults:?}"))
 }
 
 async fn running(rig: &dyn Rig) -> Result<Box<dyn DynSession>, String> {

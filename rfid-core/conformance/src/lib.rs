@@ -10,6 +10,7 @@
 pub mod driver;
 pub mod hostile;
 mod report;
+mod rig;
 pub mod sink;
 mod tag_access;
 

@@ -3,8 +3,8 @@
 use rfid_core::abilities::{Bank, Gen2Lock, LockField, LockState, LockTarget, TagAccess, TagTarget};
 use rfid_core::{AirProtocol, DynSession, TagId, TagIdKind};
 
-use crate::driver::{Rig, session};
 use crate::report::Verdict;
+use crate::rig::{Rig, session};
 
 const SKIP: &str = "this reader does not reach the memory of tags";
 

@@ -100,7 +100,7 @@ impl Field {
             Self::Cage8 => put_cage(bits, part, 8),
             Self::Cage6 => put_cage(bits, part, 6),
             Self::Nibbles { digits, check, .. } => {
-                all_digits(part, digits)?;
+                text::all_digits(part, digits)?;
                 key::verify(part, check)?;
                 plus::put_nibbles(bits, part)
             }
@@ -204,7 +204,7 @@ fn take_padded(reader: &mut BitReader<'_>, bits: usize, digits: usize) -> Result
 }
 
 fn put_padded(bits: &mut Bits, part: &str, width: usize, digits: usize) -> Result<(), Wrong> {
-    all_digits(part, digits)?;
+    text::all_digits(part, digits)?;
     let value = if digits == 0 { 0 } else { part.parse().map_err(|_| Wrong::NotANumber)? };
     put_number(bits, value, width)
 }
@@ -226,14 +226,6 @@ fn put_number(bits: &mut Bits, value: u128, width: usize) -> Result<(), Wrong> {
     }
     bits.put(value, width);
     Ok(())
-}
-
-/// Whether text is so many decimal digits.
-pub(super) fn all_digits(part: &str, digits: usize) -> Result<(), Wrong> {
-    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Wrong::NotANumber);
-    }
-    if part.len() == digits { Ok(()) } else { Err(Wrong::DigitCount { needed: digits }) }
 }
 
 fn take_zeros(reader: &mut BitReader<'_>, bits: usize) -> Result<(), Wrong> {

@@ -2,8 +2,7 @@
 
 use super::bits::{BitReader, Bits};
 use super::fault::Wrong;
-use super::field::all_digits;
-use super::text::in_alphabet;
+use super::text::{all_digits, in_alphabet};
 
 /// Application identifiers by kind of date.
 const DATES: [&str; 7] = ["11", "13", "15", "16", "17", "7006", "7007"];

@@ -128,6 +128,14 @@ pub(super) fn in_alphabet(
     }
 }
 
+/// Whether text is so many decimal digits.
+pub(super) fn all_digits(part: &str, digits: usize) -> Result<(), Wrong> {
+    if !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Wrong::NotANumber);
+    }
+    if part.len() == digits { Ok(()) } else { Err(Wrong::DigitCount { needed: digits }) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,8 +36,9 @@ use read_queue::ReadQueue;
 
 use crate::clock::{Clock, Stamp, SystemClock};
 use crate::error::Result;
+use crate::listening::Listening;
 use crate::name::Name;
-use crate::presence::{Listening, Presence, PresenceSettings, ReaderIndex, ReaderPlace};
+use crate::presence::{Presence, PresenceSettings, ReaderIndex, ReaderPlace};
 use crate::read_buf::ReadBuf;
 
 /// Steps that wait between presence and the chain at most.

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 
 use super::counters::{PipelineCounters, add};
 use crate::clock::Stamp;
-use crate::presence::{Listening, ReaderIndex};
+use crate::listening::Listening;
+use crate::presence::ReaderIndex;
 use crate::read_buf::{ReadBuf, Sighting};
 use crate::tag_id::TagIdRef;
 

@@ -38,6 +38,7 @@ use wheel::Wheel;
 
 use crate::clock::{Stamp, UtcTime};
 use crate::event::{Event, EventId, EventKind};
+use crate::listening::Listening;
 use crate::name::Name;
 use crate::read_buf::{ReadBuf, Sighting};
 use crate::tag_id::TagId;
@@ -77,17 +78,6 @@ impl ZoneMap {
             }
         }
     }
-}
-
-/// Which antennas of a reader are known to be listening.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listening {
-    /// None: the session is down or the inventory is not running.
-    None,
-    /// All that belong to a zone.
-    All,
-    /// These ports.
-    Ports(Vec<u16>),
 }
 
 /// Number of a reader within its pipeline, in the order given to [`Presence::new`].

@@ -3,8 +3,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rfid_core::Listening;
 use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
-use rfid_core::presence::{Listening, PresenceSettings};
+use rfid_core::presence::PresenceSettings;
 use rfid_core::{
     Clock, Error, ErrorKind, EventBatch, EventKind, Name, Pipeline, ReadBuf, Result, Sink, SinkHandle,
     SystemClock, TagIdKind,

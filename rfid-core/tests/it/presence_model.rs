@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rfid_core::presence::{
-    Listening, Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap,
-};
+use rfid_core::Listening;
+use rfid_core::presence::{Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap};
 use rfid_core::{DurationText, EventKind, Name, ReadBuf, Stamp, TagIdKind, UtcTime};
 
 const TICK: u64 = 100;

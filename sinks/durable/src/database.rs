@@ -11,7 +11,7 @@ use rfid_core::{Error, ErrorKind, Result, Retry};
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Transactional, Tree};
 
-use crate::store::Batch;
+use crate::batch::{Batch, Write};
 use crate::value::{unwrap, wrap};
 
 /// Bytes written between two syncs at most. With more, a power cut was seen to damage records
@@ -102,12 +102,12 @@ impl Database {
         Ok(())
     }
 
-    fn write_part(&self, part: &[crate::store::Write]) -> Result<()> {
+    fn write_part(&self, part: &[Write]) -> Result<()> {
         let mut names: Vec<&str> = part.iter().map(|write| write.tree.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         let trees: Vec<Tree> = names.iter().map(|name| self.tree(name)).collect::<Result<_>>()?;
-        let place = |write: &crate::store::Write| names.binary_search(&write.tree.as_str()).unwrap_or(0);
+        let place = |write: &Write| names.binary_search(&write.tree.as_str()).unwrap_or(0);
         guarded("commit", || {
             trees
                 .as_slice()

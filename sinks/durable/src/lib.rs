@@ -18,10 +18,12 @@
 //! What must not be lost and cannot be fetched again belongs into a ledger of its own beside it.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod database;
 mod store;
 mod stores;
 mod value;
 
-pub use store::{Batch, Health, Store};
+pub use batch::Batch;
+pub use store::{Health, Store};
 pub use stores::Stores;

@@ -9,22 +9,14 @@ use tokio::time::Instant;
 
 use super::faults::FaultState;
 use super::query::TagQuery;
-use super::reader::{Cursor, Reader, Refusal};
-use super::schedule::{Due, Schedule};
-use super::statement::{Statement, Update};
+use super::reader::{Cursor, Reader};
+use super::schedule::{Autonomous, Due, Schedule};
+use super::statement::{Refusal, Statement, Update};
 use super::tables::Tables;
 
 /// Longest statement in bytes. One that is longer ends the connection, since where the next one
 /// begins cannot be known.
 const LONGEST_STATEMENT: usize = 4096;
-
-/// Autonomous mode of one connection.
-#[derive(Clone, Debug)]
-pub(super) struct Autonomous {
-    pub(super) cursors: Vec<Cursor>,
-    pub(super) period: Duration,
-    pub(super) next: Instant,
-}
 
 pub(super) struct Connection<S> {
     stream: S,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Scenario;
 use super::query::TagQuery;
-use super::statement::{Select, Statement, Update};
+use super::statement::{Refusal, Select, Statement, Update};
 use super::tables::{Moment, Profile, Tables};
 use super::tag_update::{self, Request};
 use rfid_emulated_field::{Memories, NotDone, listen};
@@ -20,9 +20,6 @@ const MOST_CURSORS: usize = 16;
 /// How long the reader looks for the tag that a statement means. No source says how long a real
 /// one does; this is the time of a query that names none.
 const SEARCH: Duration = Duration::from_millis(250);
-
-/// The text of an error message with its code.
-pub(super) type Refusal = (u16, String);
 
 /// What a cursor holds: a query or an update of tags (§2).
 #[derive(Clone, Debug)]

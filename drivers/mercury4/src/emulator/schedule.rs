@@ -1,12 +1,21 @@
-//! Cursors that run at a time that was set (§5.3).
+//! Cursors that run by themselves: again and again, or at a time that was set (§5.3).
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Autonomous;
 use super::reader::Cursor;
 
 /// Times set at most; further ones take the place of the earliest.
 const MOST_TIMES: usize = 32;
+
+/// Autonomous mode of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Autonomous {
+    pub(super) cursors: Vec<Cursor>,
+    pub(super) period: Duration,
+    pub(super) next: Instant,
+}
 
 /// What is due.
 #[derive(Clone, Debug)]

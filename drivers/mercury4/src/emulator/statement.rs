@@ -2,6 +2,9 @@
 
 use super::lexer::{Token, tokens};
 
+/// Why a statement is not carried out: the code and the text of the reader's error message.
+pub(super) type Refusal = (u16, String);
+
 /// A statement that the reader can carry out.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {

@@ -3,8 +3,7 @@
 use rfid_core::AirProtocol;
 
 use super::query::write_id;
-use super::reader::Refusal;
-use super::statement::{Condition, Operator, Select, Update, Value};
+use super::statement::{Condition, Operator, Refusal, Select, Update, Value};
 use crate::proto::RqlProtocol;
 use rfid_emulated_field::{NotDone, TagMemory};
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rfid_core::Listening;
 use rfid_core::abilities::{Bank, LockTarget, TagTarget};
-use rfid_core::presence::Listening;
 use rfid_core::{
     AirProtocol, DynSession, ErrorKind, Noticed, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
     TagIdKind, UtcTime,
