@@ -212,7 +212,7 @@ fn the_demo_shows_a_tag_its_record_and_its_line_and_leaves_nothing_behind() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let said = out(&output);
     for piece in [
-        "arrived   door    1        2D0000000000000000000001  王小明",
+        "arrived   door    1        2D16451FD43B9ACA01000000  王小明",
         "its line in the log: {\"event_id\":",
         "curl -N http://127.0.0.1:",
         "README.md",
