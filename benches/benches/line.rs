@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -45,10 +45,13 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hub = Hub::new();
-        let rounds = rounds(field, hub.clone());
+        let (given, published) = (Arc::new(AtomicU32::new(0)), hub.clone());
         tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let _ = serve_rounds(stream, rounds).await;
+            // A machine that stands still for seconds costs a connection; the next one goes on.
+            while let Ok((stream, _)) = listener.accept().await {
+                let rounds = rounds(field, published.clone(), Arc::clone(&given));
+                tokio::spawn(serve_rounds(stream, rounds));
+            }
         });
         let folder = tempfile::tempdir().unwrap();
         let directory = SledDirectory::new(Stores::new(folder.path().join("data")));
@@ -94,16 +97,18 @@ impl Line {
 }
 
 /// What the reader answers, round by round.
-fn rounds(field: Field, hub: Hub) -> impl FnMut() -> Arc<str> {
+fn rounds(field: Field, hub: Hub, given: Arc<AtomicU32>) -> impl FnMut() -> Arc<str> {
     let staying: Arc<str> = reply(0..TAGS).into();
     let nobody: Arc<str> = reply([]).into();
-    let mut given = 0;
-    move || match field {
-        Field::Staying => Arc::clone(&staying),
-        Field::New if u64::from(given) > hub.counts().published + ON_THEIR_WAY => Arc::clone(&nobody),
-        Field::New => {
-            given += TAGS;
-            reply(given - TAGS..given).into()
+    move || {
+        let is_ahead = |given: u32| u64::from(given) > hub.counts().published + ON_THEIR_WAY;
+        match field {
+            Field::Staying => Arc::clone(&staying),
+            Field::New if is_ahead(given.load(Ordering::Relaxed)) => Arc::clone(&nobody),
+            Field::New => {
+                let first = given.fetch_add(TAGS, Ordering::Relaxed);
+                reply(first..first + TAGS).into()
+            }
         }
     }
 }
