@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rfid_benches::{reply, serve_rounds};
-use rfid_core::presence::{ReaderPlace, ZoneMap};
-use rfid_core::{Driver, Name, Pipeline, ReaderSetup, Settings, SinkHandle, Supervisor, SystemClock};
+use rfid_core::presence::{PresenceSettings, ReaderPlace, ZoneMap};
+use rfid_core::{
+    Driver, DurationText, Name, Pipeline, ReaderSetup, Settings, SinkHandle, Supervisor, SystemClock,
+};
 use rfid_driver_mercury4::Mercury4;
 use rfid_durable::Stores;
 use rfid_sink_log::{JsonlLog, LogSink};
@@ -47,7 +49,6 @@ impl Line {
         let hub = Hub::new();
         let (given, published) = (Arc::new(AtomicU32::new(0)), hub.clone());
         tokio::spawn(async move {
-            // A machine that stands still for seconds costs a connection; the next one goes on.
             while let Ok((stream, _)) = listener.accept().await {
                 let rounds = rounds(field, published.clone(), Arc::clone(&given));
                 tokio::spawn(serve_rounds(stream, rounds));
@@ -67,7 +68,7 @@ impl Line {
             branch: None,
             zones: ZoneMap::Whole(Name::from("door")),
         };
-        let mut builder = Pipeline::builder("bench").reader(place);
+        let mut builder = Pipeline::builder("bench").presence(settings()).reader(place);
         for sink in &sinks {
             builder = builder.sink(sink.clone());
         }
@@ -94,6 +95,13 @@ impl Line {
             sink.close().await;
         }
     }
+}
+
+/// Every arrival counts: no tag departs while it is measured, and none is one too many. With the
+/// usual limit of tags, arrivals end when it is reached.
+fn settings() -> PresenceSettings {
+    let an_hour = DurationText(Duration::from_secs(3600));
+    PresenceSettings { max_tags: 10_000_000, lost_after: an_hour, ..PresenceSettings::default() }
 }
 
 /// What the reader answers, round by round.
