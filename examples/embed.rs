@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let make = move || Ok(Mercury4.session(&settings, &ReaderSetup::named("door"))?);
     let outlets = pipeline.outlet("door").into_iter().collect();
     let reader =
-        Supervisor::spawn(Name::from("door"), Box::new(make), outlets, Arc::new(SystemClock::new()), 1);
+        Supervisor::spawn(Name::from("door"), None, Box::new(make), outlets, Arc::new(SystemClock::new()), 1);
 
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     reader.stop().await;

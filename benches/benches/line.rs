@@ -77,7 +77,7 @@ impl Line {
         let make = move || Ok(Mercury4.session(&settings, &ReaderSetup::named("door")).unwrap());
         let outlet = pipeline.outlet("door").unwrap();
         let clock = Arc::new(SystemClock::new());
-        let reader = Supervisor::spawn(Name::from("door"), Box::new(make), vec![outlet], clock, 1);
+        let reader = Supervisor::spawn(Name::from("door"), None, Box::new(make), vec![outlet], clock, 1);
         Self { pipeline, reader, sinks, hub, _folder: folder }
     }
 

@@ -85,7 +85,7 @@ fn a_read_costs_no_allocation() {
         };
         let outlet = pipeline.outlet("door").unwrap();
         let clock = Arc::new(SystemClock::new());
-        let reader = Supervisor::spawn(Name::from("door"), Box::new(make), vec![outlet], clock, 1);
+        let reader = Supervisor::spawn(Name::from("door"), None, Box::new(make), vec![outlet], clock, 1);
         let reads = || reader.counters().reads.load(Ordering::Relaxed);
         let wait_for = async |count: u64| {
             while reads() < count {

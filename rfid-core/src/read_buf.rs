@@ -193,6 +193,11 @@ impl ReadBuf {
         })
     }
 
+    /// The records, without ids and times.
+    pub(crate) fn reads(&self) -> &[TagRead] {
+        &self.reads
+    }
+
     /// Adds copies of all reads of another batch that fit, and its losses.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         for sighting in other.iter() {

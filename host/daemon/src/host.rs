@@ -65,7 +65,7 @@ impl Host {
                 let name = reader.setup.reader.clone();
                 let outlets = pipelines.iter().filter_map(|pipeline| pipeline.outlet(&name)).collect();
                 let seed = seeds.hash_one(name.as_str());
-                Supervisor::spawn(name, session_maker(reader), outlets, Arc::clone(&clock), seed)
+                Supervisor::spawn(name, None, session_maker(reader), outlets, Arc::clone(&clock), seed)
             })
             .collect();
         let view = View::new(&config.host.name, &registry, &readers, &pipelines, &sinks);

@@ -38,7 +38,7 @@ use crate::clock::{Clock, Stamp, SystemClock};
 use crate::error::Result;
 use crate::listening::Listening;
 use crate::name::Name;
-use crate::presence::{Presence, PresenceSettings, ReaderIndex, ReaderPlace};
+use crate::presence::{Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace};
 use crate::read_buf::ReadBuf;
 
 /// Steps that wait between presence and the chain at most.
@@ -89,17 +89,55 @@ impl PipelineBuilder {
     ///
     /// # Errors
     /// Those of [`Checkpoints::load`]; nothing has been started then.
-    pub async fn start(mut self) -> Result<Pipeline> {
+    pub async fn start(self) -> Result<Pipeline> {
+        self.prepare().start(Glimpses::default()).await
+    }
+
+    /// Makes the pipeline ready to take reads, without starting it.
+    pub fn prepare(self) -> PreparedPipeline {
         let counters = Arc::new(PipelineCounters::default());
         let queue = Arc::new(ReadQueue::new(self.readers.len(), Arc::clone(&counters)));
-        let kept = self.checkpoints.load().await?;
-        let mut presence = Presence::new(self.name.clone(), self.presence, &self.readers);
-        let over = presence.restore(kept.visits, self.clock.now());
+        PreparedPipeline { plan: self, counters, queue }
+    }
+}
+
+/// A pipeline that takes reads and does nothing with them yet.
+///
+/// It serves to replace a running one without losing a read: readers are attached to this one,
+/// then the other is stopped, then this one is started where the other ended.
+pub struct PreparedPipeline {
+    plan: PipelineBuilder,
+    counters: Arc<PipelineCounters>,
+    queue: Arc<ReadQueue>,
+}
+
+impl PreparedPipeline {
+    /// Where the reads of this reader go in, if the pipeline has the reader. They wait, merged
+    /// when there are many, until the pipeline is started.
+    pub fn outlet(&self, reader: &str) -> Option<Outlet> {
+        outlet(self.plan.readers.iter().map(|place| &place.reader), reader, &self.queue)
+    }
+
+    /// Loads what the run before left and starts. `glimpses` are what it had not yet confirmed.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoints::load`]; nothing has been started then.
+    pub async fn start(self, glimpses: Glimpses) -> Result<Pipeline> {
+        let Self { mut plan, counters, queue } = self;
+        let kept = plan.checkpoints.load().await?;
+        let mut presence = Presence::new(plan.name.clone(), plan.presence, &plan.readers);
+        let over = presence.restore(kept.visits, plan.clock.now());
+        let mut outcome = Outcome::default();
+        for (reader, reads) in &glimpses.0 {
+            if let Some(index) = plan.readers.iter().position(|place| place.reader == *reader) {
+                presence.observe(ReaderIndex(index as u16), reads, &mut outcome);
+            }
+        }
         let (steps, inbox) = mpsc::channel(WAITING_STEPS);
         let chain = Chain {
-            pipeline: self.name.clone(),
-            sinks: self.sinks,
-            checkpoints: self.checkpoints,
+            pipeline: plan.name.clone(),
+            sinks: plan.sinks,
+            checkpoints: plan.checkpoints,
             counters: Arc::clone(&counters),
             checkpoint_is_well: true,
         };
@@ -110,13 +148,26 @@ impl PipelineBuilder {
             presence,
             queue: Arc::clone(&queue),
             steps,
-            clock: self.clock,
+            clock: plan.clock,
             counters: Arc::clone(&counters),
         };
-        let presence = tokio::spawn(presence.run());
-        let readers = self.readers.into_iter().map(|place| place.reader).collect();
-        Ok(Pipeline { name: self.name, readers, queue, counters, tasks: [presence, chain] })
+        let presence = tokio::spawn(presence.run(outcome));
+        let readers = plan.readers.into_iter().map(|place| place.reader).collect();
+        Ok(Pipeline { name: plan.name, readers, queue, counters, presence, chain })
     }
+}
+
+/// Tags that a pipeline had seen too seldom to say so when it was stopped: their reads, by reader.
+#[derive(Debug, Default)]
+pub struct Glimpses(Vec<(Name, ReadBuf)>);
+
+fn outlet<'a>(
+    readers: impl Iterator<Item = &'a Name>,
+    reader: &str,
+    queue: &Arc<ReadQueue>,
+) -> Option<Outlet> {
+    let index = readers.into_iter().position(|name| name.as_str() == reader)?;
+    Some(Outlet { reader: ReaderIndex(index as u16), queue: Arc::clone(queue) })
 }
 
 /// A running pipeline.
@@ -126,7 +177,8 @@ pub struct Pipeline {
     readers: Vec<Name>,
     queue: Arc<ReadQueue>,
     counters: Arc<PipelineCounters>,
-    tasks: [JoinHandle<()>; 2],
+    presence: JoinHandle<Glimpses>,
+    chain: JoinHandle<()>,
 }
 
 impl Pipeline {
@@ -154,20 +206,47 @@ impl Pipeline {
 
     /// Where the reads of this reader go in, if the pipeline has the reader.
     pub fn outlet(&self, reader: &str) -> Option<Outlet> {
-        let index = self.readers.iter().position(|name| name.as_str() == reader)?;
-        Some(Outlet { reader: ReaderIndex(index as u16), queue: Arc::clone(&self.queue) })
+        outlet(self.readers.iter(), reader, &self.queue)
     }
 
-    /// Takes everything that is inside through presence and the sinks, then ends.
+    /// Takes everything that is inside through presence and the sinks, then ends. Returns what
+    /// was not yet confirmed, for a pipeline that takes its place.
     ///
-    /// Stop the readers first; what they deliver afterwards is not taken. Sinks stay open.
-    pub async fn stop(self) {
+    /// Stop the readers first, or attach them elsewhere; what they deliver afterwards is not
+    /// taken. Sinks stay open. *Cancel safety*: the pipeline ends at once; events that were not
+    /// delivered stay in the checkpoint.
+    pub async fn stop(self) -> Glimpses {
         self.queue.close();
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(pipeline = %self.name, %error, "a task of the pipeline did not end cleanly");
-            }
+        let mut tasks = Tasks { name: &self.name, presence: self.presence, chain: self.chain };
+        tasks.ended().await
+    }
+}
+
+/// The tasks of a pipeline that is being stopped. They go with this, so that no task of a
+/// pipeline that was given up writes to the checkpoint of the one that took its place.
+struct Tasks<'a> {
+    name: &'a Name,
+    presence: JoinHandle<Glimpses>,
+    chain: JoinHandle<()>,
+}
+
+impl Tasks<'_> {
+    async fn ended(&mut self) -> Glimpses {
+        let glimpses = (&mut self.presence).await.unwrap_or_else(|error| {
+            tracing::error!(pipeline = %self.name, %error, "the presence task did not end cleanly");
+            Glimpses::default()
+        });
+        if let Err(error) = (&mut self.chain).await {
+            tracing::error!(pipeline = %self.name, %error, "the chain of sinks did not end cleanly");
         }
+        glimpses
+    }
+}
+
+impl Drop for Tasks<'_> {
+    fn drop(&mut self) {
+        self.presence.abort();
+        self.chain.abort();
     }
 }
 

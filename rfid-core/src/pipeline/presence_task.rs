@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::Glimpses;
 use super::checkpoint::CheckpointChange;
 use super::counters::{PipelineCounters, add, set};
 use super::read_queue::{Item, ReadQueue};
@@ -30,9 +31,10 @@ pub(super) struct PresenceTask {
 }
 
 impl PresenceTask {
-    /// Runs until the queue is closed and empty; then hands on the state of all visits.
-    pub(super) async fn run(mut self) {
-        let mut outcome = Outcome::default();
+    /// Runs until the queue is closed and empty; then hands on the state of all visits and gives
+    /// back what was not confirmed. `outcome` is what presence had to say before.
+    pub(super) async fn run(mut self, mut outcome: Outcome) -> Glimpses {
+        self.hand_on(&mut outcome).await;
         let mut next_refresh = self.clock.now().monotonic + REFRESH_EVERY;
         while !self.queue.is_finished() {
             match self.queue.try_take() {
@@ -60,6 +62,7 @@ impl PresenceTask {
         }
         self.refresh().await;
         self.publish_counts();
+        Glimpses(self.presence.glimpses())
     }
 
     /// Lets time pass up to `now`; a million departures at once are spread over many rounds.

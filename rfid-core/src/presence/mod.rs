@@ -42,6 +42,7 @@ use crate::listening::Listening;
 use crate::name::Name;
 use crate::read_buf::{ReadBuf, Sighting};
 use crate::tag_id::TagId;
+use crate::tag_read::TagRead;
 
 /// How long after its first read a tag must be confirmed, or the glimpse is forgotten.
 pub const GLIMPSE_LASTS: Duration = Duration::from_secs(2);
@@ -278,6 +279,35 @@ impl Presence {
     /// All visits in their durable form.
     pub fn checkpoints(&self) -> impl Iterator<Item = VisitCheckpoint> {
         self.tags.iter().filter_map(|(number, tag)| self.visit_checkpoint(number, tag))
+    }
+
+    /// What was heard and is not confirmed, as reads by reader, for presence that takes over from
+    /// this one in the same run.
+    pub fn glimpses(&self) -> Vec<(Name, ReadBuf)> {
+        let mut by_reader: Vec<(Name, ReadBuf)> = self
+            .readers
+            .iter()
+            .map(|reader| (reader.name.clone(), ReadBuf::with_capacity(self.tags.len())))
+            .collect();
+        for (number, tag) in self.tags.iter() {
+            let (Phase::Glimpsed(glimpse), Some(id)) = (tag.phase, self.tags.id(number)) else { continue };
+            let Some((_, reads)) = by_reader.get_mut(usize::from(tag.reader)) else { continue };
+            let mut read = TagRead::blank(id.kind());
+            read.set_count(u16::try_from(glimpse.reads).unwrap_or(u16::MAX));
+            if tag.antenna_port != 0 {
+                read.set_antenna_port(tag.antenna_port);
+            }
+            if let Some(rssi) = glimpse.peak_rssi_cdbm {
+                read.set_rssi_cdbm(rssi);
+            }
+            if let Some(protocol) = tag.protocol {
+                read.set_protocol(protocol);
+            }
+            let since = glimpse.since;
+            reads.merge_in(&Sighting { read: &read, id: id.as_ref(), first: since, last: since });
+        }
+        by_reader.retain(|(_, reads)| !reads.is_empty());
+        by_reader
     }
 
     /// Takes up visits of an earlier run. Returns the tags whose visits are over or whose zone

@@ -2,11 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rfid_core::{ErrorKind, EventKind, Name, Pipeline, ReaderState, SinkHandle, Supervisor, SystemClock};
+use rfid_core::{
+    Clock, ErrorKind, EventKind, Name, Pipeline, ReaderState, SinkHandle, Supervisor, SystemClock,
+};
 
 use crate::scripted_reader::{Act, Memory, Script, ScriptedReader, door, script};
 
 struct Line {
+    clock: Arc<SystemClock>,
     pipeline: Pipeline,
     reader: Supervisor,
     memory: Memory,
@@ -15,6 +18,11 @@ struct Line {
 
 impl Line {
     async fn start(script: &Script) -> Self {
+        Self::expecting(None, script).await
+    }
+
+    /// With a reader that must have this serial number.
+    async fn expecting(serial: Option<&str>, script: &Script) -> Self {
         let clock = Arc::new(SystemClock::new());
         let memory = Memory::default();
         let sink = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
@@ -28,12 +36,13 @@ impl Line {
         let script = Arc::clone(script);
         let reader = Supervisor::spawn(
             Name::from("hubin_door"),
+            serial.map(str::to_owned),
             Box::new(move || ScriptedReader::make(Arc::clone(&script))),
             vec![pipeline.outlet("hubin_door").unwrap()],
-            clock,
+            clock.clone(),
             1,
         );
-        Self { pipeline, reader, memory, sink }
+        Self { clock, pipeline, reader, memory, sink }
     }
 
     async fn stop(self) -> Memory {
@@ -76,6 +85,26 @@ async fn another_reader_at_the_same_address_is_not_trusted() {
     state.wait_for(is_another).await.unwrap();
     // The first one is taken again when it is back.
     line.memory.wait_for(2).await;
+    line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_must_have_the_serial_number_that_is_asked_for() {
+    let script = script([
+        Act::AcceptWithSerial("other"),
+        Act::Accept,
+        Act::AcceptWithSerial("wanted"),
+        Act::Tag(1, 3),
+    ]);
+    let line = Line::expecting(Some("wanted"), &script).await;
+    let mut state = line.reader.state().clone();
+    for complaint in
+        ["serial number other where the configuration asks for wanted", "does not tell its serial"]
+    {
+        let complains = |state: &ReaderState| matches!(state, ReaderState::Down { reason, .. } if reason.contains(complaint));
+        state.wait_for(complains).await.unwrap();
+    }
+    assert_eq!(line.memory.wait_for(1).await.len(), 1);
     line.stop().await;
 }
 
@@ -155,5 +184,47 @@ async fn stopping_takes_what_is_inside_through_to_the_sinks() {
 async fn a_reader_that_hangs_in_open_can_be_stopped() {
     let line = Line::start(&script([])).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
+    line.stop().await;
+}
+
+/// What a reload does: the reader's reads go to another pipeline from one batch to the next.
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_attached_to_another_pipeline_without_losing_a_read() {
+    let a_moment = Act::Wait(Duration::from_millis(200));
+    let script =
+        script([Act::Accept, Act::Tag(1, 2), a_moment.clone(), Act::Tag(2, 3), a_moment, Act::Tag(1, 1)]);
+    let line = Line::start(&script).await;
+    while line.reader.counters().reads.load(Ordering::Relaxed) < 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let next = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(line.sink.clone())
+        .clock(line.clock.clone())
+        .prepare();
+    line.reader.attach(vec![next.outlet("hubin_door").unwrap()], line.clock.now());
+    // Tag 2 comes before the next pipeline is started and waits in it.
+    while line.reader.counters().reads.load(Ordering::Relaxed) < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let glimpses = line.pipeline.stop().await;
+    let next = next.start(glimpses).await.unwrap();
+    let arrived = line.memory.wait_for(2).await;
+    assert_eq!(arrived.len(), 2, "three reads of tag 1 are three, whoever took them: {arrived:#?}");
+    assert_eq!(line.reader.counters().connects.load(Ordering::Relaxed), 1);
+    line.reader.stop().await;
+    next.stop().await;
+    line.sink.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_hears_what_the_pipeline_hears() {
+    let script = script([Act::Accept, Act::Tag(1, 3)]);
+    let line = Line::start(&script).await;
+    let mut tap = line.reader.tap();
+    let batch = tap.recv().await.unwrap();
+    assert_eq!(batch.iter().map(|sighting| sighting.read.count()).collect::<Vec<_>>(), [3]);
+    assert_eq!(line.reader.counters().reads_by_port(1), 1);
+    line.memory.wait_for(1).await;
     line.stop().await;
 }

@@ -1,24 +1,28 @@
 //! Everything around a session, once, for all drivers: connecting and reconnecting, noticing
 //! silence, telling which antennas listen, counting.
 
+mod lane;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use lane::{Lane, Shared};
 
 use crate::abilities::PinLevel;
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Stamp, UtcTime};
-use crate::driver::{DynSession, ReadHandler, ReaderInfo};
+use crate::driver::{DynSession, ReaderInfo};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::listening::Listening;
 use crate::name::Name;
 use crate::panics::guard;
 use crate::pipeline::Outlet;
-use crate::read_buf::{Noticed, ReadBuf};
+use crate::read_buf::ReadBuf;
 
 /// Opening and starting a session may take this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +36,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Reads in one batch at most. A reader's buffer grows to what its batches need, so this bounds
 /// the memory of each of a thousand readers.
 const BATCH: usize = 128;
+
+/// Antenna ports that are counted apart, and one place for reads without a port.
+const PORTS: usize = 65;
+
+/// Batches that a tap may lag behind before it misses some.
+const TAPPED_BATCHES: usize = 64;
 
 /// How a reader is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +83,7 @@ impl ReaderState {
 }
 
 /// What is counted about one reader since it was started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReaderCounters {
     /// Tag reads delivered.
     pub reads: AtomicU64,
@@ -85,6 +95,28 @@ pub struct ReaderCounters {
     pub failures: AtomicU64,
     /// Reads that the reader or driver reported as lost.
     pub lost: AtomicU64,
+    /// Tag reads by antenna port; the first place is for reads without a port.
+    by_port: [AtomicU64; PORTS],
+}
+
+impl ReaderCounters {
+    /// Tag reads delivered by this antenna port. Ports from 64 on share the count of 64.
+    pub fn reads_by_port(&self, port: u16) -> u64 {
+        self.by_port.get(usize::from(port).min(PORTS - 1)).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for ReaderCounters {
+    fn default() -> Self {
+        Self {
+            reads: AtomicU64::default(),
+            batches: AtomicU64::default(),
+            connects: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            by_port: std::array::from_fn(|_| AtomicU64::default()),
+        }
+    }
 }
 
 /// Makes a session, anew after a panic of the one before.
@@ -97,6 +129,7 @@ pub struct Supervisor {
     state: watch::Receiver<ReaderState>,
     counters: Arc<ReaderCounters>,
     inputs: watch::Receiver<Vec<PinLevel>>,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -106,8 +139,12 @@ impl Supervisor {
     ///
     /// A reader that is absent is no error: it is tried again and again, with waits that double
     /// from half a second to half a minute. `seed` decides their jitter.
+    ///
+    /// A reader with another serial number than `serial` is not read from; without one, than the
+    /// first that was met.
     pub fn spawn(
         name: Name,
+        serial: Option<String>,
         make_session: MakeSession,
         outlets: Vec<Outlet>,
         clock: Arc<dyn Clock>,
@@ -117,12 +154,13 @@ impl Supervisor {
         let (inputs_out, inputs) = watch::channel(Vec::new());
         let (stop, stopped) = watch::channel(false);
         let counters = Arc::new(ReaderCounters::default());
+        let shared = Arc::new(Shared::new(outlets));
         let care = Care {
             name: name.clone(),
             make_session,
             lane: Lane {
                 buffer: ReadBuf::with_capacity(BATCH),
-                outlets,
+                shared: Arc::clone(&shared),
                 life: Arc::new(Mutex::new(clock.now())),
                 clock,
                 counters: Arc::clone(&counters),
@@ -131,10 +169,10 @@ impl Supervisor {
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
-            serial: None,
+            identity: Identity { is_configured: serial.is_some(), serial },
         };
         let task = tokio::spawn(care.run(stopped));
-        Self { name, state, counters, inputs, stop, task }
+        Self { name, state, counters, inputs, shared, stop, task }
     }
 
     /// The reader's name.
@@ -157,6 +195,24 @@ impl Supervisor {
         &self.counters
     }
 
+    /// Where the reader's reads go from now on, instead of where they went. The inventory goes on
+    /// undisturbed, and every read goes to the outlets of before or to those of after. `now` is
+    /// from when on the new ones are told which antennas listen.
+    pub fn attach(&self, outlets: Vec<Outlet>, now: Stamp) {
+        self.shared.attach(outlets, now);
+    }
+
+    /// Which antennas are listening at present.
+    pub fn listening(&self) -> Listening {
+        self.shared.listening()
+    }
+
+    /// Copies of all batches from now on, for somebody who looks on. One who is too slow misses
+    /// batches and is told how many.
+    pub fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
+        self.shared.tap()
+    }
+
     /// Ends the inventory, closes the session and returns when both are done.
     pub async fn stop(self) {
         // The task is gone only if it was told to stop before.
@@ -173,8 +229,7 @@ struct Care {
     lane: Lane,
     state: watch::Sender<ReaderState>,
     backoff: Backoff,
-    /// The serial number under which the reader was first met.
-    serial: Option<String>,
+    identity: Identity,
 }
 
 impl Care {
@@ -220,7 +275,7 @@ impl Care {
         };
         let info =
             timeout(CONNECT_LIMIT, guard("open", session.open())).await.map_err(|_| too_slow("open"))??;
-        same_reader(&mut self.serial, &info)?;
+        self.identity.check(&info)?;
         timeout(CONNECT_LIMIT, guard("start", session.start())).await.map_err(|_| too_slow("start"))??;
         self.came_up(&info);
         let life = Arc::clone(&self.lane.life);
@@ -243,7 +298,7 @@ impl Care {
             [] => Listening::All,
             ports => Listening::Ports(ports.to_vec()),
         };
-        self.lane.set_listening(&listening, now);
+        self.lane.set_listening(listening, now);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
         tracing::info!(reader = %self.name, model = info.model, firmware = info.firmware, "reader is reading");
         self.state.send_replace(ReaderState::Reading {
@@ -287,20 +342,34 @@ impl Care {
     }
 }
 
-/// Makes sure that it is still the reader that was first met: another one has other antennas in
-/// other places, and would move customers about. A restart of the host accepts it.
-fn same_reader(met: &mut Option<String>, info: &ReaderInfo) -> Result<()> {
-    match (&*met, &info.serial) {
-        (Some(met), Some(serial)) if met != serial => Err(Error::new(ErrorKind::Protocol, "open")
-            .with_detail(format!(
+/// Who the reader is: by configuration, or as it was first met.
+struct Identity {
+    serial: Option<String>,
+    is_configured: bool,
+}
+
+impl Identity {
+    /// Makes sure that it is this reader and no other: another one has other antennas in other
+    /// places, and would move customers about.
+    fn check(&mut self, info: &ReaderInfo) -> Result<()> {
+        let problem = match (&self.serial, &info.serial) {
+            (Some(wanted), Some(serial)) if wanted == serial => return Ok(()),
+            (None, serial) => {
+                self.serial.clone_from(serial);
+                return Ok(());
+            }
+            (Some(_), None) if !self.is_configured => return Ok(()),
+            (Some(wanted), None) => {
+                format!("the reader does not tell its serial number, and the configuration asks for {wanted}")
+            }
+            (Some(wanted), Some(serial)) if self.is_configured => format!(
+                "this is another reader: serial number {serial} where the configuration asks for {wanted}; if it was replaced, change the key serial"
+            ),
+            (Some(met), Some(serial)) => format!(
                 "this is another reader: serial number {serial} where {met} was; if it was replaced, restart the host"
-            ))
-            .with_retry(Retry::Never)),
-        (None, Some(serial)) => {
-            *met = Some(serial.clone());
-            Ok(())
-        }
-        _ => Ok(()),
+            ),
+        };
+        Err(Error::new(ErrorKind::Protocol, "open").with_detail(problem).with_retry(Retry::Never))
     }
 }
 
@@ -317,79 +386,5 @@ async fn watch_for_silence(life: &Mutex<Stamp>, clock: &dyn Clock, limit: Durati
             return silence;
         }
         tokio::time::sleep(limit - silence + Duration::from_millis(1)).await;
-    }
-}
-
-/// Carries batches from a session to the pipelines.
-struct Lane {
-    buffer: ReadBuf,
-    outlets: Vec<Outlet>,
-    life: Arc<Mutex<Stamp>>,
-    clock: Arc<dyn Clock>,
-    counters: Arc<ReaderCounters>,
-    name: Name,
-    inputs: watch::Sender<Vec<PinLevel>>,
-}
-
-impl Lane {
-    fn sign_of_life(&self) -> Stamp {
-        let now = self.clock.now();
-        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = now;
-        now
-    }
-
-    /// Hands on what an interrupted read left behind and says that nobody listens any more.
-    fn interrupt(&mut self) {
-        let last_life = *self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.buffer.is_empty() {
-            self.filled();
-        }
-        self.set_listening(&Listening::None, last_life);
-    }
-
-    /// Takes note of what a session noticed besides tags.
-    fn notice(&mut self, noticed: Noticed, at: Stamp) {
-        if let Some(listening) = noticed.listening {
-            tracing::warn!(reader = %self.name, now = ?listening, "other antennas are listening");
-            self.set_listening(&listening, at);
-        }
-        if let Some(inputs) = noticed.inputs {
-            for level in inputs.iter().filter(|level| !self.inputs.borrow().contains(level)) {
-                tracing::info!(reader = %self.name, pin = level.pin, high = level.high, "input");
-            }
-            self.inputs.send_replace(inputs);
-        }
-    }
-
-    fn set_listening(&self, listening: &Listening, at: Stamp) {
-        for outlet in &self.outlets {
-            outlet.set_listening(listening.clone(), at);
-        }
-    }
-}
-
-impl ReadHandler for Lane {
-    fn buffer(&mut self) -> &mut ReadBuf {
-        &mut self.buffer
-    }
-
-    fn filled(&mut self) {
-        let now = self.sign_of_life();
-        self.buffer.set_received(now);
-        if let Some(noticed) = self.buffer.take_noticed() {
-            self.notice(noticed, now);
-        }
-        self.counters.lost.fetch_add(self.buffer.lost(), Ordering::Relaxed);
-        if !self.buffer.is_empty() {
-            self.counters.reads.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
-            self.counters.batches.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some((last, others)) = self.outlets.split_last() {
-            for outlet in others {
-                outlet.put_copy(&self.buffer);
-            }
-            last.put(&mut self.buffer);
-        }
-        self.buffer.clear();
     }
 }

@@ -1,0 +1,165 @@
+//! What carries batches from a session to the pipelines.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+
+use super::{PORTS, ReaderCounters, TAPPED_BATCHES};
+use crate::abilities::PinLevel;
+use crate::clock::{Clock, Stamp};
+use crate::driver::ReadHandler;
+use crate::listening::Listening;
+use crate::name::Name;
+use crate::pipeline::Outlet;
+use crate::read_buf::{Noticed, ReadBuf};
+
+/// Where a reader's batches go. Can be changed while the reader reads: a batch goes wholly to the
+/// outlets of before or wholly to those of after.
+#[derive(Debug)]
+pub(super) struct Shared {
+    attached: Mutex<Attached>,
+    tap: broadcast::Sender<Arc<ReadBuf>>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    outlets: Vec<Outlet>,
+    listening: Listening,
+}
+
+impl Shared {
+    pub(super) fn new(outlets: Vec<Outlet>) -> Self {
+        let attached = Attached { outlets, listening: Listening::None };
+        Self { attached: Mutex::new(attached), tap: broadcast::Sender::new(TAPPED_BATCHES) }
+    }
+
+    /// Replaces the outlets and tells the new ones which antennas are listening.
+    pub(super) fn attach(&self, outlets: Vec<Outlet>, now: Stamp) {
+        let mut attached = self.lock();
+        for outlet in &outlets {
+            outlet.set_listening(attached.listening.clone(), now);
+        }
+        attached.outlets = outlets;
+    }
+
+    pub(super) fn listening(&self) -> Listening {
+        self.lock().listening.clone()
+    }
+
+    pub(super) fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
+        self.tap.subscribe()
+    }
+
+    fn set_listening(&self, listening: Listening, at: Stamp) {
+        let mut attached = self.lock();
+        for outlet in &attached.outlets {
+            outlet.set_listening(listening.clone(), at);
+        }
+        attached.listening = listening;
+    }
+
+    fn hand_over(&self, batch: &mut ReadBuf) {
+        if self.tap.receiver_count() > 0 && !batch.is_empty() {
+            let mut copy = ReadBuf::with_capacity(batch.len());
+            copy.copy_from(batch);
+            // Whoever listened may be gone by now.
+            let _ = self.tap.send(Arc::new(copy));
+        }
+        let attached = self.lock();
+        if let Some((last, others)) = attached.outlets.split_last() {
+            for outlet in others {
+                outlet.put_copy(batch);
+            }
+            last.put(batch);
+        }
+    }
+
+    /// The state is whole after every statement, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Attached> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries batches from a session to the pipelines.
+pub(super) struct Lane {
+    pub(super) buffer: ReadBuf,
+    pub(super) shared: Arc<Shared>,
+    pub(super) life: Arc<Mutex<Stamp>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<ReaderCounters>,
+    pub(super) name: Name,
+    pub(super) inputs: watch::Sender<Vec<PinLevel>>,
+}
+
+impl Lane {
+    pub(super) fn sign_of_life(&self) -> Stamp {
+        let now = self.clock.now();
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        now
+    }
+
+    /// Hands on what an interrupted read left behind and says that nobody listens any more.
+    pub(super) fn interrupt(&mut self) {
+        let last_life = *self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.buffer.is_empty() {
+            self.filled();
+        }
+        self.set_listening(Listening::None, last_life);
+    }
+
+    pub(super) fn set_listening(&self, listening: Listening, at: Stamp) {
+        self.shared.set_listening(listening, at);
+    }
+
+    /// Takes note of what a session noticed besides tags.
+    fn notice(&mut self, noticed: Noticed, at: Stamp) {
+        if let Some(listening) = noticed.listening {
+            tracing::warn!(reader = %self.name, now = ?listening, "other antennas are listening");
+            self.set_listening(listening, at);
+        }
+        if let Some(inputs) = noticed.inputs {
+            for level in inputs.iter().filter(|level| !self.inputs.borrow().contains(level)) {
+                tracing::info!(reader = %self.name, pin = level.pin, high = level.high, "input");
+            }
+            self.inputs.send_replace(inputs);
+        }
+    }
+
+    fn count(&self) {
+        self.counters.lost.fetch_add(self.buffer.lost(), Ordering::Relaxed);
+        if self.buffer.is_empty() {
+            return;
+        }
+        self.counters.reads.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        self.counters.batches.fetch_add(1, Ordering::Relaxed);
+        // One addition to the shared counters for each port and not for each read.
+        let mut by_port = [0u32; PORTS];
+        for read in self.buffer.reads() {
+            let port = usize::from(read.antenna_port().unwrap_or(0)).min(PORTS - 1);
+            if let Some(count) = by_port.get_mut(port) {
+                *count += 1;
+            }
+        }
+        for (total, count) in self.counters.by_port.iter().zip(by_port).filter(|(_, count)| *count > 0) {
+            total.fetch_add(u64::from(count), Ordering::Relaxed);
+        }
+    }
+}
+
+impl ReadHandler for Lane {
+    fn buffer(&mut self) -> &mut ReadBuf {
+        &mut self.buffer
+    }
+
+    fn filled(&mut self) {
+        let now = self.sign_of_life();
+        self.buffer.set_received(now);
+        if let Some(noticed) = self.buffer.take_noticed() {
+            self.notice(noticed, now);
+        }
+        self.count();
+        self.shared.hand_over(&mut self.buffer);
+        self.buffer.clear();
+    }
+}
