@@ -42,7 +42,7 @@ pub trait Driver: Send + Sync {
 }
 
 /// What the host tells a session about the reader's place in the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderSetup {
     /// The reader's name, for errors and log lines.
     pub reader: Name,

@@ -30,10 +30,18 @@ pub trait SinkKind: Send + Sync {
 /// A consumer of events.
 ///
 /// One task owns a sink and makes all calls, one at a time, in the order
-/// `open (deliver | flush)* close`.
+/// `probe? open (deliver | flush)* close`.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Sink: Send {
+    /// Whether opening can work, as far as that can be found out without taking hold of anything:
+    /// a running sink of the same configuration must not notice. Called before `open` or instead.
+    ///
+    /// *Errors*: as `open`.
+    async fn probe(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Gets ready. May be called again after an error.
     ///
     /// *Errors*: `Connect`, `Io`, `Config`, `Damaged`; with a retry, the host tries again.

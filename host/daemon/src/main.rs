@@ -8,6 +8,7 @@ mod config;
 mod host;
 mod http;
 mod registry;
+mod sighting;
 
 use std::process::ExitCode;
 

@@ -112,6 +112,12 @@ pub struct PreparedPipeline {
 }
 
 impl PreparedPipeline {
+    /// Adds a sink behind those added before.
+    pub fn sink(mut self, sink: SinkHandle) -> Self {
+        self.plan = self.plan.sink(sink);
+        self
+    }
+
     /// Where the reads of this reader go in, if the pipeline has the reader. They wait, merged
     /// when there are many, until the pipeline is started.
     pub fn outlet(&self, reader: &str) -> Option<Outlet> {

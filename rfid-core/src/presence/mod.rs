@@ -48,7 +48,7 @@ use crate::tag_read::TagRead;
 pub const GLIMPSE_LASTS: Duration = Duration::from_secs(2);
 
 /// One reader of a pipeline and the zones that its antennas belong to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderPlace {
     /// Name of the reader.
     pub reader: Name,
@@ -59,7 +59,7 @@ pub struct ReaderPlace {
 }
 
 /// Which zone an antenna listens to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ZoneMap {
     /// All antennas of the reader listen to this zone.
     Whole(Name),

@@ -202,15 +202,13 @@ impl Supervisor {
         self.shared.attach(outlets, now);
     }
 
-    /// Which antennas are listening at present.
-    pub fn listening(&self) -> Listening {
-        self.shared.listening()
-    }
-
-    /// Copies of all batches from now on, for somebody who looks on. One who is too slow misses
-    /// batches and is told how many.
-    pub fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
-        self.shared.tap()
+    /// A place from which the reader can be watched and not changed.
+    pub fn observer(&self) -> Observer {
+        Observer {
+            state: self.state.clone(),
+            counters: Arc::clone(&self.counters),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Ends the inventory, closes the session and returns when both are done.
@@ -220,6 +218,36 @@ impl Supervisor {
         if let Err(error) = self.task.await {
             tracing::error!(reader = %self.name, %error, "the reader's task did not end cleanly");
         }
+    }
+}
+
+/// Looks on while a reader is looked after. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    state: watch::Receiver<ReaderState>,
+    counters: Arc<ReaderCounters>,
+    shared: Arc<Shared>,
+}
+
+impl Observer {
+    /// How the reader is at present.
+    pub fn state(&self) -> ReaderState {
+        self.state.borrow().clone()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Arc<ReaderCounters> {
+        &self.counters
+    }
+
+    /// Which antennas are listening at present.
+    pub fn listening(&self) -> Listening {
+        self.shared.listening()
+    }
+
+    /// Copies of all batches from now on. Who is too slow misses batches and is told how many.
+    pub fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
+        self.shared.tap()
     }
 }
 

@@ -221,7 +221,7 @@ async fn a_reader_is_attached_to_another_pipeline_without_losing_a_read() {
 async fn a_tap_hears_what_the_pipeline_hears() {
     let script = script([Act::Accept, Act::Tag(1, 3)]);
     let line = Line::start(&script).await;
-    let mut tap = line.reader.tap();
+    let mut tap = line.reader.observer().tap();
     let batch = tap.recv().await.unwrap();
     assert_eq!(batch.iter().map(|sighting| sighting.read.count()).collect::<Vec<_>>(), [3]);
     assert_eq!(line.reader.counters().reads_by_port(1), 1);

@@ -65,6 +65,10 @@ impl JournalLog {
 
 #[async_trait]
 impl EventLog for JournalLog {
+    async fn probe(&self) -> Result<()> {
+        self.stores.open(STORE).await.map(drop)
+    }
+
     async fn open(&mut self) -> Result<()> {
         let store = self.stores.open(STORE).await?;
         let last = match store.last(EVENTS).await? {

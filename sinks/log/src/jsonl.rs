@@ -67,6 +67,13 @@ impl JsonlLog {
 
 #[async_trait]
 impl EventLog for JsonlLog {
+    async fn probe(&self) -> Result<()> {
+        let path = self.path.clone();
+        let probed = tokio::task::spawn_blocking(move || open_for_appending(&path).map(drop)).await;
+        let probed = probed.map_err(|error| Error::new(ErrorKind::Panicked, "probe").with_source(error))?;
+        probed.map_err(|error| failed("probe", &self.path, error))
+    }
+
     async fn open(&mut self) -> Result<()> {
         let path = self.path.clone();
         let opened = tokio::task::spawn_blocking(move || open(&path)).await;
@@ -117,16 +124,22 @@ impl EventLog for JsonlLog {
 }
 
 fn open(path: &Path) -> io::Result<Writer> {
+    let mut file = open_for_appending(path)?;
+    let recent = repair_and_remember(&mut file, path)?;
+    Ok(Writer { file, recent, lines: Vec::new() })
+}
+
+/// Opens the file, which is made, with its folder, if it is not there.
+fn open_for_appending(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let is_new = !path.exists();
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     if is_new {
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
     }
-    let recent = repair_and_remember(&mut file, path)?;
-    Ok(Writer { file, recent, lines: Vec::new() })
+    Ok(file)
 }
 
 /// Takes off a line without an end and collects the ids of the latest events.

@@ -24,6 +24,10 @@ pub use sink::{LogCounters, LogKind, LogSink};
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait EventLog: Send {
+    /// Whether opening could work, as far as that can be found out without disturbing a log that
+    /// is open at the same place.
+    async fn probe(&self) -> Result<()>;
+
     /// Gets ready and repairs what a crash left half written. May be called again after an error.
     async fn open(&mut self) -> Result<()>;
 

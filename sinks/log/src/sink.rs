@@ -37,6 +37,10 @@ impl LogSink {
 
 #[async_trait]
 impl Sink for LogSink {
+    async fn probe(&mut self) -> Result<()> {
+        self.log.probe().await
+    }
+
     async fn open(&mut self) -> Result<()> {
         self.log.open().await
     }

@@ -41,7 +41,9 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     std::fs::write(&path, &text).with_context(|| path.display().to_string())?;
     let source = Source { name: path.display().to_string(), text };
     let config = config::check(source, &registry).map_err(|faults| super::print_faults(&faults))?;
-    let host = Host::start(&config, registry).await?;
+    // What the demo runs is written for this run alone; nobody changes it.
+    let (no_reloads, _) = tokio::sync::mpsc::channel(1);
+    let host = Host::start(config, registry, no_reloads).await?;
     println!("{}", welcome(emulator.local_addr(), host.http_address(), &path, &log));
 
     let end = async {

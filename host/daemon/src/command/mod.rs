@@ -16,19 +16,35 @@ use std::path::Path;
 
 use rfid_durable::Stores;
 
-use crate::config::{self, Config, Faults};
+use crate::config::{self, Config, Faults, Unreadable};
 use crate::registry::Registry;
 
-/// Reads and checks a configuration. Faults are printed; the error says how many there are.
-fn load(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
-    let source = config::read(path)?;
+/// Why a configuration cannot be used.
+enum Unusable {
+    Unreadable(Unreadable),
+    Faulty(Faults),
+}
+
+/// Reads and checks a configuration.
+fn read_config(path: &Path, data_dir: Option<&Path>) -> Result<Config, Unusable> {
+    let source = config::read(path).map_err(Unusable::Unreadable)?;
     // Which data folder the stores are in is known when the configuration is checked, and
     // checking asks a registry for names and schemas only.
     let nowhere = Registry::built_in(Stores::new(""));
-    let mut config = config::check(source, &nowhere).map_err(|faults| print_faults(&faults))?;
+    let mut config = config::check(source, &nowhere).map_err(Unusable::Faulty)?;
     if let Some(data_dir) = data_dir {
         config.host.data_dir = data_dir.to_owned();
     }
+    Ok(config)
+}
+
+/// Reads and checks a configuration and makes ready what it runs on. Faults are printed; the
+/// error says how many there are.
+fn load(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
+    let config = read_config(path, data_dir).map_err(|unusable| match unusable {
+        Unusable::Unreadable(why) => why.into(),
+        Unusable::Faulty(faults) => print_faults(&faults),
+    })?;
     let registry = Registry::built_in(Stores::new(&config.host.data_dir));
     Ok((config, registry))
 }

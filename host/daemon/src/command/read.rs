@@ -12,11 +12,12 @@ use rfid_core::{
     SystemClock, TagId, TagIdKind, epc,
 };
 use rfid_durable::Stores;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::cli::ReaderAddress;
 use crate::registry::Registry;
+use crate::sighting;
 
 /// Time between two drawings of the live table.
 const FRAME: Duration = Duration::from_millis(250);
@@ -133,14 +134,7 @@ impl Row {
     }
 
     fn json(&self) -> Value {
-        let hex = if self.tag.kind() == TagIdKind::Epc { "epc_hex" } else { "uid_hex" };
-        json!({
-            hex: self.tag.hex(),
-            "antenna_port": self.antenna_port,
-            "peak_rssi_cdbm": self.peak_rssi_cdbm,
-            "read_count": self.read_count,
-            "last_seen": self.last.utc.to_string(),
-        })
+        sighting::json(&self.tag, self.antenna_port, self.peak_rssi_cdbm, self.read_count, self.last.utc)
     }
 
     fn cells(&self, now: Stamp) -> [String; 6] {

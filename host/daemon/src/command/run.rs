@@ -2,16 +2,67 @@
 
 use std::path::Path;
 
+use anyhow::Context;
+use rfid_core::{Clock, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::Unusable;
 use crate::host::Host;
+use crate::http::{ReloadOutcome, ReloadRequest};
+
+/// Reloads that wait for the one that is under way.
+const WAITING_RELOADS: usize = 8;
 
 pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let (config, registry) = super::load(path, data_dir)?;
-    let host = Host::start(&config, registry).await?;
+    let (name, data_folder) = (config.host.name.clone(), config.host.data_dir.clone());
+    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
+    let (reloads, mut requests) = mpsc::channel(WAITING_RELOADS);
+    let mut host = Host::start(config, registry, reloads).await?;
     let address = host.http_address();
-    tracing::info!(name = config.host.name, http = %address, data_dir = %config.host.data_dir.display(), "host is running");
-    super::told_to_stop().await?;
+    tracing::info!(name, http = %address, data_dir = %data_folder.display(), "host is running");
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
+    loop {
+        let request: Option<ReloadRequest> = tokio::select! {
+            told = &mut told_to_stop => break told?,
+            _ = hang_up.recv() => None,
+            request = requests.recv() => request,
+        };
+        let outcome = reload(&mut host, path, data_dir).await;
+        if let Some(request) = request {
+            // Whoever asked may have gone away meanwhile.
+            let _ = request.answer.send(outcome);
+        }
+    }
     tracing::info!("told to stop; delivering what is under way");
     host.stop().await?;
     tracing::info!("everything is delivered and closed");
     Ok(())
+}
+
+/// Reads the configuration anew. Whatever is wrong with it leaves the host as it is.
+async fn reload(host: &mut Host, path: &Path, data_dir: Option<&Path>) -> ReloadOutcome {
+    let outcome = match super::read_config(path, data_dir) {
+        Ok(config) => match host.apply(config).await {
+            Ok(difference) => ReloadOutcome::Changed(Box::new(difference)),
+            Err(error) => ReloadOutcome::Refused(vec![format!("{error:#}")]),
+        },
+        Err(Unusable::Unreadable(why)) => ReloadOutcome::Refused(vec![why.to_string()]),
+        Err(Unusable::Faulty(faults)) => ReloadOutcome::Refused(faults.lines().collect()),
+    };
+    match &outcome {
+        ReloadOutcome::Changed(difference) if difference.is_empty() => {
+            tracing::info!("the configuration was read anew; nothing has changed");
+        }
+        ReloadOutcome::Changed(difference) => {
+            let changes = serde_json::to_string(difference).unwrap_or_default();
+            tracing::info!(changes, "the configuration was read anew");
+        }
+        ReloadOutcome::Refused(reasons) => {
+            tracing::error!(?reasons, "the configuration is refused; the host runs on as before");
+        }
+    }
+    host.board().reloaded(SystemClock::new().now().utc, &outcome);
+    outcome
 }

@@ -35,8 +35,15 @@ pub(crate) struct Config {
     pub(crate) pipelines: Vec<PipelineConfig>,
 }
 
+impl Config {
+    /// The reader of this name.
+    pub(crate) fn reader(&self, name: &str) -> Option<&ReaderConfig> {
+        self.readers.iter().find(|reader| reader.setup.reader.as_str() == name)
+    }
+}
+
 /// `[host]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HostConfig {
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
@@ -50,10 +57,12 @@ pub(crate) struct ReaderConfig {
     pub(crate) settings: Settings,
     pub(crate) setup: ReaderSetup,
     pub(crate) place: ReaderPlace,
+    /// The serial number that the reader must have.
+    pub(crate) serial: Option<String>,
 }
 
 /// `[sinks.NAME]`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct SinkConfig {
     pub(crate) name: Name,
     pub(crate) kind: String,
@@ -61,7 +70,7 @@ pub(crate) struct SinkConfig {
 }
 
 /// `[pipelines.NAME]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PipelineConfig {
     pub(crate) name: Name,
     pub(crate) readers: Vec<Name>,

@@ -16,7 +16,7 @@ use super::{Config, HostConfig, PipelineConfig, ReaderConfig, SinkConfig, relati
 use crate::registry::Registry;
 
 /// Keys of a reader that the host reads; the others are the driver's.
-const READER_KEYS: [&str; 4] = ["driver", "branch", "antennas", "zone"];
+const READER_KEYS: [&str; 5] = ["driver", "branch", "antennas", "zone", "serial"];
 
 /// What the interface promises and this build does not have yet.
 const NOT_YET: [(&str, &str); 2] = [
@@ -188,7 +188,8 @@ impl<'a> Checker<'a> {
         }
         let branch = whole.get("branch").and_then(Value::as_str).map(Name::from);
         let place = ReaderPlace { reader: Name::from(name), branch, zones };
-        Some(ReaderConfig { driver, settings, setup, place })
+        let serial = whole.get("serial").and_then(Value::as_str).map(str::to_owned);
+        Some(ReaderConfig { driver, settings, setup, place, serial })
     }
 
     fn branch(&mut self, table: &Map<String, Value>, pointer: &str, branches: &BTreeSet<String>) {
@@ -460,6 +461,7 @@ fn with_reader_keys(mut schema: Value) -> Value {
         "driver": { "type": "string" },
         "branch": { "type": "string" },
         "zone": { "type": "string" },
+        "serial": { "type": "string", "minLength": 1 },
         "antennas": { "type": "object", "additionalProperties": { "type": "string" } },
     });
     if let (Some(properties), Value::Object(host_keys)) =

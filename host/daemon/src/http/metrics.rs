@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -12,7 +12,7 @@ use rfid_core::ReaderState;
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
 use rfid_core::supervisor::ReaderCounters;
 
-use super::view::View;
+use super::view::{Antenna, ReaderView, View, get};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,9 +34,9 @@ impl fmt::Debug for HostMetrics {
 }
 
 /// Name, help, and where the value stands.
-type Metric<T> = (&'static str, &'static str, MetricType, fn(&T) -> &AtomicU64);
+pub(super) type Metric<T> = (&'static str, &'static str, MetricType, fn(&T) -> &AtomicU64);
 
-const READER: [Metric<ReaderCounters>; 5] = [
+pub(super) const READER: [Metric<ReaderCounters>; 5] = [
     ("rfid_reader_reads", "Tag reads delivered by the reader", Counter, |counters| &counters.reads),
     ("rfid_reader_batches", "Batches of tag reads delivered by the reader", Counter, |counters| {
         &counters.batches
@@ -50,7 +50,7 @@ const READER: [Metric<ReaderCounters>; 5] = [
     }),
 ];
 
-const PIPELINE: [Metric<PipelineCounters>; 13] = [
+pub(super) const PIPELINE: [Metric<PipelineCounters>; 13] = [
     ("rfid_pipeline_sightings", "Sightings that reached presence", Counter, |counters| &counters.sightings),
     ("rfid_pipeline_batches", "Batches that reached presence", Counter, |counters| &counters.batches),
     ("rfid_pipeline_merged", "Sightings merged under overload", Counter, |counters| &counters.merged),
@@ -74,7 +74,7 @@ const PIPELINE: [Metric<PipelineCounters>; 13] = [
     ("rfid_pipeline_present_tags", "Tags that count as present", Gauge, |counters| &counters.present),
 ];
 
-const SINK: [Metric<SinkStatus>; 4] = [
+pub(super) const SINK: [Metric<SinkStatus>; 4] = [
     ("rfid_sink_delivered", "Events that the sink has done its duty for", Counter, |status| {
         &status.delivered
     }),
@@ -91,17 +91,22 @@ impl Collector for HostMetrics {
         let out = &mut encoder;
 
         let is_up = |state: &ReaderState| u64::from(matches!(state, ReaderState::Reading { .. }));
-        let up = view.readers.iter().map(|(name, state, _)| (name.as_str(), is_up(&state.borrow())));
+        let up = view.readers.iter().map(|(name, reader)| (&**name, is_up(&reader.observer.state())));
         write(out, "rfid_reader_up", "Whether the inventory of the reader runs", Gauge, "reader", up)?;
         for (name, help, kind, value) in READER {
-            let values = view.readers.iter().map(|(name, _, counters)| (name.as_str(), get(value(counters))));
+            let count = |reader: &ReaderView| get(value(reader.observer.counters()));
+            let values = view.readers.iter().map(|(name, reader)| (&**name, count(reader)));
             write(out, name, help, kind, "reader", values)?;
         }
+        self.antennas(out)?;
         for (name, help, kind, value) in PIPELINE {
-            let values = view.pipelines.iter().map(|(name, counters)| (name.as_str(), get(value(counters))));
-            write(out, name, help, kind, "pipeline", values)?;
+            let counted = view
+                .pipelines
+                .iter()
+                .filter_map(|(name, pipeline)| Some((&**name, get(value(pipeline.counters.as_ref()?)))));
+            write(out, name, help, kind, "pipeline", counted)?;
         }
-        let up = view.sinks.iter().map(|(name, status)| (name.as_str(), u64::from(status.is_well())));
+        let up = view.sinks.iter().map(|(name, sink)| (&**name, u64::from(sink.status.is_well())));
         write(
             out,
             "rfid_sink_up",
@@ -111,7 +116,7 @@ impl Collector for HostMetrics {
             up,
         )?;
         for (name, help, kind, value) in SINK {
-            let values = view.sinks.iter().map(|(name, status)| (name.as_str(), get(value(status))));
+            let values = view.sinks.iter().map(|(name, sink)| (&**name, get(value(&sink.status))));
             write(out, name, help, kind, "sink", values)?;
         }
 
@@ -155,6 +160,38 @@ impl Collector for HostMetrics {
     }
 }
 
+impl HostMetrics {
+    /// Which antennas are listened to, and what each has delivered.
+    fn antennas(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        const LISTENING: &str = "rfid_antenna_listening";
+        const READS: &str = "rfid_antenna_reads";
+        let mut gauge =
+            out.encode_descriptor(LISTENING, "Whether the antenna is known to listen", None, Gauge)?;
+        for (reader, antenna) in self.all_antennas() {
+            let labels = labels(reader, &antenna);
+            gauge.encode_family(&labels)?.encode_gauge(&i64::from(antenna.listening))?;
+        }
+        let mut counter = out.encode_descriptor(READS, "Tag reads by the antenna", None, Counter)?;
+        for (reader, antenna) in self.all_antennas() {
+            let labels = labels(reader, &antenna);
+            let mut one = counter.encode_family(&labels)?;
+            one.encode_counter::<[(&str, &str); 1], _, u64>(&antenna.reads, None)?;
+        }
+        Ok(())
+    }
+
+    fn all_antennas(&self) -> impl Iterator<Item = (&str, Antenna<'_>)> {
+        let readers = self.0.readers.iter();
+        readers.flat_map(|(name, reader)| reader.antennas().map(move |antenna| (&**name, antenna)))
+    }
+}
+
+/// A reader whose antennas are one zone has one line for all its ports.
+fn labels<'a>(reader: &'a str, antenna: &Antenna<'a>) -> [(&'static str, String); 3] {
+    let port = antenna.port.map_or_else(|| "all".to_owned(), |port| port.to_string());
+    [("reader", reader.to_owned()), ("antenna", port), ("zone", antenna.zone.to_string())]
+}
+
 /// Writes one metric for several owners.
 fn write<'a>(
     encoder: &mut DescriptorEncoder,
@@ -178,8 +215,4 @@ fn write<'a>(
         }
     }
     Ok(())
-}
-
-fn get(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }

@@ -1,7 +1,9 @@
 //! HTTP of the framework: is it alive, is it ready, what has it counted, what happens.
 
+mod board;
 mod metrics;
 mod routes;
+mod taps;
 mod view;
 
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+pub(crate) use board::{Board, ReloadOutcome, ReloadRequest};
 pub(crate) use view::View;
 
 /// Connections served at once; further ones wait to be accepted.
@@ -28,29 +31,22 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// A running HTTP server.
 pub(crate) struct Server {
     local_addr: SocketAddr,
-    view: Arc<View>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub(crate) fn start(listener: TcpListener, view: View) -> Result<Self> {
+    pub(crate) fn start(listener: TcpListener, board: Arc<Board>) -> Result<Self> {
         let local_addr = listener
             .local_addr()
             .map_err(|error| Error::new(ErrorKind::Connect, "listen").with_source(error))?;
-        let view = Arc::new(view);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, Arc::clone(&view), stopped));
-        Ok(Self { local_addr, view, stop, task })
+        let task = tokio::spawn(serve(listener, board, stopped));
+        Ok(Self { local_addr, stop, task })
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
-    }
-
-    /// From now on the host says that it is not ready, because it is stopping.
-    pub(crate) fn not_ready(&self) {
-        self.view.begin_stopping();
     }
 
     pub(crate) async fn stop(self) {
@@ -60,8 +56,8 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, view: Arc<View>, mut stopped: watch::Receiver<bool>) {
-    let service = TowerToHyperService::new(routes::router(view));
+async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Receiver<bool>) {
+    let service = TowerToHyperService::new(routes::router(board));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     let graceful = GracefulShutdown::new();

@@ -1,56 +1,90 @@
-//! What HTTP may see of the host: states and counters, nothing that can be changed.
+//! What HTTP may see of the parts that run: states and counters, nothing that can be changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
-use rfid_core::supervisor::ReaderCounters;
-use rfid_core::{Name, Pipeline, ReaderState, SinkHandle, Supervisor};
-use rfid_durable::{Health, Stores};
+use rfid_core::presence::{ReaderPlace, ZoneMap};
+use rfid_core::supervisor::Observer;
+use rfid_core::{Listening, Name, ReaderState};
+use rfid_durable::{Health, Store, Stores};
 use rfid_sink_log::LogCounters;
 use rfid_sink_lookup::LookupCounters;
 use rfid_sink_notify::Hub;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::metrics::{Metric, PIPELINE, READER, SINK};
+use crate::config::Config;
+use crate::host::{PipelineTap, Running};
 use crate::registry::Registry;
 
-/// States and counters of a running host.
+/// States and counters of the parts of a running host.
 pub(crate) struct View {
     pub(super) host: String,
     pub(super) started: Instant,
-    stopping: AtomicBool,
-    pub(super) readers: Vec<(Name, watch::Receiver<ReaderState>, Arc<ReaderCounters>)>,
-    pub(super) pipelines: Vec<(Name, Arc<PipelineCounters>)>,
-    pub(super) sinks: Vec<(Name, Arc<SinkStatus>)>,
+    pub(super) readers: BTreeMap<Name, ReaderView>,
+    pub(super) pipelines: BTreeMap<Name, PipelineView>,
+    pub(super) sinks: BTreeMap<Name, SinkView>,
     pub(super) stores: Stores,
     pub(super) hub: Hub,
     pub(super) lookups: Arc<LookupCounters>,
     pub(super) logs: Arc<LogCounters>,
 }
 
+/// One reader.
+pub(super) struct ReaderView {
+    pub(super) driver: &'static str,
+    pub(super) place: ReaderPlace,
+    pub(super) observer: Observer,
+}
+
+/// One pipeline. What does not run could not be started.
+pub(super) struct PipelineView {
+    readers: Vec<Name>,
+    sinks: Vec<Name>,
+    pub(super) counters: Option<Arc<PipelineCounters>>,
+    pub(super) tap: PipelineTap,
+}
+
+/// One sink.
+pub(super) struct SinkView {
+    kind: String,
+    pub(super) status: Arc<SinkStatus>,
+}
+
 impl View {
-    pub(crate) fn new(
-        host: &str,
-        registry: &Registry,
-        readers: &[Supervisor],
-        pipelines: &[Pipeline],
-        sinks: &[SinkHandle],
-    ) -> Self {
-        let reader = |reader: &Supervisor| {
-            (reader.name().clone(), reader.state().clone(), Arc::clone(reader.counters()))
+    pub(crate) fn new(config: &Config, registry: &Registry, running: &Running, started: Instant) -> Self {
+        let reader = |(name, supervisor): (&Name, &rfid_core::Supervisor)| {
+            let config = config.reader(name)?;
+            let view = ReaderView {
+                driver: config.driver.describe().name,
+                place: config.place.clone(),
+                observer: supervisor.observer(),
+            };
+            Some((name.clone(), view))
         };
+        let pipelines = config.pipelines.iter().map(|pipeline| {
+            let running_one = running.pipelines.get(&pipeline.name);
+            let view = PipelineView {
+                readers: pipeline.readers.clone(),
+                sinks: pipeline.sinks.clone(),
+                counters: running_one.map(|pipeline| Arc::clone(pipeline.counters())),
+                tap: running.taps.get(&pipeline.name).cloned().unwrap_or_default(),
+            };
+            (pipeline.name.clone(), view)
+        });
+        let sinks = config.sinks.iter().filter_map(|sink| {
+            let status = Arc::clone(running.sinks.get(&sink.name)?.status());
+            Some((sink.name.clone(), SinkView { kind: sink.kind.clone(), status }))
+        });
         Self {
-            host: host.to_owned(),
-            started: Instant::now(),
-            stopping: AtomicBool::new(false),
-            readers: readers.iter().map(reader).collect(),
-            pipelines: pipelines
-                .iter()
-                .map(|pipeline| (pipeline.name().clone(), Arc::clone(pipeline.counters())))
-                .collect(),
-            sinks: sinks.iter().map(|sink| (sink.name().clone(), Arc::clone(sink.status()))).collect(),
+            host: config.host.name.clone(),
+            started,
+            readers: running.readers.iter().filter_map(reader).collect(),
+            pipelines: pipelines.collect(),
+            sinks: sinks.collect(),
             stores: registry.stores.clone(),
             hub: registry.hub.clone(),
             lookups: Arc::clone(&registry.lookups),
@@ -58,60 +92,171 @@ impl View {
         }
     }
 
-    pub(super) fn begin_stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether everything works, and if not, why.
-    pub(super) fn readiness(&self) -> (bool, Value) {
+    /// Why the host is not ready; nothing if it is.
+    pub(super) fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.stopping.load(Ordering::Relaxed) {
-            reasons.push("the host is stopping".to_owned());
-        }
-        let mut readers = Map::new();
-        for (name, state, _) in &self.readers {
-            let state = state.borrow().clone();
-            if let ReaderState::Down { reason, .. } = &state {
-                reasons.push(format!("reader {name} is down: {reason}"));
-            } else if !matches!(state, ReaderState::Reading { .. }) {
-                reasons.push(format!("reader {name} is {}", state.label()));
+        for (name, reader) in &self.readers {
+            match reader.observer.state() {
+                ReaderState::Reading { .. } => {}
+                ReaderState::Down { reason, .. } => reasons.push(format!("reader {name} is down: {reason}")),
+                state => reasons.push(format!("reader {name} is {}", state.label())),
             }
-            readers.insert(name.to_string(), reader_json(&state));
         }
-        let mut sinks = Map::new();
-        for (name, status) in &self.sinks {
-            let error = status.last_error();
-            if let Some(error) = &error {
+        for (name, pipeline) in &self.pipelines {
+            if pipeline.counters.is_none() {
+                reasons.push(format!("pipeline {name} could not be started; the log says why"));
+            }
+        }
+        for (name, sink) in &self.sinks {
+            if let Some(error) = sink.status.last_error() {
                 reasons.push(format!("sink {name} fails: {error}"));
-            } else if !status.is_well() {
+            } else if !sink.status.is_well() {
                 reasons.push(format!("sink {name} is not open yet"));
             }
-            sinks.insert(name.to_string(), json!({ "well": status.is_well(), "error": error }));
         }
-        let mut stores = Map::new();
         for (name, store) in self.stores.opened() {
-            let error = match store.health() {
-                Health::Well => None,
-                Health::Degraded(error) => Some(error),
-            };
-            if let Some(error) = &error {
+            if let Health::Degraded(error) = store.health() {
                 reasons.push(format!("store {name} fails: {error}"));
             }
-            let set_aside = store.set_aside().map(|path| path.display().to_string());
-            stores.insert(
-                name,
-                json!({ "well": error.is_none(), "error": error, "damaged_store_set_aside": set_aside }),
-            );
         }
-        let ready = reasons.is_empty();
-        (
-            ready,
-            json!({ "ready": ready, "reasons": reasons, "readers": readers, "sinks": sinks, "stores": stores }),
-        )
+        reasons
+    }
+
+    /// One line for each reader: how it is and since when.
+    pub(super) fn reader_states(&self) -> Value {
+        map(self.readers.iter().map(|(name, reader)| (name, state_json(&reader.observer.state()))))
+    }
+
+    pub(super) fn sink_states(&self) -> Value {
+        let state =
+            |sink: &SinkView| json!({ "well": sink.status.is_well(), "error": sink.status.last_error() });
+        map(self.sinks.iter().map(|(name, sink)| (name, state(sink))))
+    }
+
+    pub(super) fn store_states(&self) -> Value {
+        let stores = self.stores.opened();
+        map(stores.iter().map(|(name, store)| (name, store_json(store))))
+    }
+
+    /// Everything about everything, for people who look on.
+    pub(super) fn status(&self) -> Value {
+        let hub = self.hub.counts();
+        json!({
+            "host": self.host,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_s": self.started.elapsed().as_secs(),
+            "readers": map(self.readers.iter().map(|(name, reader)| (name, reader.status()))),
+            "pipelines": map(self.pipelines.iter().map(|(name, pipeline)| (name, pipeline.status()))),
+            "sinks": map(self.sinks.iter().map(|(name, sink)| (name, sink.status()))),
+            "stores": self.store_states(),
+            "subscribers": hub.subscribers,
+            "notices": { "published": hub.published, "delivered": hub.delivered, "missed": hub.missed },
+        })
     }
 }
 
-fn reader_json(state: &ReaderState) -> Value {
+impl ReaderView {
+    fn status(&self) -> Value {
+        let mut status = state_json(&self.observer.state());
+        let more = json!({
+            "driver": self.driver,
+            "branch": self.place.branch,
+            "antennas": self.antennas().map(|antenna| antenna.status()).collect::<Vec<_>>(),
+        });
+        if let (Value::Object(status), Value::Object(more)) = (&mut status, more) {
+            status.extend(more);
+        }
+        with_counts(status, &READER, self.observer.counters())
+    }
+
+    /// The antennas that belong to zones, or the reader as a whole.
+    pub(super) fn antennas(&self) -> impl Iterator<Item = Antenna<'_>> {
+        let listening = self.observer.listening();
+        let counters = self.observer.counters();
+        let ports: Vec<(Option<u16>, &Name)> = match &self.place.zones {
+            ZoneMap::Whole(zone) => vec![(None, zone)],
+            ZoneMap::ByPort(ports) => ports.iter().map(|(port, zone)| (Some(*port), zone)).collect(),
+        };
+        ports.into_iter().map(move |(port, zone)| Antenna {
+            port,
+            zone,
+            listening: match (&listening, port) {
+                (Listening::None, _) => false,
+                (Listening::All, _) => true,
+                (Listening::Ports(ports), None) => !ports.is_empty(),
+                (Listening::Ports(ports), Some(port)) => ports.contains(&port),
+            },
+            reads: port.map_or_else(|| get(&counters.reads), |port| counters.reads_by_port(port)),
+        })
+    }
+}
+
+/// One antenna, or a reader whose antennas are one zone.
+pub(super) struct Antenna<'a> {
+    /// `None`: all ports of the reader.
+    pub(super) port: Option<u16>,
+    pub(super) zone: &'a Name,
+    pub(super) listening: bool,
+    pub(super) reads: u64,
+}
+
+impl Antenna<'_> {
+    fn status(&self) -> Value {
+        json!({ "port": self.port, "zone": self.zone, "listening": self.listening, "reads": self.reads })
+    }
+}
+
+impl PipelineView {
+    fn status(&self) -> Value {
+        let status =
+            json!({ "readers": self.readers, "sinks": self.sinks, "running": self.counters.is_some() });
+        match &self.counters {
+            Some(counters) => with_counts(status, &PIPELINE, counters),
+            None => status,
+        }
+    }
+}
+
+impl SinkView {
+    fn status(&self) -> Value {
+        let status = json!({
+            "type": self.kind,
+            "well": self.status.is_well(),
+            "error": self.status.last_error(),
+        });
+        with_counts(status, &SINK, &self.status)
+    }
+}
+
+/// Adds what is counted, under the names of the metrics without what they have in common.
+fn with_counts<T>(mut status: Value, metrics: &[Metric<T>], counters: &T) -> Value {
+    if let Value::Object(status) = &mut status {
+        for (name, _, _, value) in metrics {
+            let name = name.splitn(3, '_').last().unwrap_or(name);
+            status.insert(name.to_owned(), get(value(counters)).into());
+        }
+    }
+    status
+}
+
+pub(super) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn map<N: ToString>(entries: impl Iterator<Item = (N, Value)>) -> Value {
+    Value::Object(entries.map(|(name, value)| (name.to_string(), value)).collect::<Map<_, _>>())
+}
+
+fn store_json(store: &Store) -> Value {
+    let error = match store.health() {
+        Health::Well => None,
+        Health::Degraded(error) => Some(error),
+    };
+    let set_aside = store.set_aside().map(|path| path.display().to_string());
+    json!({ "well": error.is_none(), "error": error, "damaged_store_set_aside": set_aside })
+}
+
+fn state_json(state: &ReaderState) -> Value {
     let label = state.label();
     match state {
         ReaderState::Reading { model, firmware, since } => {

@@ -59,12 +59,28 @@ impl Daemon {
 
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path)
+    }
+
+    /// Status and body of a request without a body.
+    pub(crate) fn ask(&self, method: &str, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.http).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Has the configuration read anew.
+    pub(crate) fn reload(&self) -> (u16, Value) {
+        let (status, body) = self.ask("POST", "/api/v1/reload");
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Everything that the daemon tells about itself.
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/api/v1/status").1).unwrap()
     }
 
     /// Waits until every reader is up and every sink is open.
@@ -74,9 +90,14 @@ impl Daemon {
 
     /// Subscribes to events; `after` is the id of the last one that was seen.
     pub(crate) fn events(&self, after: Option<&str>) -> Events {
+        self.stream("/api/v1/events", after)
+    }
+
+    /// Reads a stream of server-sent events.
+    pub(crate) fn stream(&self, path: &str, after: Option<&str>) -> Events {
         let mut stream = TcpStream::connect(self.http).unwrap();
         let resume = after.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
-        write!(stream, "GET /api/v1/events HTTP/1.1\r\nHost: test\r\n{resume}\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\n{resume}\r\n").unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut lines = BufReader::new(stream).lines();
         let status = lines.next().unwrap().unwrap();
@@ -84,10 +105,15 @@ impl Daemon {
         Events { lines }
     }
 
+    /// Sends a signal, as in `kill -HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        self.signal("TERM");
         until("the end of the daemon", || self.child.try_wait().unwrap())
     }
 

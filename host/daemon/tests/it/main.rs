@@ -4,4 +4,5 @@
 mod commands;
 mod daemon;
 mod emulator;
+mod reload;
 mod run;

@@ -1,0 +1,122 @@
+//! What lies between the configuration that runs and the next one.
+
+use std::collections::BTreeSet;
+
+use rfid_core::Name;
+use rfid_core::presence::ReaderPlace;
+use serde::Serialize;
+
+use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
+
+/// What a reload changes. Starting is the difference to a configuration of nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Difference {
+    pub(crate) readers: Parts,
+    pub(crate) sinks: Parts,
+    pub(crate) pipelines: Parts,
+    /// Keys whose change takes effect only when the host is started anew.
+    pub(crate) needs_restart: Vec<&'static str>,
+}
+
+/// Names of parts of one kind, by what becomes of them. What is not named goes on undisturbed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Parts {
+    pub(crate) added: BTreeSet<Name>,
+    pub(crate) restarted: BTreeSet<Name>,
+    pub(crate) removed: BTreeSet<Name>,
+}
+
+impl Parts {
+    fn between<'a, T: 'a>(
+        before: impl Iterator<Item = (&'a Name, &'a T)> + Clone,
+        after: impl Iterator<Item = (&'a Name, &'a T)> + Clone,
+        is_same: impl Fn(&T, &T) -> bool,
+    ) -> Self {
+        let mut parts = Self::default();
+        for (name, part) in after.clone() {
+            match before.clone().find(|(other, _)| *other == name) {
+                None => parts.added.insert(name.clone()),
+                Some((_, old)) if !is_same(old, part) => parts.restarted.insert(name.clone()),
+                Some(_) => continue,
+            };
+        }
+        for (name, _) in before {
+            if !after.clone().any(|(other, _)| other == name) {
+                parts.removed.insert(name.clone());
+            }
+        }
+        parts
+    }
+
+    /// Whether this part must be ended: it is gone, or another takes its place.
+    pub(crate) fn ends(&self, name: &str) -> bool {
+        self.restarted.contains(name) || self.removed.contains(name)
+    }
+
+    /// Whether this part must be begun: it is new, or takes another's place.
+    pub(crate) fn begins(&self, name: &str) -> bool {
+        self.restarted.contains(name) || self.added.contains(name)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.restarted.is_empty() && self.removed.is_empty()
+    }
+}
+
+impl Difference {
+    pub(crate) fn between(before: &Config, after: &Config) -> Self {
+        let sinks = Parts::between(named_sinks(before), named_sinks(after), |a, b| a == b);
+        let readers = Parts::between(named_readers(before), named_readers(after), same_session);
+        let pipelines = Parts::between(named_pipelines(before), named_pipelines(after), |a, b| {
+            a == b && places(before, a) == places(after, b) && !b.sinks.iter().any(|sink| sinks.begins(sink))
+        });
+        Self { readers, sinks, pipelines, needs_restart: needs_restart(before, after) }
+    }
+
+    /// Whether nothing changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+            && self.sinks.is_empty()
+            && self.pipelines.is_empty()
+            && self.needs_restart.is_empty()
+    }
+}
+
+/// Whether a session for the one serves for the other. Where the antennas stand does not matter
+/// to it.
+fn same_session(a: &ReaderConfig, b: &ReaderConfig) -> bool {
+    a.driver.describe().name == b.driver.describe().name
+        && (&a.settings, &a.setup, &a.serial) == (&b.settings, &b.setup, &b.serial)
+}
+
+/// Where a pipeline's readers stand.
+fn places<'a>(config: &'a Config, pipeline: &PipelineConfig) -> Vec<Option<&'a ReaderPlace>> {
+    pipeline.readers.iter().map(|name| config.reader(name).map(|reader| &reader.place)).collect()
+}
+
+fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let (before, after) = (&before.host, &after.host);
+    let mut keys = Vec::new();
+    for (key, is_same) in [
+        ("host.data_dir", before.data_dir == after.data_dir),
+        ("host.listen", before.listen == after.listen),
+        ("host.name", before.name == after.name),
+    ] {
+        if !is_same {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+fn named_readers(config: &Config) -> impl Iterator<Item = (&Name, &ReaderConfig)> + Clone {
+    config.readers.iter().map(|reader| (&reader.setup.reader, reader))
+}
+
+fn named_sinks(config: &Config) -> impl Iterator<Item = (&Name, &SinkConfig)> + Clone {
+    config.sinks.iter().map(|sink| (&sink.name, sink))
+}
+
+fn named_pipelines(config: &Config) -> impl Iterator<Item = (&Name, &PipelineConfig)> + Clone {
+    config.pipelines.iter().map(|pipeline| (&pipeline.name, pipeline))
+}

@@ -1,0 +1,296 @@
+//! The running host: everything that a configuration asks for, started, changed and stopped.
+
+mod difference;
+mod tap;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rfid_core::pipeline::{Glimpses, Outlet, PreparedPipeline};
+use rfid_core::supervisor::MakeSession;
+use rfid_core::{Clock, Error, ErrorKind, Name, Pipeline, Result, Sink, SinkHandle, Supervisor, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+pub(crate) use difference::Difference;
+pub(crate) use tap::PipelineTap;
+
+use crate::checkpoints::SledCheckpoints;
+use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
+use crate::http::{Board, ReloadRequest, Server, View};
+use crate::registry::Registry;
+
+/// How long stopping may take before the rest is given up.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a new sink may take to say whether it could work.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A host that runs.
+pub(crate) struct Host {
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    seeds: RandomState,
+    config: Config,
+    started: Instant,
+    running: Running,
+    board: Arc<Board>,
+    server: Server,
+}
+
+/// The parts that run, by name.
+#[derive(Default)]
+pub(crate) struct Running {
+    pub(crate) readers: BTreeMap<Name, Supervisor>,
+    pub(crate) pipelines: BTreeMap<Name, Pipeline>,
+    pub(crate) sinks: BTreeMap<Name, SinkHandle>,
+    /// Where one can look on, for each pipeline. It stays when the pipeline is replaced.
+    pub(crate) taps: BTreeMap<Name, PipelineTap>,
+}
+
+impl Host {
+    /// Starts everything. A reader that is not there is no error; an address that is taken and a
+    /// data folder that is in use are. What asks for a reload over HTTP is sent to `reloads`.
+    pub(crate) async fn start(
+        config: Config,
+        registry: Registry,
+        reloads: mpsc::Sender<ReloadRequest>,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(config.host.listen).await.map_err(|error| {
+            Error::new(ErrorKind::Connect, "listen")
+                .with_detail(format!("{}", config.host.listen))
+                .with_source(error)
+        })?;
+        let nothing = nothing(&config);
+        let running = Running::default();
+        let started = Instant::now();
+        let board = Arc::new(Board::new(View::new(&nothing, &registry, &running, started), reloads));
+        let server = Server::start(listener, Arc::clone(&board))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let seeds = RandomState::new();
+        let mut host = Self { registry, clock, seeds, config: nothing, started, running, board, server };
+        match host.apply(config).await {
+            Ok(_) => Ok(host),
+            Err(error) => {
+                // The first error is the one to tell; stopping says its own in the log.
+                let _ = host.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where HTTP is served.
+    pub(crate) fn http_address(&self) -> std::net::SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Where states and counters are shown.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Takes the host to another configuration. New parts are made and tried first; if that
+    /// fails, nothing has changed. Then only what differs is ended and begun: a reader that is the
+    /// same goes on reading, and each of its reads goes to the pipelines of before or of after.
+    ///
+    /// # Errors
+    /// Those of a sink that could not work, with everything as it was; those of a pipeline whose
+    /// earlier state cannot be loaded, with everything else as the configuration asks.
+    pub(crate) async fn apply(&mut self, mut next: Config) -> Result<Difference> {
+        let difference = Difference::between(&self.config, &next);
+        // What needs a restart stays as it is until then.
+        next.host = self.config.host.clone();
+        let made = self.make_sinks(&next, &difference).await?;
+        let prepared = self.prepare(&next, &difference);
+        self.attach_readers(&next, &difference, &prepared);
+        self.end_readers(&difference).await;
+        let glimpses = self.end_pipelines(&difference).await;
+        self.end_sinks(&difference).await;
+        for (name, sink) in made {
+            self.running.sinks.insert(name.clone(), SinkHandle::spawn(name, sink));
+        }
+        let started = self.start_pipelines(&next, prepared, glimpses).await;
+        self.start_readers(&next, &difference);
+        self.board.show(View::new(&next, &self.registry, &self.running, self.started));
+        self.config = next;
+        started.map(|()| difference)
+    }
+
+    /// Makes the sinks that are new or changed, and asks each whether it could work.
+    async fn make_sinks(&self, next: &Config, difference: &Difference) -> Result<Vec<(Name, Box<dyn Sink>)>> {
+        let mut made = Vec::new();
+        for SinkConfig { name, kind, settings } in &next.sinks {
+            if !difference.sinks.begins(name) {
+                continue;
+            }
+            let mut sink = self.registry.make_sink(kind, settings, name)?;
+            let says = |error: Error| {
+                Error::new(error.kind(), "reload")
+                    .with_detail(format!("sink {name} could not work: {error:#}"))
+            };
+            // At the first start a sink that cannot work yet is tried again and again instead.
+            if !self.config.sinks.is_empty() {
+                timeout(PROBE_LIMIT, sink.probe())
+                    .await
+                    .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "probe")))
+                    .map_err(says)?;
+            }
+            made.push((name.clone(), sink));
+        }
+        Ok(made)
+    }
+
+    /// Makes the pipelines that are new or changed ready to take reads.
+    fn prepare(&self, next: &Config, difference: &Difference) -> BTreeMap<Name, PreparedPipeline> {
+        let begin = |pipeline: &&PipelineConfig| difference.pipelines.begins(&pipeline.name);
+        let prepare = |pipeline: &PipelineConfig| {
+            let name = &pipeline.name;
+            let mut builder = Pipeline::builder(name.clone())
+                .presence(pipeline.presence.clone())
+                .clock(Arc::clone(&self.clock))
+                .checkpoints(Box::new(SledCheckpoints::new(self.registry.stores.clone(), name)));
+            for reader in pipeline.readers.iter().filter_map(|name| next.reader(name)) {
+                builder = builder.reader(reader.place.clone());
+            }
+            (name.clone(), builder.prepare())
+        };
+        next.pipelines.iter().filter(begin).map(prepare).collect()
+    }
+
+    /// Attaches the readers that go on to the pipelines of the next configuration.
+    fn attach_readers(
+        &self,
+        next: &Config,
+        difference: &Difference,
+        prepared: &BTreeMap<Name, PreparedPipeline>,
+    ) {
+        let outlet = |pipeline: &PipelineConfig, reader: &str| match prepared.get(&pipeline.name) {
+            Some(prepared) => prepared.outlet(reader),
+            None => self.running.outlet(pipeline, reader),
+        };
+        for (name, reader) in &self.running.readers {
+            if !difference.readers.ends(name) {
+                let outlets = next.pipelines.iter().filter_map(|pipeline| outlet(pipeline, name)).collect();
+                reader.attach(outlets, self.clock.now());
+            }
+        }
+    }
+
+    async fn end_readers(&mut self, difference: &Difference) {
+        let ended = self.running.readers.extract_if(.., |name, _| difference.readers.ends(name));
+        join_all(ended.map(|(_, reader)| reader.stop())).await;
+    }
+
+    /// Ends pipelines and keeps what they had glimpsed for those that take their places.
+    async fn end_pipelines(&mut self, difference: &Difference) -> BTreeMap<Name, Glimpses> {
+        let ended = self.running.pipelines.extract_if(.., |name, _| difference.pipelines.ends(name));
+        let end = async |(name, pipeline): (Name, Pipeline)| {
+            let glimpses = timeout(DRAIN_LIMIT, pipeline.stop()).await.unwrap_or_else(|_| {
+                tracing::warn!(pipeline = %name, "the sinks take too long; what is under way is delivered again");
+                Glimpses::default()
+            });
+            (name, glimpses)
+        };
+        join_all(ended.map(end)).await.into_iter().collect()
+    }
+
+    async fn end_sinks(&mut self, difference: &Difference) {
+        let ended = self.running.sinks.extract_if(.., |name, _| difference.sinks.ends(name));
+        join_all(ended.map(|(_, sink)| sink.close())).await;
+    }
+
+    /// Starts the prepared pipelines on the sinks that run now.
+    async fn start_pipelines(
+        &mut self,
+        next: &Config,
+        prepared: BTreeMap<Name, PreparedPipeline>,
+        mut glimpses: BTreeMap<Name, Glimpses>,
+    ) -> Result<()> {
+        let mut outcome = Ok(());
+        self.running.taps.retain(|name, _| next.pipelines.iter().any(|pipeline| pipeline.name == *name));
+        for (name, mut prepared) in prepared {
+            let Some(config) = next.pipelines.iter().find(|pipeline| pipeline.name == name) else { continue };
+            let sinks = config.sinks.iter().filter_map(|sink| self.running.sinks.get(sink));
+            for sink in sinks {
+                prepared = prepared.sink(sink.clone());
+            }
+            let tap = self.running.taps.entry(name.clone()).or_default();
+            prepared = prepared.sink(tap.sink());
+            match prepared.start(glimpses.remove(&name).unwrap_or_default()).await {
+                Ok(pipeline) => {
+                    self.running.pipelines.insert(name, pipeline);
+                }
+                Err(error) => {
+                    tracing::error!(pipeline = %name, error = format!("{error:#}"), "the pipeline cannot start");
+                    outcome = outcome.and(Err(error));
+                }
+            }
+        }
+        outcome
+    }
+
+    fn start_readers(&mut self, next: &Config, difference: &Difference) {
+        for reader in &next.readers {
+            let name = &reader.setup.reader;
+            if !difference.readers.begins(name) {
+                continue;
+            }
+            let outlets = next.pipelines.iter().filter_map(|pipeline| self.running.outlet(pipeline, name));
+            let supervisor = Supervisor::spawn(
+                name.clone(),
+                reader.serial.clone(),
+                session_maker(reader),
+                outlets.collect(),
+                Arc::clone(&self.clock),
+                self.seeds.hash_one(name.as_str()),
+            );
+            self.running.readers.insert(name.clone(), supervisor);
+        }
+    }
+
+    /// Stops the readers, takes what is inside through to the sinks, and closes everything. Gives
+    /// up after half a minute and says what was left.
+    pub(crate) async fn stop(self) -> Result<()> {
+        timeout(DRAIN_LIMIT, self.drain()).await.map_err(|_| {
+            Error::new(ErrorKind::Timeout, "stop").with_detail(format!(
+                "not everything was delivered within {} s; events that were not are kept and delivered at the next start",
+                DRAIN_LIMIT.as_secs()
+            ))
+        })
+    }
+
+    async fn drain(self) {
+        let Running { readers, pipelines, sinks, taps } = self.running;
+        self.board.begin_stopping();
+        join_all(readers.into_values().map(Supervisor::stop)).await;
+        join_all(pipelines.into_values().map(Pipeline::stop)).await;
+        join_all(sinks.into_values().map(SinkHandle::close)).await;
+        self.registry.hub.close();
+        // Who looked on at a part that is gone has seen the end.
+        drop(taps);
+        let nothing = nothing(&self.config);
+        self.board.show(View::new(&nothing, &self.registry, &Running::default(), self.started));
+        self.server.stop().await;
+        self.registry.stores.close().await;
+    }
+}
+
+impl Running {
+    fn outlet(&self, pipeline: &PipelineConfig, reader: &str) -> Option<Outlet> {
+        self.pipelines.get(&pipeline.name)?.outlet(reader)
+    }
+}
+
+/// A configuration without any part, for the same host.
+fn nothing(config: &Config) -> Config {
+    Config { host: config.host.clone(), readers: Vec::new(), sinks: Vec::new(), pipelines: Vec::new() }
+}
+
+fn session_maker(reader: &ReaderConfig) -> MakeSession {
+    let ReaderConfig { driver, settings, setup, .. } = reader.clone();
+    Box::new(move || Ok(driver.session(&settings, &setup)?))
+}
