@@ -52,7 +52,7 @@ pub use listening::Listening;
 pub use name::Name;
 pub use pipeline::{Pipeline, SinkHandle};
 pub use read_buf::{BufferFull, Noticed, ReadBuf, Sighting};
-pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Settings};
+pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Secret, Settings};
 pub use sink::{EventBatch, Sink, SinkKind};
 pub use supervisor::{ReaderState, Supervisor};
 pub use tag_id::{TagId, TagIdKind, TagIdRef};

@@ -4,4 +4,5 @@
 mod pipeline;
 mod presence_model;
 mod scripted_reader;
+mod secret;
 mod supervisor;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rfid_core::abilities::{Bank, Gen2Lock, LockField, LockState, LockTarget, TagAccess, TagTarget};
-use rfid_core::{AirProtocol, DynSession, ReadBuf, ReadHandler, TagId, TagIdKind, epc};
+use rfid_core::{AirProtocol, DynSession, ReadBuf, ReadHandler, Secret, TagId, TagIdKind, epc};
 
 use crate::cli::{BankName, Consent, TagAct, TagPlace};
 
@@ -36,10 +36,10 @@ pub(crate) async fn run(act: TagAct) -> anyhow::Result<()> {
         TagAct::WriteEpc { place, epc, consent } => (place, Plan::WriteId(super::epc::bytes(&epc)?), consent),
         TagAct::Lock { place, locks, consent } => (place, Plan::Lock(locks), consent),
         TagAct::Kill { place, kill_password, consent } => {
-            (place, Plan::Kill(secret(&kill_password)?), consent)
+            (place, Plan::Kill(password(&kill_password)?), consent)
         }
     };
-    let password = place.password.as_deref().map(secret).transpose()?;
+    let password = place.password.as_deref().map(password).transpose()?;
     let mut session = super::read::session(&place.reader)?;
     let outcome = act_on(&mut *session, &place, password, plan, consent).await;
     // The reader is left as it was found, whatever came of it.
@@ -263,16 +263,10 @@ impl From<BankName> for Bank {
 
 /// A password: from the environment, from a file, or as it stands, which others may see in the
 /// list of processes.
-fn secret(text: &str) -> anyhow::Result<u32> {
-    let value = if let Some(name) = text.strip_prefix("env:") {
-        std::env::var(name).with_context(|| format!("the environment has no {name}"))?
-    } else if let Some(path) = text.strip_prefix("file:") {
-        std::fs::read_to_string(path).with_context(|| path.to_owned())?
-    } else {
-        text.to_owned()
-    };
+fn password(text: &str) -> anyhow::Result<u32> {
+    let secret = Secret::read(text).map_err(anyhow::Error::msg)?;
     // The value itself is not repeated: it may be somebody's password.
-    u32::from_str_radix(value.trim().trim_start_matches("0x"), 16)
+    u32::from_str_radix(secret.reveal().trim().trim_start_matches("0x"), 16)
         .ok()
         .context("a password has one to eight hexadecimal digits")
 }

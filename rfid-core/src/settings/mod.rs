@@ -5,6 +5,8 @@
 //! line and column; the driver then reads the struct with [`Settings::parse`] and reports what a
 //! schema cannot say as [`ConfigFault`]s, which the host maps back to places in the file.
 
+mod secret;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -13,9 +15,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use secret::{Secret, SecretSource};
+
 /// The options of one reader or sink, without those that the host reads itself.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Settings(serde_json::Value);
+
+/// Names of the options. A value may be somebody's password.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.as_object().into_iter().flat_map(serde_json::Map::keys);
+        f.debug_set().entries(names).finish()
+    }
+}
 
 impl Settings {
     /// Options from a JSON object.
