@@ -1,5 +1,7 @@
 //! The command line.
 
+mod watch;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use rfid_core::abilities::PinLevel;
 use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
+
+pub(crate) use watch::{At, Tap, Top};
 
 /// RFID readers in, arrivals and departures out.
 #[derive(Debug, Parser)]
@@ -174,6 +178,23 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
         #[command(subcommand)]
         what: Imported,
     },
+    /// Show what a reader or a pipeline of a running daemon says, as it says it
+    #[command(after_help = "Examples:
+  rfid-host tap door                               reads of a reader, before presence
+  rfid-host tap hubin --event arrived,departed     events of a pipeline, behind its sinks
+  rfid-host tap hubin | jq .epc_hex                one JSON object a line where nobody looks
+
+What is shown goes to standard output, remarks to standard error. Looking on holds nothing up.")]
+    Tap(Tap),
+    /// Watch a running daemon: readers, antennas, rates, queues, sinks
+    #[cfg(feature = "top")]
+    #[command(after_help = "Examples:
+  rfid-host top
+  rfid-host top --at 192.168.10.5:8460 --every 5s
+  rfid-host top --once
+
+q ends it; arrows and page keys scroll.")]
+    Top(Top),
 }
 
 #[derive(Debug, Subcommand)]

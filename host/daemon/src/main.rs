@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod cli;
+mod client;
 mod command;
 mod config;
 mod host;
@@ -50,6 +51,9 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
                 command::reader::run(&reader, power_dbm, &outputs).await
             }
             Command::Tag { act } => command::tag::run(act).await,
+            Command::Tap(tap) => command::tap::run(tap).await,
+            #[cfg(feature = "top")]
+            Command::Top(top) => command::top::run(top).await,
             Command::Epc { way, json } => command::epc::run(way, json),
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await

@@ -11,7 +11,11 @@ pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod run;
 pub(crate) mod tag;
+pub(crate) mod tap;
+#[cfg(feature = "top")]
+pub(crate) mod top;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use rfid_durable::Stores;
@@ -23,6 +27,16 @@ use crate::registry::Registry;
 enum Unusable {
     Unreadable(Unreadable),
     Faulty(Faults),
+}
+
+impl Unusable {
+    /// Prints the faults; the error says how many there are.
+    fn told(self) -> anyhow::Error {
+        match self {
+            Self::Unreadable(why) => why.into(),
+            Self::Faulty(faults) => print_faults(&faults),
+        }
+    }
 }
 
 /// Reads and checks a configuration.
@@ -38,15 +52,19 @@ fn read_config(path: &Path, data_dir: Option<&Path>) -> Result<Config, Unusable>
     Ok(config)
 }
 
-/// Reads and checks a configuration and makes ready what it runs on. Faults are printed; the
-/// error says how many there are.
+/// Reads and checks a configuration and makes ready what it runs on. Faults are printed.
 fn load(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
-    let config = read_config(path, data_dir).map_err(|unusable| match unusable {
-        Unusable::Unreadable(why) => why.into(),
-        Unusable::Faulty(faults) => print_faults(&faults),
-    })?;
+    let config = read_config(path, data_dir).map_err(Unusable::told)?;
     let registry = Registry::built_in(Stores::new(&config.host.data_dir));
     Ok((config, registry))
+}
+
+/// Where the daemon that runs this configuration listens.
+pub(crate) fn listen_address(path: &Path) -> anyhow::Result<SocketAddr> {
+    match read_config(path, None) {
+        Ok(config) => Ok(config.host.listen),
+        Err(unusable) => Err(unusable.told()),
+    }
 }
 
 /// Prints faults to standard error: with pictures on a terminal, one line each elsewhere.

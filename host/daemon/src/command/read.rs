@@ -252,7 +252,7 @@ impl Table {
 
 /// Writes to standard output. Whoever read it may be gone; the command then ends as a reader
 /// that was told to.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);

@@ -4,5 +4,6 @@
 mod commands;
 mod daemon;
 mod emulator;
+mod looking_on;
 mod reload;
 mod run;

@@ -10,15 +10,15 @@ use serde_json::Value;
 use crate::daemon::{Daemon, until};
 
 /// Two readers, of which a configuration may name one or both.
-struct Branch {
+pub(crate) struct Branch {
     folder: tempfile::TempDir,
-    door: Emulator,
-    hall: Emulator,
+    pub(crate) door: Emulator,
+    pub(crate) hall: Emulator,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Branch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let reader =
@@ -27,7 +27,7 @@ impl Branch {
         Self { folder: tempfile::tempdir().unwrap(), door, hall, _runtime: runtime }
     }
 
-    fn configure(&self, readers: &[&str], lost_after: &str, log: &str) {
+    pub(crate) fn configure(&self, readers: &[&str], lost_after: &str, log: &str) {
         let mut text = format!(
             "[host]\nname = \"test\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n",
             self.folder.path().join("data").display()
@@ -51,7 +51,7 @@ impl Branch {
         std::fs::write(self.config(), text).unwrap();
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("branch.toml")
     }
 
@@ -61,7 +61,7 @@ impl Branch {
     }
 }
 
-fn tags(numbers: std::ops::Range<u32>) -> Scenario {
+pub(crate) fn tags(numbers: std::ops::Range<u32>) -> Scenario {
     let tag = |number| TagId::from_hex(TagIdKind::Epc, &format!("2D{number:022X}")).unwrap();
     Scenario::steady(numbers.map(tag), 100)
 }
