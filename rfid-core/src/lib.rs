@@ -53,7 +53,7 @@ pub use name::Name;
 pub use pipeline::{Pipeline, SinkHandle};
 pub use read_buf::{BufferFull, Noticed, ReadBuf, Sighting};
 pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Secret, Settings};
-pub use sink::{EventBatch, Sink, SinkKind};
+pub use sink::{EventBatch, Loss, Sink, SinkKind};
 pub use supervisor::{ReaderState, Supervisor};
 pub use tag_id::{TagId, TagIdKind, TagIdRef};
 pub use tag_read::TagRead;

@@ -6,10 +6,14 @@
 //! it from configuration. Sinks stand in a chain. Each gets the events in order, may annotate
 //! them for those after it ([`Event::record`](crate::Event::record)), and returns only when its
 //! own duty is done: a log returns when the events are on disk. Retrying, and what happens when
-//! retrying does not help, is the pipeline's business.
+//! retrying does not help, is the pipeline's business (its
+//! [`FailurePolicy`](crate::pipeline::FailurePolicy)): with a backlog, events come later, in order,
+//! and those that could be kept nowhere come as a [`Loss`].
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
+use crate::clock::UtcTime;
 use crate::error::Result;
 use crate::event::Event;
 use crate::name::Name;
@@ -30,7 +34,7 @@ pub trait SinkKind: Send + Sync {
 /// A consumer of events.
 ///
 /// One task owns a sink and makes all calls, one at a time, in the order
-/// `probe? open (deliver | flush)* close`.
+/// `probe? open (deliver | lost | flush)* close`.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Sink: Send {
@@ -57,11 +61,52 @@ pub trait Sink: Send {
     /// host's patience when it is told to stop.
     async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()>;
 
+    /// Takes note that events will never come, because they could be kept nowhere while the sink
+    /// did not work. They lie between those of the batch before and the next one.
+    ///
+    /// *Behaviour*: a log writes a gap record; what has nobody to tell does nothing. *Errors*: as
+    /// [`Sink::deliver`]; the same loss comes again.
+    async fn lost(&mut self, _loss: &Loss) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether events are of use to this sink after they have passed on without it. Must always
+    /// answer the same.
+    ///
+    /// A sink that only adds to events for those behind it says no: what it adds late would reach
+    /// nobody.
+    fn takes_late(&self) -> bool {
+        true
+    }
+
     /// Returns when everything delivered so far is as durable as this sink promises.
     async fn flush(&mut self) -> Result<()>;
 
     /// Ends tasks, closes files and connections. Allowed in every state, also twice.
     async fn close(&mut self) -> Result<()>;
+}
+
+/// Events that a sink will never get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// How many.
+    pub count: u64,
+    /// Why, as one line.
+    pub reason: String,
+    /// Time of the oldest of them.
+    pub from: UtcTime,
+    /// Time of the latest of them.
+    pub to: UtcTime,
+}
+
+impl Loss {
+    /// Takes in a further loss right behind this one.
+    pub fn absorb(&mut self, later: Self) {
+        self.count = self.count.saturating_add(later.count);
+        self.from = self.from.min(later.from);
+        self.to = self.to.max(later.to);
+    }
 }
 
 /// Events on their way along the chain, in order.

@@ -1,5 +1,7 @@
 //! Presence of a pipeline, kept in sled through a restart.
 
+use std::collections::VecDeque;
+
 use async_trait::async_trait;
 use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
 use rfid_core::{Error, ErrorKind, Name, Result, TagId};
@@ -14,8 +16,10 @@ pub(crate) struct SledCheckpoints {
     stores: Stores,
     visits: String,
     undelivered: String,
-    /// How many events stand as undelivered.
-    standing: u64,
+    /// Numbers of the events that stand as undelivered, oldest first.
+    standing: VecDeque<u64>,
+    /// Numbers of records that cannot be read, to be removed.
+    unreadable: Vec<u64>,
 }
 
 impl SledCheckpoints {
@@ -24,7 +28,8 @@ impl SledCheckpoints {
             stores,
             visits: format!("visits {pipeline}"),
             undelivered: format!("undelivered {pipeline}"),
-            standing: 0,
+            standing: VecDeque::new(),
+            unreadable: Vec::new(),
         }
     }
 }
@@ -35,15 +40,30 @@ impl Checkpoints for SledCheckpoints {
         let store = self.stores.open(STORE).await?;
         let visits = store.scan(&self.visits, None, usize::MAX).await?;
         let undelivered = store.scan(&self.undelivered, None, usize::MAX).await?;
-        self.standing = undelivered.len() as u64;
-        Ok(Checkpoint { visits: all(visits), undelivered: all(undelivered) })
+        let mut events = Vec::with_capacity(undelivered.len());
+        (self.standing, self.unreadable) = (VecDeque::new(), Vec::new());
+        for (key, value) in undelivered {
+            let Ok(number) = key.try_into().map(u64::from_be_bytes) else { continue };
+            match read(&value) {
+                Some(event) => {
+                    self.standing.push_back(number);
+                    events.push(event);
+                }
+                None => self.unreadable.push(number),
+            }
+        }
+        let visits = visits.into_iter().filter_map(|(_, value)| read(&value)).collect();
+        Ok(Checkpoint { visits, undelivered: events })
     }
 
     async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
         let mut batch = Batch::default();
         // Events first: where a step is too large for one part, a crash in between repeats an
         // event rather than losing it.
-        for (number, event) in (0u64..).zip(&change.undelivered) {
+        let last = self.standing.back().max(self.unreadable.last());
+        let next = last.map_or(0, |last| last + 1);
+        let begun = next..next + change.undelivered.len() as u64;
+        for (number, event) in begun.clone().zip(&change.undelivered) {
             batch.put(&self.undelivered, number.to_be_bytes(), json(event)?);
         }
         for (tag, visit) in &change.visits {
@@ -52,14 +72,16 @@ impl Checkpoints for SledCheckpoints {
                 None => batch.remove(&self.visits, key(tag)),
             };
         }
-        let now_standing = change.undelivered.len() as u64;
-        for number in now_standing..self.standing {
+        let delivered = usize::try_from(change.delivered).unwrap_or(usize::MAX).min(self.standing.len());
+        for number in self.standing.iter().take(delivered).chain(&self.unreadable) {
             batch.remove(&self.undelivered, number.to_be_bytes());
         }
         if !batch.is_empty() {
             self.stores.open(STORE).await?.commit(batch).await?;
         }
-        self.standing = now_standing;
+        self.standing.drain(..delivered);
+        self.standing.extend(begun);
+        self.unreadable.clear();
         Ok(())
     }
 }
@@ -73,16 +95,16 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
         .map_err(|error| Error::new(ErrorKind::Internal, "checkpoint").with_source(error))
 }
 
-/// What can be read of the records; the rest is said and left out, as a visit that is not known.
-fn all<T: DeserializeOwned>(records: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<T> {
-    let read = |(_, value): (Vec<u8>, Vec<u8>)| match serde_json::from_slice(&value) {
+/// What stands in a record, if it can be read. If not, that is said and it is left out, as a visit
+/// that is not known.
+fn read<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    match serde_json::from_slice(value) {
         Ok(value) => Some(value),
         Err(error) => {
             tracing::error!(%error, "a checkpoint cannot be read and is left out");
             None
         }
-    };
-    records.into_iter().filter_map(read).collect()
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +130,10 @@ mod tests {
         }
     }
 
+    fn event(number: u32) -> Event {
+        Event { read_count: u64::from(number), ..Event::sample() }
+    }
+
     #[tokio::test]
     async fn what_is_saved_is_loaded_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
@@ -116,16 +142,21 @@ mod tests {
         let mut checkpoints = SledCheckpoints::new(stores.clone(), &name);
         assert_eq!(checkpoints.load().await.unwrap(), Checkpoint::default());
         let visits = [visit(1), visit(2)].map(|visit| (visit.tag, Some(visit))).into();
-        let undelivered = vec![Event::sample(); 3];
-        checkpoints.save(&CheckpointChange { visits, undelivered }).await.unwrap();
+        let undelivered = (0..3).map(event).collect();
+        checkpoints.save(&CheckpointChange { visits, undelivered, delivered: 0 }).await.unwrap();
         let visits = [(visit(1).tag, None)].into();
-        let undelivered = vec![Event::sample()];
-        checkpoints.save(&CheckpointChange { visits, undelivered }).await.unwrap();
+        checkpoints
+            .save(&CheckpointChange { visits, undelivered: vec![event(3)], delivered: 2 })
+            .await
+            .unwrap();
 
         let mut next_run = SledCheckpoints::new(stores.clone(), &name);
         let kept = next_run.load().await.unwrap();
-        assert_eq!(kept, Checkpoint { visits: vec![visit(2)], undelivered: vec![Event::sample()] });
-        next_run.save(&CheckpointChange::default()).await.unwrap();
+        assert_eq!(kept, Checkpoint { visits: vec![visit(2)], undelivered: vec![event(2), event(3)] });
+        let change = CheckpointChange { undelivered: vec![event(4)], delivered: 2, ..Default::default() };
+        next_run.save(&change).await.unwrap();
+        assert_eq!(next_run.load().await.unwrap().undelivered, [event(4)]);
+        next_run.save(&CheckpointChange { delivered: 1, ..Default::default() }).await.unwrap();
         assert_eq!(next_run.load().await.unwrap().undelivered, []);
         let other = SledCheckpoints::new(stores.clone(), &Name::from("other")).load().await.unwrap();
         assert_eq!(other, Checkpoint::default());

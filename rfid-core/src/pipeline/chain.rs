@@ -1,25 +1,40 @@
-//! One task for each pipeline's chain of sinks: makes each step durable, then takes its events
-//! through the sinks in order.
+//! The tasks of a pipeline's chain of sinks: one that makes each step durable, and one for each
+//! sink that takes events from the sink before.
+//!
+//! Each sink may be at another step, so a slow one holds up only those behind it. Order is kept:
+//! every stage is a queue.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::checkpoint::{CheckpointChange, Checkpoints};
 use super::counters::{PipelineCounters, add};
-use super::sink_task::SinkHandle;
+use super::sink_handle::SinkHandle;
 use crate::event::Event;
 use crate::name::Name;
 
 /// Steps taken together at most.
 const STEPS_AT_ONCE: usize = 256;
 
+/// Events between presence and the end of the chain beyond which no further step is begun.
+const MOST_UNDER_WAY: u64 = 4_096;
+
+/// Batches that wait before a stage at most. Each has an event at least, so sending to a stage
+/// never waits for the one behind it.
+const WAITING_BATCHES: usize = MOST_UNDER_WAY as usize;
+
+/// Batches that a stage hands to its sink together at most.
+const BATCHES_AT_ONCE: usize = 256;
+
+/// Visits that wait for a checkpoint that cannot be written, at most.
+const MOST_UNSAVED_VISITS: usize = 65_536;
+
 pub(super) struct Chain {
     pub(super) pipeline: Name,
     pub(super) sinks: Vec<SinkHandle>,
-    pub(super) checkpoints: Box<dyn Checkpoints>,
-    pub(super) counters: Arc<PipelineCounters>,
-    pub(super) checkpoint_is_well: bool,
+    pub(super) ledger: CheckpointLedger,
 }
 
 impl Chain {
@@ -28,41 +43,133 @@ impl Chain {
     /// A step is saved before its events are delivered, with the events in it: after a crash in
     /// between they are delivered again under the same ids, which a log recognises.
     ///
-    /// `first` is what an earlier run left to do.
-    pub(super) async fn run(mut self, first: CheckpointChange, mut steps: mpsc::Receiver<CheckpointChange>) {
-        self.take(first).await;
+    /// `first` and the events in `owed` are what an earlier run left to do.
+    pub(super) async fn run(
+        self,
+        first: CheckpointChange,
+        owed: Vec<Event>,
+        mut steps: mpsc::Receiver<CheckpointChange>,
+    ) {
+        let Self { pipeline, sinks, mut ledger } = self;
+        let (arrived, mut arrivals) = mpsc::channel(WAITING_BATCHES);
+        let mut stages = JoinSet::new();
+        let mut entrance = arrived;
+        for sink in sinks.into_iter().rev() {
+            let (before, inbox) = mpsc::channel(WAITING_BATCHES);
+            stages.spawn(stage(sink, inbox, std::mem::replace(&mut entrance, before)));
+        }
+        let mut entrance = Some(entrance);
+        ledger.note_owed(&owed);
+        ledger.save(first).await;
+        send(&entrance, owed).await;
+
         let mut taken = Vec::with_capacity(STEPS_AT_ONCE);
-        while steps.recv_many(&mut taken, STEPS_AT_ONCE).await > 0 {
-            let mut change = CheckpointChange::default();
-            for step in taken.drain(..) {
-                change.absorb(step);
+        loop {
+            tokio::select! {
+                count = steps.recv_many(&mut taken, STEPS_AT_ONCE),
+                    if entrance.is_some() && ledger.under_way() < MOST_UNDER_WAY =>
+                {
+                    if count == 0 {
+                        // The stages end one after another, each when it has nothing left.
+                        entrance = None;
+                        continue;
+                    }
+                    let mut change = CheckpointChange::default();
+                    for step in taken.drain(..) {
+                        change.absorb(step);
+                    }
+                    let events = change.undelivered.clone();
+                    ledger.save(change).await;
+                    send(&entrance, events).await;
+                }
+                events = arrivals.recv() => match events {
+                    Some(events) => ledger.note_arrived(&events),
+                    None => break,
+                },
             }
-            self.take(change).await;
         }
-        self.save(&CheckpointChange::default()).await;
+        while let Some(ended) = stages.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%pipeline, %error, "a stage of the chain did not end cleanly");
+            }
+        }
+        ledger.save(CheckpointChange::default()).await;
+    }
+}
+
+async fn send(stage: &Option<mpsc::Sender<Vec<Event>>>, events: Vec<Event>) {
+    if let Some(stage) = stage.as_ref().filter(|_| !events.is_empty()) {
+        // A stage ends only after everybody before it.
+        let _ = stage.send(events).await;
+    }
+}
+
+/// Takes events through one sink. Whatever waits goes together, so a slow sink catches up.
+async fn stage(sink: SinkHandle, mut inbox: mpsc::Receiver<Vec<Event>>, next: mpsc::Sender<Vec<Event>>) {
+    let mut taken = Vec::with_capacity(BATCHES_AT_ONCE);
+    while inbox.recv_many(&mut taken, BATCHES_AT_ONCE).await > 0 {
+        let events = taken.drain(..).flatten().collect();
+        let events = sink.deliver(events).await;
+        let _ = next.send(events).await;
+    }
+}
+
+/// Keeps account of what is under way, in the checkpoint and out of it.
+pub(super) struct CheckpointLedger {
+    pipeline: Name,
+    checkpoints: Box<dyn Checkpoints>,
+    counters: Arc<PipelineCounters>,
+    is_well: bool,
+    /// Events in the checkpoint that are under way, and those that have arrived since.
+    standing: u64,
+    /// What could not be saved yet. Its events follow those in the checkpoint.
+    unsaved: CheckpointChange,
+}
+
+impl CheckpointLedger {
+    pub(super) fn new(
+        pipeline: Name,
+        checkpoints: Box<dyn Checkpoints>,
+        counters: Arc<PipelineCounters>,
+    ) -> Self {
+        Self {
+            pipeline,
+            checkpoints,
+            counters,
+            is_well: true,
+            standing: 0,
+            unsaved: CheckpointChange::default(),
+        }
     }
 
-    async fn take(&mut self, change: CheckpointChange) {
-        self.save(&change).await;
-        self.deliver(change.undelivered).await;
+    /// Events that have not been through all sinks.
+    fn under_way(&self) -> u64 {
+        (self.standing + self.unsaved.undelivered.len() as u64).saturating_sub(self.unsaved.delivered)
     }
 
-    async fn deliver(&mut self, mut events: Vec<Event>) {
-        if events.is_empty() {
-            return;
-        }
-        for sink in &self.sinks {
-            events = sink.deliver(events).await;
-        }
+    /// These are in the checkpoint since an earlier run.
+    fn note_owed(&mut self, owed: &[Event]) {
+        self.standing += owed.len() as u64;
+    }
+
+    /// These have been through all sinks. They are the oldest under way: order is kept.
+    fn note_arrived(&mut self, events: &[Event]) {
         let unconfirmed = events.iter().filter(|event| !event.unconfirmed_by.is_empty()).count();
         add(&self.counters.unconfirmed_events, unconfirmed as u64);
+        let delivered = self.unsaved.delivered + events.len() as u64;
+        self.unsaved.delivered = delivered.min(self.standing);
+        // The rest never got into the checkpoint and no longer has to.
+        let never_saved = usize::try_from(delivered - self.unsaved.delivered).unwrap_or(usize::MAX);
+        let unsaved = &mut self.unsaved.undelivered;
+        unsaved.drain(..never_saved.min(unsaved.len()));
     }
 
-    /// Saves a step. Where that fails, events still go out: telling people late because of a
-    /// restart that may never come would be worse.
-    async fn save(&mut self, change: &CheckpointChange) {
-        let outcome = self.checkpoints.save(change).await;
-        match (&outcome, self.checkpoint_is_well) {
+    /// Saves a step, and what could not be saved before. Where that fails, events still go out:
+    /// telling people late because of a restart that may never come would be worse.
+    async fn save(&mut self, change: CheckpointChange) {
+        self.unsaved.absorb(change);
+        let outcome = self.checkpoints.save(&self.unsaved).await;
+        match (&outcome, self.is_well) {
             (Err(error), true) => {
                 let error = format!("{error:#}");
                 tracing::error!(pipeline = %self.pipeline, error, "presence is not kept through a restart");
@@ -70,7 +177,16 @@ impl Chain {
             (Ok(()), false) => tracing::info!(pipeline = %self.pipeline, "presence is kept again"),
             _ => {}
         }
-        add(&self.counters.checkpoint_failures, u64::from(outcome.is_err()));
-        self.checkpoint_is_well = outcome.is_ok();
+        self.is_well = outcome.is_ok();
+        if self.is_well {
+            let saved = std::mem::take(&mut self.unsaved);
+            self.standing = self.standing + saved.undelivered.len() as u64 - saved.delivered;
+            return;
+        }
+        add(&self.counters.checkpoint_failures, 1);
+        if self.unsaved.visits.len() > MOST_UNSAVED_VISITS {
+            // Those of tags that are present come again with the next refresh.
+            self.unsaved.visits.clear();
+        }
     }
 }

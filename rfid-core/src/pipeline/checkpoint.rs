@@ -18,7 +18,8 @@ pub trait Checkpoints: Send {
     /// What an earlier run left.
     async fn load(&mut self) -> Result<Checkpoint>;
 
-    /// Applies a change, all of it or nothing, and returns when it is durable.
+    /// Applies a change, all of it or nothing, and returns when it is durable. A change that could
+    /// not be saved comes again, with what has come since.
     async fn save(&mut self, change: &CheckpointChange) -> Result<()>;
 }
 
@@ -36,9 +37,12 @@ pub struct Checkpoint {
 pub struct CheckpointChange {
     /// Visits that began or changed, by tag; `None` for one that is over for good.
     pub visits: BTreeMap<TagId, Option<VisitCheckpoint>>,
-    /// Events that are now on their way through the sinks. Replaces those of the change before,
-    /// which have arrived.
+    /// Events that are now on their way through the sinks. They follow those of the changes
+    /// before, of which the oldest have arrived.
     pub undelivered: Vec<Event>,
+    /// How many of the oldest that were kept as undelivered are no longer: they have been through
+    /// all sinks.
+    pub delivered: u64,
 }
 
 impl CheckpointChange {
@@ -46,6 +50,7 @@ impl CheckpointChange {
     pub(super) fn absorb(&mut self, later: Self) {
         self.visits.extend(later.visits);
         self.undelivered.extend(later.undelivered);
+        self.delivered += later.delivered;
     }
 }
 

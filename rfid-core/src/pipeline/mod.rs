@@ -7,30 +7,40 @@
 //!             it is full
 //! ```
 //!
-//! Two tasks serve a pipeline. The presence task takes batches of reads and gives events; the
-//! chain task saves each step and takes its events through the sinks in order. When a sink is
-//! slow the chain fills, presence waits, and the read queue merges reads of the same tag; a
-//! reader never waits.
+//! The presence task takes batches of reads and gives events. The chain task saves each step and
+//! sends its events through the sinks in order; each sink may be at another step, so a slow one
+//! holds up nobody before it. What a failing sink does to those behind it is its
+//! [`FailurePolicy`]. When the chain is full presence waits, and the read queue merges reads of
+//! the same tag; a reader never waits.
 //!
 //! A whole pipeline with one reader stands in `examples/embed.rs`.
 
+mod backlog;
 mod chain;
 mod checkpoint;
 mod counters;
+mod failure;
 mod presence_task;
 mod read_queue;
+mod sink_call;
+mod sink_handle;
+mod sink_status;
 mod sink_task;
+mod spill;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub use backlog::{Backlog, Owed};
 pub use checkpoint::{Checkpoint, CheckpointChange, Checkpoints, NoCheckpoints};
 pub use counters::PipelineCounters;
-pub use sink_task::{SinkHandle, SinkStatus};
+pub use failure::{FailurePolicy, OnFailure};
+pub use sink_handle::{MakeSink, SinkBuilder, SinkHandle};
+pub use sink_status::SinkStatus;
 
-use chain::Chain;
+use chain::{Chain, CheckpointLedger};
 use presence_task::PresenceTask;
 use read_queue::ReadQueue;
 
@@ -140,16 +150,11 @@ impl PreparedPipeline {
             }
         }
         let (steps, inbox) = mpsc::channel(WAITING_STEPS);
-        let chain = Chain {
-            pipeline: plan.name.clone(),
-            sinks: plan.sinks,
-            checkpoints: plan.checkpoints,
-            counters: Arc::clone(&counters),
-            checkpoint_is_well: true,
-        };
+        let ledger = CheckpointLedger::new(plan.name.clone(), plan.checkpoints, Arc::clone(&counters));
+        let chain = Chain { pipeline: plan.name.clone(), sinks: plan.sinks, ledger };
         let visits = over.into_iter().map(|tag| (tag, None)).collect();
-        let first = CheckpointChange { visits, undelivered: kept.undelivered };
-        let chain = tokio::spawn(chain.run(first, inbox));
+        let first = CheckpointChange { visits, ..CheckpointChange::default() };
+        let chain = tokio::spawn(chain.run(first, kept.undelivered, inbox));
         let presence = PresenceTask {
             presence,
             queue: Arc::clone(&queue),

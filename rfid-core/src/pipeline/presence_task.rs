@@ -91,7 +91,7 @@ impl PresenceTask {
         let changed = events.iter().map(|event| event.tag).chain(forgotten);
         let visits = changed.map(|tag| (tag, self.presence.checkpoint(&tag))).collect();
         // The chain ends only after this task has dropped its sender.
-        let _ = self.steps.send(CheckpointChange { visits, undelivered: events }).await;
+        let _ = self.steps.send(CheckpointChange { visits, undelivered: events, delivered: 0 }).await;
     }
 
     /// Hands on the state of all visits, in portions.
@@ -99,7 +99,7 @@ impl PresenceTask {
         let visits: Vec<_> = self.presence.checkpoints().collect();
         for portion in visits.chunks(REFRESH_PORTION) {
             let visits = portion.iter().map(|visit| (visit.tag, Some(visit.clone()))).collect();
-            let _ = self.steps.send(CheckpointChange { visits, undelivered: Vec::new() }).await;
+            let _ = self.steps.send(CheckpointChange { visits, ..CheckpointChange::default() }).await;
         }
     }
 

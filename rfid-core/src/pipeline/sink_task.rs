@@ -1,489 +1,435 @@
-//! One task for each sink: opens it, delivers, retries, and gives up where retrying is no use.
+//! One task for each sink: tries it, and decides what happens to events while it fails.
+//!
+//! What the sink is to get stands in one order: first its backlog, which has passed on already,
+//! then fresh deliveries, whose callers wait. One call at a time runs, on the head of it. When the
+//! head of the fresh ones has waited for as long as the [`FailurePolicy`] allows, they pass on,
+//! whether the call has failed or not ended: a sink that hangs costs no more than one that
+//! fails.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::backlog::Owed;
 use super::counters::add;
+use super::failure::{FailurePolicy, OnFailure};
+use super::sink_call::{Returned, Run, SinkOwner, runs};
+use super::sink_handle::{Delivery, Pace, WAITING_DELIVERIES, mark};
+use super::sink_status::SinkStatus;
+use super::spill::{Portion, Spill};
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::Event;
 use crate::name::Name;
-use crate::panics::guard;
-use crate::sink::{EventBatch, Sink};
-
-/// Deliveries that wait for one sink at most; each is one pipeline's batch.
-const WAITING_DELIVERIES: usize = 64;
-
-/// How long a sink that was well is retried before its events pass on without it.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a sink counts, and how it is.
-#[derive(Debug, Default)]
-pub struct SinkStatus {
-    /// Events that the sink has done its duty for.
-    pub delivered: AtomicU64,
-    /// Deliveries that were tried again.
-    pub retries: AtomicU64,
-    /// Events that passed on although the sink had not done its duty.
-    pub passed_on: AtomicU64,
-    /// Events handed to the sink and not yet back.
-    pub waiting: AtomicU64,
-    open: AtomicBool,
-    last_error: Mutex<Option<String>>,
-}
+/// How long anybody waits for a sink once the host is stopping.
+const HURRY: Duration = Duration::from_secs(2);
 
-impl SinkStatus {
-    /// Whether the sink is open and its last delivery went well.
-    pub fn is_well(&self) -> bool {
-        self.open.load(Ordering::Relaxed) && self.last_error().is_none()
-    }
+/// How long the last calls on a sink may take.
+const END_LIMIT: Duration = Duration::from_secs(3);
 
-    /// What is wrong, while something is.
-    pub fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
+/// A sink that fails again and again says so in the log at most this often.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
-    fn note(&self, outcome: &Result<()>) {
-        let said = outcome.as_ref().err().map(|error| format!("{error:#}"));
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = said;
-    }
-}
-
-/// A running sink that pipelines deliver to. Cheap to clone; several pipelines may share one.
-#[derive(Clone, Debug)]
-pub struct SinkHandle {
+pub(super) struct SinkTask {
     name: Name,
-    inbox: mpsc::Sender<Message>,
-    status: Arc<SinkStatus>,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Deliver(Delivery),
-    Close,
-}
-
-#[derive(Debug)]
-struct Delivery {
-    events: Vec<Event>,
-    back: oneshot::Sender<Vec<Event>>,
-}
-
-impl SinkHandle {
-    /// Starts the task that owns `sink`. It opens the sink at once and goes on trying if that
-    /// fails. Must be called within a tokio runtime.
-    pub fn spawn(name: Name, sink: Box<dyn Sink>) -> Self {
-        let (inbox, messages) = mpsc::channel(WAITING_DELIVERIES);
-        let status = Arc::new(SinkStatus::default());
-        let task = SinkTask {
-            name: name.clone(),
-            sink: Some(sink),
-            status: Arc::clone(&status),
-            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, name.len() as u64),
-            was_well: true,
-        };
-        let task = tokio::spawn(task.run(messages));
-        Self { name, inbox, status, task: Arc::new(Mutex::new(Some(task))) }
-    }
-
-    /// The sink's name.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Counters and state.
-    pub fn status(&self) -> &Arc<SinkStatus> {
-        &self.status
-    }
-
-    /// Hands events to the sink and returns them when it has done its duty, with whatever it
-    /// added; or marked with its name in [`Event::unconfirmed_by`] when it could not.
-    ///
-    /// Events come back in the order given. *Cancel safety*: the sink gets the events in any
-    /// case; dropping the call loses only what it would have returned.
-    pub async fn deliver(&self, events: Vec<Event>) -> Vec<Event> {
-        let count = events.len() as u64;
-        add(&self.status.waiting, count);
-        let (back, done) = oneshot::channel();
-        let events = match self.inbox.reserve().await {
-            Ok(place) => {
-                place.send(Message::Deliver(Delivery { events, back }));
-                // The task answers everything it takes; it is gone only when the runtime is.
-                done.await.unwrap_or_default()
-            }
-            Err(_) => {
-                add(&self.status.passed_on, count);
-                mark(events, &self.name)
-            }
-        };
-        self.status.waiting.fetch_sub(count, Ordering::Relaxed);
-        events
-    }
-
-    /// Waits until everything delivered is done, then flushes and closes the sink.
-    ///
-    /// Other handles of the sink deliver no more afterwards: their events pass on with a mark.
-    pub async fn close(self) {
-        // An error means that the sink is closed already.
-        let _ = self.inbox.send(Message::Close).await;
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            // The task catches panics of the sink; its own would be a fault of this module,
-            // and there is nothing left to do for it at the end.
-            let _ = task.await;
-        }
-    }
-}
-
-fn mark(mut events: Vec<Event>, sink: &Name) -> Vec<Event> {
-    for event in &mut events {
-        event.unconfirmed_by.push(sink.clone());
-    }
-    events
-}
-
-struct SinkTask {
-    name: Name,
-    /// Gone after a panic: a sink that panicked may be in any state.
-    sink: Option<Box<dyn Sink>>,
-    status: Arc<SinkStatus>,
+    policy: FailurePolicy,
+    /// Not here while a call runs.
+    owner: Option<SinkOwner>,
+    running: Option<Running>,
+    fresh: VecDeque<Delivery>,
+    /// Since when the first of them is the first.
+    head_since: Option<Instant>,
+    spill: Spill,
+    /// When the sink may be tried again, while it fails.
+    retry_at: Option<Instant>,
     backoff: Backoff,
     was_well: bool,
+    said_at: Option<Instant>,
+    pace: Pace,
+    hurry_since: Option<Instant>,
+    status: Arc<SinkStatus>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A call on the sink.
+struct Running {
+    call: Pin<Box<dyn Future<Output = Returned> + Send>>,
+    work: Work,
+}
+
+enum Work {
+    /// Nothing but opening it.
+    Open,
+    /// The first of the fresh deliveries.
+    Fresh { deliveries: usize },
+    /// Fresh events that have passed on while the call went on.
+    Overdue { owed: Vec<Owed> },
+    /// The head of the backlog.
+    Late(Portion),
 }
 
 impl SinkTask {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+    pub(super) fn new(
+        name: Name,
+        owner: SinkOwner,
+        policy: FailurePolicy,
+        spill: Spill,
+        status: Arc<SinkStatus>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let seed = name.len() as u64;
+        Self {
+            name,
+            policy,
+            owner: Some(owner),
+            running: None,
+            fresh: VecDeque::new(),
+            head_since: None,
+            spill,
+            retry_at: None,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
+            was_well: true,
+            said_at: None,
+            pace: Pace::Usual,
+            hurry_since: None,
+            status,
+            clock,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Delivery>, mut told: watch::Receiver<Pace>) {
         let mut taken = Vec::with_capacity(WAITING_DELIVERIES);
-        let mut waiting = Vec::with_capacity(WAITING_DELIVERIES);
-        let mut wait = Duration::ZERO;
+        let mut inbox_ended = false;
+        // Looks for what an earlier run left.
+        self.spill.settle().await;
         loop {
-            let can_open = self.sink.is_some() && !self.is_open();
-            tokio::select! {
-                // Whatever waits is delivered together, so that a log syncs once for all of it.
-                count = inbox.recv_many(&mut taken, WAITING_DELIVERIES) => {
-                    if count == 0 {
-                        break;
-                    }
-                    for message in taken.drain(..) {
-                        match message {
-                            Message::Deliver(delivery) => waiting.push(delivery),
-                            Message::Close => inbox.close(),
-                        }
-                    }
-                    self.serve(&mut waiting).await;
-                }
-                // A sink is opened before the first event needs it, and again after a failure.
-                () = tokio::time::sleep(wait), if can_open => {
-                    let outcome = self.open().await;
-                    self.note(&outcome);
-                }
+            if self.spill.retry_at().is_some_and(|at| at <= Instant::now()) {
+                self.spill.settle().await;
             }
-            wait = self.backoff.next_wait();
+            self.pass_on_what_need_not_wait().await;
+            if inbox_ended && self.fresh.is_empty() {
+                break;
+            }
+            self.begin().await;
+            let room = WAITING_DELIVERIES.saturating_sub(self.fresh.len());
+            let (wake, can_hurry) = (self.next_wake(), self.pace < Pace::Close);
+            tokio::select! {
+                returned = ended(&mut self.running) => self.take_back(returned).await,
+                count = inbox.recv_many(&mut taken, room), if room > 0 && !inbox_ended => {
+                    inbox_ended = count == 0;
+                    if inbox_ended {
+                        self.quicken(Pace::Close);
+                    }
+                    if self.fresh.is_empty() && count > 0 {
+                        self.head_since = Some(Instant::now());
+                    }
+                    self.fresh.extend(taken.drain(..));
+                }
+                changed = told.changed(), if can_hurry => {
+                    // All handles are gone if nobody can tell any more.
+                    let pace = changed.map_or(Pace::Close, |()| *told.borrow());
+                    if pace == Pace::Close {
+                        inbox.close();
+                    }
+                    self.quicken(pace);
+                }
+                () = sleep_until(wake) => {}
+            }
         }
         self.end().await;
     }
 
-    async fn end(&mut self) {
-        let Some(mut sink) = self.sink.take() else { return };
-        for (op, outcome) in
-            [("flush", guard("flush", sink.flush()).await), ("close", guard("close", sink.close()).await)]
-        {
-            if let Err(error) = outcome {
-                let error = format!("{error:#}");
-                tracing::warn!(sink = %self.name, op, error, "sink did not end cleanly");
-            }
+    fn quicken(&mut self, pace: Pace) {
+        self.pace = self.pace.max(pace);
+        if self.pace > Pace::Usual && self.hurry_since.is_none() {
+            self.hurry_since = Some(Instant::now());
         }
     }
 
-    async fn serve(&mut self, waiting: &mut Vec<Delivery>) {
-        let lengths: Vec<usize> = waiting.iter().map(|delivery| delivery.events.len()).collect();
-        let mut batch = EventBatch::default();
-        for delivery in waiting.iter_mut() {
-            batch.events.append(&mut delivery.events);
+    /// Starts a call if there is something to do and nothing speaks against it.
+    async fn begin(&mut self) {
+        if self.running.is_some() || !self.may_work() {
+            return;
         }
-        let outcome = self.deliver_patiently(&mut batch).await;
-        let count = batch.events.len() as u64;
-        let events = match &outcome {
-            Ok(()) => {
-                add(&self.status.delivered, count);
-                batch.events
+        let is_due = self.retry_at.is_none_or(|at| at <= Instant::now());
+        // A sink that is only passed gets a try with every delivery: it has no other way to show
+        // that it is well.
+        let tries_each = self.policy.on_failure == OnFailure::Pass && !self.was_well;
+        if !self.spill.is_empty() {
+            if is_due {
+                match self.spill.portion().await {
+                    Ok(portion) => {
+                        let work = runs(portion.owed.iter().cloned());
+                        self.start(Work::Late(portion), work);
+                    }
+                    Err(error) => self.fail(error),
+                }
             }
-            Err(_) => {
-                add(&self.status.passed_on, count);
-                mark(batch.events, &self.name)
+        } else if !self.fresh.is_empty() {
+            if is_due || tries_each {
+                let events = self.fresh.iter().flat_map(|delivery| &delivery.events).cloned().collect();
+                self.start(Work::Fresh { deliveries: self.fresh.len() }, vec![Run::Events(events)]);
+            }
+        } else if is_due && self.owner.as_ref().is_some_and(|owner| !owner.is_open()) {
+            // A sink is opened before the first event needs it, and again after a failure.
+            self.start(Work::Open, Vec::new());
+        }
+    }
+
+    fn may_work(&self) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        !owner.is_out_of_service() && owner.remake_at().is_none_or(|at| at <= Instant::now())
+    }
+
+    fn start(&mut self, work: Work, pieces: Vec<Run>) {
+        if let Some(owner) = self.owner.take() {
+            self.running = Some(Running { call: Box::pin(owner.call(pieces)), work });
+        }
+    }
+
+    /// Takes the sink back from a call that has ended, and draws the conclusions.
+    async fn take_back(&mut self, returned: Returned) {
+        let Returned { owner, outcome, done, delivered } = returned;
+        self.status.open.store(owner.is_open(), Ordering::Relaxed);
+        self.owner = Some(owner);
+        let Some(Running { work, .. }) = self.running.take() else { return };
+        let kept = match work {
+            Work::Open => Ok(()),
+            Work::Fresh { deliveries } => {
+                if let Err(error) = outcome {
+                    return self.fail_fresh(deliveries, error).await;
+                }
+                add(&self.status.delivered, done as u64);
+                self.answer(deliveries, delivered);
+                Ok(())
+            }
+            Work::Overdue { owed } if outcome.is_ok() => {
+                add(&self.status.delivered, done as u64);
+                self.spill.done_after_all(&owed).await
+            }
+            Work::Overdue { .. } => Ok(()),
+            Work::Late(portion) => {
+                add(&self.status.delivered, delivered.len() as u64);
+                self.spill.done(&portion, done).await
             }
         };
-        self.note(&outcome);
+        match outcome.and(kept) {
+            Ok(()) => self.recover(),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The first of the fresh deliveries could not be made.
+    async fn fail_fresh(&mut self, deliveries: usize, error: Error) {
+        let wait = self.wait_after(&error);
+        let (now, is_hopeless) = (Instant::now(), error.retry() == Retry::Never || !self.was_well);
+        self.retry_at = Some(now + wait);
+        match self.deadline() {
+            Some(deadline) if is_hopeless || now + wait >= deadline => {
+                self.say_ill(&error);
+                let all = self.fresh.len();
+                self.pass_on(if self.policy.on_failure == OnFailure::Pass { deliveries } else { all }).await;
+            }
+            _ => {
+                add(&self.status.retries, 1);
+                let patience_is_over =
+                    self.head_since.is_some_and(|since| now >= since + self.policy.patience.0);
+                if patience_is_over {
+                    self.say_ill(&error);
+                } else {
+                    self.note_failure(&error);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.retry_at = Some(Instant::now() + self.wait_after(&error));
+        self.say_ill(&error);
+    }
+
+    fn wait_after(&mut self, error: &Error) -> Duration {
+        match error.retry() {
+            Retry::After(wait) => wait,
+            Retry::Reconnect | Retry::Never => self.backoff.next_wait(),
+        }
+    }
+
+    /// How long the first of the fresh deliveries waits at most.
+    fn deadline(&self) -> Option<Instant> {
+        let since = self.head_since?;
+        let in_service = self.owner.as_ref().is_none_or(|owner| !owner.is_out_of_service());
+        let usual = match self.policy.on_failure {
+            OnFailure::Retry if in_service => None,
+            _ => Some(since + self.policy.patience.0),
+        };
+        let hurried = self.hurry_since.map(|hurry| hurry.max(since) + HURRY);
+        usual.into_iter().chain(hurried).min()
+    }
+
+    /// Passes fresh deliveries on for which nothing speaks any more for waiting.
+    async fn pass_on_what_need_not_wait(&mut self) {
+        let Some(deadline) = self.deadline() else { return };
+        let now = Instant::now();
+        let out_of_service = self.owner.as_ref().is_some_and(SinkOwner::is_out_of_service);
+        let overdue = matches!(&self.running, Some(Running { work: Work::Overdue { .. }, .. }));
+        let waits_for_a_try = self.policy.on_failure == OnFailure::Spill
+            && !self.was_well
+            && self.running.is_none()
+            && self.retry_at.is_some_and(|at| at > now);
+        if deadline <= now {
+            let error = Error::new(ErrorKind::Timeout, "deliver")
+                .with_detail(format!("the sink has not answered for {}", self.policy.patience));
+            if self.running.is_some() {
+                self.say_ill(&error);
+            }
+        } else if self.spill.is_empty() && !out_of_service && !overdue && !waits_for_a_try {
+            return;
+        }
+        self.pass_on(self.fresh.len()).await;
+    }
+
+    /// Passes the first of the fresh deliveries on without the sink.
+    async fn pass_on(&mut self, deliveries: usize) {
+        let events: Vec<Event> =
+            self.fresh.iter().take(deliveries).flat_map(|delivery| &delivery.events).cloned().collect();
+        if let Some(Running { work, .. }) = &mut self.running
+            && let Work::Fresh { deliveries } = *work
+        {
+            let called = self.fresh.iter().take(deliveries).flat_map(|delivery| &delivery.events);
+            *work = Work::Overdue { owed: called.cloned().map(Owed::Event).collect() };
+        }
+        add(&self.status.passed_on, events.len() as u64);
+        let marked = mark(events.clone(), &self.name);
+        if self.policy.on_failure != OnFailure::Pass {
+            add(&self.status.spilled, events.len() as u64);
+            self.spill.push(events).await;
+        }
+        self.answer(deliveries, marked);
+    }
+
+    /// Gives the first of the fresh deliveries back.
+    fn answer(&mut self, deliveries: usize, events: Vec<Event>) {
         let mut events = events.into_iter();
-        for (delivery, length) in waiting.drain(..).zip(lengths) {
+        for delivery in self.fresh.drain(..deliveries.min(self.fresh.len())) {
             // A caller that has gone away no longer needs its events.
-            let _ = delivery.back.send(events.by_ref().take(length).collect());
+            let _ = delivery.back.send(events.by_ref().take(delivery.events.len()).collect());
         }
+        self.head_since = (!self.fresh.is_empty()).then(Instant::now);
     }
 
-    /// Delivers, and tries again while that may help and patience lasts.
-    ///
-    /// A sink that failed the last time gets one try: its patience is used up until it has
-    /// shown that it is well again.
-    async fn deliver_patiently(&mut self, batch: &mut EventBatch) -> Result<()> {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            let error = match self.try_deliver(batch).await {
-                Ok(()) => {
-                    self.backoff.reset();
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let wait = match error.retry() {
-                Retry::Never => return Err(error),
-                Retry::After(wait) => wait,
-                Retry::Reconnect => {
-                    self.close_for_reopening().await;
-                    self.backoff.next_wait()
-                }
-            };
-            if !self.was_well || Instant::now() + wait >= give_up {
-                return Err(error);
+    /// When there is something to do even if nobody says anything.
+    fn next_wake(&self) -> Option<Instant> {
+        let next_try = match &self.owner {
+            Some(owner) if self.running.is_none() && !owner.is_out_of_service() => {
+                let has_work = !self.spill.is_empty() || !self.fresh.is_empty() || !owner.is_open();
+                self.retry_at.max(owner.remake_at()).filter(|_| has_work)
             }
-            self.status.note(&Err(error));
-            add(&self.status.retries, 1);
-            tokio::time::sleep(wait).await;
+            _ => None,
+        };
+        [self.deadline(), self.spill.retry_at(), next_try].into_iter().flatten().min()
+    }
+
+    fn recover(&mut self) {
+        self.backoff.reset();
+        self.retry_at = None;
+        self.status.note_well();
+        if !std::mem::replace(&mut self.was_well, true) {
+            let backlog = self.status.backlog.load(Ordering::Relaxed);
+            tracing::info!(sink = %self.name, backlog, "sink is well again");
         }
     }
 
-    async fn try_deliver(&mut self, batch: &mut EventBatch) -> Result<()> {
-        self.open().await?;
-        let Some(sink) = &mut self.sink else { return Err(poisoned()) };
-        // A failed delivery may have annotated some of the events; the next try starts afresh.
-        let mut attempt = batch.clone();
-        let outcome = guard("deliver", sink.deliver(&mut attempt)).await;
-        self.drop_if_panicked(&outcome);
-        outcome?;
-        if attempt.events.len() != batch.events.len() {
-            return Err(Error::new(ErrorKind::Internal, "deliver")
-                .with_detail("the sink added or removed events, which a sink must not do"));
-        }
-        *batch = attempt;
-        Ok(())
+    fn note_failure(&self, error: &Error) {
+        self.status.note_failure(format!("{error:#}"), self.clock.now().utc);
     }
 
-    async fn open(&mut self) -> Result<()> {
-        if self.is_open() {
-            return Ok(());
-        }
-        let Some(sink) = &mut self.sink else { return Err(poisoned()) };
-        let outcome = guard("open", sink.open()).await;
-        self.drop_if_panicked(&outcome);
-        outcome?;
-        self.status.open.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn is_open(&self) -> bool {
-        self.status.open.load(Ordering::Relaxed)
-    }
-
-    async fn close_for_reopening(&mut self) {
-        self.status.open.store(false, Ordering::Relaxed);
-        if let Some(sink) = &mut self.sink {
-            let outcome = guard("close", sink.close()).await;
-            self.drop_if_panicked(&outcome);
+    /// Remembers that the sink fails and says it once.
+    fn say_ill(&mut self, error: &Error) {
+        self.note_failure(error);
+        let now = Instant::now();
+        let said_lately = self.said_at.is_some_and(|at| now < at + SAID_EVERY);
+        if std::mem::replace(&mut self.was_well, false) && !said_lately {
+            self.said_at = Some(now);
+            let (error, on_failure) = (format!("{error:#}"), self.policy.on_failure);
+            tracing::error!(sink = %self.name, error, ?on_failure, "sink fails");
         }
     }
 
-    fn drop_if_panicked<T>(&mut self, outcome: &Result<T>) {
-        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Panicked) {
-            self.sink = None;
-            self.status.open.store(false, Ordering::Relaxed);
+    /// Ends the sink. What is in memory only gets a last chance.
+    async fn end(mut self) {
+        let ended = tokio::time::timeout(END_LIMIT, self.last_calls()).await;
+        if ended.is_err() {
+            tracing::warn!(sink = %self.name, "sink did not end its last call in time");
         }
-    }
-
-    /// Remembers how the sink is and says it once, when it changes.
-    fn note(&mut self, outcome: &Result<()>) {
-        self.status.note(outcome);
-        match (outcome, self.was_well) {
-            (Ok(()), false) => tracing::info!(sink = %self.name, "sink is well again"),
-            (Err(error), true) => {
-                tracing::error!(sink = %self.name, error = format!("{error:#}"), "sink fails; events pass on without it");
+        self.spill.close().await;
+        let Some(owner) = self.owner.take() else { return };
+        match tokio::time::timeout(END_LIMIT, owner.end()).await {
+            Ok(errors) => {
+                for error in errors {
+                    tracing::warn!(sink = %self.name, error = format!("{error:#}"), "sink did not end cleanly");
+                }
             }
-            _ => {}
+            Err(_) => tracing::warn!(sink = %self.name, "sink did not end in time"),
         }
-        self.was_well = outcome.is_ok();
+    }
+
+    async fn last_calls(&mut self) {
+        if self.running.is_some() {
+            let returned = ended(&mut self.running).await;
+            self.take_back(returned).await;
+        }
+        self.spill.settle().await;
+        while self.spill.in_memory() > 0 && self.may_work() {
+            if let Err(error) = self.last_call().await {
+                tracing::warn!(sink = %self.name, error = format!("{error:#}"), "sink did not take its last events");
+                break;
+            }
+        }
+    }
+
+    async fn last_call(&mut self) -> Result<()> {
+        let portion = self.spill.portion().await?;
+        let Some(owner) = self.owner.take() else { return Ok(()) };
+        let pieces = runs(portion.owed.iter().cloned());
+        self.running = Some(Running { call: Box::pin(owner.call(pieces)), work: Work::Late(portion) });
+        let returned = ended(&mut self.running).await;
+        let failed = returned.outcome.is_err();
+        self.take_back(returned).await;
+        if failed {
+            Err(Error::new(ErrorKind::Cancelled, "deliver").with_detail("the host stops"))
+        } else {
+            Ok(())
+        }
     }
 }
 
-fn poisoned() -> Error {
-    Error::new(ErrorKind::Panicked, "deliver").with_detail("the sink panicked earlier and is out of service")
+/// The end of the call that runs; never, if none does.
+async fn ended(running: &mut Option<Running>) -> Returned {
+    match running {
+        Some(running) => running.call.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sink::MockSink;
-
-    fn events(count: usize) -> Vec<Event> {
-        (0..count).map(|number| Event { read_count: number as u64, ..Event::sample() }).collect()
-    }
-
-    fn handle(sink: MockSink) -> SinkHandle {
-        SinkHandle::spawn(Name::from("visits"), Box::new(sink))
-    }
-
-    fn well_behaved() -> MockSink {
-        let mut sink = MockSink::new();
-        sink.expect_open().returning(|| Ok(()));
-        sink.expect_flush().returning(|| Ok(()));
-        sink.expect_close().returning(|| Ok(()));
-        sink
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_a_sink_adds_comes_back_in_order() {
-        let mut sink = well_behaved();
-        sink.expect_deliver().returning(|batch| {
-            for event in &mut batch.events {
-                event.dwell_ms = 7;
-            }
-            Ok(())
-        });
-        let sink = handle(sink);
-        let back = sink.deliver(events(3)).await;
-        assert_eq!(
-            back.iter().map(|event| (event.read_count, event.dwell_ms)).collect::<Vec<_>>(),
-            [(0, 7), (1, 7), (2, 7)]
-        );
-        assert!(sink.status().is_well());
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_retry_gets_the_same_events_without_what_the_failed_try_added() {
-        let mut sink = well_behaved();
-        let mut tries = 0;
-        sink.expect_deliver().times(3).returning(move |batch| {
-            tries += 1;
-            assert!(batch.events.iter().all(|event| event.record.is_none()));
-            batch.events[0].record = Some(crate::Record::new());
-            if tries < 3 { Err(Error::new(ErrorKind::Io, "deliver")) } else { Ok(()) }
-        });
-        let sink = handle(sink);
-        let back = sink.deliver(events(1)).await;
-        assert!(back[0].record.is_some() && back[0].unconfirmed_by.is_empty());
-        assert_eq!(sink.status().retries.load(Ordering::Relaxed), 2);
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn events_pass_on_with_a_mark_when_retrying_is_no_use() {
-        let mut sink = well_behaved();
-        sink.expect_deliver().times(1).returning(|_| Err(Error::new(ErrorKind::Denied, "deliver")));
-        let sink = handle(sink);
-        let back = sink.deliver(events(2)).await;
-        assert!(back.iter().all(|event| event.unconfirmed_by == [Name::from("visits")]));
-        assert!(!sink.status().is_well());
-        assert!(sink.status().last_error().unwrap().contains("denied"));
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn patience_is_used_up_once_and_comes_back_with_health() {
-        let mut sink = well_behaved();
-        let healthy = Arc::new(AtomicBool::new(false));
-        let heals = Arc::clone(&healthy);
-        sink.expect_deliver().returning(move |_| {
-            if heals.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::new(ErrorKind::Io, "deliver")) }
-        });
-        let sink = handle(sink);
-        let start = Instant::now();
-        assert_eq!(sink.deliver(events(1)).await[0].unconfirmed_by.len(), 1);
-        let first = start.elapsed();
-        assert!(first >= PATIENCE - LONGEST_WAIT && first <= PATIENCE, "{first:?}");
-        let start = Instant::now();
-        assert_eq!(sink.deliver(events(1)).await[0].unconfirmed_by.len(), 1);
-        assert!(start.elapsed() < Duration::from_secs(1), "a sink known to be ill holds nothing up");
-        healthy.store(true, Ordering::Relaxed);
-        assert!(sink.deliver(events(1)).await[0].unconfirmed_by.is_empty());
-        assert!(sink.status().is_well());
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sink_that_panics_is_out_of_service_and_costs_nobody_else_anything() {
-        let mut sink = well_behaved();
-        sink.expect_deliver().times(1).returning(|_| panic!("a fault of the sink"));
-        let sink = handle(sink);
-        for _ in 0..2 {
-            assert_eq!(sink.deliver(events(1)).await[0].unconfirmed_by.len(), 1);
-        }
-        assert!(sink.status().last_error().unwrap().contains("out of service"));
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sink_that_swallows_events_does_not_lose_them() {
-        let mut sink = well_behaved();
-        sink.expect_deliver().returning(|batch| {
-            batch.events.clear();
-            Ok(())
-        });
-        let sink = handle(sink);
-        let back = sink.deliver(events(2)).await;
-        assert_eq!(back.len(), 2);
-        assert_eq!(back[0].unconfirmed_by.len(), 1);
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sink_that_cannot_be_opened_is_opened_later() {
-        let mut sink = MockSink::new();
-        let mut tries = 0;
-        sink.expect_open().returning(move || {
-            tries += 1;
-            if tries < 4 { Err(Error::new(ErrorKind::Connect, "open")) } else { Ok(()) }
-        });
-        sink.expect_flush().returning(|| Ok(()));
-        sink.expect_close().returning(|| Ok(()));
-        let sink = handle(sink);
-        while !sink.status().is_well() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        sink.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn other_handles_of_a_closed_sink_pass_events_on() {
-        let mut sink = well_behaved();
-        sink.expect_deliver().returning(|_| Ok(()));
-        let sink = handle(sink);
-        let other = sink.clone();
-        sink.close().await;
-        assert_eq!(other.deliver(events(1)).await[0].unconfirmed_by.len(), 1);
-        other.close().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn deliveries_that_wait_are_delivered_together() {
-        let mut sink = well_behaved();
-        let sizes = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&sizes);
-        sink.expect_deliver().returning(move |batch| {
-            seen.lock().unwrap().push(batch.events.len());
-            Ok(())
-        });
-        let sink = handle(sink);
-        let both = tokio::join!(sink.deliver(events(2)), sink.deliver(events(3)));
-        assert_eq!((both.0.len(), both.1.len()), (2, 3));
-        assert_eq!(*sizes.lock().unwrap(), [5], "one delivery, hence one sync of a log");
-        sink.close().await;
-    }
-}
+#[path = "sink_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rfid_core::Listening;
-use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
+use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints, FailurePolicy, OnFailure};
 use rfid_core::presence::PresenceSettings;
 use rfid_core::{
     Clock, Error, ErrorKind, EventBatch, EventKind, Name, Pipeline, ReadBuf, Result, Sink, SinkHandle,
@@ -66,7 +66,8 @@ impl Checkpoints for Kept {
             kept.visits.retain(|kept| kept.tag != *tag);
             kept.visits.extend(visit.clone());
         }
-        kept.undelivered = change.undelivered.clone();
+        kept.undelivered.drain(..change.delivered as usize);
+        kept.undelivered.extend(change.undelivered.clone());
         Ok(())
     }
 }
@@ -98,12 +99,13 @@ async fn one_reader_may_feed_two_pipelines() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_before_a_slow_sink_merges_and_reports_every_tag() {
     const TAGS: u32 = 200;
-    const ROUNDS: u32 = 2_000;
+    const ROUNDS: u32 = 8_000;
     let clock = Arc::new(SystemClock::new());
     let permits = Arc::new(Semaphore::new(0));
     let memory = Memory::default();
     let gate = Gate { permits: Arc::clone(&permits), memory: memory.clone() };
-    let sink = SinkHandle::spawn(Name::from("slow"), Box::new(gate));
+    let policy = FailurePolicy { on_failure: OnFailure::Retry, ..FailurePolicy::default() };
+    let sink = SinkHandle::builder(Name::from("slow"), Box::new(gate)).policy(policy).spawn();
     // A repeat for every read, so that presence has something to say for each batch and the
     // line behind it fills.
     let settings = PresenceSettings {
@@ -161,6 +163,81 @@ async fn a_second_run_goes_on_where_the_first_one_was_stopped() {
     assert_eq!(all.len(), 1, "the second run knows who is inside: {all:#?}");
     assert_eq!(kept.0.lock().unwrap().undelivered, [], "everything was delivered");
     assert_eq!(kept.0.lock().unwrap().visits[0].read_count, 6, "the end of a run keeps the last state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_sink_costs_those_before_it_nothing_and_those_behind_it_no_more_than_its_patience() {
+    /// Notes how old events are when they come, and takes its time.
+    #[derive(Clone)]
+    struct Timed {
+        clock: Arc<SystemClock>,
+        takes: Duration,
+        ages: Arc<Mutex<Vec<(u64, Duration)>>>,
+    }
+    #[async_trait]
+    impl Sink for Timed {
+        async fn open(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()> {
+            let now = self.clock.now().monotonic;
+            // Reads are numbered by the millisecond in which they come.
+            let ages = batch.events.iter().map(|event| {
+                let at = u32::from_be_bytes(event.tag.bytes().try_into().unwrap());
+                (u64::from(at), now.saturating_sub(Duration::from_millis(u64::from(at))))
+            });
+            self.ages.lock().unwrap().extend(ages);
+            tokio::time::sleep(self.takes).await;
+            Ok(())
+        }
+        async fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn close(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+    const ARRIVALS: u32 = 300;
+    let clock = Arc::new(SystemClock::new());
+    let timed = |takes: u64| {
+        let takes = Duration::from_millis(takes);
+        Timed { clock: Arc::clone(&clock), takes, ages: Arc::default() }
+    };
+    let chain = [("first", timed(3)), ("screens", timed(1)), ("slow", timed(2_000)), ("behind", timed(1))];
+    let mut builder = Pipeline::builder("hubin").reader(door("hubin_door")).clock(clock.clone());
+    let mut sinks = Vec::new();
+    for (name, sink) in &chain {
+        sinks.push(SinkHandle::spawn(Name::from(*name), Box::new(sink.clone())));
+        builder = builder.sink(sinks.last().unwrap().clone());
+    }
+    let pipeline = builder.start().await.unwrap();
+    let outlet = pipeline.outlet("hubin_door").unwrap();
+    for _ in 0..ARRIVALS {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        outlet.put(&mut batch(&*clock, [clock.now().monotonic.as_millis() as u32], 3));
+    }
+    let counters = Arc::clone(pipeline.counters());
+    pipeline.stop().await;
+    close_all(sinks).await;
+    let p99 = |sink: &Timed| {
+        let seen = sink.ages.lock().unwrap().clone();
+        assert!(seen.is_sorted_by(|one, other| one.0 < other.0), "in order, each once");
+        assert_eq!(seen.len(), ARRIVALS as usize);
+        let mut ages: Vec<Duration> = seen.into_iter().map(|(_, age)| age).collect();
+        ages.sort_unstable();
+        ages[ages.len() * 99 / 100]
+    };
+    let [first, screens, _, behind] = chain.each_ref().map(|(_, sink)| p99(sink));
+    assert!(first <= Duration::from_millis(2), "{first:?}");
+    assert!(screens <= Duration::from_millis(6), "{screens:?}");
+    assert!(behind <= Duration::from_millis(1_010), "{behind:?}");
+    assert_eq!(counters.merged.load(Ordering::Relaxed), 0, "nothing was pushed back to the reader");
+}
+
+async fn close_all(sinks: Vec<SinkHandle>) {
+    for sink in sinks {
+        sink.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
