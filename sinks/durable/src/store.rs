@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rfid_core::{Error, ErrorKind, Result};
+use rfid_core::{Error, ErrorKind, Pulse, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::Batch;
@@ -42,6 +42,7 @@ struct Shared {
     degraded: Mutex<Option<String>>,
     damaged_values: AtomicU64,
     syncs: AtomicU64,
+    pulse: Pulse,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,6 +83,7 @@ impl Store {
                     degraded: Mutex::new(None),
                     damaged_values: AtomicU64::new(0),
                     syncs: AtomicU64::new(0),
+                    pulse: Pulse::default(),
                     thread: Mutex::new(None),
                 });
                 if opened.send(Ok(Arc::clone(&shared))).is_ok() {
@@ -118,6 +120,11 @@ impl Store {
     /// Syncs to the disk since the store was opened.
     pub fn syncs(&self) -> u64 {
         self.shared.syncs.load(Ordering::Relaxed)
+    }
+
+    /// How long the thread has been at what it is doing; zero while it waits for requests.
+    pub fn busy_for(&self) -> Duration {
+        self.shared.pulse.busy_for()
     }
 
     /// Writes a batch and returns when it survives a power cut.
@@ -216,6 +223,7 @@ impl Owner {
             let mut next = Some(first);
             // Everything that waits is done before the one sync that all commits share.
             while let Some(request) = next {
+                self.shared.pulse.begin();
                 if let Request::Close = request {
                     inbox.close();
                 } else {
@@ -223,7 +231,9 @@ impl Owner {
                 }
                 next = inbox.try_recv().ok();
             }
+            self.shared.pulse.begin();
             self.sync(&mut commits);
+            self.shared.pulse.rest();
         }
         if let Some(mut database) = self.database.take() {
             // Every commit is synced already.
