@@ -8,14 +8,16 @@ mod command;
 mod config;
 mod host;
 mod http;
+mod logging;
 mod registry;
+mod service_manager;
 mod sighting;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, Global, Imported, LogFormat};
+use cli::{Cli, Command, Global, Imported};
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
         command,
         Command::Demo { .. } | Command::Read { .. } | Command::Reader { .. } | Command::Tag { .. }
     );
-    start_logging(&global, if shows_tags { "warn" } else { "info" });
+    logging::start(&global, if shows_tags { "warn" } else { "info" });
     match run(command, &global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -65,18 +67,4 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
     // Nothing that matters is left: a second signal must not wait for a thread that hangs.
     runtime.shutdown_background();
     outcome
-}
-
-fn start_logging(global: &Global, usual: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = global.log.as_deref().unwrap_or(usual);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        eprintln!("rfid-host: --log {filter}: {error}; logging {usual}");
-        EnvFilter::new(usual)
-    });
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match global.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => lines.json().init(),
-    }
 }

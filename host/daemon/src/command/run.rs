@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use super::Unusable;
 use crate::host::Host;
 use crate::http::{ReloadOutcome, ReloadRequest};
+use crate::logging;
+use crate::service_manager::ServiceManager;
 
 /// Reloads that wait for the one that is under way.
 const WAITING_RELOADS: usize = 8;
@@ -18,10 +20,14 @@ pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<
     let (config, registry) = super::load(path, data_dir)?;
     let (name, data_folder) = (config.host.name.clone(), config.host.data_dir.clone());
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
+    logging::ignore_reopening().context("SIGUSR1 cannot be listened for")?;
+    let service_manager = ServiceManager::from_environment();
     let (reloads, mut requests) = mpsc::channel(WAITING_RELOADS);
     let mut host = Host::start(config, registry, reloads).await?;
     let address = host.http_address();
     tracing::info!(name, http = %address, data_dir = %data_folder.display(), "host is running");
+    service_manager.ready();
+    let watch = service_manager.watch(host.condition());
     let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     loop {
         let request: Option<ReloadRequest> = tokio::select! {
@@ -29,14 +35,18 @@ pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<
             _ = hang_up.recv() => None,
             request = requests.recv() => request,
         };
+        service_manager.reloading();
         let outcome = reload(&mut host, path, data_dir).await;
+        service_manager.ready();
         if let Some(request) = request {
             // Whoever asked may have gone away meanwhile.
             let _ = request.answer.send(outcome);
         }
     }
+    service_manager.stopping();
     tracing::info!("told to stop; delivering what is under way");
     host.stop().await?;
+    drop(watch);
     tracing::info!("everything is delivered and closed");
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::checkpoints::SledCheckpoints;
 use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::http::{Board, ReloadRequest, Server, View};
 use crate::registry::Registry;
+use crate::service_manager::Condition;
 
 /// How long stopping may take before the rest is given up.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -250,6 +251,12 @@ impl Host {
             );
             self.running.readers.insert(name.clone(), supervisor);
         }
+    }
+
+    /// How the host is, whenever that is asked.
+    pub(crate) fn condition(&self) -> impl Fn() -> Condition + Send + 'static {
+        let board = Arc::clone(&self.board);
+        move || board.condition()
     }
 
     /// Stops the readers, takes what is inside through to the sinks, and closes everything. Gives

@@ -1,6 +1,7 @@
 //! HTTP of the framework: is it alive, is it ready, what has it counted, what happens.
 
 mod board;
+mod condition;
 mod metrics;
 mod routes;
 mod taps;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use rfid_core::{Error, ErrorKind, Result};
+use rfid_core::{Clock, Error, ErrorKind, LogLimit, Result, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -62,6 +63,7 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (clock, mut refused) = (SystemClock::new(), LogLimit::default());
     loop {
         let accepted = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => match place {
@@ -77,7 +79,9 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: busy waiting would not help.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(unsaid) = refused.allow(clock.now().monotonic) {
+                    tracing::warn!(%error, "a connection could not be accepted{unsaid}");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

@@ -7,3 +7,4 @@ mod emulator;
 mod looking_on;
 mod reload;
 mod run;
+mod service_manager;
