@@ -195,6 +195,22 @@ What is shown goes to standard output, remarks to standard error. Looking on hol
 
 q ends it; arrows and page keys scroll.")]
     Top(Top),
+    /// Print what a shell needs to complete the command line
+    #[command(after_help = "Examples:
+  rfid-host completion bash > /etc/bash_completion.d/rfid-host
+  rfid-host completion fish > ~/.config/fish/completions/rfid-host.fish")]
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages of all commands and of the configuration
+    #[command(after_help = "Example:
+  rfid-host manpage --directory man")]
+    Manpage {
+        /// Where to; the folder is made if it is not there
+        #[arg(long, value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -60,6 +60,11 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await
             }
+            Command::Completion { shell } => {
+                command::manual::completion(shell);
+                Ok(())
+            }
+            Command::Manpage { directory } => command::manual::pages(&directory),
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -9,7 +9,8 @@ use rfid_durable::Stores;
 use crate::config;
 use crate::registry::Registry;
 
-const STARTER: &str = include_str!("starter.toml");
+/// What a configuration begins as.
+pub(super) const STARTER: &str = include_str!("starter.toml");
 
 /// Writes the starter, never over something that is there.
 pub(crate) fn init(path: &Path) -> anyhow::Result<()> {

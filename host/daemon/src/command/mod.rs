@@ -2,11 +2,13 @@
 
 pub(crate) mod check;
 pub(crate) mod components;
+mod configuration_page;
 pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod epc;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod manual;
 pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod run;

@@ -356,3 +356,18 @@ fn the_schema_names_every_driver_and_sink_with_its_options() {
         }
     }
 }
+
+#[test]
+fn what_a_package_ships_beside_the_binary_is_written_by_the_binary() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completion", shell]);
+        assert!(output.status.success() && out(&output).contains("rfid-host"), "{shell}: {}", err(&output));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let man = folder.path().join("share/man");
+    let output = run(&["manpage", "--directory", man.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", err(&output));
+    for page in ["rfid-host.1", "rfid-host-run.1", "rfid-host.toml.5"] {
+        assert!(std::fs::read_to_string(man.join(page)).unwrap().contains(".SH EXAMPLES"), "{page}");
+    }
+}
