@@ -1,4 +1,7 @@
 //! Counters in the form that Prometheus reads.
+//!
+//! `docs/metrics.md` lists them all. A test compares it with what the built binary gives, and prints
+//! the line that is missing there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use prometheus_client::registry::Registry;
 use rfid_core::ReaderState;
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
 use rfid_core::supervisor::ReaderCounters;
+use rfid_durable::{Health, Store};
 
 use super::view::{Antenna, ReaderView, View, get};
 
@@ -90,6 +94,27 @@ impl Collector for HostMetrics {
         let view = &self.0;
         let out = &mut encoder;
 
+        let version = [(env!("CARGO_PKG_VERSION"), 1)];
+        write(out, "rfid_host_info", "Always 1; which version runs", Gauge, "version", version.into_iter())?;
+        let host = |value| [(view.host.as_str(), value)].into_iter();
+        let uptime = view.started.elapsed().as_secs();
+        write(
+            out,
+            "rfid_host_uptime_seconds",
+            "Time since the host was started",
+            Gauge,
+            "host",
+            host(uptime),
+        )?;
+        let ready = u64::from(view.reasons().is_empty());
+        write(
+            out,
+            "rfid_host_ready",
+            "Whether everything works, as /ready says",
+            Gauge,
+            "host",
+            host(ready),
+        )?;
         let is_up = |state: &ReaderState| u64::from(matches!(state, ReaderState::Reading { .. }));
         let up = view.readers.iter().map(|(name, reader)| (&**name, is_up(&reader.observer.state())));
         write(out, "rfid_reader_up", "Whether the inventory of the reader runs", Gauge, "reader", up)?;
@@ -121,6 +146,19 @@ impl Collector for HostMetrics {
         }
 
         let stores = view.stores.opened();
+        let is_well = |store: &Store| u64::from(store.health() == Health::Well);
+        let well = stores.iter().map(|(name, store)| (name.as_str(), is_well(store)));
+        write(
+            out,
+            "rfid_store_up",
+            "Whether the last operation of the store went well",
+            Gauge,
+            "store",
+            well,
+        )?;
+        let busy = stores.iter().map(|(name, store)| (name.as_str(), store.busy_for().as_secs()));
+        let help = "How long the store has been at what it is doing";
+        write(out, "rfid_store_busy_seconds", help, Gauge, "store", busy)?;
         let syncs = stores.iter().map(|(name, store)| (name.as_str(), store.syncs()));
         write(out, "rfid_store_syncs", "Syncs to the disk", Counter, "store", syncs)?;
         let damaged = stores.iter().map(|(name, store)| (name.as_str(), store.damaged_values()));

@@ -5,6 +5,7 @@ mod commands;
 mod daemon;
 mod emulator;
 mod looking_on;
+mod metrics;
 mod reload;
 mod run;
 mod service_manager;
