@@ -13,7 +13,8 @@ use rfid_core::{
 };
 use rfid_driver_mercury4::Mercury4;
 use rfid_durable::Stores;
-use rfid_sink_log::{JsonlLog, LogSink};
+use rfid_ledger::LedgerSettings;
+use rfid_sink_log::{EventLedger, LedgerLog, LogSink};
 use rfid_sink_lookup::{LookupSink, SledDirectory};
 use rfid_sink_notify::{Hub, NotifySink};
 use tokio::net::TcpListener;
@@ -57,7 +58,9 @@ impl Line {
         let folder = tempfile::tempdir().unwrap();
         let directory = SledDirectory::new(Stores::new(folder.path().join("data")));
         let lookup = LookupSink::new(Arc::new(directory), Arc::default());
-        let log = LogSink::new(Box::new(JsonlLog::new(folder.path().join("events.jsonl"))), Arc::default());
+        let clock = Arc::new(SystemClock::new());
+        let ledger = EventLedger::new(folder.path().join("ledger"), LedgerSettings::default(), clock);
+        let log = LogSink::new(vec![Box::new(LedgerLog::new(ledger))], Arc::default());
         let sinks = vec![
             SinkHandle::spawn(Name::from("lookup"), Box::new(lookup)),
             SinkHandle::spawn(Name::from("log"), Box::new(log)),

@@ -129,6 +129,9 @@ pub type Record = serde_json::Map<String, serde_json::Value>;
 pub struct Event {
     /// Identity of this fact.
     pub event_id: EventId,
+    /// Number of this event in the ledger of its host, without gaps; not known before it is
+    /// registered there.
+    pub sequence: Option<u64>,
     /// What happened (`type` in JSON).
     pub kind: EventKind,
     /// When it happened: the confirming read of an arrival, the deciding read of a move, the
@@ -174,6 +177,8 @@ pub struct Event {
 #[derive(Serialize, Deserialize)]
 struct EventJson {
     event_id: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
     #[serde(rename = "type")]
     kind: EventKind,
     time: UtcTime,
@@ -221,6 +226,7 @@ impl From<Event> for EventJson {
         let uid_kind = (!kind.is_epc() && kind != TagIdKind::Iso14443Uid).then(|| kind.label().to_owned());
         Self {
             event_id: event.event_id,
+            sequence: event.sequence,
             kind: event.kind,
             time: event.time,
             reader: event.reader,
@@ -260,6 +266,7 @@ impl TryFrom<EventJson> for Event {
         };
         Ok(Self {
             event_id: json.event_id,
+            sequence: json.sequence,
             kind: json.kind,
             time: json.time,
             reader: json.reader,
@@ -292,6 +299,7 @@ impl Event {
             .unwrap_or_else(|_| unreachable!("the digits above are an id"));
         Self {
             event_id: EventId::derive("hubin", &tag, first_seen, 0),
+            sequence: None,
             kind: EventKind::Arrived,
             time,
             reader: Name::from("hubin_door"),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ledger;
 mod watch;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
+pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use watch::{At, Tap, Top};
 
 /// RFID readers in, arrivals and departures out.
@@ -177,6 +179,16 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
     Import {
         #[command(subcommand)]
         what: Imported,
+    },
+    /// Take data out of the host's stores
+    Export {
+        #[command(subcommand)]
+        what: Exported,
+    },
+    /// Look after the ledger, in which every event is registered
+    Ledger {
+        #[command(subcommand)]
+        act: LedgerAct,
     },
     /// Show what a reader or a pipeline of a running daemon says, as it says it
     #[command(after_help = "Examples:

@@ -60,6 +60,9 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await
             }
+            // Blocking is all that they do, and nothing else runs.
+            Command::Export { what } => command::export::run(&what, data_dir),
+            Command::Ledger { act } => command::ledger::run(&act, data_dir),
             Command::Completion { shell } => {
                 command::manual::completion(shell);
                 Ok(())

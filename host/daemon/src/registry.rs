@@ -1,12 +1,16 @@
 //! The drivers and sinks that are there.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind};
+use rfid_core::{
+    ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind, SystemClock,
+};
 use rfid_driver_mercury4::Mercury4;
 use rfid_driver_thingmagic::ThingMagic;
 use rfid_durable::Stores;
-use rfid_sink_log::{LogCounters, LogKind};
+use rfid_ledger::LedgerSettings;
+use rfid_sink_log::{EventIndex, EventLedger, LogCounters, LogKind};
 use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
 use rfid_sink_notify::{Hub, NotifyKind};
 
@@ -16,6 +20,8 @@ pub(crate) struct Registry {
     pub(crate) drivers: Vec<Arc<dyn Driver>>,
     pub(crate) sinks: Vec<Arc<dyn SinkKind>>,
     pub(crate) stores: Stores,
+    pub(crate) ledger: EventLedger,
+    pub(crate) index: EventIndex,
     pub(crate) hub: Hub,
     pub(crate) lookups: Arc<LookupCounters>,
     pub(crate) logs: Arc<LogCounters>,
@@ -26,11 +32,15 @@ impl Registry {
     pub(crate) fn built_in(stores: Stores) -> Self {
         let hub = Hub::new();
         let lookup = LookupKind::new(Arc::new(SledDirectory::new(stores.clone())));
-        let log = LogKind::new(stores.clone());
+        let clock = Arc::new(SystemClock::new());
+        let settings = LedgerSettings { new_id: new_id(), ..LedgerSettings::default() };
+        let ledger = EventLedger::new(stores.data_dir().join("ledger"), settings, clock);
+        let index = EventIndex::new(stores.clone(), ledger.clone());
+        let log = LogKind::new(ledger.clone());
         let (lookups, logs) = (Arc::clone(lookup.counters()), Arc::clone(log.counters()));
         let sinks: Vec<Arc<dyn SinkKind>> =
             vec![Arc::new(lookup), Arc::new(log), Arc::new(NotifyKind::new(hub.clone()))];
-        Self { drivers: drivers(), sinks, stores, hub, lookups, logs }
+        Self { drivers: drivers(), sinks, stores, ledger, index, hub, lookups, logs }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {
@@ -57,6 +67,12 @@ impl Registry {
     pub(crate) fn sink_descriptions(&self) -> Vec<Description> {
         self.sinks.iter().map(|sink| sink.describe()).collect()
     }
+}
+
+/// Identity of a ledger that is begun: random, from what the standard library seeds its maps with.
+fn new_id() -> [u8; 16] {
+    let half = || u128::from(RandomState::new().hash_one(0u8));
+    (half() << 64 | half()).to_le_bytes()
 }
 
 /// The drivers that are built in.

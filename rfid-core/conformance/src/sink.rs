@@ -53,8 +53,12 @@ async fn faithful(mut sink: Box<dyn Sink>) -> Verdict {
     }
     for (given, back) in given.into_iter().zip(batch.events) {
         // What a sink may add.
-        let expected =
-            Event { record: back.record.clone(), unconfirmed_by: back.unconfirmed_by.clone(), ..given };
+        let expected = Event {
+            sequence: back.sequence,
+            record: back.record.clone(),
+            unconfirmed_by: back.unconfirmed_by.clone(),
+            ..given
+        };
         if back != expected {
             return Err(format!("an event was altered: {back:?} was {expected:?}"));
         }

@@ -498,6 +498,7 @@ impl Presence {
         let covered_silence = zone.coverage.covered(now).saturating_sub(tag.last_covered);
         outcome.events.push(Event {
             event_id: EventId::derive(&self.pipeline, &id, tag.first_utc, tag.sequence),
+            sequence: None,
             kind: fact.kind,
             time: now.utc,
             reader: reader.name.clone(),

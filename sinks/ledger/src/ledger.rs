@@ -160,7 +160,17 @@ impl Ledger {
 
     /// The highest number that is durable.
     pub fn last(&self) -> u64 {
-        self.status.last.load(Ordering::Relaxed)
+        self.status.last.load(Ordering::Acquire)
+    }
+
+    /// Number of the first record that is kept.
+    pub fn first(&self) -> u64 {
+        self.status.first.load(Ordering::Acquire)
+    }
+
+    /// Its identity, given when it was begun.
+    pub fn id(&self) -> [u8; 16] {
+        self.status.id()
     }
 
     /// Ends it when everything is written. Other handles are closed with it. Allowed twice.

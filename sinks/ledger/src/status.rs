@@ -1,7 +1,7 @@
 //! How a ledger is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::writer::Writer;
 
@@ -22,14 +22,16 @@ pub struct LedgerStatus {
     pub gaps: AtomicU64,
     /// Things that these gaps stand for.
     pub lost: AtomicU64,
-    has_reserve: AtomicBool,
+    /// Bytes that are kept free for the day on which the disk is full.
+    pub reserve: AtomicU64,
+    id: OnceLock<[u8; 16]>,
     error: Mutex<Option<String>>,
 }
 
 impl LedgerStatus {
-    /// Whether room is kept for the day on which the disk is full.
-    pub fn has_reserve(&self) -> bool {
-        self.has_reserve.load(Ordering::Relaxed)
+    /// Identity of the ledger.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.id.get().copied().unwrap_or_default()
     }
 
     /// What is wrong, while something is.
@@ -44,10 +46,11 @@ impl LedgerStatus {
             (&self.bytes, writer.bytes()),
             (&self.segments, writer.segment_count()),
             (&self.syncs, writer.syncs),
+            (&self.reserve, writer.reserve()),
         ] {
             counter.store(value, Ordering::Release);
         }
-        self.has_reserve.store(writer.has_reserve(), Ordering::Relaxed);
+        self.id.get_or_init(|| writer.ledger());
     }
 
     pub(crate) fn note_outcome<T>(&self, outcome: &std::io::Result<T>) {

@@ -122,6 +122,11 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Identity of the ledger.
+    pub(crate) fn ledger(&self) -> [u8; 16] {
+        self.ledger
+    }
+
     /// The highest number that is durable.
     pub(crate) fn last(&self) -> u64 {
         self.last
@@ -140,9 +145,9 @@ impl Writer {
         self.segments.len() as u64
     }
 
-    /// Whether room is kept for the day on which the disk is full.
-    pub(crate) fn has_reserve(&self) -> bool {
-        self.reserve.is_there()
+    /// Bytes that are kept free for the day on which the disk is full.
+    pub(crate) fn reserve(&self) -> u64 {
+        if self.reserve.is_there() { self.plan.reserve_bytes } else { 0 }
     }
 
     /// Appends what is not there yet, all of it or nothing. Durable on return.

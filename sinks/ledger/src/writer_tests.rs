@@ -244,9 +244,9 @@ fn on_a_full_disk_the_reserve_is_given_up_first() {
     // The folder, the clearing of the name, and the creation go well; then there is no room.
     let disk = FaultyDisk::of([Fate::Done, Fate::Done, Fate::Done, Fate::Full]);
     let mut writer = Writer::open(Box::new(disk), folder.path(), plan(4_096), None).unwrap();
-    assert!(writer.has_reserve());
+    assert_eq!(writer.reserve(), 4_096);
     writer.append(&[entry(0, 10)], NOW).unwrap();
-    assert!(!writer.has_reserve());
+    assert_eq!(writer.reserve(), 0);
     assert_eq!(read(folder.path()).0.len(), 1);
 }
 

@@ -109,7 +109,7 @@ impl EventLog for JsonlLog {
             Ok(())
         })
         .await?;
-        Ok(Appended { written: count, repeated: events.len() as u64 - count })
+        Ok(Appended { written: count, repeated: events.len() as u64 - count, numbers: Vec::new() })
     }
 
     async fn close(&mut self) -> Result<()> {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures_util::future::{join_all, try_join_all};
 use rfid_core::settings::schema_of;
-use rfid_core::{ConfigFault, ConfigFaults, Description, EventBatch, Name, Result, Settings, Sink, SinkKind};
-use rfid_durable::Stores;
+use rfid_core::{
+    ConfigFault, ConfigFaults, Description, EventBatch, Loss, Name, Result, Settings, Sink, SinkKind,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{EventLog, JournalLog, JsonlLog};
+use crate::{Appended, EventLedger, EventLog, JsonlLog, LedgerLog};
 
 /// What log sinks have counted.
 #[derive(Debug, Default)]
@@ -24,32 +26,46 @@ pub struct LogCounters {
 
 /// Passes events on when they are durable.
 pub struct LogSink {
-    log: Box<dyn EventLog>,
+    logs: Vec<Box<dyn EventLog>>,
     counters: Arc<LogCounters>,
 }
 
 impl LogSink {
-    /// A sink that writes to this log.
-    pub fn new(log: Box<dyn EventLog>, counters: Arc<LogCounters>) -> Self {
-        Self { log, counters }
+    /// A sink that writes to all of these logs at the same time. The first one counts; one that
+    /// numbers events gives them their sequence.
+    pub fn new(logs: Vec<Box<dyn EventLog>>, counters: Arc<LogCounters>) -> Self {
+        Self { logs, counters }
     }
 }
 
 #[async_trait]
 impl Sink for LogSink {
     async fn probe(&mut self) -> Result<()> {
-        self.log.probe().await
+        try_join_all(self.logs.iter().map(|log| log.probe())).await.map(drop)
     }
 
     async fn open(&mut self) -> Result<()> {
-        self.log.open().await
+        try_join_all(self.logs.iter_mut().map(|log| log.open())).await.map(drop)
     }
 
     async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()> {
-        let appended = self.log.append(&batch.events).await?;
-        self.counters.written.fetch_add(appended.written, Ordering::Relaxed);
-        self.counters.repeated.fetch_add(appended.repeated, Ordering::Relaxed);
+        // All of them to their ends: one that is cut off in the middle would have to be opened anew.
+        let appended = join_all(self.logs.iter_mut().map(|log| log.append(&batch.events))).await;
+        let appended = appended.into_iter().collect::<Result<Vec<Appended>>>()?;
+        for number_of in appended.iter().filter(|appended| !appended.numbers.is_empty()) {
+            for (event, number) in batch.events.iter_mut().zip(&number_of.numbers) {
+                event.sequence = Some(*number);
+            }
+        }
+        if let Some(first) = appended.first() {
+            self.counters.written.fetch_add(first.written, Ordering::Relaxed);
+            self.counters.repeated.fetch_add(first.repeated, Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    async fn lost(&mut self, loss: &Loss) -> Result<()> {
+        join_all(self.logs.iter_mut().map(|log| log.lost(loss))).await.into_iter().collect()
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -58,7 +74,7 @@ impl Sink for LogSink {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.log.close().await
+        join_all(self.logs.iter_mut().map(|log| log.close())).await.into_iter().collect()
     }
 }
 
@@ -66,21 +82,20 @@ impl Sink for LogSink {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LogConfig {
-    /// File that gets one event a line, as JSON. Left out, events go into the journal in the
-    /// data folder.
+    /// File that gets one event a line, as JSON, in addition to the ledger in the data folder.
     path: Option<PathBuf>,
 }
 
 /// Makes log sinks: `type = "log"`.
 pub struct LogKind {
-    stores: Stores,
+    ledger: EventLedger,
     counters: Arc<LogCounters>,
 }
 
 impl LogKind {
-    /// Sinks whose journal is in this data folder. All of them count together.
-    pub fn new(stores: Stores) -> Self {
-        Self { stores, counters: Arc::default() }
+    /// Sinks that write to this ledger. All of them count together.
+    pub fn new(ledger: EventLedger) -> Self {
+        Self { ledger, counters: Arc::default() }
     }
 
     /// What all sinks of this kind have counted.
@@ -95,28 +110,30 @@ impl SinkKind for LogKind {
             name: "log",
             summary: "makes events durable before they are passed on",
             schema: schema_of::<LogConfig>(),
-            example: "path = \"./data/events.jsonl\"   # leave out for the embedded journal\n",
+            example: "path = \"./data/events.jsonl\"   # in addition to the ledger in the data folder\n",
         }
     }
 
     fn sink(&self, settings: &Settings, _: &Name) -> Result<Box<dyn Sink>, ConfigFaults> {
         let config: LogConfig = settings.parse()?;
-        let log: Box<dyn EventLog> = match config.path {
+        let mut logs: Vec<Box<dyn EventLog>> = vec![Box::new(LedgerLog::new(self.ledger.clone()))];
+        match config.path {
             Some(path) if path.as_os_str().is_empty() => {
-                let fault = ConfigFault::new("/path", "a path is not empty; leave it out for the journal");
+                let fault =
+                    ConfigFault::new("/path", "a path is not empty; leave it out for the ledger alone");
                 return Err(fault.into());
             }
-            Some(path) => Box::new(JsonlLog::new(path)),
-            None => Box::new(JournalLog::new(self.stores.clone())),
-        };
-        Ok(Box::new(LogSink::new(log, Arc::clone(&self.counters))))
+            Some(path) => logs.push(Box::new(JsonlLog::new(path))),
+            None => {}
+        }
+        Ok(Box::new(LogSink::new(logs, Arc::clone(&self.counters))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Appended, MockEventLog};
+    use crate::MockEventLog;
     use rfid_core::{Error, ErrorKind, Event};
 
     #[tokio::test]
@@ -127,14 +144,15 @@ mod tests {
             tries += 1;
             match tries {
                 1 => Err(Error::new(ErrorKind::Io, "append")),
-                _ => Ok(Appended { written: events.len() as u64 - 1, repeated: 1 }),
+                _ => Ok(Appended { written: events.len() as u64 - 1, repeated: 1, numbers: vec![7, 3] }),
             }
         });
         let counters = Arc::new(LogCounters::default());
-        let mut sink = LogSink::new(Box::new(log), Arc::clone(&counters));
+        let mut sink = LogSink::new(vec![Box::new(log)], Arc::clone(&counters));
         let mut batch = EventBatch::new(vec![Event::sample(), Event::sample()]);
         assert!(sink.deliver(&mut batch).await.is_err());
         sink.deliver(&mut batch).await.unwrap();
+        assert_eq!(batch.events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [Some(7), Some(3)]);
         assert_eq!(counters.written.load(Ordering::Relaxed), 1);
         assert_eq!(counters.repeated.load(Ordering::Relaxed), 1);
     }

@@ -1,6 +1,7 @@
 //! The running host: everything that a configuration asks for, started, changed and stopped.
 
 mod difference;
+mod indexer;
 mod tap;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::http::{Board, ReloadRequest, Server, View};
 use crate::registry::Registry;
 use crate::service_manager::Condition;
+use indexer::Indexer;
 
 /// How long stopping may take before the rest is given up.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -41,6 +43,7 @@ pub(crate) struct Host {
     running: Running,
     board: Arc<Board>,
     server: Server,
+    indexer: Indexer,
 }
 
 /// The parts that run, by name.
@@ -73,7 +76,9 @@ impl Host {
         let server = Server::start(listener, Arc::clone(&board))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let seeds = RandomState::new();
-        let mut host = Self { registry, clock, seeds, config: nothing, started, running, board, server };
+        let indexer = Indexer::spawn(&registry);
+        let mut host =
+            Self { registry, clock, seeds, config: nothing, started, running, board, server, indexer };
         match host.apply(config).await {
             Ok(_) => Ok(host),
             Err(error) => {
@@ -282,6 +287,8 @@ impl Host {
         let nothing = nothing(&self.config);
         self.board.show(View::new(&nothing, &self.registry, &Running::default(), self.started));
         self.server.stop().await;
+        drop(self.indexer);
+        self.registry.ledger.close().await;
         self.registry.stores.close().await;
     }
 }

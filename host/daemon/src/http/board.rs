@@ -115,6 +115,7 @@ impl Board {
             "readers": view.reader_states(),
             "sinks": view.sink_states(),
             "stores": view.store_states(),
+            "ledger": view.ledger_state(),
         });
         (ready, body)
     }

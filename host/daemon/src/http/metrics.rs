@@ -15,6 +15,7 @@ use rfid_core::ReaderState;
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
 use rfid_core::supervisor::ReaderCounters;
 use rfid_durable::{Health, Store};
+use rfid_ledger::LedgerStatus;
 
 use super::view::{Antenna, ReaderView, View, get};
 
@@ -194,11 +195,38 @@ impl Collector for HostMetrics {
         )?;
         let logs = [("written", get(&view.logs.written)), ("repeated", get(&view.logs.repeated))];
         let help = "Events by whether the log had them already";
-        write(out, "rfid_logged_events", help, Counter, "outcome", logs.into_iter())
+        write(out, "rfid_logged_events", help, Counter, "outcome", logs.into_iter())?;
+        self.ledger(out)
     }
 }
 
+/// Of the ledger of the data folder: name, help, kind, and where the value is.
+const LEDGER: [Metric<LedgerStatus>; 8] = [
+    ("rfid_ledger_first_sequence", "The oldest number that is kept", Gauge, |status| &status.first),
+    ("rfid_ledger_last_sequence", "The highest number that is durable", Gauge, |status| &status.last),
+    ("rfid_ledger_bytes", "Bytes of all segments", Gauge, |status| &status.bytes),
+    ("rfid_ledger_segments", "Segment files", Gauge, |status| &status.segments),
+    ("rfid_ledger_reserve_bytes", "Bytes kept for a full disk", Gauge, |status| &status.reserve),
+    ("rfid_ledger_syncs", "Syncs to the disk", Counter, |status| &status.syncs),
+    ("rfid_ledger_gaps", "Gap records written", Counter, |status| &status.gaps),
+    ("rfid_ledger_lost", "Events that gap records stand for", Counter, |status| &status.lost),
+];
+
 impl HostMetrics {
+    /// How the ledger is, if there is one.
+    fn ledger(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let Some(ledger) = self.0.ledger.opened() else { return Ok(()) };
+        let status = ledger.status();
+        let of_host = |value| [(self.0.host.as_str(), value)].into_iter();
+        for (name, help, kind, value) in LEDGER {
+            write(out, name, help, kind, "host", of_host(get(value(status))))?;
+        }
+        let up = of_host(u64::from(status.error().is_none()));
+        write(out, "rfid_ledger_up", "Whether the last append went well", Gauge, "host", up)?;
+        let pending = of_host(self.0.pending_events());
+        write(out, "rfid_ledger_pending_events", "Events that are not registered yet", Gauge, "host", pending)
+    }
+
     /// Which antennas are listened to, and what each has delivered.
     fn antennas(&self, out: &mut DescriptorEncoder) -> fmt::Result {
         const LISTENING: &str = "rfid_antenna_listening";

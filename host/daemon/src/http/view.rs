@@ -9,7 +9,7 @@ use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
-use rfid_sink_log::LogCounters;
+use rfid_sink_log::{EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
 use rfid_sink_notify::Hub;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,7 @@ pub(crate) struct View {
     pub(super) pipelines: BTreeMap<Name, PipelineView>,
     pub(super) sinks: BTreeMap<Name, SinkView>,
     pub(super) stores: Stores,
+    pub(super) ledger: EventLedger,
     pub(super) hub: Hub,
     pub(super) lookups: Arc<LookupCounters>,
     pub(super) logs: Arc<LogCounters>,
@@ -86,6 +87,7 @@ impl View {
             pipelines: pipelines.collect(),
             sinks: sinks.collect(),
             stores: registry.stores.clone(),
+            ledger: registry.ledger.clone(),
             hub: registry.hub.clone(),
             lookups: Arc::clone(&registry.lookups),
             logs: Arc::clone(&registry.logs),
@@ -138,6 +140,30 @@ impl View {
         map(stores.iter().map(|(name, store)| (name, store_json(store))))
     }
 
+    /// How the ledger is; nothing without a log sink.
+    pub(super) fn ledger_state(&self) -> Value {
+        let Some(ledger) = self.ledger.opened() else { return Value::Null };
+        let (status, error) = (ledger.status(), ledger.status().error());
+        json!({
+            "well": error.is_none(),
+            "error": error,
+            "first_sequence": get(&status.first),
+            "last_sequence": get(&status.last),
+            "bytes": get(&status.bytes),
+            "segments": get(&status.segments),
+            "gaps": get(&status.gaps),
+            "lost": get(&status.lost),
+            "reserve_bytes": get(&status.reserve),
+            "pending_events": self.pending_events(),
+        })
+    }
+
+    /// Events that are on the screens and not yet in the ledger.
+    pub(super) fn pending_events(&self) -> u64 {
+        let logs = self.sinks.values().filter(|sink| sink.kind == "log");
+        logs.map(|sink| get(&sink.status.waiting) + get(&sink.status.backlog)).sum()
+    }
+
     /// Everything about everything, for people who look on.
     pub(super) fn status(&self) -> Value {
         let hub = self.hub.counts();
@@ -149,6 +175,7 @@ impl View {
             "pipelines": map(self.pipelines.iter().map(|(name, pipeline)| (name, pipeline.status()))),
             "sinks": map(self.sinks.iter().map(|(name, sink)| (name, sink.status()))),
             "stores": self.store_states(),
+            "ledger": self.ledger_state(),
             "subscribers": hub.subscribers,
             "notices": { "published": hub.published, "delivered": hub.delivered, "missed": hub.missed },
         })

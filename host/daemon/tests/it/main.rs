@@ -4,6 +4,7 @@
 mod commands;
 mod daemon;
 mod emulator;
+mod ledger;
 mod looking_on;
 mod metrics;
 mod reload;

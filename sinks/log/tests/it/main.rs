@@ -1,16 +1,22 @@
-//! Both logs as their users see them.
+//! The logs as their users see them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rfid_core::{ErrorKind, Event, EventId, Name, Settings, SinkKind, TagId, TagIdKind};
+use rfid_core::{
+    ErrorKind, Event, EventBatch, EventId, Loss, Name, Settings, SinkKind, SystemClock, TagId, TagIdKind,
+};
 use rfid_durable::Stores;
-use rfid_sink_log::{Appended, EventLog, JournalLog, JsonlLog, LogKind};
+use rfid_ledger::{Entry, LedgerSettings};
+use rfid_sink_log::{
+    Appended, EventIndex, EventLedger, EventLog, EventReader, JsonlLog, LedgerLog, LogKind, Recorded,
+};
 
 fn event(number: u32) -> Event {
     let tag = TagId::new(TagIdKind::Epc, &number.to_be_bytes()).unwrap();
@@ -38,34 +44,123 @@ async fn each_event_is_one_line_and_a_repeat_is_none() {
     let path = folder.path().join("not yet there").join("events.jsonl");
     let mut log = JsonlLog::new(&path);
     log.open().await.unwrap();
-    assert_eq!(append(&mut log, 0..3).await, Appended { written: 3, repeated: 0 });
-    assert_eq!(append(&mut log, 1..5).await, Appended { written: 2, repeated: 2 });
+    assert_eq!(append(&mut log, 0..3).await, Appended { written: 3, ..Appended::default() });
+    assert_eq!(append(&mut log, 1..5).await, Appended { written: 2, repeated: 2, numbers: Vec::new() });
     log.close().await.unwrap();
 
     // A run after a crash repeats what it does not know to have been written.
     let mut log = JsonlLog::new(&path);
     log.open().await.unwrap();
-    assert_eq!(append(&mut log, 3..7).await, Appended { written: 2, repeated: 2 });
+    assert_eq!(append(&mut log, 3..7).await, Appended { written: 2, repeated: 2, numbers: Vec::new() });
     log.close().await.unwrap();
     assert_eq!(lines(&path), events(0..7));
 }
 
+fn ledger(folder: &Path) -> EventLedger {
+    let settings = LedgerSettings { new_id: [3; 16], reserve_bytes: 0, ..LedgerSettings::default() };
+    EventLedger::new(folder.join("ledger"), settings, Arc::new(SystemClock::new()))
+}
+
+/// Events that a ledger holds, and the numbers that gaps stand for.
+fn recorded(folder: &Path) -> (Vec<Event>, Vec<u64>) {
+    let mut reader = EventReader::new(folder.join("ledger"), 0);
+    let (mut events, mut gaps) = (Vec::new(), Vec::new());
+    while let Some(recorded) = reader.next_recorded().unwrap() {
+        match recorded {
+            Recorded::Event(event) => events.push(*event),
+            Recorded::Other(Entry::Gap { gap, .. }) => gaps.extend(gap.first..=gap.last),
+            Recorded::Other(other) => panic!("{other:?}"),
+        }
+    }
+    (events, gaps)
+}
+
 #[tokio::test]
-async fn the_journal_numbers_events_without_gaps_and_knows_repeats() {
+async fn the_ledger_numbers_events_without_gaps_and_knows_repeats() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = Stores::new(folder.path());
-    let mut log = JournalLog::new(stores.clone());
+    let place = ledger(folder.path());
+    let mut log = LedgerLog::new(place.clone());
     log.open().await.unwrap();
-    assert_eq!(append(&mut log, 0..120).await, Appended { written: 120, repeated: 0 });
-    log.close().await.unwrap();
-    log.open().await.unwrap();
-    assert_eq!(append(&mut log, 100..140).await, Appended { written: 20, repeated: 20 });
-    let all = JournalLog::read(&stores, 0, 1000).await.unwrap();
-    assert_eq!(all.iter().map(|(number, _)| *number).collect::<Vec<_>>(), (1..=140).collect::<Vec<_>>());
-    assert_eq!(all.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), events(0..140));
-    let behind = JournalLog::number_of(&stores, event(137).event_id).await.unwrap().unwrap();
-    assert_eq!(JournalLog::read(&stores, behind, 1000).await.unwrap().len(), 2);
+    let first = append(&mut log, 0..120).await;
+    assert_eq!(first, Appended { written: 120, repeated: 0, numbers: (1..=120).collect() });
+    place.close().await;
+
+    let place = ledger(folder.path());
+    let mut log = LedgerLog::new(place.clone());
+    let second = append(&mut log, 100..140).await;
+    assert_eq!(second, Appended { written: 20, repeated: 20, numbers: (101..=140).collect() });
+    let (all, gaps) = recorded(folder.path());
+    let expected = events(0..140).into_iter().zip(1..);
+    let expected = expected.map(|(event, number)| Event { sequence: Some(number), ..event });
+    assert_eq!((all, gaps), (expected.collect::<Vec<_>>(), Vec::new()));
+    place.close().await;
+}
+
+#[tokio::test]
+async fn what_is_lost_has_numbers_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = ledger(folder.path());
+    let mut log = LedgerLog::new(place.clone());
+    append(&mut log, 0..2).await;
+    let at = Event::sample().time;
+    let loss = Loss { count: 3, reason: "the disk was full".to_owned(), from: at, to: at };
+    log.lost(&loss).await.unwrap();
+    assert_eq!(append(&mut log, 2..3).await.numbers, [6]);
+    let (all, gaps) = recorded(folder.path());
+    assert_eq!((all.len(), gaps), (3, vec![3, 4, 5]));
+    place.close().await;
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_id_and_the_index_is_made_anew_when_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let place = ledger(folder.path());
+    let mut log = LedgerLog::new(place.clone());
+    append(&mut log, 0..300).await;
+    let stores = Stores::new(&data);
+    let index = EventIndex::new(stores.clone(), place.clone());
+    assert_eq!(index.number_of(event(137).event_id).await.unwrap(), Some(138));
+    append(&mut log, 300..301).await;
+    assert_eq!(index.number_of(event(300).event_id).await.unwrap(), Some(301));
+    assert_eq!(index.number_of(event(999).event_id).await.unwrap(), None);
     stores.close().await;
+
+    std::fs::remove_dir_all(&data).unwrap();
+    let stores = Stores::new(&data);
+    let index = EventIndex::new(stores.clone(), place.clone());
+    assert_eq!(index.number_of(event(299).event_id).await.unwrap(), Some(300));
+    stores.close().await;
+    place.close().await;
+
+    // Another ledger in the same place: the numbers of the old one are worth nothing.
+    std::fs::remove_dir_all(folder.path().join("ledger")).unwrap();
+    let settings = LedgerSettings { new_id: [4; 16], reserve_bytes: 0, ..LedgerSettings::default() };
+    let place = EventLedger::new(folder.path().join("ledger"), settings, Arc::new(SystemClock::new()));
+    append(&mut LedgerLog::new(place.clone()), 200..600).await;
+    let stores = Stores::new(&data);
+    let index = EventIndex::new(stores.clone(), place.clone());
+    assert_eq!(index.number_of(event(137).event_id).await.unwrap(), None);
+    assert_eq!(index.number_of(event(599).event_id).await.unwrap(), Some(400));
+    stores.close().await;
+    place.close().await;
+}
+
+#[tokio::test]
+async fn the_file_and_the_ledger_hold_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = ledger(folder.path());
+    let kind = LogKind::new(place.clone());
+    let path = folder.path().join("events.jsonl");
+    let settings = Settings::from_toml(&format!("path = '{}'", path.display())).unwrap();
+    let mut sink = kind.sink(&settings, &Name::from("visits")).unwrap();
+    sink.open().await.unwrap();
+    let mut batch = EventBatch::new(events(0..5));
+    sink.deliver(&mut batch).await.unwrap();
+    sink.close().await.unwrap();
+    assert_eq!(recorded(folder.path()).0, batch.events);
+    assert_eq!(lines(&path), events(0..5));
+    place.close().await;
 }
 
 #[tokio::test]
@@ -79,16 +174,16 @@ async fn a_file_that_cannot_be_written_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn both_kinds_of_log_pass_the_suite() {
+async fn the_sink_passes_the_suite_with_and_without_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = Stores::new(folder.path().join("data"));
-    let kind = LogKind::new(stores.clone());
+    let place = ledger(folder.path());
+    let kind = LogKind::new(place.clone());
     for settings in [format!("path = '{}'", folder.path().join("events.jsonl").display()), String::new()] {
         let settings = Settings::from_toml(&settings).unwrap();
         let make = || kind.sink(&settings, &Name::from("visits")).unwrap();
         rfid_conformance::sink::check(make).await.assert_passed(0);
     }
-    stores.close().await;
+    place.close().await;
 }
 
 proptest! {
