@@ -26,6 +26,7 @@ pub struct SinkStatus {
     pub(super) open: AtomicBool,
     pub(super) on_failure: OnFailure,
     failing: Mutex<Option<Failing>>,
+    backlog_error: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ impl SinkStatus {
         self.open.load(Ordering::Relaxed)
             && self.backlog.load(Ordering::Relaxed) == 0
             && self.failing().is_none()
+            && self.backlog_error().is_none()
     }
 
     /// What is wrong, while something is.
@@ -56,6 +58,11 @@ impl SinkStatus {
         self.failing().as_ref().map(|failing| failing.since)
     }
 
+    /// What is wrong with the place where the sink's backlog is kept, while something is.
+    pub fn backlog_error(&self) -> Option<String> {
+        self.backlog_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What is wrong and what that means, as one line, while the sink is not well.
     pub fn complaint(&self) -> Option<String> {
         let backlog = self.backlog.load(Ordering::Relaxed);
@@ -66,12 +73,21 @@ impl SinkStatus {
             OnFailure::Pass => "its events pass on without it, marked".to_owned(),
             OnFailure::Spill => "its events will wait, marked unregistered".to_owned(),
         };
-        match failing {
+        let complaint = match failing {
             Some(Failing { since, error }) => Some(format!("fails since {since}: {error}; {meaning}")),
             None if backlog > 0 => Some(format!("catches up: {meaning}")),
             None if !self.open.load(Ordering::Relaxed) => Some("is not open yet".to_owned()),
             None => None,
+        };
+        let of_backlog = self.backlog_error().map(|error| format!("cannot keep events on disk: {error}"));
+        match (complaint, of_backlog) {
+            (Some(complaint), Some(of_backlog)) => Some(format!("{complaint}; it {of_backlog}")),
+            (complaint, of_backlog) => complaint.or(of_backlog),
         }
+    }
+
+    pub(super) fn note_backlog(&self, error: Option<String>) {
+        *self.backlog_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     pub(super) fn note_well(&self) {

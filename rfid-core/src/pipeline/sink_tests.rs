@@ -508,8 +508,10 @@ async fn a_backlog_that_cannot_be_read_does_not_keep_a_healthy_sink_from_its_eve
     backlog.expect_push().returning(|_| Ok(()));
     backlog.expect_peek().returning(|_| Err(Error::new(ErrorKind::Damaged, "peek")));
     let sink = builder(sink, OnFailure::Spill).backlog(Box::new(backlog)).spawn();
-    until(|| sink.status().is_well()).await;
+    until(|| sink.status().backlog_error().is_some()).await;
     assert!(sink.deliver(events(0..1)).await[0].unconfirmed_by.is_empty());
     assert_eq!(*given.lock().unwrap(), [0]);
+    let complaint = sink.status().complaint().unwrap();
+    assert!(complaint.starts_with("cannot keep events on disk: peek failed (damaged)"), "{complaint}");
     sink.close().await;
 }

@@ -185,9 +185,11 @@ impl Spill {
                 }
                 port.backoff.reset();
                 port.why.clear();
+                self.status.note_backlog(None);
             }
             Err(error) => {
                 port.why = format!("{error:#}");
+                self.status.note_backlog(Some(port.why.clone()));
                 let wait = port.backoff.next_wait();
                 if port.retry_at.replace(Instant::now() + wait).is_none() {
                     let error = &port.why;
@@ -209,6 +211,7 @@ impl Spill {
                     let (events, error) = (port.backlog.len(), format!("{error:#}"));
                     tracing::error!(sink = %self.sink, events, error, "the backlog cannot be read; what is in it waits for the next start");
                     self.port = None;
+                    self.status.note_backlog(Some(error));
                 }
             }
         }
