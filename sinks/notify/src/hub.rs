@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rfid_core::{Event, EventId};
+use rfid_core::{Clock, Event, EventId, SystemClock, UtcTime};
 use tokio::sync::watch;
 
 use crate::notice::Notice;
@@ -22,12 +22,18 @@ pub struct Hub {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
+    clock: Arc<dyn Clock>,
     ring: Mutex<Ring>,
     /// Number behind the last notice; goes up with each one.
     head: watch::Sender<u64>,
     limits: Limits,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,19 +102,30 @@ impl Default for Hub {
 impl Hub {
     /// A hub that keeps the latest 10,000 notices, or 16 MiB of them.
     pub fn new() -> Self {
-        Self::with_limits(Limits { notices: MOST_NOTICES, bytes: MOST_BYTES, subscribers: MOST_SUBSCRIBERS })
+        Self::with_clock(Arc::new(SystemClock::new()))
     }
 
-    fn with_limits(limits: Limits) -> Self {
+    /// The same, with the time from here instead of the machine's clocks.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let limits = Limits { notices: MOST_NOTICES, bytes: MOST_BYTES, subscribers: MOST_SUBSCRIBERS };
+        Self::with_limits(limits, clock)
+    }
+
+    fn with_limits(limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let (head, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { ring: Mutex::default(), head, limits }) }
+        Self { shared: Arc::new(Shared { clock, ring: Mutex::default(), head, limits }) }
     }
 
     /// Publishes events, in order. Never waits for anybody.
     pub fn publish(&self, events: impl IntoIterator<Item = Event>) {
+        self.publish_notices(events.into_iter().map(Notice::new));
+    }
+
+    /// The same for notices that are ready, say because they are late sooner or later than usual.
+    pub fn publish_notices(&self, notices: impl IntoIterator<Item = Notice>) {
         let mut ring = self.shared.lock();
-        for event in events {
-            ring.push(Notice::new(event), self.shared.limits);
+        for notice in notices {
+            ring.push(notice, self.shared.limits);
         }
         self.shared.head.send_replace(ring.end());
     }
@@ -143,6 +160,11 @@ impl Hub {
         let ring = self.shared.lock();
         let skip = ring.notices.len().saturating_sub(limit);
         ring.notices.iter().skip(skip).cloned().collect()
+    }
+
+    /// The moment at which a notice that is handed over now is late or not.
+    pub fn now(&self) -> UtcTime {
+        self.shared.clock.now().utc
     }
 
     /// What has been counted.
@@ -197,6 +219,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// As [`Hub::now`].
+    pub fn now(&self) -> UtcTime {
+        self.shared.clock.now().utc
+    }
+
     /// The next notice, as soon as there is one. *Cancel safety*: nothing is lost.
     pub async fn next(&mut self) -> Delivery {
         loop {
@@ -247,10 +274,15 @@ impl Drop for Subscription {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rfid_core::{TagId, TagIdKind};
+    use rfid_core::{ManualClock, TagId, TagIdKind};
+    use std::time::Duration;
 
     fn hub(notices: usize) -> Hub {
-        Hub::with_limits(Limits { notices, bytes: usize::MAX, subscribers: 3 })
+        limited(Limits { notices, bytes: usize::MAX, subscribers: 3 })
+    }
+
+    fn limited(limits: Limits) -> Hub {
+        Hub::with_limits(limits, Arc::new(SystemClock::new()))
     }
 
     fn event(number: u32) -> Event {
@@ -302,7 +334,7 @@ mod tests {
     #[test]
     fn bytes_are_bounded_too() {
         let size = Notice::new(event(1)).json().len();
-        let hub = Hub::with_limits(Limits { notices: 100, bytes: size * 4, subscribers: 3 });
+        let hub = limited(Limits { notices: 100, bytes: size * 4, subscribers: 3 });
         hub.publish((0..50).map(event));
         assert_eq!(hub.latest(100).len(), 4);
     }
@@ -324,6 +356,17 @@ mod tests {
         hub.close();
         assert!(matches!(subscription.next().await, Delivery::Notice(_)));
         assert!(matches!(subscription.next().await, Delivery::Closed));
+    }
+
+    #[test]
+    fn a_notice_that_waits_too_long_for_its_subscriber_is_late_when_it_gets_it() {
+        let clock = Arc::new(ManualClock::at(Event::sample().time));
+        let hub = Hub::with_clock(clock.clone());
+        let mut subscription = hub.subscribe(None).unwrap();
+        hub.publish([event(1)]);
+        clock.advance(Duration::from_secs(121));
+        let Some(Delivery::Notice(notice)) = subscription.try_next() else { panic!("it was published") };
+        assert_eq!(notice.kind_at(subscription.now()), "late");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,23 +1,35 @@
 //! The sink in front of the hub.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rfid_core::settings::schema_of;
-use rfid_core::{ConfigFaults, Description, EventBatch, Name, Result, Settings, Sink, SinkKind};
+use rfid_core::{
+    ConfigFaults, Description, DurationText, Event, EventBatch, Name, Result, Settings, Sink, SinkKind,
+};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::hub::Hub;
+use crate::notice::{LATE_AFTER, Notice};
 
 /// Publishes events on a hub.
 #[derive(Clone, Debug)]
 pub struct NotifySink {
     hub: Hub,
+    late_after: Duration,
 }
 
 impl NotifySink {
     /// A sink before this hub.
     pub fn new(hub: Hub) -> Self {
-        Self { hub }
+        Self { hub, late_after: LATE_AFTER }
+    }
+
+    /// Sets how old an event may be before it is late; without this, 120 s.
+    pub fn late_after(mut self, late_after: Duration) -> Self {
+        self.late_after = late_after;
+        self
     }
 }
 
@@ -28,7 +40,8 @@ impl Sink for NotifySink {
     }
 
     async fn deliver(&mut self, batch: &mut EventBatch) -> Result<()> {
-        self.hub.publish(batch.events.iter().cloned());
+        let notice = |event: &Event| Notice::new(event.clone()).late_after(self.late_after);
+        self.hub.publish_notices(batch.events.iter().map(notice));
         Ok(())
     }
 
@@ -42,10 +55,20 @@ impl Sink for NotifySink {
     }
 }
 
-/// Options of a notify sink: none yet.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NotifyConfig {}
+/// Options of a notify sink.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct NotifyConfig {
+    /// How old an event may be when a subscriber gets it. An older one is sent as `late`, and
+    /// nobody announces it as new.
+    late_after: DurationText,
+}
+
+impl Default for NotifyConfig {
+    fn default() -> Self {
+        Self { late_after: DurationText(LATE_AFTER) }
+    }
+}
 
 /// Makes notify sinks: `type = "notify"`. All of them publish on one hub.
 #[derive(Clone, Debug)]
@@ -66,13 +89,13 @@ impl SinkKind for NotifyKind {
             name: "notify",
             summary: "tells whoever subscribes: /api/v1/events",
             schema: schema_of::<NotifyConfig>(),
-            example: "# no options\n",
+            example: "late_after = \"120s\"         # what is older is not announced as new\n",
         }
     }
 
     fn sink(&self, settings: &Settings, _: &Name) -> Result<Box<dyn Sink>, ConfigFaults> {
-        let NotifyConfig {} = settings.parse()?;
-        Ok(Box::new(NotifySink::new(self.hub.clone())))
+        let NotifyConfig { late_after } = settings.parse()?;
+        Ok(Box::new(NotifySink::new(self.hub.clone()).late_after(late_after.0)))
     }
 }
 

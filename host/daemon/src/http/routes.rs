@@ -145,10 +145,13 @@ async fn events(State(board): State<Arc<Board>>, headers: HeaderMap) -> Response
 fn stream(subscription: Subscription) -> impl Stream<Item = Result<Event, Infallible>> {
     futures_util::stream::unfold(subscription, |mut subscription| async {
         let event = match subscription.next().await {
-            Delivery::Notice(notice) => Event::default()
-                .id(notice.event().event_id.to_string())
-                .event(notice.event().kind.name())
-                .data(String::from_utf8_lossy(notice.json())),
+            Delivery::Notice(notice) => {
+                let now = subscription.now();
+                Event::default()
+                    .id(notice.event().event_id.to_string())
+                    .event(notice.kind_at(now))
+                    .data(String::from_utf8_lossy(&notice.json_at(now)))
+            }
             Delivery::Missed { count } => {
                 Event::default().event("missed").data(json!({ "count": count }).to_string())
             }
