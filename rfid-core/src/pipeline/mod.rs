@@ -27,6 +27,8 @@ mod sink_handle;
 mod sink_status;
 mod sink_task;
 mod spill;
+#[cfg(test)]
+mod spill_model;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use super::failure::{FailurePolicy, OnFailure};
 use super::sink_call::SinkOwner;
 use super::sink_status::SinkStatus;
 use super::sink_task::SinkTask;
-use super::spill::Spill;
+use super::spill::{MOST_IN_MEMORY, Spill};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::event::Event;
@@ -32,6 +32,7 @@ pub struct SinkBuilder {
     remake: Option<MakeSink>,
     policy: FailurePolicy,
     backlog: Option<Box<dyn Backlog>>,
+    most_in_memory: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,6 +55,12 @@ impl SinkBuilder {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn most_in_memory(mut self, events: usize) -> Self {
+        self.most_in_memory = events;
+        self
+    }
+
     /// Takes the time from here instead of the machine's clocks.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -63,14 +70,14 @@ impl SinkBuilder {
     /// Starts the task that owns the sink. It opens the sink at once and goes on trying if that
     /// fails. Must be called within a tokio runtime.
     pub fn spawn(self) -> SinkHandle {
-        let Self { name, sink, remake, mut policy, backlog, clock } = self;
+        let Self { name, sink, remake, mut policy, backlog, most_in_memory, clock } = self;
         if policy.on_failure == OnFailure::Spill && !sink.takes_late() {
             policy.on_failure = OnFailure::Pass;
         }
         let status = Arc::new(SinkStatus::new(policy.on_failure));
         let (inbox, deliveries) = mpsc::channel(WAITING_DELIVERIES);
         let (pace, told) = watch::channel(Pace::Usual);
-        let spill = Spill::new(name.clone(), backlog, Arc::clone(&status));
+        let spill = Spill::new(name.clone(), backlog, most_in_memory, Arc::clone(&status));
         let owner = SinkOwner::new(sink, remake);
         let task = SinkTask::new(name.clone(), owner, policy, spill, Arc::clone(&status), clock);
         let task = Arc::new(Mutex::new(Some(tokio::spawn(task.run(deliveries, told)))));
@@ -119,6 +126,7 @@ impl SinkHandle {
             remake: None,
             policy: FailurePolicy::default(),
             backlog: None,
+            most_in_memory: MOST_IN_MEMORY,
             clock: Arc::new(SystemClock::new()),
         }
     }

@@ -19,7 +19,7 @@ use crate::name::Name;
 use crate::sink::Loss;
 
 /// Events kept in memory at most.
-const MOST_IN_MEMORY: usize = 10_000;
+pub(super) const MOST_IN_MEMORY: usize = 10_000;
 /// Bytes of events kept in memory at most, roughly.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Events written to the backlog, or looked at in it, in one go.
@@ -39,6 +39,7 @@ pub(super) struct Spill {
     /// What was dropped before the first event in memory.
     gap: Option<Loss>,
     memory: VecDeque<Event>,
+    most_in_memory: usize,
     bytes: usize,
     status: Arc<SinkStatus>,
 }
@@ -79,7 +80,12 @@ impl Port {
 }
 
 impl Spill {
-    pub(super) fn new(sink: Name, backlog: Option<Box<dyn Backlog>>, status: Arc<SinkStatus>) -> Self {
+    pub(super) fn new(
+        sink: Name,
+        backlog: Option<Box<dyn Backlog>>,
+        most_in_memory: usize,
+        status: Arc<SinkStatus>,
+    ) -> Self {
         let seed = sink.len() as u64;
         let port = backlog.map(|backlog| Port {
             backlog,
@@ -89,7 +95,7 @@ impl Spill {
             why: String::new(),
             unreadable: 0,
         });
-        Self { sink, port, gap: None, memory: VecDeque::new(), bytes: 0, status }
+        Self { sink, port, gap: None, memory: VecDeque::new(), most_in_memory, bytes: 0, status }
     }
 
     /// Whether nothing is owed, as far as is known: a backlog that cannot be opened may hold
@@ -119,9 +125,10 @@ impl Spill {
             self.memory.push_back(event);
         }
         self.settle().await;
-        while self.memory.len() > MOST_IN_MEMORY || self.bytes > MOST_BYTES {
+        while self.memory.len() > self.most_in_memory || self.bytes > MOST_BYTES {
             let Some(oldest) = self.memory.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(size(&oldest));
+            add(&self.status.lost, 1);
             self.drop_one(&oldest);
         }
         self.publish();
@@ -132,10 +139,9 @@ impl Spill {
             Some(port) if !port.why.is_empty() => {
                 format!("sink {} did not work and its backlog neither: {}", self.sink, port.why)
             }
-            _ => format!("sink {} did not work, and memory holds {MOST_IN_MEMORY} events", self.sink),
+            _ => format!("sink {} did not work, and memory holds {} events", self.sink, self.most_in_memory),
         };
         let loss = Loss { count: 1, reason, from: event.time, to: event.time };
-        add(&self.status.lost, 1);
         match &mut self.gap {
             Some(gap) => gap.absorb(loss),
             None => {
@@ -278,18 +284,13 @@ impl Spill {
             port.retry_at = None;
             self.settle().await;
         }
-        let left = self.in_memory();
-        if left > 0 {
-            add(&self.status.lost, left);
-            tracing::error!(
-                sink = %self.sink,
-                events = left,
-                from = %self.memory.front().map(|event| event.time).unwrap_or_default(),
-                to = %self.memory.back().map(|event| event.time).unwrap_or_default(),
-                "events could be kept nowhere and are lost to this sink",
-            );
-            self.memory.clear();
-            self.bytes = 0;
+        add(&self.status.lost, self.memory.len() as u64);
+        while let Some(event) = self.memory.pop_front() {
+            self.drop_one(&event);
+        }
+        self.bytes = 0;
+        if let Some(Loss { count, reason, from, to }) = self.gap.take() {
+            tracing::error!(sink = %self.sink, events = count, %from, %to, reason, "events could be kept nowhere; the sink will not even hear of them");
         }
         if let Some(port) = &mut self.port {
             let limited = tokio::time::timeout(LIMIT, port.backlog.close()).await;
