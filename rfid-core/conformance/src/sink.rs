@@ -1,6 +1,6 @@
 //! Cases for sinks, after the contract in `rfid_core::sink`.
 
-use rfid_core::{Event, EventBatch, EventId, Sink, TagId, TagIdKind};
+use rfid_core::{Event, EventBatch, EventId, Loss, Sink, TagId, TagIdKind, UtcTime};
 
 use crate::report::{Report, Verdict};
 
@@ -14,6 +14,9 @@ pub async fn check(mut make: impl FnMut() -> Box<dyn Sink>) -> Report {
     report.run("events are neither added, removed, reordered nor altered", faithful(make())).await;
     report.run("the same events may come again", repeated(make())).await;
     report.run("a large batch is taken whole", large(make())).await;
+    report.run("events that are late are taken as others are", late(make())).await;
+    report.run("word of a loss is taken, again and between events", lost(make())).await;
+    report.run("whether late events are of use is always answered the same", same_answer(make())).await;
     report
 }
 
@@ -80,6 +83,50 @@ async fn large(mut sink: Box<dyn Sink>) -> Verdict {
     say("deliver", sink.deliver(&mut EventBatch::new(events(1_000, 5_000))).await)?;
     say("flush", sink.flush().await)?;
     say("close", sink.close().await)?;
+    Ok(None)
+}
+
+/// What a backlog brings: an older event behind a newer one, and the same again.
+async fn late(mut sink: Box<dyn Sink>) -> Verdict {
+    if !sink.takes_late() {
+        return Ok(Some("late events are of no use to it"));
+    }
+    say("open", sink.open().await)?;
+    say("deliver", sink.deliver(&mut EventBatch::new(events(7_010, 5))).await)?;
+    for _ in 0..2 {
+        let mut batch = EventBatch::new(events(7_000, 5));
+        for event in &mut batch.events {
+            event.time = UtcTime::from_nanos(1);
+        }
+        say("deliver, late", sink.deliver(&mut batch).await)?;
+    }
+    say("flush", sink.flush().await)?;
+    say("close", sink.close().await)?;
+    Ok(None)
+}
+
+async fn lost(mut sink: Box<dyn Sink>) -> Verdict {
+    let Event { time, .. } = Event::sample();
+    let loss = Loss { count: 7, reason: "the disk was full".to_owned(), from: time, to: time };
+    say("open", sink.open().await)?;
+    say("lost, first of all", sink.lost(&loss).await)?;
+    say("deliver", sink.deliver(&mut EventBatch::new(events(8_000, 3))).await)?;
+    for _ in 0..2 {
+        say("lost, again", sink.lost(&loss).await)?;
+    }
+    say("deliver", sink.deliver(&mut EventBatch::new(events(8_010, 3))).await)?;
+    say("close", sink.close().await)?;
+    Ok(None)
+}
+
+async fn same_answer(mut sink: Box<dyn Sink>) -> Verdict {
+    let before = sink.takes_late();
+    say("open", sink.open().await)?;
+    let while_open = sink.takes_late();
+    say("close", sink.close().await)?;
+    if before != while_open || before != sink.takes_late() {
+        return Err(format!("takes_late said {before} at first and something else later"));
+    }
     Ok(None)
 }
 

@@ -63,6 +63,11 @@ impl Sink for LookupSink {
         Ok(())
     }
 
+    /// A record that is found when the event has passed on reaches nobody.
+    fn takes_late(&self) -> bool {
+        false
+    }
+
     async fn flush(&mut self) -> Result<()> {
         Ok(())
     }

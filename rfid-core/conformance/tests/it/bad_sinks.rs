@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use rfid_conformance::Outcome;
 use rfid_conformance::sink::check;
-use rfid_core::{Error, ErrorKind, EventBatch, Result, Sink};
+use rfid_core::{Error, ErrorKind, EventBatch, Loss, Result, Sink};
 
 /// What is wrong with a sink.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,6 +12,9 @@ enum Fault {
     Alters,
     RefusesToCloseTwice,
     RefusesEmptyBatches,
+    RefusesLateEvents,
+    RefusesLosses,
+    ChangesItsMind,
 }
 
 struct Memory {
@@ -34,9 +37,23 @@ impl Sink for Memory {
             Fault::RefusesEmptyBatches if batch.events.is_empty() => {
                 return Err(Error::new(ErrorKind::Internal, "deliver"));
             }
+            Fault::RefusesLateEvents if batch.events.iter().any(|event| event.time < event.first_seen) => {
+                return Err(Error::new(ErrorKind::Internal, "deliver"));
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    async fn lost(&mut self, _: &Loss) -> Result<()> {
+        match self.fault {
+            Fault::RefusesLosses => Err(Error::new(ErrorKind::Internal, "lost")),
+            _ => Ok(()),
+        }
+    }
+
+    fn takes_late(&self) -> bool {
+        self.fault != Fault::ChangesItsMind || self.open
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -65,6 +82,9 @@ async fn each_fault_fails_its_case() {
         (Fault::Alters, faithful),
         (Fault::RefusesToCloseTwice, "closing is allowed in every state"),
         (Fault::RefusesEmptyBatches, "an empty batch is no error"),
+        (Fault::RefusesLateEvents, "events that are late are taken as others are"),
+        (Fault::RefusesLosses, "word of a loss is taken, again and between events"),
+        (Fault::ChangesItsMind, "whether late events are of use is always answered the same"),
     ] {
         let report = check(|| Box::new(Memory { fault, open: false })).await;
         let failed: Vec<_> =
