@@ -5,7 +5,7 @@ use rfid_durable::Stores;
 use serde_json::Value;
 
 use crate::cli::Describe;
-use crate::config::{choices, nearest, types};
+use crate::config::{choices, nearest, types, with_failure_keys};
 use crate::registry::Registry;
 
 pub(crate) fn drivers(describe: Option<Describe>) -> anyhow::Result<()> {
@@ -18,7 +18,10 @@ pub(crate) fn drivers(describe: Option<Describe>) -> anyhow::Result<()> {
 }
 
 pub(crate) fn sinks(describe: Option<Describe>) -> anyhow::Result<()> {
-    let known = Registry::built_in(Stores::new("")).sink_descriptions();
+    let mut known = Registry::built_in(Stores::new("")).sink_descriptions();
+    for description in &mut known {
+        description.schema = with_failure_keys(std::mem::take(&mut description.schema));
+    }
     show(describe, &known, "sink", |name| format!("[sinks.my_sink]\ntype = \"{name}\"\n"))
 }
 

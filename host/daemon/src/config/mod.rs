@@ -7,18 +7,21 @@
 
 mod schema;
 mod sections;
+mod sink_keys;
 mod source;
 mod tree;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rfid_core::pipeline::FailurePolicy;
 use rfid_core::presence::{PresenceSettings, ReaderPlace};
 use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 
 pub(crate) use schema::{choices, nearest, types};
 pub(crate) use sections::whole_schema;
+pub(crate) use sink_keys::with_failure_keys;
 pub(crate) use source::{Faults, Source};
 
 use crate::registry::Registry;
@@ -67,6 +70,7 @@ pub(crate) struct SinkConfig {
     pub(crate) name: Name,
     pub(crate) kind: String,
     pub(crate) settings: Settings,
+    pub(crate) failure: FailurePolicy,
 }
 
 /// `[pipelines.NAME]`.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::schema::{Misfit, check, nearest};
+use super::sink_keys::{SINK_KEYS, failure_policy, with_failure_keys};
 use super::source::Fault;
 use super::tree::{Tree, dotted, join};
 use super::{Config, HostConfig, PipelineConfig, ReaderConfig, SinkConfig, relative};
@@ -244,19 +245,28 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn sink(&mut self, name: &str, pointer: &str, mut table: Map<String, Value>) -> Option<SinkConfig> {
+    fn sink(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<SinkConfig> {
         let known = self.registry.sink_descriptions();
         let kind = self.named(&table, pointer, "type", &known)?;
-        let registry = self.registry;
-        table.remove("type");
-        let options = Value::Object(table);
-        if !self.fits(&options, &registry.sink(&kind)?.describe().schema, pointer) {
+        let kind_of_sink = self.registry.sink(&kind)?.clone();
+        let whole = Value::Object(table.clone());
+        if !self.fits(&whole, &with_sink_keys(kind_of_sink.describe().schema), pointer) {
             return None;
         }
-        let settings = Settings::new(options);
+        let options = table.iter().filter(|(key, _)| !SINK_KEYS.contains(&key.as_str()));
+        let options = options.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let settings = Settings::new(Value::Object(options));
         let name = Name::from(name);
-        match registry.sink(&kind)?.sink(&settings, &name) {
-            Ok(_) => Some(SinkConfig { name, kind, settings }),
+        match kind_of_sink.sink(&settings, &name) {
+            Ok(sink) => match failure_policy(&table, sink.as_ref()) {
+                Ok(failure) => Some(SinkConfig { name, kind, settings, failure }),
+                Err(faults) => {
+                    for (key, message) in faults {
+                        self.at_key(&join(pointer, key), message);
+                    }
+                    None
+                }
+            },
             Err(faults) => {
                 self.own_faults(pointer, faults);
                 None
@@ -444,8 +454,9 @@ fn one_of(key: &str, known: Vec<Description>, complete: impl Fn(Value) -> Value)
     })
 }
 
-/// The sink's schema with the key that the host reads.
-fn with_sink_keys(mut schema: Value) -> Value {
+/// The sink's schema with the keys that the host reads.
+fn with_sink_keys(schema: Value) -> Value {
+    let mut schema = with_failure_keys(schema);
     if let Some(schema) = schema.as_object_mut() {
         let properties = schema.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use rfid_core::pipeline::OnFailure;
 use rfid_durable::Stores;
 
 /// All of the pinned form that this build has.
@@ -138,7 +139,7 @@ fn what_this_build_does_not_have_is_said_plainly() {
     assert!(plugins[0].contains("host.plugin_dir: this build loads no plugins"), "{plugins:?}");
     let webhooks = faults("type = \"notify\"", "type = \"notify\"\nwebhooks = []");
     assert!(
-        webhooks[0].contains("sinks.screens.webhooks: unknown key; there are no options here"),
+        webhooks[0].contains("sinks.screens.webhooks: unknown key; allowed are late_after"),
         "{webhooks:?}"
     );
 }
@@ -151,6 +152,30 @@ fn what_has_no_effect_is_a_fault() {
     assert!(both[0].contains("readers.hubin_back.zone: has no effect beside antennas"), "{both:?}");
     let repeat = faults("mode = \"poll\"", "mode = \"poll\"\nrepeat = \"1s\"");
     assert!(repeat[0].contains("readers.hubin_door.repeat: has an effect only with"), "{repeat:?}");
+}
+
+#[test]
+fn what_happens_when_a_sink_fails_can_be_said_for_each() {
+    let text = GOOD.replacen("type = \"log\"", "type = \"log\"\non_failure = \"retry\"", 1);
+    let text = text.replacen("type = \"notify\"", "type = \"notify\"\npatience = \"5s\"", 1);
+    let config = checked(&text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let of = |sink: &str| {
+        let sink = config.sinks.iter().find(|config| config.name.as_str() == sink).unwrap();
+        (sink.failure.on_failure, sink.failure.patience.to_string())
+    };
+    assert_eq!(of("customers"), (OnFailure::Spill, "1s".to_owned()));
+    assert_eq!(of("visits"), (OnFailure::Retry, "1s".to_owned()));
+    assert_eq!(of("screens"), (OnFailure::Spill, "5s".to_owned()));
+
+    let spelt = faults("type = \"log\"", "type = \"log\"\non_failure = \"spil\"");
+    assert!(
+        spelt[0].contains("sinks.visits.on_failure: \"spil\" is not allowed (did you mean \"spill\"?)"),
+        "{spelt:?}"
+    );
+    let spills = faults("type = \"lookup\"", "type = \"lookup\"\non_failure = \"spill\"");
+    assert!(spills[0].contains("sinks.customers.on_failure: has no effect"), "{spills:?}");
+    let patient = faults("type = \"log\"", "type = \"log\"\non_failure = \"retry\"\npatience = \"1s\"");
+    assert!(patient[0].contains("sinks.visits.patience: has no effect"), "{patient:?}");
 }
 
 #[test]

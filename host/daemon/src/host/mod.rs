@@ -116,8 +116,8 @@ impl Host {
         self.end_readers(&difference).await;
         let glimpses = self.end_pipelines(&difference).await;
         self.end_sinks(&difference).await;
-        for (name, sink) in made {
-            self.running.sinks.insert(name.clone(), SinkHandle::spawn(name, sink));
+        for (config, sink) in made {
+            self.running.sinks.insert(config.name.clone(), self.start_sink(config, sink));
         }
         let started = self.start_pipelines(&next, prepared, glimpses).await;
         self.start_readers(&next, &difference);
@@ -127,9 +127,14 @@ impl Host {
     }
 
     /// Makes the sinks that are new or changed, and asks each whether it could work.
-    async fn make_sinks(&self, next: &Config, difference: &Difference) -> Result<Vec<(Name, Box<dyn Sink>)>> {
+    async fn make_sinks<'a>(
+        &self,
+        next: &'a Config,
+        difference: &Difference,
+    ) -> Result<Vec<(&'a SinkConfig, Box<dyn Sink>)>> {
         let mut made = Vec::new();
-        for SinkConfig { name, kind, settings } in &next.sinks {
+        for config in &next.sinks {
+            let SinkConfig { name, kind, settings, .. } = config;
             if !difference.sinks.begins(name) {
                 continue;
             }
@@ -145,9 +150,20 @@ impl Host {
                     .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "probe")))
                     .map_err(says)?;
             }
-            made.push((name.clone(), sink));
+            made.push((config, sink));
         }
         Ok(made)
+    }
+
+    /// Starts a sink under its policy, and made anew from here if it panics.
+    fn start_sink(&self, config: &SinkConfig, sink: Box<dyn Sink>) -> SinkHandle {
+        let (registry, again) = (self.registry.clone(), config.clone());
+        let remake = move || registry.make_sink(&again.kind, &again.settings, &again.name);
+        SinkHandle::builder(config.name.clone(), sink)
+            .policy(config.failure.clone())
+            .remade_by(Box::new(remake))
+            .clock(Arc::clone(&self.clock))
+            .spawn()
     }
 
     /// Makes the pipelines that are new or changed ready to take reads.
@@ -279,6 +295,7 @@ impl Host {
         let Running { readers, pipelines, sinks, taps } = self.running;
         self.board.begin_stopping();
         join_all(readers.into_values().map(Supervisor::stop)).await;
+        sinks.values().for_each(SinkHandle::hurry);
         join_all(pipelines.into_values().map(Pipeline::stop)).await;
         join_all(sinks.into_values().map(SinkHandle::close)).await;
         self.registry.hub.close();

@@ -79,7 +79,7 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 13] = [
     ("rfid_pipeline_present_tags", "Tags that count as present", Gauge, |counters| &counters.present),
 ];
 
-pub(super) const SINK: [Metric<SinkStatus>; 4] = [
+pub(super) const SINK: [Metric<SinkStatus>; 7] = [
     ("rfid_sink_delivered", "Events that the sink has done its duty for", Counter, |status| {
         &status.delivered
     }),
@@ -87,6 +87,9 @@ pub(super) const SINK: [Metric<SinkStatus>; 4] = [
     ("rfid_sink_passed_on", "Events that passed on although the sink failed", Counter, |status| {
         &status.passed_on
     }),
+    ("rfid_sink_spilled", "Events that went into the sink's backlog", Counter, |status| &status.spilled),
+    ("rfid_sink_backlog", "Events in the sink's backlog", Gauge, |status| &status.backlog),
+    ("rfid_sink_lost", "Events that the sink will never get", Counter, |status| &status.lost),
     ("rfid_sink_waiting", "Events handed to the sink and not yet back", Gauge, |status| &status.waiting),
 ];
 
@@ -136,7 +139,7 @@ impl Collector for HostMetrics {
         write(
             out,
             "rfid_sink_up",
-            "Whether the sink is open and its last delivery went well",
+            "Whether the sink is open, its last delivery went well and nothing is owed to it",
             Gauge,
             "sink",
             up,

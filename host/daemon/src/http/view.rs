@@ -110,10 +110,8 @@ impl View {
             }
         }
         for (name, sink) in &self.sinks {
-            if let Some(error) = sink.status.last_error() {
-                reasons.push(format!("sink {name} fails: {error}"));
-            } else if !sink.status.is_well() {
-                reasons.push(format!("sink {name} is not open yet"));
+            if let Some(complaint) = sink.status.complaint() {
+                reasons.push(format!("sink {name} {complaint}"));
             }
         }
         for (name, store) in self.stores.opened() {
@@ -130,9 +128,7 @@ impl View {
     }
 
     pub(super) fn sink_states(&self) -> Value {
-        let state =
-            |sink: &SinkView| json!({ "well": sink.status.is_well(), "error": sink.status.last_error() });
-        map(self.sinks.iter().map(|(name, sink)| (name, state(sink))))
+        map(self.sinks.iter().map(|(name, sink)| (name, sink.state())))
     }
 
     pub(super) fn store_states(&self) -> Value {
@@ -246,12 +242,20 @@ impl PipelineView {
 
 impl SinkView {
     fn status(&self) -> Value {
-        let status = json!({
-            "type": self.kind,
+        let mut status = self.state();
+        if let Value::Object(status) = &mut status {
+            status.insert("type".to_owned(), self.kind.as_str().into());
+        }
+        with_counts(status, &SINK, &self.status)
+    }
+
+    fn state(&self) -> Value {
+        json!({
             "well": self.status.is_well(),
             "error": self.status.last_error(),
-        });
-        with_counts(status, &SINK, &self.status)
+            "failing_since": self.status.failing_since(),
+            "backlog": get(&self.status.backlog),
+        })
     }
 }
 
