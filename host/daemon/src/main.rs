@@ -1,6 +1,7 @@
 //! `rfid-host`: the daemon and its tools.
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod checkpoints;
 mod cli;
 mod client;

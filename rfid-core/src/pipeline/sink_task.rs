@@ -312,7 +312,9 @@ impl SinkTask {
         }
         add(&self.status.passed_on, events.len() as u64);
         let marked = mark(events.clone(), &self.name);
-        if self.policy.on_failure != OnFailure::Pass {
+        // Behind what an earlier policy left for a sink that works now, there is an order to keep.
+        let catches_up = self.was_well && !self.spill.is_empty();
+        if self.policy.on_failure != OnFailure::Pass || catches_up {
             add(&self.status.spilled, events.len() as u64);
             self.spill.push(events).await;
         }

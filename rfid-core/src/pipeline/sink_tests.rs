@@ -515,3 +515,19 @@ async fn a_backlog_that_cannot_be_read_does_not_keep_a_healthy_sink_from_its_eve
     assert!(complaint.starts_with("cannot keep events on disk: peek failed (damaged)"), "{complaint}");
     sink.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_an_earlier_backlog_is_delivered_stays_behind_it_even_with_pass() {
+    let (sink, works, given) = switched();
+    let backlog = Kept::default();
+    backlog.works.store(true, Ordering::Relaxed);
+    backlog.owed.lock().unwrap().1.extend(events(0..3).into_iter().map(Owed::Event));
+    let sink = builder(sink, OnFailure::Pass).backlog(Box::new(backlog)).spawn();
+    until(|| !sink.status().is_well() && sink.status().backlog.load(Ordering::Relaxed) == 3).await;
+    assert!(is_marked(&sink.deliver(events(3..4)).await));
+    works.store(true, Ordering::Relaxed);
+    until(|| sink.status().is_well()).await;
+    assert!(!is_marked(&sink.deliver(events(4..5)).await));
+    sink.close().await;
+    assert_eq!(*given.lock().unwrap(), [0, 1, 2, 4], "3 came while the sink failed, and was passed");
+}

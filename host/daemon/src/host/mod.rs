@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use difference::Difference;
 pub(crate) use tap::PipelineTap;
 
+use crate::backlog::{self, DiskBacklog};
 use crate::checkpoints::SledCheckpoints;
 use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::http::{Board, ReloadRequest, Server, View};
@@ -114,6 +115,9 @@ impl Host {
         let prepared = self.prepare(&next, &difference);
         self.attach_readers(&next, &difference, &prepared);
         self.end_readers(&difference).await;
+        // Whatever waits for a sink that ends goes into its backlog instead.
+        let sinks = self.running.sinks.iter().filter(|(name, _)| difference.sinks.ends(name));
+        sinks.for_each(|(_, sink)| sink.hurry());
         let glimpses = self.end_pipelines(&difference).await;
         self.end_sinks(&difference).await;
         for (config, sink) in made {
@@ -121,6 +125,7 @@ impl Host {
         }
         let started = self.start_pipelines(&next, prepared, glimpses).await;
         self.start_readers(&next, &difference);
+        say_whose_backlogs_wait(&next).await;
         self.board.show(View::new(&next, &self.registry, &self.running, self.started));
         self.config = next;
         started.map(|()| difference)
@@ -143,8 +148,11 @@ impl Host {
                 Error::new(error.kind(), "reload")
                     .with_detail(format!("sink {name} could not work: {error:#}"))
             };
-            // At the first start a sink that cannot work yet is tried again and again instead.
-            if !self.config.sinks.is_empty() {
+            // At the first start a sink that cannot work yet is tried again and again instead, and
+            // one that fails must not keep anybody from changing what happens then.
+            let is_same_work =
+                |sink: &SinkConfig| (&sink.name, &sink.kind, &sink.settings) == (name, kind, settings);
+            if !self.config.sinks.is_empty() && !self.config.sinks.iter().any(is_same_work) {
                 timeout(PROBE_LIMIT, sink.probe())
                     .await
                     .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "probe")))
@@ -155,11 +163,14 @@ impl Host {
         Ok(made)
     }
 
-    /// Starts a sink under its policy, and made anew from here if it panics.
+    /// Starts a sink on what earlier runs still owe it, whatever its policy is now.
     fn start_sink(&self, config: &SinkConfig, sink: Box<dyn Sink>) -> SinkHandle {
         let (registry, again) = (self.registry.clone(), config.clone());
         let remake = move || registry.make_sink(&again.kind, &again.settings, &again.name);
+        let data_dir = &self.config.host.data_dir;
+        let backlog = DiskBacklog::new(data_dir, &config.name, Arc::clone(&self.clock));
         SinkHandle::builder(config.name.clone(), sink)
+            .backlog(Box::new(backlog))
             .policy(config.failure.clone())
             .remade_by(Box::new(remake))
             .clock(Arc::clone(&self.clock))
@@ -319,6 +330,16 @@ impl Running {
 /// A configuration without any part, for the same host.
 fn nothing(config: &Config) -> Config {
     Config { host: config.host.clone(), readers: Vec::new(), sinks: Vec::new(), pipelines: Vec::new() }
+}
+
+/// Says where events wait for a sink that the configuration does not have.
+async fn say_whose_backlogs_wait(config: &Config) {
+    let data_dir = config.host.data_dir.clone();
+    let sinks: Vec<Name> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
+    let look = move || backlog::of_nobody(&data_dir, sinks.iter());
+    for folder in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
+        tracing::warn!(folder = %folder.display(), "events wait here for a sink of this name, and there is none");
+    }
 }
 
 fn session_maker(reader: &ReaderConfig) -> MakeSession {

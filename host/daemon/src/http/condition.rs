@@ -30,8 +30,8 @@ impl View {
         let mut said = vec![readers(self.readers.values().map(|reader| reader.observer.state()))];
         let mut hangs = None;
         for (name, sink) in &self.sinks {
-            if let Some(error) = sink.status.last_error() {
-                said.push(format!("sink {name} fails: {error}"));
+            if let Some(complaint) = sink.status.complaint() {
+                said.push(format!("sink {name} {complaint}"));
             }
         }
         for (name, store) in &stores {

@@ -10,3 +10,4 @@ mod metrics;
 mod reload;
 mod run;
 mod service_manager;
+mod spill;

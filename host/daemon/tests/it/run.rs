@@ -11,15 +11,15 @@ use serde_json::Value;
 
 use crate::daemon::{Daemon, rfid_host, until};
 
-struct Branch {
-    folder: tempfile::TempDir,
+pub(crate) struct Branch {
+    pub(crate) folder: tempfile::TempDir,
     emulator: Emulator,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Branch {
     /// A branch whose reader has no tags yet.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let emulator =
@@ -66,7 +66,7 @@ presence = {{ lost_after = "{lost_after}", revisit_within = "1m" }}
         std::fs::write(self.config(), text).unwrap();
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("branch.toml")
     }
 
@@ -74,7 +74,7 @@ presence = {{ lost_after = "{lost_after}", revisit_within = "1m" }}
         self.folder.path().join("events.jsonl")
     }
 
-    fn lay(&self, tags: std::ops::Range<u32>) {
+    pub(crate) fn lay(&self, tags: std::ops::Range<u32>) {
         let tags = tags.map(tag);
         self.emulator.set_scenario(Scenario::steady(tags, 100));
     }
@@ -84,7 +84,7 @@ presence = {{ lost_after = "{lost_after}", revisit_within = "1m" }}
     }
 }
 
-fn logged(path: &Path) -> Vec<Event> {
+pub(crate) fn logged(path: &Path) -> Vec<Event> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
