@@ -30,6 +30,7 @@ pub mod driver;
 pub mod epc;
 pub mod error;
 pub mod event;
+mod lines;
 mod listening;
 mod log_limit;
 mod name;

@@ -27,6 +27,7 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::Event;
+use crate::lines::Lines;
 use crate::name::Name;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -37,9 +38,6 @@ const HURRY: Duration = Duration::from_secs(2);
 
 /// How long the last calls on a sink may take.
 const END_LIMIT: Duration = Duration::from_secs(3);
-
-/// A sink that fails again and again says so in the log at most this often.
-const SAID_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct SinkTask {
     name: Name,
@@ -55,7 +53,7 @@ pub(super) struct SinkTask {
     retry_at: Option<Instant>,
     backoff: Backoff,
     was_well: bool,
-    said_at: Option<Instant>,
+    lines: Lines,
     pace: Pace,
     hurry_since: Option<Instant>,
     status: Arc<SinkStatus>,
@@ -100,7 +98,7 @@ impl SinkTask {
             retry_at: None,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
             was_well: true,
-            said_at: None,
+            lines: Lines::default(),
             pace: Pace::Usual,
             hurry_since: None,
             status,
@@ -117,6 +115,7 @@ impl SinkTask {
             if self.spill.retry_at().is_some_and(|at| at <= Instant::now()) {
                 self.spill.settle().await;
             }
+            self.sum_up();
             self.pass_on_what_need_not_wait().await;
             if inbox_ended && self.fresh.is_empty() {
                 break;
@@ -340,16 +339,19 @@ impl SinkTask {
             }
             _ => None,
         };
-        [self.deadline(), self.spill.retry_at(), next_try].into_iter().flatten().min()
+        let held_back = [self.lines.due(), self.spill.line_due()];
+        [self.deadline(), self.spill.retry_at(), next_try].into_iter().chain(held_back).flatten().min()
     }
 
     fn recover(&mut self) {
         self.backoff.reset();
         self.retry_at = None;
         self.status.note_well();
-        if !std::mem::replace(&mut self.was_well, true) {
+        if !std::mem::replace(&mut self.was_well, true)
+            && let Some(unsaid) = self.lines.allow()
+        {
             let backlog = self.status.backlog.load(Ordering::Relaxed);
-            tracing::info!(sink = %self.name, backlog, "sink is well again");
+            tracing::info!(sink = %self.name, backlog, "sink is well again{unsaid}");
         }
     }
 
@@ -357,15 +359,24 @@ impl SinkTask {
         self.status.note_failure(format!("{error:#}"), self.clock.now().utc);
     }
 
-    /// Remembers that the sink fails and says it once.
+    /// Remembers that the sink fails and says it once, not at each try.
     fn say_ill(&mut self, error: &Error) {
         self.note_failure(error);
-        let now = Instant::now();
-        let said_lately = self.said_at.is_some_and(|at| now < at + SAID_EVERY);
-        if std::mem::replace(&mut self.was_well, false) && !said_lately {
-            self.said_at = Some(now);
+        if std::mem::replace(&mut self.was_well, false)
+            && let Some(unsaid) = self.lines.allow()
+        {
             let (error, on_failure) = (format!("{error:#}"), self.policy.on_failure);
-            tracing::error!(sink = %self.name, error, ?on_failure, "sink fails");
+            tracing::error!(sink = %self.name, error, ?on_failure, "sink fails{unsaid}");
+        }
+    }
+
+    /// Says how the sink and its backlog are, where lines were held back and nothing was said since.
+    fn sum_up(&mut self) {
+        self.spill.sum_up();
+        let Some(unsaid) = self.lines.settle() else { return };
+        match self.status.last_error() {
+            Some(error) => tracing::error!(sink = %self.name, error, "sink fails{unsaid}"),
+            None => tracing::info!(sink = %self.name, "sink is well{unsaid}"),
         }
     }
 

@@ -15,6 +15,7 @@ use super::sink_status::SinkStatus;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventId};
+use crate::lines::Lines;
 use crate::name::Name;
 use crate::sink::Loss;
 
@@ -41,6 +42,7 @@ pub(super) struct Spill {
     memory: VecDeque<Event>,
     most_in_memory: usize,
     bytes: usize,
+    lines: Lines,
     status: Arc<SinkStatus>,
 }
 
@@ -95,7 +97,16 @@ impl Spill {
             why: String::new(),
             unreadable: 0,
         });
-        Self { sink, port, gap: None, memory: VecDeque::new(), most_in_memory, bytes: 0, status }
+        Self {
+            sink,
+            port,
+            gap: None,
+            memory: VecDeque::new(),
+            most_in_memory,
+            bytes: 0,
+            lines: Lines::default(),
+            status,
+        }
     }
 
     /// Whether nothing is owed, as far as is known: a backlog that cannot be opened may hold
@@ -145,7 +156,9 @@ impl Spill {
         match &mut self.gap {
             Some(gap) => gap.absorb(loss),
             None => {
-                tracing::error!(sink = %self.sink, reason = loss.reason, "events are lost to this sink");
+                if let Some(unsaid) = self.lines.allow() {
+                    tracing::error!(sink = %self.sink, reason = loss.reason, "events are lost to this sink{unsaid}");
+                }
                 self.gap = Some(loss);
             }
         }
@@ -186,8 +199,10 @@ impl Spill {
         let Some(port) = &mut self.port else { return };
         match outcome {
             Ok(()) => {
-                if port.retry_at.take().is_some() {
-                    tracing::info!(sink = %self.sink, "the backlog is well again");
+                if port.retry_at.take().is_some()
+                    && let Some(unsaid) = self.lines.allow()
+                {
+                    tracing::info!(sink = %self.sink, "the backlog is well again{unsaid}");
                 }
                 port.backoff.reset();
                 port.why.clear();
@@ -197,11 +212,28 @@ impl Spill {
                 port.why = format!("{error:#}");
                 self.status.note_backlog(Some(port.why.clone()));
                 let wait = port.backoff.next_wait();
-                if port.retry_at.replace(Instant::now() + wait).is_none() {
+                if port.retry_at.replace(Instant::now() + wait).is_none()
+                    && let Some(unsaid) = self.lines.allow()
+                {
                     let error = &port.why;
-                    tracing::error!(sink = %self.sink, error, "the backlog fails; the latest events are in memory only");
+                    tracing::error!(sink = %self.sink, error, "the backlog fails; the latest events are in memory only{unsaid}");
                 }
             }
+        }
+    }
+
+    /// When lines that were held back are to be summed up.
+    pub(super) fn line_due(&self) -> Option<Instant> {
+        self.lines.due()
+    }
+
+    /// Says how the backlog is, where lines were held back and nothing was said since.
+    pub(super) fn sum_up(&mut self) {
+        let Some(unsaid) = self.lines.settle() else { return };
+        let (sink, lost) = (&self.sink, self.status.lost.load(Ordering::Relaxed));
+        match self.status.backlog_error() {
+            Some(error) => tracing::error!(%sink, error, lost, "the backlog fails{unsaid}"),
+            None => tracing::info!(%sink, lost, "the backlog is well{unsaid}"),
         }
     }
 

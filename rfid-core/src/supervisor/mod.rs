@@ -2,6 +2,7 @@
 //! silence, telling which antennas listen, counting.
 
 mod lane;
+mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use lane::{Lane, Shared};
+use told::Told;
 
 use crate::abilities::PinLevel;
 use crate::backoff::Backoff;
@@ -156,7 +158,6 @@ impl Supervisor {
         let counters = Arc::new(ReaderCounters::default());
         let shared = Arc::new(Shared::new(outlets));
         let care = Care {
-            name: name.clone(),
             make_session,
             lane: Lane {
                 buffer: ReadBuf::with_capacity(BATCH),
@@ -169,6 +170,7 @@ impl Supervisor {
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
+            told: Told::new(name.clone()),
             identity: Identity { is_configured: serial.is_some(), serial },
         };
         let task = tokio::spawn(care.run(stopped));
@@ -252,11 +254,11 @@ impl Observer {
 }
 
 struct Care {
-    name: Name,
     make_session: MakeSession,
     lane: Lane,
     state: watch::Sender<ReaderState>,
     backoff: Backoff,
+    told: Told,
     identity: Identity,
 }
 
@@ -285,6 +287,7 @@ impl Care {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = stopped.changed() => {}
+                never = self.told.sum_up(&self.state) => match never {},
             }
         }
         self.lane.interrupt();
@@ -315,6 +318,7 @@ impl Care {
                     "no sign of life for {:.1} s; the link or the reader is dead", silence.as_secs_f32()
                 )),
             ),
+            never = self.told.sum_up(&self.state) => match never {},
         };
         self.lane.interrupt();
         outcome
@@ -328,7 +332,7 @@ impl Care {
         };
         self.lane.set_listening(listening, now);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(reader = %self.name, model = info.model, firmware = info.firmware, "reader is reading");
+        self.told.reading(info);
         self.state.send_replace(ReaderState::Reading {
             model: info.model.clone(),
             firmware: info.firmware.clone(),
@@ -336,28 +340,15 @@ impl Care {
         });
     }
 
-    /// Says once, not at each try, that the reader is down.
     fn went_down(&mut self, error: &Error, wait: Duration) {
         self.lane.counters.failures.fetch_add(1, Ordering::Relaxed);
         let reason = format!("{error:#}");
         let since = match &*self.state.borrow() {
-            ReaderState::Down { since, reason: before, .. } if *before == reason => {
-                tracing::debug!(reader = %self.name, reason, ?wait, "reader is still down");
-                *since
-            }
-            ReaderState::Down { since, .. } => {
-                tracing::warn!(reader = %self.name, reason, "reader is down for another reason");
-                *since
-            }
-            _ => {
-                tracing::warn!(reader = %self.name, reason, "reader is down; it is tried again and again");
-                self.lane.clock.now().utc
-            }
+            ReaderState::Down { since, .. } => *since,
+            _ => self.lane.clock.now().utc,
         };
+        self.told.down(error, &reason, &self.state.borrow(), wait);
         self.state.send_replace(ReaderState::Down { reason, kind: error.kind(), since });
-        if error.kind() == ErrorKind::Panicked {
-            tracing::error!(reader = %self.name, "the driver panicked; a new session is made");
-        }
     }
 
     async fn close(&mut self, session: &mut Option<Box<dyn DynSession>>) {
