@@ -219,9 +219,14 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// As [`Hub::now`].
-    pub fn now(&self) -> UtcTime {
-        self.shared.clock.now().utc
+    /// Whether the event to continue behind is not known here (any more).
+    pub fn has_lost_track(&self) -> bool {
+        self.lost_track
+    }
+
+    /// What lies between is had from elsewhere: it is not missed.
+    pub fn find_track(&mut self) {
+        self.lost_track = false;
     }
 
     /// The next notice, as soon as there is one. *Cancel safety*: nothing is lost.
@@ -366,7 +371,7 @@ mod tests {
         hub.publish([event(1)]);
         clock.advance(Duration::from_secs(121));
         let Some(Delivery::Notice(notice)) = subscription.try_next() else { panic!("it was published") };
-        assert_eq!(notice.kind_at(subscription.now()), "late");
+        assert_eq!(notice.kind_at(hub.now()), "late");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

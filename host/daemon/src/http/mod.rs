@@ -2,6 +2,7 @@
 
 mod board;
 mod condition;
+mod events;
 mod metrics;
 mod routes;
 mod taps;

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::Stream;
 use rfid_core::Name;
-use rfid_sink_notify::{Delivery, Subscription};
 use serde_json::{Value, json};
 
 use super::board::{Board, ReloadOutcome};
@@ -136,29 +135,10 @@ async fn events(State(board): State<Arc<Board>>, headers: HeaderMap) -> Response
             return problem(StatusCode::BAD_REQUEST, "Not an event id", detail);
         }
     };
-    match board.view().hub.subscribe(after) {
-        Ok(subscription) => sse(stream(subscription)),
+    match super::events::events(board.view(), after).await {
+        Ok(stream) => sse(stream),
         Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "Too many subscribers", &error.to_string()),
     }
-}
-
-fn stream(subscription: Subscription) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures_util::stream::unfold(subscription, |mut subscription| async {
-        let event = match subscription.next().await {
-            Delivery::Notice(notice) => {
-                let now = subscription.now();
-                Event::default()
-                    .id(notice.event().event_id.to_string())
-                    .event(notice.kind_at(now))
-                    .data(String::from_utf8_lossy(&notice.json_at(now)))
-            }
-            Delivery::Missed { count } => {
-                Event::default().event("missed").data(json!({ "count": count }).to_string())
-            }
-            Delivery::Closed => return None,
-        };
-        Some((Ok(event), subscription))
-    })
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -1,6 +1,6 @@
 //! What HTTP may see of the parts that run: states and counters, nothing that can be changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
-use rfid_sink_log::{EventLedger, LogCounters};
+use rfid_sink_log::{EventIndex, EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
 use rfid_sink_notify::Hub;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,7 @@ pub(crate) struct View {
     pub(super) sinks: BTreeMap<Name, SinkView>,
     pub(super) stores: Stores,
     pub(super) ledger: EventLedger,
+    pub(super) index: EventIndex,
     pub(super) hub: Hub,
     pub(super) lookups: Arc<LookupCounters>,
     pub(super) logs: Arc<LogCounters>,
@@ -88,6 +89,7 @@ impl View {
             sinks: sinks.collect(),
             stores: registry.stores.clone(),
             ledger: registry.ledger.clone(),
+            index: registry.index.clone(),
             hub: registry.hub.clone(),
             lookups: Arc::clone(&registry.lookups),
             logs: Arc::clone(&registry.logs),
@@ -152,6 +154,13 @@ impl View {
             "reserve_bytes": get(&status.reserve),
             "pending_events": self.pending_events(),
         })
+    }
+
+    /// Readers of the pipelines that publish their events.
+    pub(super) fn published_readers(&self) -> HashSet<Name> {
+        let publishes = |sink: &Name| self.sinks.get(sink).is_some_and(|sink| sink.kind == "notify");
+        let publishing = self.pipelines.values().filter(|pipeline| pipeline.sinks.iter().any(publishes));
+        publishing.flat_map(|pipeline| pipeline.readers.iter().cloned()).collect()
     }
 
     /// Events that are on the screens and not yet in the ledger.

@@ -8,6 +8,7 @@ mod ledger;
 mod looking_on;
 mod metrics;
 mod reload;
+mod resume;
 mod run;
 mod service_manager;
 mod spill;
