@@ -1,5 +1,6 @@
 //! Bringing a reader into a known state and finding out what it is (§6.2, §11).
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use rfid_core::abilities::Tune;
@@ -63,7 +64,7 @@ pub(crate) async fn open<S: Stream>(
     };
     let mut reader = Reader { wire, model };
     if let Some(cdbm) = config.read_power_cdbm {
-        reader.set_read_power_cdbm(cdbm).await?;
+        set_power(&mut reader, cdbm).await?;
     }
     let tells_antennas = connected.is_some_and(|connected| !connected.is_empty());
     let window = match config.schedule {
@@ -71,6 +72,30 @@ pub(crate) async fn open<S: Stream>(
         None => None,
     };
     Ok(Opened { reader, info, columns, window, tells_antennas })
+}
+
+/// Sets the power and makes sure that the reader took it. It has its own again after each reboot,
+/// and nobody says that it had one.
+async fn set_power<S: Stream>(reader: &mut Reader<S>, asked: i16) -> Result<()> {
+    let taken = reader.set_read_power_cdbm(asked).await?;
+    let dbm = |cdbm: i16| f32::from(cdbm) / 100.0;
+    match taken.cmp(&asked) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => {
+            tracing::warn!(
+                asked_dbm = dbm(asked),
+                taken_dbm = dbm(taken),
+                "the reader sends with less power than the configuration asks for; it sees less far"
+            );
+            Ok(())
+        }
+        // It may be more than the law or the antenna allows, and sees tags in other zones.
+        Ordering::Greater => Err(Error::new(ErrorKind::Regulatory, "open").with_detail(format!(
+            "the reader was told to send with {} dBm and would send with {} dBm",
+            dbm(asked),
+            dbm(taken)
+        ))),
+    }
 }
 
 /// A value of the `params` table; `None` where the reader has no such table or entry.

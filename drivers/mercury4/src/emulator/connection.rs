@@ -251,7 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !Tables::is_scalar(&update.table) && self.faults.fails_update() {
             return Err((102, "Error performing query".to_owned()));
         }
-        self.reader.update(update, &mut self.replies).await
+        let power_off_by = self.faults.faults().power_off_by_cdbm;
+        self.reader.update(update, power_off_by, &mut self.replies).await
     }
 
     fn refuse(&mut self, (code, message): &Refusal) {

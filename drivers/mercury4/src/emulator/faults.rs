@@ -30,6 +30,9 @@ pub struct Faults {
     pub answer_delay: Option<DurationText>,
     /// The reader's clock is behind by this time, as without NTP.
     pub clock_behind: Option<DurationText>,
+    /// A power that is set becomes one that is higher by this many hundredths of a dBm, or lower
+    /// if it is negative.
+    pub power_off_by_cdbm: i16,
 }
 
 /// Faults and what counts down towards one.

@@ -116,10 +116,15 @@ impl Reader {
         out.push(b'\n');
     }
 
-    pub(super) async fn update(&self, update: &Update, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    pub(super) async fn update(
+        &self,
+        update: &Update,
+        power_off_by: i16,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
         if Tables::is_scalar(&update.table) {
             lock(&self.tables)
-                .update(&update.table, &update.items, update.condition.as_ref())
+                .update(&update.table, &update.items, update.condition.as_ref(), power_off_by)
                 .map_err(|text| (100, text))?;
             // What a real one answers is not documented; clients take an empty line (§2.1).
             out.push(b'\n');

@@ -171,7 +171,7 @@ impl Tables {
         columns.iter().map(|column| value(column).map_err(str::to_owned)).collect()
     }
 
-    /// Sets values.
+    /// Sets values, powers with this deviation.
     ///
     /// # Errors
     /// The text of the reader's error message.
@@ -180,6 +180,7 @@ impl Tables {
         table: &str,
         items: &[(String, Value)],
         condition: Option<&Condition>,
+        power_off_by: i16,
     ) -> Result<(), String> {
         for (column, value) in items {
             match table {
@@ -190,6 +191,11 @@ impl Tables {
                         Value::Number(number) => number.to_string(),
                         Value::Hex(digits) => format!("0x{digits}"),
                     };
+                    if column.contains("power")
+                        && let Ok(power) = setting.parse::<i16>()
+                    {
+                        *setting = power.saturating_add(power_off_by).to_string();
+                    }
                 }
                 "io" if column == "data" => {
                     let data = value.number().ok_or("Invalid argument")?;

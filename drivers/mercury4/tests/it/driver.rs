@@ -6,11 +6,11 @@ use std::time::Duration;
 use rfid_core::Listening;
 use rfid_core::abilities::{Bank, LockTarget, TagTarget};
 use rfid_core::{
-    AirProtocol, DynSession, ErrorKind, Noticed, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
-    TagIdKind, UtcTime,
+    AirProtocol, Driver, DynSession, ErrorKind, Noticed, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings,
+    TagId, TagIdKind, UtcTime,
 };
-use rfid_driver_mercury4::emulator::{Faults, Profile, Scenario, serve_stream};
-use rfid_driver_mercury4::session_over;
+use rfid_driver_mercury4::emulator::{Emulator, Faults, Profile, Scenario, serve_stream};
+use rfid_driver_mercury4::{Mercury4, session_over};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 
@@ -453,6 +453,34 @@ async fn a_power_of_the_configuration_is_set_when_the_reader_is_opened() {
 
     let mut session = emulated(Profile::Astra, "", "read_power_dbm = 35");
     assert_eq!(session.open().await.unwrap_err().kind(), ErrorKind::Regulatory);
+}
+
+#[tokio::test]
+async fn a_power_is_set_anew_and_checked_after_each_reconnection() {
+    let scenario = Scenario::default();
+    let emulator = Emulator::bind("127.0.0.1:0", Profile::Mercury5, scenario).await.unwrap();
+    let settings = format!("address = \"{}\"\nread_power_dbm = 27.5", emulator.local_addr());
+    let settings = Settings::from_toml(&settings).unwrap();
+    let mut session = Mercury4.session(&settings, &ReaderSetup::named("door")).unwrap();
+    for _ in 0..2 {
+        session.open().await.unwrap();
+        assert_eq!(session.tune().unwrap().read_power_cdbm().await.unwrap(), 2750);
+        session.close().await.unwrap();
+        // The reader has its own power again.
+        emulator.reboot();
+    }
+
+    emulator.set_faults(Faults { power_off_by_cdbm: -50, ..Faults::default() });
+    session.open().await.unwrap();
+    assert_eq!(session.tune().unwrap().read_power_cdbm().await.unwrap(), 2700, "less does no harm");
+    session.close().await.unwrap();
+
+    emulator.set_faults(Faults { power_off_by_cdbm: 50, ..Faults::default() });
+    let error = session.open().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Regulatory, Retry::Never));
+    assert!(format!("{error:#}").contains("27.5 dBm and would send with 28 dBm"), "{error:#}");
+    session.close().await.unwrap();
+    emulator.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
