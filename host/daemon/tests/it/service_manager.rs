@@ -139,5 +139,5 @@ fn lines_for_the_journal_carry_their_priority_and_no_time() {
         let message = line.strip_prefix("<6>").or(line.strip_prefix("<4>"));
         assert!(message.is_some_and(|message| message.starts_with("rfid_")), "{line}");
     }
-    assert!(text().contains("<4>rfid_core::supervisor: reader is down"), "{}", text());
+    assert!(text().contains("<4>rfid_core::supervisor::told: reader is down"), "{}", text());
 }
