@@ -14,7 +14,8 @@ pub struct FailurePolicy {
     /// What happens to events when this sink fails. "spill": they are kept on disk for this sink,
     /// pass on at once with a mark (unconfirmed_by), and reach it later, in order. "retry": they
     /// wait until it works; what comes behind it waits, too. "pass": they pass on with a mark,
-    /// and the sink never gets them.
+    /// and the sink never gets them. A sink whose late work would reach nobody, as a lookup's,
+    /// takes "pass" for "spill".
     pub on_failure: OnFailure,
     /// How long the sink is tried, or a call of it may take, before that happens.
     pub patience: DurationText,

@@ -1,6 +1,7 @@
 //! A sink that does not work while people come, and works again later.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rfid_core::Event;
 use serde_json::{Value, json};
@@ -152,5 +153,29 @@ fn what_waits_is_taken_up_again_whatever_the_policy_is_now() {
     daemon.until_ready();
     let ids: Vec<String> = announced.into_iter().map(|sent| sent.id).collect();
     assert_eq!(spoilt.logged_ids(), ids);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn what_reaches_a_subscriber_late_is_not_announced_as_new() {
+    let spoilt = Spoilt::new("retry");
+    let text = std::fs::read_to_string(spoilt.branch.config()).unwrap();
+    let text = text.replace("type = \"notify\"", "type = \"notify\"\nlate_after = \"3s\"");
+    std::fs::write(spoilt.branch.config(), text).unwrap();
+    let daemon = Daemon::run(&spoilt.branch.config());
+    let mut events = daemon.events(None);
+    spoilt.branch.lay(1..3);
+    until("two events to wait", || (daemon.status()["sinks"]["visits"]["waiting"] == 2).then_some(()));
+    // They are as late as the configuration says after this, whatever the machine does.
+    std::thread::sleep(Duration::from_millis(3_100));
+    spoilt.repair();
+    let late: Vec<Sent> = events.by_ref().take(2).collect();
+    for sent in late {
+        assert_eq!((sent.event.as_str(), &sent.data["late"]), ("late", &json!(true)));
+        assert_eq!(sent.data["type"], "rfid.tag.arrived", "what it was is still said");
+    }
+    spoilt.branch.lay(1..4);
+    let sent = events.next().unwrap();
+    assert_eq!((sent.event.as_str(), &sent.data["late"]), ("arrived", &Value::Null));
     assert!(daemon.terminate().success());
 }
