@@ -12,7 +12,7 @@ use rfid_durable::Stores;
 use rfid_ledger::LedgerSettings;
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters, LogKind};
 use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
-use rfid_sink_notify::{Hub, NotifyKind};
+use rfid_sink_notify::{Hub, NotifyKind, Webhooks};
 
 /// Drivers and sinks by name, and what the sinks share.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct Registry {
     pub(crate) hub: Hub,
     pub(crate) lookups: Arc<LookupCounters>,
     pub(crate) logs: Arc<LogCounters>,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl Registry {
@@ -38,9 +39,10 @@ impl Registry {
         let index = EventIndex::new(stores.clone(), ledger.clone());
         let log = LogKind::new(ledger.clone());
         let (lookups, logs) = (Arc::clone(lookup.counters()), Arc::clone(log.counters()));
-        let sinks: Vec<Arc<dyn SinkKind>> =
-            vec![Arc::new(lookup), Arc::new(log), Arc::new(NotifyKind::new(hub.clone()))];
-        Self { drivers: drivers(), sinks, stores, ledger, index, hub, lookups, logs }
+        let notify = NotifyKind::new(hub.clone(), stores.data_dir(), Arc::new(SystemClock::new()));
+        let webhooks = notify.webhooks().clone();
+        let sinks: Vec<Arc<dyn SinkKind>> = vec![Arc::new(lookup), Arc::new(log), Arc::new(notify)];
+        Self { drivers: drivers(), sinks, stores, ledger, index, hub, lookups, logs, webhooks }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {

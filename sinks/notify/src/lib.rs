@@ -9,7 +9,9 @@
 mod hub;
 mod notice;
 mod sink;
+mod webhook;
 
 pub use hub::{Delivery, Hub, HubCounts, Subscription, TooManySubscribers};
 pub use notice::Notice;
 pub use sink::{NotifyKind, NotifySink};
+pub use webhook::{RunningWebhook, WebhookStatus, Webhooks};

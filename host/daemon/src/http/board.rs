@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::view::View;
+use super::webhooks;
 use crate::host::Difference;
 
 /// Somebody asks for the configuration to be read anew.
@@ -97,6 +98,7 @@ impl Board {
         let (ready, body) = self.readiness();
         status["ready"] = ready.into();
         status["reasons"] = body["reasons"].clone();
+        status["degraded"] = body["degraded"].clone();
         status["last_reload"] = self.last_reload();
         status
     }
@@ -112,6 +114,7 @@ impl Board {
         let body = json!({
             "ready": ready,
             "reasons": reasons,
+            "degraded": webhooks::degraded(&view.webhooks),
             "readers": view.reader_states(),
             "sinks": view.sink_states(),
             "stores": view.store_states(),

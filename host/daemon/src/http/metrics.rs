@@ -199,7 +199,8 @@ impl Collector for HostMetrics {
         let logs = [("written", get(&view.logs.written)), ("repeated", get(&view.logs.repeated))];
         let help = "Events by whether the log had them already";
         write(out, "rfid_logged_events", help, Counter, "outcome", logs.into_iter())?;
-        self.ledger(out)
+        self.ledger(out)?;
+        super::webhooks::encode(out, &view.webhooks)
     }
 }
 

@@ -7,6 +7,7 @@ mod metrics;
 mod routes;
 mod taps;
 mod view;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

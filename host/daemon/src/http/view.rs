@@ -11,11 +11,12 @@ use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
-use rfid_sink_notify::Hub;
+use rfid_sink_notify::{Hub, Webhooks};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::metrics::{Metric, PIPELINE, READER, SINK};
+use super::webhooks;
 use crate::config::Config;
 use crate::host::{PipelineTap, Running};
 use crate::registry::Registry;
@@ -33,6 +34,7 @@ pub(crate) struct View {
     pub(super) hub: Hub,
     pub(super) lookups: Arc<LookupCounters>,
     pub(super) logs: Arc<LogCounters>,
+    pub(super) webhooks: Webhooks,
 }
 
 /// One reader.
@@ -93,6 +95,7 @@ impl View {
             hub: registry.hub.clone(),
             lookups: Arc::clone(&registry.lookups),
             logs: Arc::clone(&registry.logs),
+            webhooks: registry.webhooks.clone(),
         }
     }
 
@@ -130,7 +133,14 @@ impl View {
     }
 
     pub(super) fn sink_states(&self) -> Value {
-        map(self.sinks.iter().map(|(name, sink)| (name, sink.state())))
+        map(self.sinks.iter().map(|(name, sink)| (name, self.with_webhooks(name, sink.state()))))
+    }
+
+    fn with_webhooks(&self, sink: &str, mut state: Value) -> Value {
+        if let Some(webhooks) = webhooks::states(&self.webhooks, sink) {
+            state["webhooks"] = webhooks;
+        }
+        state
     }
 
     pub(super) fn store_states(&self) -> Value {
@@ -178,7 +188,7 @@ impl View {
             "uptime_s": self.started.elapsed().as_secs(),
             "readers": map(self.readers.iter().map(|(name, reader)| (name, reader.status()))),
             "pipelines": map(self.pipelines.iter().map(|(name, pipeline)| (name, pipeline.status()))),
-            "sinks": map(self.sinks.iter().map(|(name, sink)| (name, sink.status()))),
+            "sinks": map(self.sinks.iter().map(|(name, sink)| (name, self.with_webhooks(name, sink.status())))),
             "stores": self.store_states(),
             "ledger": self.ledger_state(),
             "subscribers": hub.subscribers,
