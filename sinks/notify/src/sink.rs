@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::hub::Hub;
 use crate::notice::{LATE_AFTER, Notice};
-use crate::webhook::{Running, Surroundings, Webhook, WebhookConfig, Webhooks, check};
+use crate::webhook::{HttpTransport, Running, Surroundings, Webhook, WebhookConfig, Webhooks, check};
 
 /// Publishes events on a hub, and hands them to webhooks.
 pub struct NotifySink {
@@ -48,6 +48,14 @@ impl NotifySink {
 
 #[async_trait]
 impl Sink for NotifySink {
+    async fn probe(&mut self) -> Result<()> {
+        let Some(Planned { webhooks, surroundings, .. }) = &self.planned else { return Ok(()) };
+        for webhook in webhooks {
+            HttpTransport::new(webhook, Arc::clone(&surroundings.clock)).probe().await?;
+        }
+        Ok(())
+    }
+
     async fn open(&mut self) -> Result<()> {
         if let (Some(Planned { sink, webhooks, surroundings }), true) =
             (&self.planned, self.running.is_empty())

@@ -60,6 +60,14 @@ impl HttpTransport {
         }
     }
 
+    /// Whether requests could be made, without making one.
+    ///
+    /// # Errors
+    /// `Config` if `ca_file` cannot be used.
+    pub(crate) async fn probe(&self) -> Result<()> {
+        self.client().await.map(|_| ())
+    }
+
     /// The client, made with the first request. A `ca_file` that cannot be read is read again with
     /// the next one.
     async fn client(&self) -> Result<&HttpClient> {

@@ -33,5 +33,6 @@ mod transport;
 mod tests;
 
 pub(crate) use config::{Webhook, WebhookConfig, check};
+pub(crate) use http::HttpTransport;
 pub(crate) use running::{Running, Surroundings};
 pub use status::{RunningWebhook, WebhookStatus, Webhooks};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rfid_core::{Backoff, Clock, DurationText, Event, Name, Stamp, UtcTime};
+use rfid_core::{Backoff, Clock, DurationText, Event, LogLimit, Name, Stamp, UtcTime};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
@@ -68,6 +68,8 @@ pub(crate) struct Sender {
     /// Whether the latest notices were refused, which is said once.
     refuses: bool,
     started: Stamp,
+    /// Of lines that say whether the receiver answers.
+    lines: LogLimit,
 }
 
 impl Sender {
@@ -84,6 +86,7 @@ impl Sender {
             bury_at: None,
             refuses: false,
             started,
+            lines: LogLimit::default(),
         }
     }
 
@@ -342,14 +345,27 @@ impl Sender {
         if self.receiver.answered(now) {
             self.parts.status.set_down(None);
             self.lanes.retry_unreachable(now);
-            tracing::info!(sink = %self.parts.sink, webhook = %self.parts.name, "the receiver answers again");
+            self.say_whether_it_answers();
+        }
+    }
+
+    /// Writes a line about the receiver, unless too many were written lately.
+    fn say_whether_it_answers(&mut self) {
+        let Some(unsaid) = self.lines.allow(self.parts.clock.now().monotonic) else { return };
+        let Parts { sink, name, status, .. } = &self.parts;
+        match status.down() {
+            Some((_, error)) => {
+                tracing::warn!(%sink, webhook = %name, error, "the receiver is down; notices wait in the outbox{unsaid}");
+            }
+            None => tracing::info!(%sink, webhook = %name, "the receiver answers again{unsaid}"),
         }
     }
 
     fn failed(&mut self, ticket: Ticket, failure: Failure, now: Instant) {
         let utc = self.parts.clock.now().utc;
         if self.receiver.failed(&failure, now, utc) {
-            tracing::warn!(sink = %self.parts.sink, webhook = %self.parts.name, error = failure.why, "the receiver is down; notices wait in the outbox");
+            self.parts.status.set_down(Some((utc, failure.why.clone())));
+            self.say_whether_it_answers();
         }
         if let Some(since) = self.receiver.down_since() {
             self.parts.status.set_down(Some((since, failure.why.clone())));
