@@ -45,7 +45,7 @@ pub(crate) struct WebhookConfig {
     concurrent: u16,
     /// Bytes of events that wait on the disk at most; beyond it the oldest become dead letters.
     #[serde(default = "most_bytes")]
-    #[schemars(range(min = 1_048_576_u64, max = 1_099_511_627_776_u64))]
+    #[schemars(range(min = 4_194_304_u64, max = 1_099_511_627_776_u64))]
     most_bytes: u64,
     /// How long an event is tried before it becomes a dead letter.
     #[serde(default = "give_up_after")]

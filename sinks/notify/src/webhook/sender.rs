@@ -151,6 +151,8 @@ impl Sender {
         // All that came together shares one sync.
         self.parts.shelf.ask_at_once();
         self.flush().await;
+        // Before anybody is answered, so that whoever was sees it.
+        self.parts.shelf.count();
         for done in kept {
             // Whoever has gone away does not need to know.
             let _ = done.send(());

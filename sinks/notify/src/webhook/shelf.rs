@@ -15,8 +15,9 @@ use super::status::WebhookStatus;
 const MOST_IN_MEMORY: usize = 10_000;
 /// Bytes of them at most.
 const MOST_MEMORY_BYTES: usize = 64 * 1024 * 1024;
-/// Notices written with one call at most.
+/// Notices written with one call at most, and bytes of them, since a call is taken whole or not.
 const MOST_AT_ONCE: usize = 1_000;
+const MOST_BYTES_AT_ONCE: usize = 512 * 1024;
 /// How often a disk that refuses is asked again.
 const DISK_WAIT: Duration = Duration::from_secs(2);
 
@@ -94,7 +95,14 @@ impl Shelf {
     pub(crate) async fn flush(&mut self, now: Instant) -> Flushed {
         while !self.memory.is_empty() {
             let Some(outbox) = self.outbox.as_ref().filter(|_| self.ask_at.is_none()) else { break };
-            let some: Vec<Vec<u8>> = self.memory.iter().take(MOST_AT_ONCE).cloned().collect();
+            let mut bytes = 0;
+            let fits = |record: &&Vec<u8>| {
+                let is_first = bytes == 0;
+                bytes += record.len();
+                is_first || bytes <= MOST_BYTES_AT_ONCE
+            };
+            let some: Vec<Vec<u8>> =
+                self.memory.iter().take(MOST_AT_ONCE).take_while(fits).cloned().collect();
             let count = some.len();
             match outbox.push(some).await {
                 Ok(()) => {
