@@ -2,6 +2,7 @@
 
 mod ledger;
 mod watch;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use watch::{At, Tap, Top};
+pub(crate) use webhook::WebhookAct;
 
 /// RFID readers in, arrivals and departures out.
 #[derive(Debug, Parser)]
@@ -174,6 +176,11 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
         /// One JSON object a line
         #[arg(long, global = true)]
         json: bool,
+    },
+    /// Try the webhooks of a configuration
+    Webhook {
+        #[command(subcommand)]
+        act: WebhookAct,
     },
     /// Load data into the host's stores
     Import {

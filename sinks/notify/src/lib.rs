@@ -4,6 +4,9 @@
 //! place in it: one that falls behind is told how many notices it missed and goes on with the
 //! oldest that is left. A subscriber that comes back names the last event it saw and continues
 //! behind it.
+//!
+//! Webhooks get every event that they ask for, posted and signed, until they take it: what waits
+//! for them lies on the disk. `docs/webhooks.md` is their manual.
 #![forbid(unsafe_code)]
 
 mod hub;
@@ -14,4 +17,4 @@ mod webhook;
 pub use hub::{Delivery, Hub, HubCounts, Subscription, TooManySubscribers};
 pub use notice::Notice;
 pub use sink::{NotifyKind, NotifySink};
-pub use webhook::{RunningWebhook, WebhookStatus, Webhooks};
+pub use webhook::{RunningWebhook, Trial, WebhookStatus, Webhooks, try_webhooks};

@@ -103,14 +103,14 @@ impl Sink for NotifySink {
 /// Options of a notify sink.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NotifyConfig {
+pub(crate) struct NotifyConfig {
     /// How old an event may be when a subscriber gets it. An older one is sent as `late`, and
     /// nobody announces it as new.
     #[serde(default = "late_after")]
-    late_after: DurationText,
+    pub(crate) late_after: DurationText,
     /// Receivers that each event is posted to, signed, until they take it.
     #[serde(default)]
-    webhooks: Vec<WebhookConfig>,
+    pub(crate) webhooks: Vec<WebhookConfig>,
 }
 
 fn late_after() -> DurationText {

@@ -18,6 +18,7 @@ pub(crate) mod tag;
 pub(crate) mod tap;
 #[cfg(feature = "top")]
 pub(crate) mod top;
+pub(crate) mod webhook;
 
 use std::net::SocketAddr;
 use std::path::Path;

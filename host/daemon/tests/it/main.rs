@@ -12,3 +12,4 @@ mod resume;
 mod run;
 mod service_manager;
 mod spill;
+mod webhooks;

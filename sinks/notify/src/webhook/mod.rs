@@ -28,6 +28,7 @@ mod shelf;
 mod signature;
 mod status;
 mod transport;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -36,3 +37,4 @@ pub(crate) use config::{Webhook, WebhookConfig, check};
 pub(crate) use http::HttpTransport;
 pub(crate) use running::{Running, Surroundings};
 pub use status::{RunningWebhook, WebhookStatus, Webhooks};
+pub use trial::{Trial, try_webhooks};
