@@ -88,22 +88,26 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Returns on the first SIGTERM or Ctrl-C; ends the process on the second.
-async fn told_to_stop() -> anyhow::Result<()> {
+/// Listens from this call on, and returns on the first SIGTERM or Ctrl-C; ends the process on the
+/// second.
+fn told_to_stop() -> impl Future<Output = anyhow::Result<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::spawn(async move {
+    // Not in the future: it is first polled when others already think that the host listens.
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (mut terminate, mut interrupt) = (terminate?, interrupt?);
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        eprintln!("rfid-host: told to stop a second time; ending at once");
-        std::process::exit(1);
-    });
-    Ok(())
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            eprintln!("rfid-host: told to stop a second time; ending at once");
+            std::process::exit(1);
+        });
+        Ok(())
+    }
 }

@@ -24,11 +24,12 @@ pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<
     let service_manager = ServiceManager::from_environment();
     let (reloads, mut requests) = mpsc::channel(WAITING_RELOADS);
     let mut host = Host::start(config, registry, reloads).await?;
+    // Before anybody is told that the host runs, so that whoever stops it then stops it properly.
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     let address = host.http_address();
     tracing::info!(name, http = %address, data_dir = %data_folder.display(), "host is running");
     service_manager.ready();
     let watch = service_manager.watch(host.condition());
-    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     loop {
         let request: Option<ReloadRequest> = tokio::select! {
             told = &mut told_to_stop => break told?,
