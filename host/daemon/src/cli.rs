@@ -16,7 +16,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use watch::{At, Tap, Top};
-pub(crate) use webhook::WebhookAct;
+pub(crate) use webhook::{WebhookAct, Which};
 
 /// RFID readers in, arrivals and departures out.
 #[derive(Debug, Parser)]
@@ -177,7 +177,7 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
         #[arg(long, global = true)]
         json: bool,
     },
-    /// Try the webhooks of a configuration
+    /// Try the webhooks of a configuration, and send once more what was given up
     Webhook {
         #[command(subcommand)]
         act: WebhookAct,

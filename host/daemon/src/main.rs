@@ -58,7 +58,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             #[cfg(feature = "top")]
             Command::Top(top) => command::top::run(top).await,
             Command::Epc { way, json } => command::epc::run(way, json),
-            Command::Webhook { act } => command::webhook::run(act).await,
+            Command::Webhook { act } => command::webhook::run(act, data_dir).await,
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await
             }

@@ -17,4 +17,6 @@ mod webhook;
 pub use hub::{Delivery, Hub, HubCounts, Subscription, TooManySubscribers};
 pub use notice::Notice;
 pub use sink::{NotifyKind, NotifySink};
-pub use webhook::{RunningWebhook, Trial, WebhookStatus, Webhooks, try_webhooks};
+pub use webhook::{
+    Resent, ResentCounts, RunningWebhook, Trial, WebhookStatus, Webhooks, resend_dead_letters, try_webhooks,
+};

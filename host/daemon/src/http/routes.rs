@@ -15,7 +15,7 @@ use rfid_core::Name;
 use serde_json::{Value, json};
 
 use super::board::{Board, ReloadOutcome};
-use super::{metrics, taps};
+use super::{metrics, taps, webhooks};
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -35,7 +35,8 @@ pub(super) fn router(board: Arc<Board>) -> Router {
         .with_state(board)
 }
 
-/// The process is alive and answers; with it, how each reader is and what came of the last reload.
+/// The process is alive and answers; with it, how each reader is, what came of the last
+/// reload, and what is not as it should be although the host does its work.
 async fn health(State(board): State<Arc<Board>>) -> Response {
     let view = board.view();
     let body = json!({
@@ -44,6 +45,7 @@ async fn health(State(board): State<Arc<Board>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": view.started.elapsed().as_secs(),
         "last_reload": board.last_reload(),
+        "degraded": webhooks::degraded(&view.webhooks),
         "readers": view.reader_states(),
     });
     json_response(StatusCode::OK, "application/json", &body)

@@ -111,6 +111,13 @@ impl Webhook {
     pub(crate) fn is_clear_text(&self) -> bool {
         self.url.scheme_str() == Some("http") && !addresses::is_this_host(self.url.host().unwrap_or_default())
     }
+
+    /// Scheme, host and path of the URL. What stands behind them may be a password.
+    pub(crate) fn shown_url(&self) -> String {
+        let scheme = self.url.scheme_str().unwrap_or_default();
+        let host = self.url.authority().map_or("", |host| host.as_str());
+        format!("{scheme}://{host}{}", self.url.path())
+    }
 }
 
 /// Checks all webhooks of a sink.

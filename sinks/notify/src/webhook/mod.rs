@@ -22,6 +22,7 @@ mod marks;
 mod outbox;
 mod queue;
 mod receiver;
+mod resend;
 mod running;
 mod sender;
 mod shelf;
@@ -35,6 +36,7 @@ mod tests;
 
 pub(crate) use config::{Webhook, WebhookConfig, check};
 pub(crate) use http::HttpTransport;
+pub use resend::{Resent, ResentCounts, resend_dead_letters};
 pub(crate) use running::{Running, Surroundings};
 pub use status::{RunningWebhook, WebhookStatus, Webhooks};
 pub use trial::{Trial, try_webhooks};

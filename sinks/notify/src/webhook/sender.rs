@@ -304,10 +304,8 @@ impl Sender {
             let utc = self.parts.clock.now().utc;
             let id = waiting.event.event_id.to_string();
             let body = body(waiting.event.clone(), self.parts.late_after, utc);
-            let timestamp = utc.as_nanos() / 1_000_000_000;
-            let signature = self.parts.key.sign(&id, timestamp, &body);
             let transport = Arc::clone(&self.parts.transport);
-            let post = Post { id, timestamp, signature, body };
+            let post = Post::signed(&self.parts.key, id, body, utc);
             let flight = self.flights.spawn(async move { transport.post(post).await });
             self.tickets.insert(flight.id(), ticket);
         }

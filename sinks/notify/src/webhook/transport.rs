@@ -7,6 +7,8 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use rfid_core::UtcTime;
 
+use super::signature::SigningKey;
+
 /// Longest wait that a receiver may ask for.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
@@ -21,6 +23,15 @@ pub(crate) struct Post {
     pub(crate) signature: String,
     /// The event as a CloudEvent.
     pub(crate) body: Bytes,
+}
+
+impl Post {
+    /// The request that says this at this moment.
+    pub(crate) fn signed(key: &SigningKey, id: String, body: Bytes, now: UtcTime) -> Self {
+        let timestamp = now.as_nanos() / 1_000_000_000;
+        let signature = key.sign(&id, timestamp, &body);
+        Self { id, timestamp, signature, body }
+    }
 }
 
 /// How a try ended.

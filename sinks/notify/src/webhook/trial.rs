@@ -29,32 +29,31 @@ pub struct Trial {
     pub took: Duration,
 }
 
-/// Sends one signed event of the type `rfid.test` to each webhook of a notify sink's settings,
-/// whatever events it asks for, and waits for the answers.
+/// Sends one signed event of the type `rfid.test` to each webhook of a notify sink's settings, or
+/// to the one named, whatever events it asks for, and waits for the answers.
 ///
 /// # Errors
 /// Everything that is wrong with the settings.
-pub async fn try_webhooks(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Vec<Trial>, ConfigFaults> {
+pub async fn try_webhooks(
+    settings: &Settings,
+    only: Option<&str>,
+    clock: Arc<dyn Clock>,
+) -> Result<Vec<Trial>, ConfigFaults> {
     let config: NotifyConfig = settings.parse()?;
     let mut trials = Vec::new();
     for webhook in check(config.webhooks)? {
+        if only.is_some_and(|only| only != webhook.name.as_str()) {
+            continue;
+        }
         let start = clock.now();
         let (id, body) = sample(clock.as_ref());
-        let timestamp = start.utc.as_nanos() / 1_000_000_000;
-        let signature = webhook.key.sign(&id, timestamp, &body);
-        let transport = HttpTransport::new(&webhook, Arc::clone(&clock));
-        let outcome = match transport.post(Post { id, timestamp, signature, body }).await {
+        let post = Post::signed(&webhook.key, id, body, start.utc);
+        let outcome = match HttpTransport::new(&webhook, Arc::clone(&clock)).post(post).await {
             Answer::Taken { status } => Ok(status),
             Answer::Refused { why, .. } => Err(why),
             Answer::Failed(failure) => Err(failure.why),
         };
-        let (scheme, host) = (webhook.url.scheme_str(), webhook.url.authority());
-        let url = format!(
-            "{}://{}{}",
-            scheme.unwrap_or_default(),
-            host.map_or("", |host| host.as_str()),
-            webhook.url.path()
-        );
+        let url = webhook.shown_url();
         trials.push(Trial { name: webhook.name, url, outcome, took: clock.now().since(start) });
     }
     Ok(trials)
