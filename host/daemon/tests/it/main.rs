@@ -12,4 +12,5 @@ mod resume;
 mod run;
 mod service_manager;
 mod spill;
+mod webhook_receiver;
 mod webhooks;
