@@ -1,5 +1,6 @@
 //! Receivers that refuse, hang, fail, dawdle, flood and redirect cost nobody else anything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rfid_sink_notify::Delivery;
@@ -61,6 +62,38 @@ async fn none_of_them_costs_anybody_else_anything() {
     }
     // Ending waits for none of them.
     tokio::time::timeout(Duration::from_secs(20), sink.close()).await.unwrap().unwrap();
+}
+
+/// Row 22 of the faults, as far as the disk goes: however long it lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_receiver_costs_what_is_configured_and_its_oldest_notices() {
+    const MOST_BYTES: u64 = 4 * 1024 * 1024;
+    let stage = Stage::new();
+    let address = nobody();
+    let more = format!(", most_bytes = {MOST_BYTES}");
+    let mut sink = stage.sink(&[webhook("hook", &format!("http://{address}/"), &more)]).await;
+    let all: u32 = 9_000;
+    for number in 0..all / 100 {
+        sink.deliver(&mut events(number * 100..number * 100 + 100)).await.unwrap();
+        let bytes = size(&stage.folder_of("hook").join("outbox"));
+        assert!(bytes <= MOST_BYTES + 64 * 1024, "{bytes} bytes");
+    }
+    let status = stage.status("hook");
+    assert_eq!(get(&status.dropped), 0);
+    let dead = stage.dead_letters("hook");
+    assert!((1_000..6_000).contains(&dead.len()), "{} dead letters", dead.len());
+    assert_eq!(dead[0]["reason"], "the outbox is full");
+
+    let receiver = Receiver::start_at(&address.to_string(), Manner::Takes, None).await;
+    until("what is left", || get(&status.waiting) == 0).await;
+    sink.close().await.unwrap();
+    let dead = stage.dead_letters("hook");
+    let given_up = dead.iter().map(|letter| letter["notice"]["id"].as_str().unwrap().to_owned());
+    let got = receiver.got();
+    let sent = got.iter().map(|got| got.header("webhook-id").to_owned());
+    let ids: BTreeSet<String> = given_up.chain(sent).collect();
+    assert_eq!(dead.len() + got.len(), all as usize, "each is a dead letter or sent, and once");
+    assert_eq!(ids.len(), all as usize);
 }
 
 #[tokio::test]
