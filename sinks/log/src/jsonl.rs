@@ -29,6 +29,8 @@ pub struct JsonlLog {
     path: PathBuf,
     /// Gone after an error, until the file is opened anew: what is in it then must be looked at.
     file: Option<Writer>,
+    /// Whether the latest append failed. What it left in the file is no news then.
+    has_failed: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ struct Writer {
 impl JsonlLog {
     /// The file at this path. It and its folder are created when the log is opened.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), file: None }
+        Self { path: path.into(), file: None, has_failed: false }
     }
 
     /// Takes the writer to a thread where it may block, and keeps it only if all went well.
@@ -54,6 +56,7 @@ impl JsonlLog {
         let path = self.path.clone();
         let worked =
             tokio::task::spawn_blocking(move || work(&mut writer).map(|value| (writer, value))).await;
+        self.has_failed = !matches!(worked, Ok(Ok(_)));
         match worked {
             Ok(Ok((writer, value))) => {
                 self.file = Some(writer);
@@ -75,8 +78,8 @@ impl EventLog for JsonlLog {
     }
 
     async fn open(&mut self) -> Result<()> {
-        let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&path)).await;
+        let (path, has_failed) = (self.path.clone(), self.has_failed);
+        let opened = tokio::task::spawn_blocking(move || open(&path, has_failed)).await;
         let opened = opened.map_err(|error| Error::new(ErrorKind::Panicked, "open").with_source(error))?;
         self.file = Some(opened.map_err(|error| failed("open", &self.path, error))?);
         Ok(())
@@ -123,9 +126,9 @@ impl EventLog for JsonlLog {
     }
 }
 
-fn open(path: &Path) -> io::Result<Writer> {
+fn open(path: &Path, has_failed: bool) -> io::Result<Writer> {
     let mut file = open_for_appending(path)?;
-    let recent = repair_and_remember(&mut file, path)?;
+    let recent = repair_and_remember(&mut file, path, has_failed)?;
     Ok(Writer { file, recent, lines: Vec::new() })
 }
 
@@ -143,7 +146,7 @@ fn open_for_appending(path: &Path) -> io::Result<File> {
 }
 
 /// Takes off a line without an end and collects the ids of the latest events.
-fn repair_and_remember(file: &mut File, path: &Path) -> io::Result<RecentIds> {
+fn repair_and_remember(file: &mut File, path: &Path, has_failed: bool) -> io::Result<RecentIds> {
     let length = file.seek(SeekFrom::End(0))?;
     let from = length.saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(from))?;
@@ -153,7 +156,12 @@ fn repair_and_remember(file: &mut File, path: &Path) -> io::Result<RecentIds> {
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let torn = tail.len() - whole;
     if torn > 0 {
-        tracing::warn!(path = %path.display(), bytes = torn, "a line that a crash left unfinished was taken off");
+        let path = path.display();
+        if has_failed {
+            tracing::debug!(%path, bytes = torn, "a line that was not written to its end was taken off");
+        } else {
+            tracing::warn!(%path, bytes = torn, "a line that a crash left unfinished was taken off");
+        }
         file.set_len(length - torn as u64)?;
         file.sync_all()?;
     }
