@@ -137,11 +137,6 @@ fn what_this_build_does_not_have_is_said_plainly() {
     assert!(store[0].contains("store: this build keeps everything embedded"), "{store:?}");
     let plugins = faults("[branches.hubin]", "plugin_dir = \"./plugins\"\n[branches.hubin]");
     assert!(plugins[0].contains("host.plugin_dir: this build loads no plugins"), "{plugins:?}");
-    let webhooks = faults("type = \"notify\"", "type = \"notify\"\nwebhooks = []");
-    assert!(
-        webhooks[0].contains("sinks.screens.webhooks: unknown key; allowed are late_after"),
-        "{webhooks:?}"
-    );
 }
 
 #[test]
