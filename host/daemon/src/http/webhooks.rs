@@ -12,16 +12,20 @@ use super::view::get;
 
 /// Labelled with sink and webhook.
 const WEBHOOK: [Metric<WebhookStatus>; 6] = [
-    ("rfid_webhook_delivered", "Notices that the receiver has taken", Counter, |status| &status.delivered),
+    ("rfid_webhook_delivered", "Events that the receiver has taken", Counter, |status| &status.delivered),
     ("rfid_webhook_retries", "Tries that failed and are repeated", Counter, |status| &status.retries),
-    ("rfid_webhook_dead_letters", "Notices given up and written to the dead letters", Counter, |status| {
+    ("rfid_webhook_dead_letters", "Events given up and written to the dead letters", Counter, |status| {
         &status.dead_letters
     }),
-    ("rfid_webhook_dropped", "Notices lost for want of room on the disk and in memory", Counter, |status| {
+    ("rfid_webhook_dropped", "Events lost for want of room on the disk and in memory", Counter, |status| {
         &status.dropped
     }),
-    ("rfid_webhook_waiting", "Notices that wait or are under way", Gauge, |status| &status.waiting),
-    ("rfid_webhook_waiting_bytes", "Bytes of notices that wait", Gauge, |status| &status.waiting_bytes),
+    ("rfid_webhook_waiting", "Events that wait for the receiver or are under way", Gauge, |status| {
+        &status.waiting
+    }),
+    ("rfid_webhook_waiting_bytes", "Bytes of events that wait for the receiver", Gauge, |status| {
+        &status.waiting_bytes
+    }),
 ];
 
 pub(super) fn encode(out: &mut DescriptorEncoder, webhooks: &Webhooks) -> fmt::Result {
@@ -32,7 +36,7 @@ pub(super) fn encode(out: &mut DescriptorEncoder, webhooks: &Webhooks) -> fmt::R
     let labels = |webhook: &RunningWebhook| {
         [("sink", webhook.sink.to_string()), ("webhook", webhook.name.to_string())]
     };
-    let help = "Whether the receiver answered the last time it was asked";
+    let help = "1 if the receiver answered the last time it was asked";
     let mut up = out.encode_descriptor("rfid_webhook_up", help, None, Gauge)?;
     for webhook in &running {
         up.encode_family(&labels(webhook))?.encode_gauge(&i64::from(webhook.status.is_up()))?;

@@ -31,6 +31,7 @@ type = "log"
 
 [sinks.screens]
 type = "notify"
+webhooks = [{ url = "http://127.0.0.1:1/", secret = "a key for tests" }]
 
 [pipelines.main]
 readers = ["door"]
