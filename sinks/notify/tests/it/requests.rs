@@ -42,6 +42,17 @@ async fn a_request_is_a_signed_cloud_event() {
 }
 
 #[tokio::test]
+async fn what_is_late_is_the_sinks_to_say() {
+    let (stage, receiver) = (Stage::new(), Receiver::start(Manner::Takes).await);
+    let mut sink =
+        stage.sink_with("late_after = \"3650000h\"", &[webhook("hook", &receiver.url(), "")]).await;
+    sink.deliver(&mut events(7..8)).await.unwrap();
+    until("the request", || receiver.count() == 1).await;
+    sink.close().await.unwrap();
+    assert!(receiver.got().remove(0).json().get("late").is_none());
+}
+
+#[tokio::test]
 async fn connections_are_used_again() {
     let (stage, receiver) = (Stage::new(), Receiver::start(Manner::Takes).await);
     let mut sink = stage.sink(&[webhook("hook", &receiver.url(), ", concurrent = 2")]).await;

@@ -28,7 +28,12 @@ impl Stage {
 
     /// An open sink with these webhooks, each a table in braces.
     pub(crate) async fn sink(&self, webhooks: &[String]) -> Box<dyn Sink> {
-        let toml = format!("webhooks = [{}]", webhooks.join(", "));
+        self.sink_with("", webhooks).await
+    }
+
+    /// The same with more settings of the sink.
+    pub(crate) async fn sink_with(&self, more: &str, webhooks: &[String]) -> Box<dyn Sink> {
+        let toml = format!("{more}\nwebhooks = [{}]", webhooks.join(", "));
         let settings = Settings::from_toml(&toml).unwrap();
         let mut sink = self.kind.sink(&settings, &Name::from("screens")).unwrap();
         sink.open().await.unwrap();
