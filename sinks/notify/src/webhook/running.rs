@@ -22,6 +22,9 @@ use super::status::{RunningWebhook, WebhookStatus, Webhooks};
 /// Batches that wait for the task at most.
 const WAITING_BATCHES: usize = 16;
 
+/// Folder of the outbox in that of a webhook.
+const OUTBOX: &str = "outbox";
+
 /// What all webhooks of a host share.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
@@ -48,7 +51,7 @@ impl Running {
     pub(crate) fn start(sink: &Name, webhook: &Webhook, surroundings: &Surroundings, seed: u64) -> Self {
         let folder = folder(&surroundings.data_dir, sink, &webhook.name);
         let transport = HttpTransport::new(webhook, Arc::clone(&surroundings.clock));
-        let opener = Box::new(QueueOpener { folder: folder.clone(), most_bytes: webhook.most_bytes });
+        let opener = Box::new(QueueOpener { folder: folder.join(OUTBOX), most_bytes: webhook.most_bytes });
         if webhook.is_clear_text() {
             tracing::warn!(%sink, webhook = %webhook.name, "http:// is clear text: whoever is on the way reads the events; https:// is not");
         }
