@@ -43,8 +43,11 @@ pub(crate) struct Shelf {
     /// Notices handed out from memory that are not finished.
     in_hand: u64,
     may_have_more: bool,
-    /// The disk refused, and is asked again then.
+    /// The disk refused to open or to write, and is asked again then. Reading goes on: what is on a
+    /// full disk can be sent, and nothing else gives it room.
     ask_at: Option<Instant>,
+    /// The disk refused to read, and is asked again then.
+    read_at: Option<Instant>,
     is_troubled: bool,
     status: Arc<WebhookStatus>,
 }
@@ -60,6 +63,7 @@ impl Shelf {
             in_hand: 0,
             may_have_more: true,
             ask_at: None,
+            read_at: None,
             is_troubled: false,
             status,
         }
@@ -67,8 +71,10 @@ impl Shelf {
 
     /// Opens the outbox if it is not open and may be asked.
     pub(crate) async fn open(&mut self, now: Instant) {
-        if self.ask_at.is_some_and(|at| at <= now) {
-            self.ask_at = None;
+        for at in [&mut self.ask_at, &mut self.read_at] {
+            if at.is_some_and(|at| at <= now) {
+                *at = None;
+            }
         }
         if self.outbox.is_some() || self.is_resting() {
             return;
@@ -135,7 +141,7 @@ impl Shelf {
     pub(crate) async fn load(&mut self, limit: usize, now: Instant) -> Vec<Loaded> {
         let mut loaded = Vec::new();
         let Some(outbox) = self.outbox.as_ref().filter(|_| limit > 0) else { return loaded };
-        if self.may_have_more && !self.is_resting() {
+        if self.may_have_more && self.read_at.is_none() {
             match outbox.peek_after(self.marks.taken(), limit).await {
                 Ok(records) => {
                     self.may_have_more = !records.is_empty();
@@ -145,7 +151,12 @@ impl Shelf {
                     }
                     self.well();
                 }
-                Err(error) => self.trouble(&error, now),
+                Err(error) => {
+                    self.read_at = Some(now + DISK_WAIT);
+                    self.is_troubled = true;
+                    let trouble = format!("the outbox cannot be read, so its notices wait: {error:#}");
+                    self.status.set_outbox_trouble(Some(trouble));
+                }
             }
         }
         if loaded.is_empty() && !self.may_have_more && self.is_resting() {
@@ -185,7 +196,7 @@ impl Shelf {
 
     /// When there is something to be done for the disk.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        self.ask_at
+        [self.ask_at, self.read_at].into_iter().flatten().min()
     }
 
     /// Lets the disk be asked although it refused a moment ago: what has just come is worth a try.
@@ -237,9 +248,11 @@ impl Shelf {
         self.ask_at.is_some()
     }
 
-    /// The outbox did something; while notices are kept in memory that is not enough.
+    /// The outbox did something; while it refuses something else or notices are kept in memory, that
+    /// is not enough.
     fn well(&mut self) {
-        if self.is_troubled && self.memory.is_empty() {
+        let refuses = self.ask_at.is_some() || self.read_at.is_some();
+        if self.is_troubled && !refuses && self.memory.is_empty() {
             self.is_troubled = false;
             self.status.set_outbox_trouble(None);
         }

@@ -147,6 +147,27 @@ async fn a_full_disk_neither_stops_sending_nor_loses_what_memory_can_hold() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_too_full_to_note_what_is_done_stops_no_notice() {
+    let play = Play::new(|play, _| {
+        (Duration::from_millis(1), if play.passed() < HOUR { unreachable() } else { taken() })
+    });
+    let webhook = play.start();
+    let many = |number| (0..3_000).map(|tag| event(tag, number)).collect::<Vec<_>>();
+    webhook.keep(&many(0)).await.kept().await;
+    play.outbox.refuse(Some(ErrorKind::Io));
+    play.outbox.refuse_marks(true);
+    webhook.keep(&many(1)).await.kept().await;
+    play.until(|| webhook.status().delivered.load(Relaxed) == 6_000).await;
+    play.assert_in_order();
+    assert!(webhook.status().trouble().unwrap().contains("the outbox fails"));
+    play.outbox.refuse(None);
+    play.outbox.refuse_marks(false);
+    play.until(|| webhook.status().trouble().is_none()).await;
+    assert_eq!((play.outbox.len(), play.delivered().len()), (0, 6_000));
+    webhook.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_neither_disk_nor_receiver_ten_thousand_are_kept_and_the_rest_is_counted() {
     let play = Play::new(|play, _| {
         (Duration::from_millis(1), if play.passed() < HOUR { unreachable() } else { taken() })

@@ -138,12 +138,18 @@ struct Stored {
     bytes: u64,
     last: u64,
     refuse: Option<ErrorKind>,
+    refuse_marks: bool,
     most: Option<usize>,
 }
 
 impl MemoryOutbox {
     pub(super) fn refuse(&self, kind: Option<ErrorKind>) {
         self.stored().refuse = kind;
+    }
+
+    /// Whether it can note what is done.
+    pub(super) fn refuse_marks(&self, refuse: bool) {
+        self.stored().refuse_marks = refuse;
     }
 
     pub(super) fn hold_at_most(&self, most: usize) {
@@ -194,6 +200,9 @@ impl Outbox for MemoryOutbox {
 
     async fn done(&self, number: u64) -> Result<()> {
         let mut stored = self.stored();
+        if stored.refuse_marks {
+            return Err(Error::new(ErrorKind::Io, "done"));
+        }
         while stored.records.front().is_some_and(|record| record.0 <= number) {
             let gone = stored.records.pop_front();
             stored.bytes -= gone.map_or(0, |(_, record)| record.len() as u64);
