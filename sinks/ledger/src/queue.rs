@@ -273,9 +273,14 @@ impl QueueWork {
         if self.noted == self.mark {
             return Ok(());
         }
-        write_mark(&self.folder, self.mark)?;
-        self.noted = self.mark;
-        self.writer.remove_through(self.mark, self.clock.now().utc)
+        let noted = write_mark(&self.folder, self.mark);
+        if noted.is_ok() {
+            self.noted = self.mark;
+        }
+        // Also without the mark, for which the disk may be too full: this is what gives it room, and
+        // the first segment that is left says as well up to where everything is done.
+        self.writer.remove_through(self.mark, self.clock.now().utc)?;
+        noted
     }
 }
 

@@ -72,6 +72,25 @@ async fn what_is_done_gives_its_room_back() {
 }
 
 #[tokio::test]
+async fn a_disk_without_room_for_the_mark_gets_room_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(folder.path()).await;
+    // Where the mark is to be written.
+    std::fs::create_dir(folder.path().join("mark.new")).unwrap();
+    for number in 0..30 {
+        queue.push(vec![vec![number; 100 * 1024]]).await.unwrap();
+    }
+    let before = queue.bytes();
+    assert!(queue.done(25).await.is_err());
+    assert!(queue.bytes() < before / 2, "{} of {before} bytes", queue.bytes());
+    queue.close().await;
+
+    let queue = open(folder.path()).await;
+    let first = queue.peek(1).await.unwrap()[0].0;
+    assert!((2..=26).contains(&first), "what is removed does not come again, nor is more gone: {first}");
+}
+
+#[tokio::test]
 async fn a_full_queue_says_so_and_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::open(folder.path(), QueueSettings { most_bytes: 1_000 }).await.unwrap();
