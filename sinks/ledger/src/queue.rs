@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rfid_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use tokio::sync::oneshot;
 
-use crate::files::Disk;
+use crate::files::{Disk, file_of_our_own};
 use crate::owner::{Folder, Owner, Work, lock};
 use crate::reader::{Content, Entry, Reader};
 use crate::record::{LARGEST_CONTENT, NO_ID};
@@ -343,7 +343,7 @@ fn write_mark(folder: &Path, number: u64) -> io::Result<()> {
     use std::io::Write;
     let number = number.to_string();
     let half_made = folder.join("mark.new");
-    let mut file = std::fs::File::create(&half_made)?;
+    let mut file = file_of_our_own().write(true).create(true).truncate(true).open(&half_made)?;
     writeln!(file, "{number} {}", checksum_of(&number))?;
     file.sync_data()?;
     std::fs::rename(half_made, folder.join(MARK))

@@ -262,3 +262,15 @@ fn a_seal_says_what_is_in_the_segment() {
     assert_eq!(report.sealed, report.segments - 1);
     assert!(report.faults.is_empty(), "{report:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("data").join("ledger");
+    open(&inside).append(&[entry(0, 3)], NOW).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let segment = crate::segments::list(&Disk, &inside).unwrap()[0].path.clone();
+    assert_eq!((mode(&inside), mode(inside.parent().unwrap()), mode(&segment)), (0o700, 0o700, 0o600));
+}
