@@ -81,7 +81,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 400 }))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn what_was_acknowledged_is_there_once_and_every_number_is_accounted_for(
@@ -137,6 +137,12 @@ proptest! {
         // A gap that was written and not acknowledged may be there in addition.
         prop_assert!(accounted.len() as u64 >= lost);
     }
+
+}
+
+proptest! {
+    // Each has syncs that are real.
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn a_folder_in_which_anything_happened_opens_and_keeps_what_can_be_read(
