@@ -14,6 +14,8 @@
 //!   strength (a Mercury 4 does not), both zones count as equally strong, so the move
 //!   comes when the old zone has been silent for 1.25 s.
 //! * A tag that returns within `revisit_within` continues its visit.
+//! * A zone may have figures of its own ([`ZoneSettings`]): a pad wants one read where a door
+//!   wants three.
 //!
 //! Everything happens on the time that is handed in with reads and with [`Presence::advance`];
 //! time-outs use its monotonic part only. A read costs constant time and, for a known tag, no
@@ -28,7 +30,7 @@ mod wheel;
 
 use std::time::Duration;
 
-pub use settings::PresenceSettings;
+pub use settings::{PresenceSettings, ZoneRules, ZoneSettings};
 pub use tracked::VisitCheckpoint;
 
 use coverage::CoverageClock;
@@ -122,7 +124,8 @@ pub struct PresenceCounts {
 #[derive(Debug)]
 pub struct Presence {
     pipeline: Name,
-    settings: PresenceSettings,
+    /// Tags that are tracked at once.
+    max_tags: u32,
     readers: Vec<Reader>,
     zones: Vec<Zone>,
     tags: TagTable<Tracked>,
@@ -154,6 +157,7 @@ struct Antenna {
 struct Zone {
     name: Name,
     coverage: CoverageClock,
+    rules: ZoneRules,
 }
 
 impl Presence {
@@ -164,7 +168,11 @@ impl Presence {
         let mut zone_index = |name: &Name| match zones.iter().position(|zone| zone.name == *name) {
             Some(index) => index as ZoneIndex,
             None => {
-                zones.push(Zone { name: name.clone(), coverage: CoverageClock::default() });
+                zones.push(Zone {
+                    name: name.clone(),
+                    coverage: CoverageClock::default(),
+                    rules: settings.rules(name),
+                });
                 (zones.len() - 1) as ZoneIndex
             }
         };
@@ -191,7 +199,7 @@ impl Presence {
             .collect();
         Self {
             pipeline,
-            settings,
+            max_tags: settings.max_tags,
             readers,
             zones,
             tags: TagTable::new(),
@@ -340,7 +348,7 @@ impl Presence {
             Some(departed) => Phase::Away(Departure { mono: mono_of(departed), utc: departed }),
         };
         if let Phase::Away(departure) = phase
-            && self.is_over(departure, now)
+            && self.is_over(departure, zone as ZoneIndex, now)
         {
             return false;
         }
@@ -399,7 +407,8 @@ impl Presence {
             None => self.tags.insert(sighting.id, Tracked::new(&heard)),
         };
         let Some(tag) = self.tags.get_mut(number) else { return };
-        let change = tag.judge(&heard, &self.settings);
+        let Some(rules) = self.zones.get(usize::from(zone)).map(|zone| zone.rules) else { return };
+        let change = tag.judge(&heard, &rules);
         // The silence of a departure starts anew, on the clock of the zone that the tag is in.
         let covered = zone_coverage(&self.zones, tag.zone, heard.last);
         tag.last_covered = covered;
@@ -418,7 +427,8 @@ impl Presence {
             }
             Change::Arrived { revisit } => (EventKind::Arrived, revisit),
             Change::Moved { .. } => (EventKind::Moved, false),
-            Change::Seen => (EventKind::Seen, false),
+            Change::Stayed if self.is_to_be_said_again(number, now) => (EventKind::Seen, false),
+            Change::Stayed => return,
         };
         let zone_before = match change {
             Change::Moved { from } => self.zones.get(usize::from(from)).map(|zone| zone.name.clone()),
@@ -433,6 +443,13 @@ impl Presence {
         }
     }
 
+    /// Whether the last event about a tag that stays lies far enough back.
+    fn is_to_be_said_again(&self, number: u32, now: Stamp) -> bool {
+        let Some(tag) = self.tags.get(number) else { return false };
+        let every = self.zones.get(usize::from(tag.zone)).and_then(|zone| zone.rules.repeat_every);
+        every.is_some_and(|every| elapsed(tag.event_mono, mono(now)) >= every)
+    }
+
     /// Looks at a tag whose deadline has passed, takes it as far as the time has come, and gives
     /// it its next deadline.
     fn look_at(&mut self, number: u32, now: Stamp, outcome: &mut Outcome) {
@@ -442,14 +459,14 @@ impl Presence {
                     self.counts.unconfirmed += 1;
                     glimpse.returning.map(Phase::Away)
                 }
-                Phase::Present if self.silence(tag, now) >= self.settings.lost_after.0 => {
+                Phase::Present if self.silence(tag, now) >= self.lost_after(tag.zone) => {
                     let kind = EventKind::Departed;
                     let fact = Fact { kind, now, reader_time: None, revisit: false, zone_before: None };
                     self.give(number, fact, outcome);
                     self.counts.present = self.counts.present.saturating_sub(1);
                     Some(Phase::Away(Departure { mono: mono(now), utc: now.utc }))
                 }
-                Phase::Away(departure) if self.is_over(departure, now) => {
+                Phase::Away(departure) if self.is_over(departure, tag.zone, now) => {
                     outcome.forgotten.extend(self.tags.id(number));
                     None
                 }
@@ -468,8 +485,16 @@ impl Presence {
     }
 
     /// Whether a return would now be a new visit.
-    fn is_over(&self, departure: Departure, now: Stamp) -> bool {
-        elapsed(departure.mono, mono(now)) >= self.settings.revisit_within.0
+    fn is_over(&self, departure: Departure, zone: ZoneIndex, now: Stamp) -> bool {
+        elapsed(departure.mono, mono(now)) >= self.revisit_within(zone)
+    }
+
+    fn lost_after(&self, zone: ZoneIndex) -> Duration {
+        self.zones.get(usize::from(zone)).map(|zone| zone.rules.lost_after).unwrap_or_default()
+    }
+
+    fn revisit_within(&self, zone: ZoneIndex) -> Duration {
+        self.zones.get(usize::from(zone)).map(|zone| zone.rules.revisit_within).unwrap_or_default()
     }
 
     /// Sets the tag's next deadline from its phase.
@@ -477,9 +502,9 @@ impl Presence {
         let Some(tag) = self.tags.get(number) else { return };
         let wait = match tag.phase {
             Phase::Glimpsed(glimpse) => GLIMPSE_LASTS.saturating_sub(now.since(glimpse.since)),
-            Phase::Present => self.settings.lost_after.0.saturating_sub(self.silence(tag, now)),
+            Phase::Present => self.lost_after(tag.zone).saturating_sub(self.silence(tag, now)),
             Phase::Away(departure) => {
-                self.settings.revisit_within.0.saturating_sub(elapsed(departure.mono, mono(now)))
+                self.revisit_within(tag.zone).saturating_sub(elapsed(departure.mono, mono(now)))
             }
         };
         // At least one nanosecond ahead: a deadline of now would be looked at again at once.
@@ -556,7 +581,7 @@ impl Presence {
     }
 
     fn is_full(&self) -> bool {
-        self.tags.len() >= self.settings.max_tags as usize
+        self.tags.len() >= self.max_tags as usize
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::GLIMPSE_LASTS;
-use super::settings::PresenceSettings;
+use super::settings::ZoneRules;
 use super::signal::{MeanPower, move_offset_db};
 use crate::air_protocol::AirProtocol;
 use crate::clock::{Stamp, UtcTime};
@@ -102,9 +102,9 @@ impl Glimpse {
         now.since(self.since) >= GLIMPSE_LASTS
     }
 
-    fn confirms(&self, now: Stamp, settings: &PresenceSettings) -> bool {
-        self.reads >= u32::from(settings.confirm_reads)
-            || (self.reads >= 2 && now.since(self.since) >= settings.confirm_within.0)
+    fn confirms(&self, now: Stamp, rules: &ZoneRules) -> bool {
+        self.reads >= u32::from(rules.confirm_reads)
+            || (self.reads >= 2 && now.since(self.since) >= rules.confirm_within)
     }
 }
 
@@ -126,8 +126,8 @@ pub(super) enum Change {
     Arrived { revisit: bool },
     /// The tag is now in another zone.
     Moved { from: ZoneIndex },
-    /// The tag is still here and said so long enough ago.
-    Seen,
+    /// The tag is still where it was.
+    Stayed,
 }
 
 impl Tracked {
@@ -153,22 +153,22 @@ impl Tracked {
         }
     }
 
-    /// Takes a read into account.
-    pub(super) fn judge(&mut self, heard: &Heard, settings: &PresenceSettings) -> Change {
+    /// Takes a read into account; `rules` are those of the zone that heard it.
+    pub(super) fn judge(&mut self, heard: &Heard, rules: &ZoneRules) -> Change {
         let now = heard.last;
         match &mut self.phase {
-            Phase::Present => self.hear(heard, settings),
+            Phase::Present => self.hear(heard),
             Phase::Away(departure) => {
                 let returning = Some(*departure);
-                self.glimpse(Glimpse::new(heard, returning), heard, settings, false)
+                self.glimpse(Glimpse::new(heard, returning), heard, rules, false)
             }
             Phase::Glimpsed(glimpse) if glimpse.is_over(now) => {
                 let returning = glimpse.returning;
-                self.glimpse(Glimpse::new(heard, returning), heard, settings, true)
+                self.glimpse(Glimpse::new(heard, returning), heard, rules, true)
             }
             Phase::Glimpsed(glimpse) => {
                 let glimpse = *glimpse;
-                match self.glimpse(glimpse, heard, settings, false) {
+                match self.glimpse(glimpse, heard, rules, false) {
                     Change::Glimpsed { .. } if glimpse.reads > 0 => Change::Nothing,
                     change => change,
                 }
@@ -180,11 +180,11 @@ impl Tracked {
         &mut self,
         mut glimpse: Glimpse,
         heard: &Heard,
-        settings: &PresenceSettings,
+        rules: &ZoneRules,
         dropped_one: bool,
     ) -> Change {
         glimpse.add(heard);
-        if !glimpse.confirms(heard.last, settings) {
+        if !glimpse.confirms(heard.last, rules) {
             self.phase = Phase::Glimpsed(glimpse);
             return Change::Glimpsed { dropped_one };
         }
@@ -211,7 +211,7 @@ impl Tracked {
     }
 
     /// A read of a tag that is present.
-    fn hear(&mut self, heard: &Heard, settings: &PresenceSettings) -> Change {
+    fn hear(&mut self, heard: &Heard) -> Change {
         let now = mono(heard.last);
         self.reads = self.reads.saturating_add(u64::from(heard.count));
         self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(heard.rssi_cdbm);
@@ -230,10 +230,7 @@ impl Tracked {
                 return Change::Moved { from };
             }
         }
-        match settings.repeat_every {
-            Some(every) if elapsed(self.event_mono, now) >= every.0 => Change::Seen,
-            _ => Change::Nothing,
-        }
+        Change::Stayed
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rfid_core::Listening;
-use rfid_core::presence::{Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap};
+use rfid_core::presence::{
+    Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap, ZoneRules, ZoneSettings,
+};
 use rfid_core::{DurationText, EventKind, Name, ReadBuf, Stamp, TagIdKind, UtcTime};
 
 const TICK: u64 = 100;
@@ -60,11 +62,23 @@ struct Model {
     said: Vec<Said>,
 }
 
-fn millis(text: DurationText) -> u64 {
-    text.0.as_millis() as u64
+fn millis(span: Duration) -> u64 {
+    span.as_millis() as u64
 }
 
 impl Model {
+    fn rules(&self, zone: usize) -> ZoneRules {
+        let usual = ZoneSettings::default();
+        let own = self.settings.zones.get(ZONES[zone]).unwrap_or(&usual);
+        ZoneRules {
+            confirm_reads: own.confirm_reads.unwrap_or(self.settings.confirm_reads),
+            confirm_within: own.confirm_within.unwrap_or(self.settings.confirm_within).0,
+            lost_after: own.lost_after.unwrap_or(self.settings.lost_after).0,
+            revisit_within: own.revisit_within.unwrap_or(self.settings.revisit_within).0,
+            repeat_every: own.repeat_every.or(self.settings.repeat_every).map(|every| every.0),
+        }
+    }
+
     fn say(&mut self, tag: u8, kind: EventKind, visit: &mut Visit, revisit: bool) {
         let silence = self.now - visit.last;
         self.said.push(Said {
@@ -103,8 +117,9 @@ impl Model {
         visit: Option<(Visit, u64)>,
     ) -> Tag {
         let reads = reads + count;
-        let confirmed = reads >= u64::from(self.settings.confirm_reads)
-            || (reads >= 2 && self.now - since >= millis(self.settings.confirm_within));
+        let rules = self.rules(zone);
+        let confirmed = reads >= u64::from(rules.confirm_reads)
+            || (reads >= 2 && self.now - since >= millis(rules.confirm_within));
         if !confirmed {
             return Tag::Glimpsed { since, reads, visit };
         }
@@ -145,7 +160,7 @@ impl Model {
         visit.last_covered = self.covered[visit.zone];
         if moved {
             self.say(tag, EventKind::Moved, &mut visit, false);
-        } else if let Some(every) = self.settings.repeat_every
+        } else if let Some(every) = self.rules(visit.zone).repeat_every
             && self.now - visit.said_at >= millis(every)
         {
             self.say(tag, EventKind::Seen, &mut visit, false);
@@ -165,17 +180,26 @@ impl Model {
                     visit.map(|(visit, gone)| Tag::Away(visit, gone))
                 }
                 Tag::Present(mut visit)
-                    if self.covered[visit.zone] - visit.last_covered >= millis(self.settings.lost_after) =>
+                    if self.covered[visit.zone] - visit.last_covered
+                        >= millis(self.rules(visit.zone).lost_after) =>
                 {
                     self.say(tag, EventKind::Departed, &mut visit, false);
                     Some(Tag::Away(visit, self.now))
                 }
-                Tag::Away(_, gone) if self.now - gone >= millis(self.settings.revisit_within) => None,
+                Tag::Away(ref visit, gone)
+                    if self.now - gone >= millis(self.rules(visit.zone).revisit_within) =>
+                {
+                    None
+                }
                 state => Some(state),
             };
             // What has just gone back to being away may be over for good in the same tick.
             let next = match next {
-                Some(Tag::Away(_, gone)) if self.now - gone >= millis(self.settings.revisit_within) => None,
+                Some(Tag::Away(ref visit, gone))
+                    if self.now - gone >= millis(self.rules(visit.zone).revisit_within) =>
+                {
+                    None
+                }
                 next => next,
             };
             self.tags.extend(next.map(|state| (tag, state)));
@@ -222,20 +246,43 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn ticks(ticks: u64) -> DurationText {
+    DurationText(Duration::from_millis(ticks * TICK))
+}
+
+/// Figures of one zone, most of them left out.
+fn zone() -> impl Strategy<Value = ZoneSettings> {
+    use proptest::option::weighted;
+    let parts = (
+        weighted(0.4, 1u16..5),
+        weighted(0.4, 1u64..6),
+        weighted(0.4, 1u64..50),
+        weighted(0.4, 0u64..80),
+        weighted(0.4, 1u64..30),
+    );
+    parts.prop_map(|(confirm_reads, confirm_within, lost_after, revisit_within, repeat_every)| ZoneSettings {
+        confirm_reads,
+        confirm_within: confirm_within.map(ticks),
+        lost_after: lost_after.map(ticks),
+        revisit_within: revisit_within.map(ticks),
+        repeat_every: repeat_every.map(ticks),
+    })
+}
+
 fn settings() -> impl Strategy<Value = PresenceSettings> {
-    (1u16..5, 1u64..6, 1u64..50, 0u64..80, proptest::option::of(1u64..30)).prop_map(
-        |(confirm_reads, confirm_within, lost_after, revisit_within, repeat_every)| {
-            let ticks = |ticks: u64| DurationText(Duration::from_millis(ticks * TICK));
-            PresenceSettings {
-                confirm_reads,
-                confirm_within: ticks(confirm_within),
-                lost_after: ticks(lost_after),
-                revisit_within: ticks(revisit_within),
-                repeat_every: repeat_every.map(ticks),
-                max_tags: 100,
-            }
-        },
-    )
+    let zones = proptest::collection::btree_map(0usize..ZONES.len(), zone(), 0..=ZONES.len());
+    let pipeline = (1u16..5, 1u64..6, 1u64..50, 0u64..80, proptest::option::of(1u64..30), zones);
+    pipeline.prop_map(|(confirm_reads, confirm_within, lost_after, revisit_within, repeat_every, zones)| {
+        PresenceSettings {
+            confirm_reads,
+            confirm_within: ticks(confirm_within),
+            lost_after: ticks(lost_after),
+            revisit_within: ticks(revisit_within),
+            repeat_every: repeat_every.map(ticks),
+            max_tags: 100,
+            zones: zones.into_iter().map(|(zone, own)| (ZONES[zone].to_owned(), own)).collect(),
+        }
+    })
 }
 
 proptest! {
