@@ -39,6 +39,16 @@ pub trait Driver: Send + Sync {
     /// options and that their schema could not say, all at once.
     fn session(&self, settings: &Settings, reader: &ReaderSetup)
     -> Result<Box<dyn DynSession>, ConfigFaults>;
+
+    /// What a session with these options has for itself, so that the host can refuse a second
+    /// one: `tcp 192.168.10.20:8080`, `serial /dev/ttyUSB0`.
+    ///
+    /// *Behaviour*: the same thing has the same name however the options write it. May look at
+    /// the names of files and does no other I/O. Nothing if the options are not in order.
+    fn resources(&self, settings: &Settings) -> Vec<String> {
+        let _ = settings;
+        Vec::new()
+    }
 }
 
 /// What the host tells a session about the reader's place in the configuration.

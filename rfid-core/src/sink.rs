@@ -29,6 +29,14 @@ pub trait SinkKind: Send + Sync {
     /// *Errors*: everything that is wrong with the options and that their schema could not say,
     /// all at once.
     fn sink(&self, settings: &Settings, name: &Name) -> Result<Box<dyn Sink>, ConfigFaults>;
+
+    /// What a sink with these options has for itself, as [`Driver::resources`]: `file /srv/events`.
+    ///
+    /// [`Driver::resources`]: crate::Driver::resources
+    fn resources(&self, settings: &Settings) -> Vec<String> {
+        let _ = settings;
+        Vec::new()
+    }
 }
 
 /// A consumer of events.

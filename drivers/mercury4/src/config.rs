@@ -13,6 +13,9 @@ use crate::schedule::Schedule;
 /// Port on which the reader takes RQL (mercury4-rql §1).
 const RQL_PORT: u16 = 8080;
 
+/// How often antennas are asked for where nothing else is said.
+const WATCH_ANTENNAS: Duration = Duration::from_secs(30);
+
 /// Options of one reader.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,8 +51,9 @@ pub struct Mercury4Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_inputs: Option<DurationText>,
     /// How often a reader that can tell is asked while polling which antennas are connected.
-    #[serde(default = "default_watch_antennas")]
-    pub watch_antennas: DurationText,
+    /// Every 30s if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_antennas: Option<DurationText>,
     /// How long a connection may take to be made.
     #[serde(default = "default_connect_time_out")]
     pub connect_time_out: DurationText,
@@ -100,10 +104,6 @@ fn default_protocols() -> Vec<Protocol> {
 
 fn default_time_out() -> DurationText {
     DurationText(Duration::from_millis(250))
-}
-
-fn default_watch_antennas() -> DurationText {
-    DurationText(Duration::from_secs(30))
 }
 
 fn default_connect_time_out() -> DurationText {
@@ -173,7 +173,10 @@ impl Mercury4Config {
         if self.watch_inputs.is_some() && self.mode == Mode::Autonomous {
             faults.push(ConfigFault::new("/watch_inputs", "has an effect only with mode = \"poll\""));
         }
-        if self.watch_antennas.0.is_zero() {
+        if self.watch_antennas.is_some() && self.mode == Mode::Autonomous {
+            faults.push(ConfigFault::new("/watch_antennas", "has an effect only with mode = \"poll\""));
+        }
+        if self.watch_antennas.is_some_and(|every| every.0.is_zero()) {
             faults.push(ConfigFault::new("/watch_antennas", "must be longer than zero"));
         }
         // The reader's own range is narrower and known when it is open.
@@ -200,7 +203,7 @@ impl Mercury4Config {
             schedule,
             read_power_cdbm: self.read_power_dbm.map(|dbm| (dbm * 100.0).round() as i16),
             watch_inputs: self.watch_inputs.map(Into::into),
-            watch_antennas: self.watch_antennas.0,
+            watch_antennas: self.watch_antennas.map_or(WATCH_ANTENNAS, Into::into),
             connect_time_out: self.connect_time_out.0,
         })
     }

@@ -1,12 +1,13 @@
 //! The driver: configuration in, sessions over TCP out.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use rfid_core::abilities::{Gpio, TagAccess, Tune};
 use rfid_core::settings::schema_of;
 use rfid_core::{
-    ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo, ReaderSetup,
-    Result, Session, Settings,
+    ConfigFault, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo,
+    ReaderSetup, Result, Session, Settings,
 };
 use rfid_driver_link::Connect;
 use tokio::net::TcpStream;
@@ -24,6 +25,9 @@ use crate::wire::Wire;
 /// they speak the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mercury4;
+
+/// Antenna ports of the largest of these readers.
+const MOST_ANTENNAS: u16 = 4;
 
 const EXAMPLE: &str = r#"address = "192.168.10.20:8080"
 protocols = ["gen2"]                 # gen2, iso18000-6b, epc0, epc1
@@ -47,10 +51,35 @@ impl Driver for Mercury4 {
         reader: &ReaderSetup,
     ) -> Result<Box<dyn DynSession>, ConfigFaults> {
         let config = settings.parse::<Mercury4Config>()?.check()?;
+        refuse_ports(&reader.antenna_ports)?;
         let address = (config.host.clone(), config.port);
         let connect = move || connect_tcp(address.clone());
         Ok(Box::new(Mercury4Session::new(config, reader, connect)))
     }
+
+    fn resources(&self, settings: &Settings) -> Vec<String> {
+        let config = settings.parse::<Mercury4Config>().ok().and_then(|config| config.check().ok());
+        config.iter().map(|config| tcp_address(&config.host, config.port)).collect()
+    }
+}
+
+/// One name for an address in all its forms.
+fn tcp_address(host: &str, port: u16) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(address) => format!("tcp {}", SocketAddr::new(address, port)),
+        Err(_) => format!("tcp {}:{port}", host.trim_end_matches('.').to_ascii_lowercase()),
+    }
+}
+
+/// None of these readers has more antenna ports (mercury4-rql §7), and they pass over a port
+/// that they do not have without a word.
+fn refuse_ports(ports: &[u16]) -> Result<(), ConfigFaults> {
+    let mut faults = ConfigFaults::default();
+    for port in ports.iter().filter(|port| !(1..=MOST_ANTENNAS).contains(*port)) {
+        let message = format!("the reader has no antenna port {port}; it has 1 to {MOST_ANTENNAS}");
+        faults.push(ConfigFault::new(format!("/antennas/{port}"), message));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 async fn connect_tcp(address: (String, u16)) -> io::Result<TcpStream> {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::proto::record::protocol_code;
 
+/// Rate at which the modules leave the factory.
+const USUAL_BAUD: u32 = 115_200;
+
 /// Options of one module.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -16,9 +19,9 @@ pub struct ThingMagicConfig {
     /// carries its line over TCP.
     #[schemars(length(min = 1))]
     pub address: String,
-    /// Rate of a serial line in baud.
-    #[serde(default = "default_baud")]
-    pub baud: u32,
+    /// Rate of a serial line in baud; 115200 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baud: Option<u32>,
     /// Air protocols to listen with, in turn.
     #[serde(default = "default_protocols")]
     #[schemars(length(min = 1))]
@@ -94,10 +97,6 @@ impl Region {
     }
 }
 
-fn default_baud() -> u32 {
-    115_200
-}
-
 fn default_protocols() -> Vec<Protocol> {
     vec![Protocol::Gen2]
 }
@@ -141,7 +140,11 @@ impl ThingMagicConfig {
         if self.protocols.is_empty() {
             faults.push(ConfigFault::new("/protocols", "at least one protocol is needed"));
         }
-        if !(9_600..=921_600).contains(&self.baud) {
+        let baud = self.baud.unwrap_or(USUAL_BAUD);
+        if self.baud.is_some() && has_port && !self.address.starts_with('/') {
+            faults.push(ConfigFault::new("/baud", "has an effect only on a serial line, not over TCP"));
+        }
+        if !(9_600..=921_600).contains(&baud) {
             faults.push(ConfigFault::new("/baud", "9600 to 921600 are allowed"));
         }
         let cycle_ms = u16::try_from(self.cycle.0.as_millis()).unwrap_or(u16::MAX);
@@ -162,7 +165,7 @@ impl ThingMagicConfig {
         }
         Ok(Checked {
             address: self.address.clone(),
-            baud: self.baud,
+            baud,
             protocols: self
                 .protocols
                 .iter()

@@ -1,6 +1,7 @@
 //! The driver: from configuration to sessions.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rfid_core::abilities::{Gpio, TagAccess, Tune};
@@ -48,6 +49,23 @@ impl Driver for ThingMagic {
         let config = settings.parse::<ThingMagicConfig>()?.check()?;
         let (address, baud) = (config.address.clone(), config.baud);
         Ok(Box::new(ThingMagicSession::new(config, reader, move || Line::open(address.clone(), baud))))
+    }
+
+    fn resources(&self, settings: &Settings) -> Vec<String> {
+        let config = settings.parse::<ThingMagicConfig>().ok().and_then(|config| config.check().ok());
+        config.iter().map(|config| line_name(&config.address)).collect()
+    }
+}
+
+/// One name for a line in all its forms: a device may have several names.
+fn line_name(address: &str) -> String {
+    if address.starts_with('/') {
+        let device = std::fs::canonicalize(address).unwrap_or_else(|_| address.into());
+        return format!("serial {}", device.display());
+    }
+    match address.parse::<SocketAddr>() {
+        Ok(address) => format!("tcp {address}"),
+        Err(_) => format!("tcp {}", address.to_ascii_lowercase()),
     }
 }
 

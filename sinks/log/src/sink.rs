@@ -1,6 +1,6 @@
 //! The sink around a log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -127,6 +127,23 @@ impl SinkKind for LogKind {
             None => {}
         }
         Ok(Box::new(LogSink::new(logs, Arc::clone(&self.counters))))
+    }
+
+    fn resources(&self, settings: &Settings) -> Vec<String> {
+        let path = settings.parse::<LogConfig>().ok().and_then(|config| config.path);
+        path.iter().map(|path| format!("file {}", whole_path(path).display())).collect()
+    }
+}
+
+/// One name for a file in all its forms, also if it is not there yet.
+fn whole_path(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if let Ok(found) = path.canonicalize() {
+        return found;
+    }
+    match (path.parent().and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
     }
 }
 
