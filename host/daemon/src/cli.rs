@@ -71,31 +71,54 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   rfid-host run --config branch.toml")]
     Run {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        files: ConfigFiles,
     },
     /// Find everything that is wrong with a configuration, without touching a reader
     #[command(
         visible_alias = "validate",
-        after_help = "Example:
+        after_help = "Examples:
   rfid-host check --config branch.toml
+  rfid-host check --config branch.toml --verbose      show what holds in each zone
+  rfid-host check --config branch.toml --connect      ask the readers, too
 
-Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends with 1 if there are any."
+Faults are printed as FILE:LINE:COL: key: what is wrong, what is allowed. Ends with 1 if there are any.
+--connect ends what another client has running on a reader; it leaves them alone while rfid-host
+runs on the same data folder."
     )]
     Check {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        files: ConfigFiles,
+        /// Take warnings for faults
+        #[arg(long)]
+        deny_warnings: bool,
+        /// Open each reader and store, and see whether HTTP and the data folder can be used
+        #[arg(long)]
+        connect: bool,
+        /// Show what holds in each pipeline and zone
+        #[arg(long, short)]
+        verbose: bool,
+        /// How the result is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: ResultFormat,
     },
     /// Write a commented configuration to begin with, which runs on an emulated reader
     #[command(after_help = "Examples:
-  rfid-host init
-  rfid-host init branch.toml")]
+  rfid-host init                                                     on an emulated reader
+  rfid-host init branch.toml --driver mercury4 --address 192.168.10.20
+
+Its JSON Schema is written beside it as rfid-host.schema.json, for editors.")]
     Init {
         /// Where to; a file that is there is left as it is
         #[arg(default_value = "rfid-host.toml")]
         file: PathBuf,
+        #[command(flatten)]
+        reader: FirstReader,
+    },
+    /// Show a configuration as it takes effect, a sample of one, or what one may say
+    Config {
+        #[command(subcommand)]
+        act: ConfigAct,
     },
     /// Print the JSON Schema of a configuration, for editors
     #[command(after_help = "Example:
@@ -230,6 +253,91 @@ q ends it; arrows and page keys scroll.")]
         #[arg(long, value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+/// The files of a configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFiles {
+    /// The configuration; the *.toml of conf.d beside it are read, too, in the order of their names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Read the *.toml of this folder instead of those of conf.d; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config_dir: Vec<PathBuf>,
+}
+
+/// The files of the configuration that a daemon runs, where they may be named.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonConfig {
+    /// The configuration that the daemon runs, with the *.toml of conf.d beside it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read the *.toml of this folder instead of those of conf.d; may be repeated
+    #[arg(long, value_name = "DIR", requires = "config")]
+    config_dir: Vec<PathBuf>,
+}
+
+impl DaemonConfig {
+    /// The files, if they are named.
+    pub(crate) fn files(&self) -> Option<ConfigFiles> {
+        let config_dir = self.config_dir.clone();
+        self.config.clone().map(|config| ConfigFiles { config, config_dir })
+    }
+}
+
+/// Which reader a configuration to begin with has.
+#[derive(Debug, Args)]
+pub(crate) struct FirstReader {
+    /// The driver of a reader that is there; `rfid-host drivers` lists them
+    #[arg(long, requires = "address")]
+    pub(crate) driver: Option<String>,
+    /// Where that reader is
+    #[arg(long, value_name = "HOST[:PORT]", requires = "driver")]
+    pub(crate) address: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResultFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigFormat {
+    /// As it is written
+    #[default]
+    Toml,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAct {
+    /// Print the configuration as it takes effect: all files in one, what was left out filled in,
+    /// secrets masked
+    #[command(after_help = "Example:
+  rfid-host config show --config branch.toml")]
+    Show {
+        #[command(flatten)]
+        files: ConfigFiles,
+        /// How it is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: ConfigFormat,
+    },
+    /// Print what `init` writes
+    #[command(after_help = "Example:
+  rfid-host config sample > branch.toml")]
+    Sample {
+        #[command(flatten)]
+        reader: FirstReader,
+    },
+    /// Print the JSON Schema, as `schema` does
+    #[command(after_help = "Example:
+  rfid-host config schema > rfid-host.schema.json")]
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

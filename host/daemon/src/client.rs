@@ -1,7 +1,6 @@
 //! Asking a daemon that runs, over its HTTP.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::{Context, bail};
 use axum::body::Body;
@@ -12,6 +11,8 @@ use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+
+use crate::cli::At;
 
 /// Largest answer that is taken as a whole.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -36,13 +37,13 @@ pub(crate) struct Sent {
 
 impl Client {
     /// The daemon at this address, or the one that runs this configuration.
-    pub(crate) fn new(at: Option<&str>, config: Option<&Path>) -> anyhow::Result<Self> {
-        let address = match (at, config) {
+    pub(crate) fn new(at: &At) -> anyhow::Result<Self> {
+        let address = match (at.at.as_deref(), at.daemon.files()) {
             (Some(at), _) => {
                 let at = at.trim_start_matches("http://").trim_end_matches('/');
                 if at.contains(':') { at.to_owned() } else { format!("{at}:8460") }
             }
-            (None, Some(path)) => reachable(crate::command::listen_address(path)?),
+            (None, Some(files)) => reachable(crate::command::listen_address(&files)?),
             (None, None) => USUAL.to_owned(),
         };
         Ok(Self { address })

@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod emulators;
 mod host;
 mod http;
 mod logging;
@@ -42,9 +43,13 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
     let work = async {
         match command {
             Command::Demo { lasts } => command::demo::run(lasts.map(Into::into), data_dir).await,
-            Command::Run { config } => command::run::run(&config, data_dir).await,
-            Command::Check { config } => command::check::run(&config, data_dir),
-            Command::Init { file } => command::init::init(&file),
+            Command::Run { files } => command::run::run(&files, data_dir).await,
+            Command::Check { files, deny_warnings, connect, verbose, format } => {
+                let check = command::check::Check { deny_warnings, connect, verbose, format };
+                check.run(&files, data_dir).await
+            }
+            Command::Init { file, reader } => command::init::init(&file, &reader),
+            Command::Config { act } => command::config_file::run(&act),
             Command::Schema => command::init::schema(),
             Command::Drivers { describe } => command::components::drivers(describe),
             Command::Sinks { describe } => command::components::sinks(describe),

@@ -1,16 +1,16 @@
 //! What has been registered.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand, ValueEnum};
 use rfid_core::UtcTime;
 
-/// Where the ledger is.
+use super::DaemonConfig;
+
+/// Whose ledger it is: that of a configuration, or of the data folder --data-dir, ./data if left
+/// out.
 #[derive(Debug, Args)]
 pub(crate) struct LedgerPlace {
-    /// The configuration whose data folder it is; --data-dir or ./data if left out
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonConfig,
 }
 
 #[derive(Debug, Subcommand)]

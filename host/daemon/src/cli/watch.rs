@@ -1,20 +1,20 @@
 //! Looking on at a daemon that runs.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use rfid_core::{DurationText, EventKind};
 
+use super::DaemonConfig;
+
 /// Which daemon.
 #[derive(Debug, Args)]
 pub(crate) struct At {
     /// Where the daemon serves HTTP; host.listen of --config or 127.0.0.1:8460 if left out
-    #[arg(long, value_name = "HOST:PORT", env = "RFID_AT")]
+    #[arg(long, value_name = "HOST:PORT", env = "RFID_AT", conflicts_with = "config")]
     pub(crate) at: Option<String>,
-    /// The configuration that the daemon runs
-    #[arg(long, value_name = "FILE", conflicts_with = "at")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonConfig,
 }
 
 /// `rfid-host tap`.

@@ -1,8 +1,8 @@
 //! Arguments of the commands about webhooks.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
+
+use super::ConfigFiles;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WebhookAct {
@@ -27,9 +27,8 @@ if anything is left.")]
 /// The webhooks that are meant.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) files: ConfigFiles,
     /// Only the webhooks of this sink
     #[arg(long, value_name = "NAME")]
     pub(crate) sink: Option<String>,

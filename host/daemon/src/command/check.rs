@@ -1,16 +1,144 @@
 //! `rfid-host check`.
 
+use std::fmt::Write;
 use std::path::Path;
 
-pub(crate) fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
-    let (config, _) = super::load(path, data_dir)?;
-    let count = |count: usize, what: &str| super::counted(count as u64, what);
-    println!(
-        "{}: ok ({}, {}, {})",
-        path.display(),
-        count(config.readers.len(), "reader"),
-        count(config.sinks.len(), "sink"),
-        count(config.pipelines.len(), "pipeline")
+use rfid_core::presence::ZoneRules;
+use serde_json::{Value, json};
+
+use super::connect::{self, Answer};
+use super::{counted, print_lines, print_report};
+use crate::cli::{ConfigFiles, ResultFormat};
+use crate::config::{Config, PipelineConfig, Report, zones};
+
+/// What is asked for besides the faults.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Check {
+    pub(crate) deny_warnings: bool,
+    pub(crate) connect: bool,
+    pub(crate) verbose: bool,
+    pub(crate) format: ResultFormat,
+}
+
+impl Check {
+    pub(crate) async fn run(self, files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<()> {
+        let (config, report) = match super::checked(files, data_dir) {
+            Ok(checked) if self.deny_warnings && checked.report.warnings() > 0 => (None, checked.report),
+            Ok(checked) => (Some(checked.config), checked.report),
+            Err(report) => (None, report),
+        };
+        if self.format == ResultFormat::Text {
+            match &config {
+                Some(config) => self.print(config, &report),
+                None => return Err(print_report(&report)),
+            }
+        }
+        let answers = match &config {
+            Some(config) if self.connect => connect::ask(config, self.format).await,
+            _ => Vec::new(),
+        };
+        if self.format == ResultFormat::Json {
+            println!("{}", serde_json::to_string_pretty(&as_json(config.as_ref(), &report, &answers))?);
+        }
+        let silent = answers.iter().filter(|answer| !answer.is_well()).count();
+        anyhow::ensure!(config.is_some(), "{}: not in order", report.name());
+        anyhow::ensure!(silent == 0, "{}: {silent} of {} not well", report.name(), answers.len());
+        Ok(())
+    }
+
+    fn print(self, config: &Config, report: &Report) {
+        print_lines(report);
+        println!("{}", summary(config, report));
+        if self.verbose {
+            for pipeline in &config.pipelines {
+                print!("{}", effective(pipeline, config));
+            }
+        }
+    }
+}
+
+/// `branch.toml, conf.d/door.toml: ok (2 readers, 3 sinks, 1 pipeline)`.
+fn summary(config: &Config, report: &Report) -> String {
+    let files: Vec<&str> = report.sources.iter().map(|source| source.name.as_str()).collect();
+    let with = match report.warnings() {
+        0 => String::new(),
+        warnings => format!(" with {}", counted(warnings as u64, "warning")),
+    };
+    let mut counts: Vec<String> = [
+        (config.readers.len(), "reader"),
+        (config.sinks.len(), "sink"),
+        (config.pipelines.len(), "pipeline"),
+    ]
+    .map(|(count, what)| counted(count as u64, what))
+    .into();
+    if !config.emulators.is_empty() {
+        counts.push(counted(config.emulators.len() as u64, "emulated reader"));
+    }
+    format!("{}: ok{with} ({})", files.join(", "), counts.join(", "))
+}
+
+/// The way that events of a pipeline go, and what holds in each of its zones.
+fn effective(pipeline: &PipelineConfig, config: &Config) -> String {
+    let list = |names: &[rfid_core::Name], between: &str| {
+        names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(between)
+    };
+    let mut text = format!(
+        "\npipeline {}: {} > {}\n",
+        pipeline.name,
+        list(&pipeline.readers, ", "),
+        list(&pipeline.sinks, " > ")
     );
-    Ok(())
+    let mut rows = vec![
+        ["zone", "confirm_reads", "confirm_within", "lost_after", "revisit_within", "repeat_every"]
+            .map(str::to_owned),
+    ];
+    for zone in zones_of(pipeline, config) {
+        let ZoneRules { confirm_reads, confirm_within, lost_after, revisit_within, repeat_every } =
+            pipeline.presence.rules(&zone);
+        let span = |span| rfid_core::DurationText(span).to_string();
+        rows.push([
+            zone,
+            confirm_reads.to_string(),
+            span(confirm_within),
+            span(lost_after),
+            span(revisit_within),
+            repeat_every.map_or("never".to_owned(), span),
+        ]);
+    }
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell)).max()
+    };
+    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
+    for row in &rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| console::pad_str(cell, *width, console::Alignment::Left, None).into_owned());
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    text
+}
+
+fn zones_of(pipeline: &PipelineConfig, config: &Config) -> Vec<String> {
+    let mut all: Vec<String> = config
+        .readers
+        .iter()
+        .filter(|reader| pipeline.readers.contains(&reader.setup.reader))
+        .flat_map(|reader| zones(&reader.place.zones))
+        .map(|zone| zone.as_str().to_owned())
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn as_json(config: Option<&Config>, report: &Report, answers: &[Answer]) -> Value {
+    let files: Vec<&str> = report.sources.iter().map(|source| source.name.as_str()).collect();
+    json!({
+        "ok": config.is_some() && answers.iter().all(Answer::is_well),
+        "files": files,
+        "faults": report.json(),
+        "checks": answers.iter().map(Answer::json).collect::<Vec<_>>(),
+    })
 }

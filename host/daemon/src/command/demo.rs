@@ -13,7 +13,7 @@ use rfid_durable::Stores;
 use rfid_sink_lookup::import::import;
 use rfid_sink_notify::{Delivery, Subscription};
 
-use crate::config::{self, Source};
+use crate::config::{self, Texts};
 use crate::host::Host;
 use crate::registry::Registry;
 
@@ -39,8 +39,8 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     let text = configuration(emulator.local_addr(), free_address().await, &folder.path, &log);
     let path = folder.path.join("demo.toml");
     std::fs::write(&path, &text).with_context(|| path.display().to_string())?;
-    let source = Source { name: path.display().to_string(), text };
-    let config = config::check(source, &registry).map_err(|faults| super::print_faults(&faults))?;
+    let checked = config::check(Texts::of(&path, &text), &registry);
+    let config = checked.map_err(|report| super::print_report(&report))?.config;
     // What the demo runs is written for this run alone; nobody changes it.
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;

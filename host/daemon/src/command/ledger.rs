@@ -12,9 +12,10 @@ const FOLDER: &str = "ledger";
 /// # Errors
 /// There is none.
 pub(super) fn folder(place: &LedgerPlace, data_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let data_dir = match (&place.config, data_dir) {
-        (Some(config), data_dir) => {
-            super::read_config(config, data_dir).map_err(super::Unusable::told)?.host.data_dir
+    let data_dir = match (place.daemon.files(), data_dir) {
+        (Some(files), data_dir) => {
+            let checked = super::checked(&files, data_dir).map_err(|report| super::print_report(&report))?;
+            checked.config.host.data_dir
         }
         (None, data_dir) => data_dir.unwrap_or(Path::new("./data")).to_owned(),
     };

@@ -2,7 +2,9 @@
 
 pub(crate) mod check;
 pub(crate) mod components;
+pub(crate) mod config_file;
 mod configuration_page;
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod epc;
@@ -25,62 +27,58 @@ use std::path::Path;
 
 use rfid_durable::Stores;
 
-use crate::config::{self, Config, Faults, Unreadable};
+use crate::cli::ConfigFiles;
+use crate::config::{self, Checked, Config, Report};
 use crate::registry::Registry;
 
-/// Why a configuration cannot be used.
-enum Unusable {
-    Unreadable(Unreadable),
-    Faulty(Faults),
-}
-
-impl Unusable {
-    /// Prints the faults; the error says how many there are.
-    fn told(self) -> anyhow::Error {
-        match self {
-            Self::Unreadable(why) => why.into(),
-            Self::Faulty(faults) => print_faults(&faults),
-        }
-    }
-}
-
-/// Reads and checks a configuration.
-fn read_config(path: &Path, data_dir: Option<&Path>) -> Result<Config, Unusable> {
-    let source = config::read(path).map_err(Unusable::Unreadable)?;
+/// Reads and checks a configuration, the same for a start, a check and a reload. Prints nothing.
+fn checked(files: &ConfigFiles, data_dir: Option<&Path>) -> Result<Checked, Report> {
+    let texts = config::read(&files.config, &files.config_dir);
     // Which data folder the stores are in is known when the configuration is checked, and
     // checking asks a registry for names and schemas only.
-    let nowhere = Registry::built_in(Stores::new(""));
-    let mut config = config::check(source, &nowhere).map_err(Unusable::Faulty)?;
+    let mut checked = config::check(texts, &Registry::built_in(Stores::new("")))?;
     if let Some(data_dir) = data_dir {
-        config.host.data_dir = data_dir.to_owned();
+        checked.config.host.data_dir = data_dir.to_owned();
     }
-    Ok(config)
+    Ok(checked)
 }
 
-/// Reads and checks a configuration and makes ready what it runs on. Faults are printed.
-fn load(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
-    let config = read_config(path, data_dir).map_err(Unusable::told)?;
+/// Reads and checks a configuration and makes ready what it runs on. Faults and warnings are
+/// printed; the error says how many there are.
+fn load(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
+    let Checked { config, report, .. } = checked(files, data_dir).map_err(|report| print_report(&report))?;
+    print_lines(&report);
     let registry = Registry::built_in(Stores::new(&config.host.data_dir));
     Ok((config, registry))
 }
 
 /// Where the daemon that runs this configuration listens.
-pub(crate) fn listen_address(path: &Path) -> anyhow::Result<SocketAddr> {
-    match read_config(path, None) {
-        Ok(config) => Ok(config.host.listen),
-        Err(unusable) => Err(unusable.told()),
+pub(crate) fn listen_address(files: &ConfigFiles) -> anyhow::Result<SocketAddr> {
+    match checked(files, None) {
+        Ok(checked) => Ok(checked.config.host.listen),
+        Err(report) => Err(print_report(&report)),
     }
 }
 
-/// Prints faults to standard error: with pictures on a terminal, one line each elsewhere.
-fn print_faults(faults: &Faults) -> anyhow::Error {
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        eprintln!("{}\n", faults.pictures());
+/// Prints what there is to say and gives the error that ends the command.
+fn print_report(report: &Report) -> anyhow::Error {
+    print_lines(report);
+    let faults = counted(report.faults() as u64, "fault");
+    let warnings = match report.warnings() {
+        0 => String::new(),
+        warnings => format!(", {}", counted(warnings as u64, "warning")),
+    };
+    anyhow::anyhow!("{}: {faults}{warnings}", report.name())
+}
+
+/// To standard error: with pictures on a terminal, one line each elsewhere.
+fn print_lines(report: &Report) {
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) && report.faults() + report.warnings() > 0 {
+        eprintln!("{}\n", report.pictures());
     }
-    for line in faults.lines() {
+    for line in report.lines() {
         eprintln!("{line}");
     }
-    anyhow::anyhow!("{}: {}", faults.source.name, counted(faults.len() as u64, "fault"))
 }
 
 /// "1 reader", "2 readers".

@@ -7,7 +7,8 @@ use rfid_core::{Clock, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::Unusable;
+use crate::cli::ConfigFiles;
+use crate::config::Checked;
 use crate::host::Host;
 use crate::http::{ReloadOutcome, ReloadRequest};
 use crate::logging;
@@ -16,8 +17,8 @@ use crate::service_manager::ServiceManager;
 /// Reloads that wait for the one that is under way.
 const WAITING_RELOADS: usize = 8;
 
-pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
-    let (config, registry) = super::load(path, data_dir)?;
+pub(crate) async fn run(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<()> {
+    let (config, registry) = super::load(files, data_dir)?;
     let (name, data_folder) = (config.host.name.clone(), config.host.data_dir.clone());
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
     logging::ignore_reopening().context("SIGUSR1 cannot be listened for")?;
@@ -37,7 +38,7 @@ pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<
             request = requests.recv() => request,
         };
         service_manager.reloading();
-        let outcome = reload(&mut host, path, data_dir).await;
+        let outcome = reload(&mut host, files, data_dir).await;
         service_manager.ready();
         if let Some(request) = request {
             // Whoever asked may have gone away meanwhile.
@@ -53,14 +54,18 @@ pub(crate) async fn run(path: &Path, data_dir: Option<&Path>) -> anyhow::Result<
 }
 
 /// Reads the configuration anew. Whatever is wrong with it leaves the host as it is.
-async fn reload(host: &mut Host, path: &Path, data_dir: Option<&Path>) -> ReloadOutcome {
-    let outcome = match super::read_config(path, data_dir) {
-        Ok(config) => match host.apply(config).await {
-            Ok(difference) => ReloadOutcome::Changed(Box::new(difference)),
-            Err(error) => ReloadOutcome::Refused(vec![format!("{error:#}")]),
-        },
-        Err(Unusable::Unreadable(why)) => ReloadOutcome::Refused(vec![why.to_string()]),
-        Err(Unusable::Faulty(faults)) => ReloadOutcome::Refused(faults.lines().collect()),
+async fn reload(host: &mut Host, files: &ConfigFiles, data_dir: Option<&Path>) -> ReloadOutcome {
+    let outcome = match super::checked(files, data_dir) {
+        Ok(Checked { config, report, .. }) => {
+            for warning in report.lines() {
+                tracing::warn!(warning, "the configuration may not be what was meant");
+            }
+            match host.apply(config).await {
+                Ok(difference) => ReloadOutcome::Changed(Box::new(difference)),
+                Err(error) => ReloadOutcome::Refused(vec![format!("{error:#}")]),
+            }
+        }
+        Err(report) => ReloadOutcome::Refused(report.lines().collect()),
     };
     match &outcome {
         ReloadOutcome::Changed(difference) if difference.is_empty() => {

@@ -6,12 +6,11 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::read::say;
-use crate::cli::{At, Tap};
+use crate::cli::Tap;
 use crate::client::{Client, Sent};
 
 pub(crate) async fn run(tap: Tap) -> anyhow::Result<()> {
-    let At { at, config } = &tap.at;
-    let client = Client::new(at.as_deref(), config.as_deref())?;
+    let client = Client::new(&tap.at)?;
     let path = path(&client, &tap.name).await?;
     let mut stream = client.stream(&path).await?;
     let as_json = tap.json || !std::io::stdout().is_terminal();

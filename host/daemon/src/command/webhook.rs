@@ -18,7 +18,7 @@ pub(crate) async fn run(act: WebhookAct, data_dir: Option<&Path>) -> anyhow::Res
 }
 
 async fn test(which: &Which) -> anyhow::Result<()> {
-    let (config, _) = super::load(&which.config, None)?;
+    let (config, _) = super::load(&which.files, None)?;
     let (mut tried, mut failed) = (0, 0);
     for sink in notify_sinks(&config, which.sink.as_deref())? {
         for Trial { name, url, outcome, took } in
@@ -43,7 +43,7 @@ async fn test(which: &Which) -> anyhow::Result<()> {
 }
 
 async fn resend(which: &Which, data_dir: Option<&Path>) -> anyhow::Result<()> {
-    let (config, _) = super::load(&which.config, data_dir)?;
+    let (config, _) = super::load(&which.files, data_dir)?;
     let data_dir = &config.host.data_dir;
     let (mut webhooks, mut left, mut failed) = (0, 0, 0);
     for sink in notify_sinks(&config, which.sink.as_deref())? {
@@ -96,8 +96,8 @@ fn clock() -> Arc<dyn Clock> {
 
 fn none(which: &Which) -> anyhow::Error {
     match &which.webhook {
-        Some(name) => anyhow::anyhow!("there is no webhook \"{name}\" in {}", which.config.display()),
-        None => anyhow::anyhow!("there are no webhooks in {}", which.config.display()),
+        Some(name) => anyhow::anyhow!("there is no webhook \"{name}\" in {}", which.files.config.display()),
+        None => anyhow::anyhow!("there are no webhooks in {}", which.files.config.display()),
     }
 }
 

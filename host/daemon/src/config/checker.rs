@@ -1,104 +1,72 @@
-//! The tables of the file, one after another.
+//! Goes through the tables of a configuration, one after another, and gathers all faults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use rfid_core::presence::{PresenceSettings, ReaderPlace, ZoneMap};
+use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::settings::schema_of;
-use rfid_core::{ConfigFaults, Description, Name, ReaderSetup, Settings};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use rfid_core::{ConfigFaults, Driver, Name, ReaderSetup, Settings, SinkKind};
+use serde_json::{Map, Value};
 
-use super::schema::{Misfit, check, nearest};
-use super::sink_keys::{SINK_KEYS, failure_policy, with_failure_keys};
-use super::source::Fault;
+use super::fault::{Fault, Gathered, Severity};
+use super::files::Texts;
+use super::schema::{Misfit, check, listed, nearest};
+use super::sections::{
+    BranchSection, EmulatedReader, EmulatorSection, HostSection, NAMED, NOT_YET, PipelineSection,
+    READER_KEYS, with_reader_keys, with_sink_keys,
+};
+use super::sink_keys::{SINK_KEYS, failure_policy};
+use super::source::Source;
 use super::tree::{Tree, dotted, join};
-use super::{Config, HostConfig, PipelineConfig, ReaderConfig, SinkConfig, relative};
+use super::{
+    Config, EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig, relative, secrets,
+};
 use crate::registry::Registry;
 
-/// Keys of a reader that the host reads; the others are the driver's.
-const READER_KEYS: [&str; 5] = ["driver", "branch", "antennas", "zone", "serial"];
-
-/// What the interface promises and this build does not have yet.
-const NOT_YET: [(&str, &str); 2] = [
-    ("/store", "this build keeps everything embedded in data_dir; there is nothing to choose"),
-    ("/host/plugin_dir", "this build loads no plugins"),
-];
-
-/// `[host]` in the file.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct HostSection {
-    /// Name of this host.
-    #[schemars(length(min = 1))]
-    name: String,
-    /// Folder of everything that is kept.
-    #[schemars(length(min = 1))]
-    data_dir: String,
-    /// Address and port of HTTP.
-    listen: String,
-}
-
-impl Default for HostSection {
-    fn default() -> Self {
-        Self {
-            name: "rfid-host".to_owned(),
-            data_dir: "./data".to_owned(),
-            listen: "127.0.0.1:8460".to_owned(),
-        }
-    }
-}
-
-/// `[branches.NAME]` in the file.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct BranchSection {
-    /// Name of the branch for people.
-    #[expect(dead_code, reason = "screens that show it come later; a branch without a name is a fault now")]
-    name: String,
-}
-
-/// `[pipelines.NAME]` in the file.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PipelineSection {
-    /// Readers that feed the pipeline.
-    #[schemars(length(min = 1))]
-    readers: Vec<String>,
-    /// Sinks that events go through, in this order.
-    #[schemars(length(min = 1))]
-    sinks: Vec<String>,
-    /// When a tag counts as arrived and departed.
-    #[serde(default)]
-    presence: PresenceSettings,
-}
-
-/// Goes through a file and gathers faults.
+/// Goes through the files and gathers faults.
 pub(super) struct Checker<'a> {
-    registry: &'a Registry,
-    tree: Tree,
-    faults: Vec<Fault>,
+    pub(super) sources: Vec<Source>,
+    pub(super) tree: Tree,
+    pub(super) faults: Gathered,
+    drivers: Kinds<'a, dyn Driver>,
+    sinks: Kinds<'a, dyn SinkKind>,
 }
+
+/// Drivers or sinks by name, each with its schema.
+type Kinds<'a, T> = Vec<(&'static str, Value, &'a Arc<T>)>;
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(text: &str, registry: &'a Registry) -> Self {
-        let mut faults = Vec::new();
-        let tree = Tree::parse(text, &mut faults);
-        Self { registry, tree, faults }
-    }
-
-    pub(super) fn into_faults(self) -> Vec<Fault> {
-        self.faults
+    pub(super) fn new(texts: Texts, registry: &'a Registry) -> Self {
+        let Texts { sources, mut faults } = texts;
+        let mut tree = Tree::default();
+        for (file, source) in sources.iter().enumerate() {
+            tree.add(file, source, &NAMED, &mut faults);
+        }
+        let drivers = registry.drivers.iter().map(|driver| {
+            let about = driver.describe();
+            (about.name, with_reader_keys(about.schema), driver)
+        });
+        let sinks = registry.sinks.iter().map(|sink| {
+            let about = sink.describe();
+            (about.name, with_sink_keys(about.schema), sink)
+        });
+        Self { sources, tree, faults, drivers: drivers.collect(), sinks: sinks.collect() }
     }
 
     /// The configuration, as far as it is in order.
     pub(super) fn config(&mut self) -> Option<Config> {
         self.top_level();
         let host = self.host();
-        let branches: BTreeSet<String> = self.tables("branches").into_iter().map(|(name, ..)| name).collect();
+        let branches = self.names("branches");
         for (_, pointer, table) in self.tables("branches") {
             self.fits(&Value::Object(table), &schema_of::<BranchSection>(), &pointer);
         }
+        let emulators: Vec<Option<EmulatorConfig>> = self
+            .tables("emulators")
+            .into_iter()
+            .map(|(name, pointer, table)| self.emulator(&name, &pointer, table))
+            .collect();
         let readers: Vec<Option<ReaderConfig>> = self
             .tables("readers")
             .into_iter()
@@ -109,14 +77,19 @@ impl<'a> Checker<'a> {
             .into_iter()
             .map(|(name, pointer, table)| self.sink(&name, &pointer, table))
             .collect();
+        let there = (self.names("readers"), self.names("sinks"));
         let pipelines: Vec<Option<PipelineConfig>> = self
             .tables("pipelines")
             .into_iter()
-            .map(|(name, pointer, table)| self.pipeline(&name, &pointer, table))
+            .map(|(name, pointer, table)| self.pipeline(&name, &pointer, table, &there))
             .collect();
         self.nothing_without_effect();
+        let good = (flat(&emulators), flat(&readers), flat(&sinks), flat(&pipelines));
+        self.conflicts(host.as_ref(), &good.0, &good.1, &good.2);
+        self.lines_in_order(&good.1, &good.2, &good.3);
         Some(Config {
             host: host?,
+            emulators: emulators.into_iter().collect::<Option<_>>()?,
             readers: readers.into_iter().collect::<Option<_>>()?,
             sinks: sinks.into_iter().collect::<Option<_>>()?,
             pipelines: pipelines.into_iter().collect::<Option<_>>()?,
@@ -125,23 +98,37 @@ impl<'a> Checker<'a> {
 
     fn top_level(&mut self) {
         for (pointer, message) in NOT_YET {
-            let value = Value::Object(self.tree.root.clone());
-            if value.pointer(pointer).is_some() {
+            let (table, key) = pointer.trim_start_matches('/').split_once('/').unwrap_or((pointer, ""));
+            let table = self.tree.root.get(table.trim_start_matches('/'));
+            if table.is_some_and(|table| key.is_empty() || table.get(key).is_some()) {
                 self.at_key(pointer, message);
             }
         }
-        let sections = ["host", "branches", "readers", "sinks", "pipelines"];
-        for (key, value) in self.tree.root.clone() {
+        let keys: Vec<(String, bool)> =
+            self.tree.root.iter().map(|(key, value)| (key.clone(), value.is_object())).collect();
+        for (key, is_table) in keys {
             let pointer = join("", &key);
             if NOT_YET.iter().any(|(not_yet, _)| *not_yet == pointer) {
                 continue;
             }
-            if !sections.contains(&key.as_str()) {
-                let hint = nearest(&key, sections.into_iter())
-                    .map_or_else(|| sections.join(", "), |hint| format!("did you mean [{hint}]?"));
+            let mut sections = ["host"].into_iter().chain(NAMED);
+            if !sections.clone().any(|section| section == key) {
+                let hint = nearest(&key, sections.clone())
+                    .map_or_else(|| listed(sections.by_ref()), |hint| format!("did you mean [{hint}]?"));
                 self.at_key(&pointer, format!("there is no such table; {hint}"));
-            } else if !value.is_object() {
+            } else if !is_table {
                 self.at_value(&pointer, "a table must stand here");
+            }
+        }
+        for section in NAMED {
+            let Some(Value::Object(tables)) = self.tree.root.get(section) else { continue };
+            let strays: Vec<String> = tables
+                .iter()
+                .filter(|(_, table)| !table.is_object())
+                .map(|(name, _)| join(&join("", section), name))
+                .collect();
+            for pointer in strays {
+                self.at_key(&pointer, format!("a table must stand here, as [{section}.NAME]"));
             }
         }
     }
@@ -163,6 +150,40 @@ impl<'a> Checker<'a> {
         Some(HostConfig { name: section.name, data_dir: section.data_dir.into(), listen })
     }
 
+    fn emulator(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<EmulatorConfig> {
+        let section: EmulatorSection =
+            self.typed(&Value::Object(table), &schema_of::<EmulatorSection>(), pointer)?;
+        let listen = section.listen.parse::<std::net::SocketAddr>().ok().filter(|listen| listen.port() > 0);
+        let listen = match listen {
+            Some(listen) => listen,
+            None => {
+                let message =
+                    format!("\"{}\" is not an address with a port, as in \"127.0.0.1:8080\"", section.listen);
+                self.at_value(&join(pointer, "listen"), message);
+                return None;
+            }
+        };
+        let profile = section.profile.unwrap_or_else(|| section.reader.profiles()[0].to_owned());
+        if !section.reader.profiles().contains(&profile.as_str()) {
+            let profiles = section.reader.profiles();
+            let hint = nearest(&profile, profiles.iter().copied())
+                .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
+            let message =
+                format!("\"{profile}\" is not a profile{hint}; there are: {}", listed(profiles.iter()));
+            self.at_value(&join(pointer, "profile"), message);
+            return None;
+        }
+        let here = join(pointer, "scenario");
+        let scenario = section.scenario.map(|path| self.folder(&here).join(path));
+        let emulator =
+            EmulatorConfig { name: Name::from(name), reader: section.reader, listen, scenario, profile };
+        if let Err(why) = crate::emulators::check_scenario(&emulator) {
+            self.at_value(&here, why);
+            return None;
+        }
+        Some(emulator)
+    }
+
     fn reader(
         &mut self,
         name: &str,
@@ -170,34 +191,36 @@ impl<'a> Checker<'a> {
         table: Map<String, Value>,
         branches: &BTreeSet<String>,
     ) -> Option<ReaderConfig> {
-        let known = self.registry.driver_descriptions();
-        let driver = self.named(&table, pointer, "driver", &known)?;
-        let driver = self.registry.driver(&driver)?.clone();
-        let whole = Value::Object(table.clone());
-        let fits = self.fits(&whole, &with_reader_keys(driver.describe().schema), pointer);
+        let names: Vec<&'static str> = self.drivers.iter().map(|(name, ..)| *name).collect();
+        let index = self.named(&table, pointer, "driver", &names)?;
+        let (_, schema, driver) = self.drivers.get(index)?;
+        let (schema, driver) = (schema.clone(), Arc::clone(driver));
+        let mut whole = Value::Object(table.clone());
+        let fits = self.fits(&whole, &schema, pointer);
         self.branch(&table, pointer, branches);
         let zones = self.zones(&table, pointer)?;
         if !fits {
             return None;
         }
-        let options = table.into_iter().filter(|(key, _)| !READER_KEYS.contains(&key.as_str())).collect();
+        let secrets = self.secrets(&mut whole, &schema, pointer)?;
+        let branch = whole.get("branch").and_then(Value::as_str).map(Name::from);
+        let serial = whole.get("serial").and_then(Value::as_str).map(str::to_owned);
+        let Value::Object(options) = whole else { return None };
+        let options = options.into_iter().filter(|(key, _)| !READER_KEYS.contains(&key.as_str())).collect();
         let settings = Settings::new(Value::Object(options));
         let setup = ReaderSetup { reader: Name::from(name), antenna_ports: zones.antenna_ports() };
         if let Err(faults) = driver.session(&settings, &setup) {
             self.own_faults(pointer, faults);
             return None;
         }
-        let branch = whole.get("branch").and_then(Value::as_str).map(Name::from);
         let place = ReaderPlace { reader: Name::from(name), branch, zones };
-        let serial = whole.get("serial").and_then(Value::as_str).map(str::to_owned);
-        Some(ReaderConfig { driver, settings, setup, place, serial })
+        Some(ReaderConfig { driver, settings, secrets, setup, place, serial })
     }
 
     fn branch(&mut self, table: &Map<String, Value>, pointer: &str, branches: &BTreeSet<String>) {
         let Some(branch) = table.get("branch").and_then(Value::as_str) else { return };
         if !branches.contains(branch) {
-            let hint = not_there(branch, branches.iter().map(String::as_str), "branches");
-            self.at_value(&join(pointer, "branch"), hint);
+            self.at_value(&join(pointer, "branch"), not_there(branch, branches, "branches"));
         }
     }
 
@@ -232,7 +255,9 @@ impl<'a> Checker<'a> {
                 None
             }
             (Some(_), Some(_)) => {
-                self.at_key(&join(pointer, "zone"), "has no effect beside antennas; write one of the two");
+                let other = self.tree.key(&join(pointer, "antennas"));
+                let message = "has no effect beside antennas; write one of the two";
+                self.add(&join(pointer, "zone"), At::Key, Severity::Fault, message, other);
                 None
             }
             (None, None) => {
@@ -246,20 +271,25 @@ impl<'a> Checker<'a> {
     }
 
     fn sink(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<SinkConfig> {
-        let known = self.registry.sink_descriptions();
-        let kind = self.named(&table, pointer, "type", &known)?;
-        let kind_of_sink = self.registry.sink(&kind)?.clone();
-        let whole = Value::Object(table.clone());
-        if !self.fits(&whole, &with_sink_keys(kind_of_sink.describe().schema), pointer) {
+        let names: Vec<&'static str> = self.sinks.iter().map(|(name, ..)| *name).collect();
+        let index = self.named(&table, pointer, "type", &names)?;
+        let (kind, schema, maker) = self.sinks.get(index)?;
+        let (kind, schema, maker) = ((*kind).to_owned(), schema.clone(), Arc::clone(maker));
+        let mut whole = Value::Object(table.clone());
+        if !self.fits(&whole, &schema, pointer) {
             return None;
         }
-        let options = table.iter().filter(|(key, _)| !SINK_KEYS.contains(&key.as_str()));
-        let options = options.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let secrets = self.secrets(&mut whole, &schema, pointer)?;
+        let Value::Object(options) = whole else { return None };
+        let options = options.into_iter().filter(|(key, _)| !SINK_KEYS.contains(&key.as_str())).collect();
         let settings = Settings::new(Value::Object(options));
         let name = Name::from(name);
-        match kind_of_sink.sink(&settings, &name) {
+        match maker.sink(&settings, &name) {
             Ok(sink) => match failure_policy(&table, sink.as_ref()) {
-                Ok(failure) => Some(SinkConfig { name, kind, settings, failure }),
+                Ok(failure) => {
+                    let resources = maker.resources(&settings);
+                    Some(SinkConfig { name, kind, settings, secrets, failure, resources })
+                }
                 Err(faults) => {
                     for (key, message) in faults {
                         self.at_key(&join(pointer, key), message);
@@ -274,25 +304,32 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn pipeline(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<PipelineConfig> {
+    fn pipeline(
+        &mut self,
+        name: &str,
+        pointer: &str,
+        table: Map<String, Value>,
+        (readers, sinks): &(BTreeSet<String>, BTreeSet<String>),
+    ) -> Option<PipelineConfig> {
         let section: PipelineSection =
             self.typed(&Value::Object(table), &schema_of::<PipelineSection>(), pointer)?;
-        let mut names = |key: &str, named: &[String]| -> Option<Vec<Name>> {
-            let there: Vec<String> = self.tables(key).into_iter().map(|(name, ..)| name).collect();
+        let mut names = |key: &str, named: &[String], there: &BTreeSet<String>| -> Option<Vec<Name>> {
             let mut all_there = true;
+            let mut seen = HashSet::new();
             for (index, name) in named.iter().enumerate() {
                 let here = format!("{}/{index}", join(pointer, key));
                 if !there.contains(name) {
                     all_there = false;
-                    self.at_value(&here, not_there(name, there.iter().map(String::as_str), key));
-                } else if named.iter().take(index).any(|earlier| earlier == name) {
+                    self.at_value(&here, not_there(name, there, key));
+                } else if !seen.insert(name) {
                     all_there = false;
                     self.at_value(&here, "stands here twice");
                 }
             }
             all_there.then(|| named.iter().map(|name| Name::from(name.as_str())).collect())
         };
-        let (readers, sinks) = (names("readers", &section.readers), names("sinks", &section.sinks));
+        let (readers, sinks) =
+            (names("readers", &section.readers, readers), names("sinks", &section.sinks, sinks));
         Some(PipelineConfig {
             name: Name::from(name),
             readers: readers?,
@@ -301,30 +338,37 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Readers and sinks that no pipeline names.
-    fn nothing_without_effect(&mut self) {
-        let pipelines = self.tables("pipelines");
-        for (key, what) in [("readers", "no pipeline reads it"), ("sinks", "no pipeline feeds it")] {
-            let used: BTreeSet<String> = pipelines
-                .iter()
-                .filter_map(|(.., table)| table.get(key)?.as_array())
-                .flatten()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect();
-            for (name, pointer, _) in self.tables(key) {
-                if !used.contains(&name) {
-                    self.at_key(&pointer, format!("has no effect: {what}"));
+    /// Reads the secrets of a table. Paths become those that hold in any folder.
+    fn secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) -> Option<u64> {
+        let mut found = Vec::new();
+        let mut wrong = false;
+        secrets::each(options, schema, pointer, &mut |here, text| match secrets::resolve(
+            text,
+            &self.folder(here),
+        ) {
+            Ok((secret, is_plain)) => {
+                if is_plain {
+                    let message = "the secret itself stands here; write \"env:NAME\" or \"file:PATH\"";
+                    self.add(here, At::Value, Severity::Warning, message, None);
                 }
+                found.push(secret);
             }
-        }
-        if pipelines.is_empty() && self.faults.is_empty() {
-            let message = "there is no pipeline; write [pipelines.NAME] with readers and sinks";
-            self.faults.push(Fault { span: 0..0, key: "pipelines".to_owned(), message: message.to_owned() });
-        }
+            Err(message) => {
+                wrong = true;
+                self.at_value(here, message);
+            }
+        });
+        (!wrong).then(|| secrets::fingerprint(&found))
+    }
+
+    /// The folder of the file that a value stands in.
+    fn folder(&self, pointer: &str) -> PathBuf {
+        let file = self.tree.value(pointer).map_or(0, |place| place.file);
+        self.sources.get(file).map(|source| source.folder.clone()).unwrap_or_default()
     }
 
     /// Tables of a section: name, pointer, content.
-    fn tables(&self, section: &str) -> Vec<(String, String, Map<String, Value>)> {
+    pub(super) fn tables(&self, section: &str) -> Vec<(String, String, Map<String, Value>)> {
         let Some(Value::Object(tables)) = self.tree.root.get(section) else { return Vec::new() };
         let pointer = join("", section);
         tables
@@ -335,24 +379,32 @@ impl<'a> Checker<'a> {
             .collect()
     }
 
-    /// The driver or sink that a table names.
+    /// Names of the tables of a section.
+    pub(super) fn names(&self, section: &str) -> BTreeSet<String> {
+        let tables = self.tree.root.get(section).and_then(Value::as_object);
+        let tables = tables.into_iter().flatten();
+        tables.filter(|(_, table)| table.is_object()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Number of the driver or sink that a table names.
     fn named(
         &mut self,
         table: &Map<String, Value>,
         pointer: &str,
         key: &str,
-        known: &[Description],
-    ) -> Option<String> {
-        let names = || known.iter().map(|description| description.name);
-        let list = names().collect::<Vec<_>>().join(", ");
+        known: &[&'static str],
+    ) -> Option<usize> {
+        let list = listed(known.iter());
         match table.get(key) {
-            Some(Value::String(name)) if names().any(|known| known == name) => Some(name.clone()),
             Some(Value::String(name)) => {
-                let hint = nearest(name, names())
-                    .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
-                let message = format!("\"{name}\" is not in this build{hint}; there are: {list}");
-                self.at_value(&join(pointer, key), message);
-                None
+                let found = known.iter().position(|known| known == name);
+                if found.is_none() {
+                    let hint = nearest(name, known.iter().copied())
+                        .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
+                    let message = format!("\"{name}\" is not in this build{hint}; there are: {list}");
+                    self.at_value(&join(pointer, key), message);
+                }
+                found
             }
             Some(_) => {
                 self.at_value(
@@ -362,7 +414,10 @@ impl<'a> Checker<'a> {
                 None
             }
             None => {
-                self.at_key(pointer, format!("the key \"{key}\" is missing; there are: {list}"));
+                let misspelt = table.keys().find(|written| nearest(written, [key].into_iter()).is_some());
+                let hint =
+                    misspelt.map_or(String::new(), |written| format!("; is \"{written}\" meant for it?"));
+                self.at_key(pointer, format!("the key \"{key}\" is missing{hint}; there are: {list}"));
                 None
             }
         }
@@ -403,91 +458,57 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn at_key(&mut self, pointer: &str, message: impl Into<String>) {
-        let span = self.tree.key(pointer);
-        self.faults.push(Fault { span, key: dotted(pointer), message: message.into() });
+    pub(super) fn at_key(&mut self, pointer: &str, message: impl Into<String>) {
+        self.add(pointer, At::Key, Severity::Fault, message, None);
     }
 
-    fn at_value(&mut self, pointer: &str, message: impl Into<String>) {
-        let span = self.tree.value(pointer);
-        self.faults.push(Fault { span, key: dotted(pointer), message: message.into() });
+    pub(super) fn at_value(&mut self, pointer: &str, message: impl Into<String>) {
+        self.add(pointer, At::Value, Severity::Fault, message, None);
+    }
+
+    pub(super) fn add(
+        &mut self,
+        pointer: &str,
+        at: At,
+        severity: Severity,
+        message: impl Into<String>,
+        other: Option<super::source::Place>,
+    ) {
+        let place = match at {
+            At::Key => self.tree.key(pointer),
+            At::Value => self.tree.value(pointer),
+        };
+        let place = place.or(Some(super::source::Place::new(0, 0..0)));
+        self.faults.push(Fault { severity, place, key: dotted(pointer), message: message.into(), other });
     }
 }
 
-/// The JSON Schema of a whole file, for editors. [`Checker`] finds more than a schema can say.
-pub(crate) fn whole_schema(registry: &Registry) -> Value {
-    let tables = |of_one: Value| json!({ "type": "object", "additionalProperties": of_one });
-    let host = schema_of::<HostSection>();
-    let pipelines = tables(schema_of::<PipelineSection>());
-    let readers = tables(one_of("driver", registry.driver_descriptions(), with_reader_keys));
-    let sinks = tables(one_of("type", registry.sink_descriptions(), with_sink_keys));
-    json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "rfid-host configuration",
-        "type": "object",
-        "additionalProperties": false,
-        "properties": {
-            "host": host,
-            "branches": tables(schema_of::<BranchSection>()),
-            "readers": readers,
-            "sinks": sinks,
-            "pipelines": pipelines,
-        },
-    })
+/// Whether something is about a key or its value.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    Key,
+    Value,
 }
 
-/// A table whose other keys depend on the name under this one.
-fn one_of(key: &str, known: Vec<Description>, complete: impl Fn(Value) -> Value) -> Value {
-    let names: Vec<&str> = known.iter().map(|description| description.name).collect();
-    let cases: Vec<Value> = known
-        .iter()
-        .map(|description| {
-            let is_it = json!({ "properties": { key: { "const": description.name } } });
-            json!({ "if": is_it, "then": complete(description.schema.clone()) })
-        })
-        .collect();
-    json!({
-        "type": "object",
-        "required": [key],
-        "properties": { key: { "enum": names } },
-        "allOf": cases,
-    })
-}
-
-/// The sink's schema with the keys that the host reads.
-fn with_sink_keys(schema: Value) -> Value {
-    let mut schema = with_failure_keys(schema);
-    if let Some(schema) = schema.as_object_mut() {
-        let properties = schema.entry("properties").or_insert_with(|| json!({}));
-        if let Some(properties) = properties.as_object_mut() {
-            properties.insert("type".to_owned(), json!({ "type": "string" }));
+impl EmulatedReader {
+    /// Models that can be emulated; the first is the usual one.
+    const fn profiles(self) -> &'static [&'static str] {
+        match self {
+            Self::Mercury4 => &["m4", "mercury5", "astra"],
+            Self::Thingmagic => &["m6e", "m5e"],
         }
     }
-    schema
 }
 
-/// The driver's schema with the keys that the host reads.
-fn with_reader_keys(mut schema: Value) -> Value {
-    let host_keys = json!({
-        "driver": { "type": "string" },
-        "branch": { "type": "string" },
-        "zone": { "type": "string" },
-        "serial": { "type": "string", "minLength": 1 },
-        "antennas": { "type": "object", "additionalProperties": { "type": "string" } },
-    });
-    if let (Some(properties), Value::Object(host_keys)) =
-        (schema.get_mut("properties").and_then(Value::as_object_mut), host_keys)
-    {
-        properties.extend(host_keys);
-    }
-    schema
+fn flat<T>(items: &[Option<T>]) -> Vec<&T> {
+    items.iter().flatten().collect()
 }
 
-fn not_there<'a>(name: &str, there: impl Iterator<Item = &'a str> + Clone, section: &str) -> String {
-    let list: Vec<&str> = there.clone().collect();
-    match (nearest(name, there), list.as_slice()) {
-        (Some(hint), _) => format!("there is no \"{name}\" in [{section}]; did you mean \"{hint}\"?"),
-        (None, []) => format!("there is no \"{name}\"; [{section}] is empty"),
-        (None, list) => format!("there is no \"{name}\" in [{section}]; there are: {}", list.join(", ")),
+fn not_there(name: &str, there: &BTreeSet<String>, section: &str) -> String {
+    let name = super::schema::shortened(name);
+    match nearest(&name, there.iter().map(String::as_str)) {
+        Some(hint) => format!("there is no \"{name}\" in [{section}]; did you mean \"{hint}\"?"),
+        None if there.is_empty() => format!("there is no \"{name}\"; [{section}] is empty"),
+        None => format!("there is no \"{name}\" in [{section}]; there are: {}", listed(there.iter())),
     }
 }

@@ -1,16 +1,23 @@
-//! The configuration file: every fault at once, each at its place.
+//! The configuration: several files as one, every fault at once, each at its place.
 //!
 //! A file is read in two steps. The first keeps where everything stood; the second checks each
 //! table against a schema, that of the host for what the host reads and that of the driver or
-//! sink for its options. What a schema cannot say (a name that does not exist, an option without
-//! effect) is checked last.
+//! sink for its options. Secrets are read on the way. What a schema cannot say (a name that does
+//! not exist, two readers on one address, an option without effect) is checked last.
 
+mod checker;
+mod conflicts;
+mod effective;
+mod fault;
+mod files;
 mod schema;
+mod secrets;
 mod sections;
 mod sink_keys;
 mod source;
 mod tree;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,20 +26,21 @@ use rfid_core::presence::{PresenceSettings, ReaderPlace};
 use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 
+pub(crate) use conflicts::zones;
+pub(crate) use effective::{as_json, as_toml};
+pub(crate) use fault::Report;
+pub(crate) use files::{Texts, read};
 pub(crate) use schema::{choices, nearest, types};
-pub(crate) use sections::whole_schema;
+pub(crate) use sections::{EmulatedReader, whole_schema};
 pub(crate) use sink_keys::with_failure_keys;
-pub(crate) use source::{Faults, Source};
 
 use crate::registry::Registry;
-
-/// Largest file that is read.
-const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// A configuration in which everything is in order.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) host: HostConfig,
+    pub(crate) emulators: Vec<EmulatorConfig>,
     pub(crate) readers: Vec<ReaderConfig>,
     pub(crate) sinks: Vec<SinkConfig>,
     pub(crate) pipelines: Vec<PipelineConfig>,
@@ -50,7 +58,18 @@ impl Config {
 pub(crate) struct HostConfig {
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
-    pub(crate) listen: std::net::SocketAddr,
+    pub(crate) listen: SocketAddr,
+}
+
+/// `[emulators.NAME]`: an emulated reader that runs inside the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EmulatorConfig {
+    pub(crate) name: Name,
+    pub(crate) reader: EmulatedReader,
+    pub(crate) listen: SocketAddr,
+    /// What is played; the usual one if there is none.
+    pub(crate) scenario: Option<PathBuf>,
+    pub(crate) profile: String,
 }
 
 /// `[readers.NAME]`.
@@ -58,6 +77,8 @@ pub(crate) struct HostConfig {
 pub(crate) struct ReaderConfig {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) settings: Settings,
+    /// Differs if a secret has, though the settings that name it have not.
+    pub(crate) secrets: u64,
     pub(crate) setup: ReaderSetup,
     pub(crate) place: ReaderPlace,
     /// The serial number that the reader must have.
@@ -71,6 +92,10 @@ pub(crate) struct SinkConfig {
     pub(crate) kind: String,
     pub(crate) settings: Settings,
     pub(crate) failure: FailurePolicy,
+    /// Differs if a secret has, though the settings that name it have not.
+    pub(crate) secrets: u64,
+    /// What it has for itself.
+    pub(crate) resources: Vec<String>,
 }
 
 /// `[pipelines.NAME]`.
@@ -82,43 +107,27 @@ pub(crate) struct PipelineConfig {
     pub(crate) presence: PresenceSettings,
 }
 
-/// Why a file could not even be looked at.
-#[derive(Debug)]
-pub(crate) struct Unreadable(String);
-
-impl std::fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-/// Reads the text of a configuration file.
-pub(crate) fn read(path: &std::path::Path) -> Result<Source, Unreadable> {
-    let name = path.display().to_string();
-    let failed = |why: String| Unreadable(format!("{name}: {why}"));
-    let length = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
-    if length > LARGEST_FILE {
-        return Err(failed(format!("the file has {length} bytes; at most {LARGEST_FILE} are read")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| failed(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))?;
-    let text = text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text);
-    Ok(Source { name, text })
+/// A configuration that can be used, and what is to be said about it all the same.
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    /// Warnings.
+    pub(crate) report: Report,
+    /// What stood in the files, and where.
+    pub(crate) tree: tree::Tree,
 }
 
 /// Checks a configuration and makes it ready for use.
 ///
 /// # Errors
 /// Everything that is wrong.
-pub(crate) fn check(source: Source, registry: &Registry) -> Result<Config, Faults> {
-    let mut checker = sections::Checker::new(&source.text, registry);
+pub(crate) fn check(texts: Texts, registry: &Registry) -> Result<Checked, Report> {
+    let mut checker = checker::Checker::new(texts, registry);
     let config = checker.config();
-    match (config, checker.into_faults()) {
-        (Some(config), faults) if faults.is_empty() => Ok(config),
-        (_, faults) => Err(Faults::new(source, faults)),
+    let checker::Checker { sources, tree, faults, .. } = checker;
+    let report = Report::new(sources, faults);
+    match config {
+        Some(config) if report.faults() == 0 => Ok(Checked { config, report, tree }),
+        _ => Err(report),
     }
 }
 

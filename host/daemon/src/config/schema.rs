@@ -22,12 +22,12 @@ pub(crate) fn check(value: &Value, schema: &Value, pointer: &str, misfits: &mut 
         |message: String| misfits.push(Misfit { pointer: pointer.to_owned(), at_key: false, message });
     if let Some(choices) = choices(schema) {
         if !choices.contains(&value) {
-            let list: Vec<String> = choices.iter().map(|choice| shown(choice)).collect();
+            let list = listed(choices.iter().map(|choice| shown(choice)));
             let hint = value
                 .as_str()
                 .and_then(|text| nearest(text, choices.iter().filter_map(|choice| choice.as_str())));
             let hint = hint.map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
-            misfit(format!("{} is not allowed{hint}; write one of {}", shown(value), list.join(", ")));
+            misfit(format!("{} is not allowed{hint}; write one of {list}", shown(value)));
         }
         return;
     }
@@ -97,8 +97,7 @@ fn check_table(table: &Map<String, Value>, schema: &Value, pointer: &str, misfit
                     Some(hint) => format!("unknown key; did you mean \"{hint}\"?"),
                     None if properties.is_empty() => "unknown key; there are no options here".to_owned(),
                     None => {
-                        let list: Vec<&str> = properties.keys().map(String::as_str).collect();
-                        format!("unknown key; allowed are {}", list.join(", "))
+                        format!("unknown key; allowed are {}", listed(properties.keys()))
                     }
                 };
                 misfits.push(Misfit { pointer, at_key: true, message });
@@ -172,23 +171,47 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Object(_) => "a table".to_owned(),
         Value::Array(_) => "a list".to_owned(),
-        value => {
-            let text = value.to_string();
-            match text.char_indices().nth(60) {
-                Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-                None => text,
-            }
-        }
+        value => shortened(&value.to_string()),
+    }
+}
+
+/// A text, cut short if it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
 /// The word that was most likely meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    if word.len() > LONGEST {
+        return None;
+    }
+    let lower = word.to_lowercase();
     known
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
+        .filter(|known| known.len() <= LONGEST)
+        .take(MOST_COMPARED)
+        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= 1 + known.chars().count().min(word.chars().count()) / 4)
         .min()
         .map(|(_, known)| known)
+}
+
+/// Names that a word is compared with; more make no better hint.
+const MOST_COMPARED: usize = 1_000;
+
+/// Names in one line, cut short if there are many.
+pub(crate) fn listed(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    const MOST: usize = 16;
+    let mut names = names.fuse();
+    let mut list: Vec<String> = names.by_ref().take(MOST).map(|name| name.to_string()).collect();
+    let more = names.count();
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list.join(", ")
 }
 
 #[cfg(test)]

@@ -20,6 +20,16 @@ pub(crate) fn with_failure_keys(mut schema: Value) -> Value {
     schema
 }
 
+/// Puts in what holds when the sink fails, where it has an effect.
+pub(super) fn show_failure_policy(table: &mut Value, policy: &FailurePolicy) {
+    let Some(table) = table.as_object_mut() else { return };
+    table.insert("on_failure".to_owned(), json!(policy.on_failure));
+    match policy.on_failure {
+        OnFailure::Retry => table.shift_remove("patience"),
+        OnFailure::Spill | OnFailure::Pass => table.insert("patience".to_owned(), json!(policy.patience)),
+    };
+}
+
 /// What a table says about failures, and what of it has no effect: key and message.
 pub(super) fn failure_policy(
     table: &Map<String, Value>,
@@ -27,12 +37,16 @@ pub(super) fn failure_policy(
 ) -> Result<FailurePolicy, Vec<(&'static str, String)>> {
     let keys = table.iter().filter(|(key, _)| ["on_failure", "patience"].contains(&key.as_str()));
     let keys = keys.map(|(key, value)| (key.clone(), value.clone())).collect();
-    let policy: FailurePolicy = serde_json::from_value(Value::Object(keys))
+    let mut policy: FailurePolicy = serde_json::from_value(Value::Object(keys))
         .map_err(|error| vec![("on_failure", error.to_string())])?;
     let mut faults = Vec::new();
-    if policy.on_failure == OnFailure::Spill && table.contains_key("on_failure") && !sink.takes_late() {
-        let message = "has no effect: late, this sink's work would reach nobody; write \"pass\" or \"retry\"";
-        faults.push(("on_failure", message.to_owned()));
+    if policy.on_failure == OnFailure::Spill && !sink.takes_late() {
+        if table.contains_key("on_failure") {
+            let message =
+                "has no effect: late, this sink's work would reach nobody; write \"pass\" or \"retry\"";
+            faults.push(("on_failure", message.to_owned()));
+        }
+        policy.on_failure = OnFailure::Pass;
     }
     if policy.on_failure == OnFailure::Retry && table.contains_key("patience") {
         let message = "has no effect: with on_failure = \"retry\", events wait until the sink works";

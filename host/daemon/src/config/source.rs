@@ -1,85 +1,88 @@
 //! The text of a configuration file and places in it.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// A configuration file.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     /// Its name, as the user gave it.
     pub(crate) name: String,
+    /// The folder that it stands in, which relative paths of secrets count from.
+    pub(crate) folder: PathBuf,
     pub(crate) text: String,
+    /// Whether the text is only there to show a fault of it.
+    pub(crate) unreadable: bool,
+    /// Where lines begin, without the first.
+    line_starts: Vec<usize>,
 }
 
-/// Something that is wrong, at a place in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// Bytes of the file that it is about.
-    pub(crate) span: Range<usize>,
-    /// The key, dotted; empty for the file as a whole.
-    pub(crate) key: String,
-    /// What is wrong and what is allowed.
-    pub(crate) message: String,
+/// Bytes of one of the files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Number of the file, in the order in which they are read.
+    pub(crate) file: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
-/// All that is wrong with a file, in the order of the places.
-#[derive(Clone, Debug)]
-pub(crate) struct Faults {
-    pub(crate) source: Source,
-    faults: Vec<Fault>,
+impl Place {
+    pub(crate) fn new(file: usize, span: Range<usize>) -> Self {
+        Self { file, start: span.start, end: span.end }
+    }
 }
 
 impl Source {
+    /// A file of this name with this text, which may begin with a byte order mark.
+    pub(crate) fn new(path: &Path, text: &str) -> Self {
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text).to_owned();
+        let line_starts = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self { name: path.display().to_string(), folder, text, unreadable: false, line_starts }
+    }
+
     /// Line and column of a byte, both from 1; columns count characters.
     pub(crate) fn line_column(&self, offset: usize) -> (usize, usize) {
         let mut end = offset.min(self.text.len());
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = self.text.get(..end).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        (before.matches('\n').count() + 1, column)
-    }
-}
-
-impl Faults {
-    pub(crate) fn new(source: Source, mut faults: Vec<Fault>) -> Self {
-        faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
-        faults.dedup();
-        Self { source, faults }
+        let line = self.line_starts.partition_point(|start| *start <= end);
+        let column = self.text.get(self.line_start(line)..end).unwrap_or_default().chars().count() + 1;
+        (line + 1, column)
     }
 
-    /// Number of faults.
-    pub(crate) fn len(&self) -> usize {
-        self.faults.len()
+    /// The lines around these bytes for a picture: text, number of its first line, and the bytes
+    /// within it.
+    pub(crate) fn excerpt(&self, place: &Place) -> (&str, usize, Range<usize>) {
+        const AROUND: usize = 1;
+        /// Longer texts are cut: nobody reads them, and they would fill the terminal.
+        const LONGEST: usize = 2_000;
+        let line = self.line_starts.partition_point(|start| *start <= place.start);
+        let first = line.saturating_sub(AROUND);
+        let start = self.line_start(first);
+        let mut end = self.line_starts.get(line + AROUND).copied().unwrap_or(self.text.len());
+        // A table that goes on over many lines is shown by its first.
+        let line_end = self.line_starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let (from, to) = (place.start.min(line_end), place.end.clamp(place.start.min(line_end), line_end));
+        if end - start > LONGEST {
+            let from = self.boundary(from.saturating_sub(60).max(self.line_start(line)));
+            let to = self.boundary(to.min(from + 400));
+            end = self.boundary(line_end.min(to + 60));
+            let text = self.text.get(from..end).unwrap_or_default();
+            return (text, line + 1, place.start.min(end) - from..to - from);
+        }
+        (self.text.get(start..end).unwrap_or_default(), first + 1, from - start..to - start)
     }
 
-    /// One line for each fault: `FILE:LINE:COL: key: what is wrong, what is allowed`.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.faults.iter().map(|fault| {
-            let (line, column) = self.source.line_column(fault.span.start);
-            let key = if fault.key.is_empty() { String::new() } else { format!("{}: ", fault.key) };
-            format!("{}:{line}:{column}: {key}{}", self.source.name, fault.message)
-        })
+    fn line_start(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|line| self.line_starts.get(line)).copied().unwrap_or(0)
     }
 
-    /// The faults with the lines that they are about, for a terminal.
-    pub(crate) fn pictures(&self) -> String {
-        use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-        let renderer = Renderer::styled();
-        let length = self.source.text.len();
-        let picture = |fault: &Fault| {
-            let span = fault.span.start.min(length)..fault.span.end.min(length);
-            let title = if fault.key.is_empty() {
-                fault.message.clone()
-            } else {
-                format!("{}: {}", fault.key, fault.message)
-            };
-            let snippet = Snippet::source(&self.source.text)
-                .path(&self.source.name)
-                .annotation(AnnotationKind::Primary.span(span));
-            renderer.render(&[Level::ERROR.primary_title(title).element(snippet)])
-        };
-        self.faults.iter().map(picture).collect::<Vec<_>>().join("\n\n")
+    fn boundary(&self, mut at: usize) -> usize {
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
     }
 }

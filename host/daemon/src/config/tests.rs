@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use proptest::prelude::*;
 use rfid_core::pipeline::OnFailure;
@@ -47,8 +49,18 @@ presence = { confirm_reads = 3, confirm_within = "300ms", lost_after = "20s", re
 
 fn checked(text: &str) -> Result<Config, Vec<String>> {
     let registry = Registry::built_in(Stores::new("/nonexistent"));
-    let source = Source { name: "branch.toml".to_owned(), text: text.to_owned() };
-    check(source, &registry).map_err(|faults| faults.lines().collect())
+    let texts = Texts::of(Path::new("branch.toml"), text);
+    check(texts, &registry).map(|checked| checked.config).map_err(|report| report.lines().collect())
+}
+
+/// What is said of the good file with one piece replaced, if it can be used all the same.
+fn warnings(piece: &str, by: &str) -> Vec<String> {
+    assert!(GOOD.contains(piece), "{piece}");
+    let texts = Texts::of(Path::new("branch.toml"), &GOOD.replacen(piece, by, 1));
+    match check(texts, &Registry::built_in(Stores::new("/nonexistent"))) {
+        Ok(checked) => checked.report.lines().collect(),
+        Err(report) => panic!("{:#?}", report.lines().collect::<Vec<_>>()),
+    }
 }
 
 /// The faults of the good file with one piece replaced.
@@ -158,7 +170,7 @@ fn what_happens_when_a_sink_fails_can_be_said_for_each() {
         let sink = config.sinks.iter().find(|config| config.name.as_str() == sink).unwrap();
         (sink.failure.on_failure, sink.failure.patience.to_string())
     };
-    assert_eq!(of("customers"), (OnFailure::Spill, "1s".to_owned()));
+    assert_eq!(of("customers"), (OnFailure::Pass, "1s".to_owned()), "lookup has no use for late events");
     assert_eq!(of("visits"), (OnFailure::Retry, "1s".to_owned()));
     assert_eq!(of("screens"), (OnFailure::Spill, "5s".to_owned()));
 

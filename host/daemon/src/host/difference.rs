@@ -86,7 +86,7 @@ impl Difference {
 /// to it.
 fn same_session(a: &ReaderConfig, b: &ReaderConfig) -> bool {
     a.driver.describe().name == b.driver.describe().name
-        && (&a.settings, &a.setup, &a.serial) == (&b.settings, &b.setup, &b.serial)
+        && (&a.settings, a.secrets, &a.setup, &a.serial) == (&b.settings, b.secrets, &b.setup, &b.serial)
 }
 
 /// Where a pipeline's readers stand.
@@ -95,12 +95,13 @@ fn places<'a>(config: &'a Config, pipeline: &PipelineConfig) -> Vec<Option<&'a R
 }
 
 fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let (before, after) = (&before.host, &after.host);
+    let (old, new) = (&before.host, &after.host);
     let mut keys = Vec::new();
     for (key, is_same) in [
-        ("host.data_dir", before.data_dir == after.data_dir),
-        ("host.listen", before.listen == after.listen),
-        ("host.name", before.name == after.name),
+        ("host.data_dir", old.data_dir == new.data_dir),
+        ("host.listen", old.listen == new.listen),
+        ("host.name", old.name == new.name),
+        ("emulators", before.emulators == after.emulators),
     ] {
         if !is_same {
             keys.push(key);

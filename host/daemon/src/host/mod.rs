@@ -23,6 +23,7 @@ pub(crate) use tap::PipelineTap;
 use crate::backlog::{self, DiskBacklog};
 use crate::checkpoints::SledCheckpoints;
 use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
+use crate::emulators::{self, Emulators};
 use crate::http::{Board, ReloadRequest, Server, View};
 use crate::registry::Registry;
 use crate::service_manager::Condition;
@@ -45,6 +46,7 @@ pub(crate) struct Host {
     board: Arc<Board>,
     server: Server,
     indexer: Indexer,
+    emulators: Emulators,
 }
 
 /// The parts that run, by name.
@@ -70,6 +72,7 @@ impl Host {
                 .with_detail(format!("{}", config.host.listen))
                 .with_source(error)
         })?;
+        let emulators = emulators::start(&config.emulators).await?;
         let nothing = nothing(&config);
         let running = Running::default();
         let started = Instant::now();
@@ -78,8 +81,18 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let seeds = RandomState::new();
         let indexer = Indexer::spawn(&registry);
-        let mut host =
-            Self { registry, clock, seeds, config: nothing, started, running, board, server, indexer };
+        let mut host = Self {
+            registry,
+            clock,
+            seeds,
+            config: nothing,
+            started,
+            running,
+            board,
+            server,
+            indexer,
+            emulators,
+        };
         match host.apply(config).await {
             Ok(_) => Ok(host),
             Err(error) => {
@@ -111,6 +124,7 @@ impl Host {
         let difference = Difference::between(&self.config, &next);
         // What needs a restart stays as it is until then.
         next.host = self.config.host.clone();
+        next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
         let prepared = self.prepare(&next, &difference);
         self.attach_readers(&next, &difference, &prepared);
@@ -318,6 +332,7 @@ impl Host {
         drop(self.indexer);
         self.registry.ledger.close().await;
         self.registry.stores.close().await;
+        self.emulators.stop().await;
     }
 }
 
@@ -329,7 +344,13 @@ impl Running {
 
 /// A configuration without any part, for the same host.
 fn nothing(config: &Config) -> Config {
-    Config { host: config.host.clone(), readers: Vec::new(), sinks: Vec::new(), pipelines: Vec::new() }
+    Config {
+        host: config.host.clone(),
+        emulators: config.emulators.clone(),
+        readers: Vec::new(),
+        sinks: Vec::new(),
+        pipelines: Vec::new(),
+    }
 }
 
 /// Says where events wait for a sink that the configuration does not have.

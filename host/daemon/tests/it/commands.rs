@@ -78,11 +78,7 @@ fn check_prints_all_faults_and_ends_with_1() {
 fn a_file_that_is_not_there_is_said() {
     let output = run(&["check", "--config", "/nonexistent/branch.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        err(&output).starts_with("rfid-host: /nonexistent/branch.toml: No such file"),
-        "{}",
-        err(&output)
-    );
+    assert!(err(&output).starts_with("/nonexistent/branch.toml: No such file"), "{}", err(&output));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::cli::{At, Top};
+use crate::cli::Top;
 use crate::client::Client;
 use draw::Place;
 use screen::Screen;
@@ -23,8 +23,7 @@ const KEY_WAIT: Duration = Duration::from_millis(100);
 const WAITING_KEYS: usize = 16;
 
 pub(crate) async fn run(top: Top) -> anyhow::Result<()> {
-    let At { at, config } = &top.at;
-    let client = Client::new(at.as_deref(), config.as_deref())?;
+    let client = Client::new(&top.at)?;
     let mut answers =
         Answers { client, before: Value::Null, now: Value::Null, between: Duration::ZERO, at: None };
     // A daemon that is not there is told on the usual screen.

@@ -1,0 +1,190 @@
+//! Things that contradict each other, and things without effect.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+use rfid_core::Name;
+use rfid_core::presence::ZoneMap;
+
+use super::checker::{At, Checker};
+use super::fault::{Fault, Severity};
+use super::schema::{listed, nearest};
+use super::source::Place;
+use super::tree::join;
+use super::{EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig};
+
+impl Checker<'_> {
+    /// Readers and sinks that no pipeline names, and branches in which nothing stands.
+    pub(super) fn nothing_without_effect(&mut self) {
+        let pipelines = self.tables("pipelines");
+        for (key, what) in [("readers", "no pipeline reads it"), ("sinks", "no pipeline feeds it")] {
+            let used: BTreeSet<String> = pipelines
+                .iter()
+                .filter_map(|(.., table)| table.get(key)?.as_array())
+                .flatten()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect();
+            for name in self.names(key).difference(&used) {
+                self.at_key(&join(&join("", key), name), format!("has no effect: {what}"));
+            }
+        }
+        let readers = self.tables("readers");
+        let used: BTreeSet<String> = readers
+            .iter()
+            .filter_map(|(.., table)| table.get("branch")?.as_str().map(str::to_owned))
+            .collect();
+        for name in self.names("branches").difference(&used) {
+            let message = "has no effect: no reader stands in it";
+            self.add(&join("/branches", name), At::Key, Severity::Warning, message, None);
+        }
+        if pipelines.is_empty() && self.faults.is_empty() {
+            let message = "there is no pipeline; write [pipelines.NAME] with readers and sinks";
+            self.faults.push(Fault::new(Place::new(0, 0..0), "pipelines", message));
+        }
+    }
+
+    /// Two that want the same thing for themselves.
+    pub(super) fn conflicts(
+        &mut self,
+        host: Option<&HostConfig>,
+        emulators: &[&EmulatorConfig],
+        readers: &[&ReaderConfig],
+        sinks: &[&SinkConfig],
+    ) {
+        let mut taken: HashMap<String, String> = HashMap::new();
+        let readers = readers.iter().map(|reader| {
+            let pointer = join(&join("/readers", &reader.setup.reader), "address");
+            (pointer, reader.driver.resources(&reader.settings))
+        });
+        let sinks = sinks.iter().map(|sink| {
+            let pointer = join(&join("/sinks", &sink.name), "path");
+            (pointer, sink.resources.clone())
+        });
+        for (pointer, resources) in readers.chain(sinks) {
+            for resource in resources {
+                match taken.get(&resource) {
+                    Some(other) => self.belongs_to(&pointer, &resource, &other.clone()),
+                    None => drop(taken.insert(resource, pointer.clone())),
+                }
+            }
+        }
+        let mut listeners: Vec<(String, SocketAddr)> =
+            host.iter().map(|host| ("/host/listen".to_owned(), host.listen)).collect();
+        for emulator in emulators {
+            let pointer = join(&join("/emulators", &emulator.name), "listen");
+            let other = listeners.iter().find(|(_, listen)| overlap(*listen, emulator.listen));
+            if let Some((other, listen)) = other {
+                let (resource, other) = (format!("tcp {listen}"), other.clone());
+                self.belongs_to(&pointer, &resource, &other);
+            }
+            listeners.push((pointer, emulator.listen));
+        }
+    }
+
+    fn belongs_to(&mut self, pointer: &str, resource: &str, other: &str) {
+        let place = self.tree.value(other);
+        let owner: Vec<&str> = other.split('/').skip(1).take(2).collect();
+        let message = format!("{resource} belongs to {} already", owner.join("."));
+        self.add(pointer, At::Value, Severity::Fault, message, place);
+    }
+
+    /// The zones that pipelines speak of, and the order of their sinks.
+    pub(super) fn lines_in_order(
+        &mut self,
+        readers: &[&ReaderConfig],
+        sinks: &[&SinkConfig],
+        pipelines: &[&PipelineConfig],
+    ) {
+        let by_name: HashMap<&str, &ReaderConfig> =
+            readers.iter().map(|reader| (reader.setup.reader.as_str(), *reader)).collect();
+        let kinds: HashMap<&str, &str> =
+            sinks.iter().map(|sink| (sink.name.as_str(), sink.kind.as_str())).collect();
+        let mut everywhere: BTreeMap<&str, &str> = BTreeMap::new();
+        for reader in readers {
+            let name = reader.setup.reader.as_str();
+            everywhere.extend(zones(&reader.place.zones).map(|zone| (zone.as_str(), name)));
+        }
+        for pipeline in pipelines {
+            let pointer = join("/pipelines", &pipeline.name);
+            let its_readers: Option<Vec<&ReaderConfig>> =
+                pipeline.readers.iter().map(|name| by_name.get(name.as_str()).copied()).collect();
+            // What a reader that is not in order would listen to is not known.
+            if let Some(its_readers) = its_readers {
+                self.zones_listened_to(&pointer, pipeline, &its_readers, &everywhere);
+            }
+            self.registered_before_shown(&pointer, pipeline, &kinds);
+        }
+    }
+
+    fn zones_listened_to(
+        &mut self,
+        pointer: &str,
+        pipeline: &PipelineConfig,
+        readers: &[&ReaderConfig],
+        everywhere: &BTreeMap<&str, &str>,
+    ) {
+        let here: BTreeSet<&str> =
+            readers.iter().flat_map(|reader| zones(&reader.place.zones)).map(|zone| zone.as_str()).collect();
+        for zone in pipeline.presence.zones.keys().filter(|zone| !here.contains(zone.as_str())) {
+            let pointer = join(&join(&join(pointer, "presence"), "zones"), zone);
+            let elsewhere = everywhere.get(zone.as_str());
+            let message = match (nearest(zone, here.iter().copied()), elsewhere) {
+                (_, Some(reader)) => format!(
+                    "has no effect: no reader of this pipeline listens there; {reader} does and is not one of them"
+                ),
+                (Some(hint), None) => {
+                    format!("has no effect: no reader listens there; did you mean \"{hint}\"?")
+                }
+                (None, None) => {
+                    format!("has no effect: no reader listens there; there are: {}", listed(here.iter()))
+                }
+            };
+            let other = elsewhere.and_then(|reader| self.tree.key(&join("/readers", reader)));
+            self.add(&pointer, At::Key, Severity::Fault, message, other);
+        }
+    }
+
+    /// A log behind the screens: people would see what is lost at a power cut.
+    fn registered_before_shown(
+        &mut self,
+        pointer: &str,
+        pipeline: &PipelineConfig,
+        kinds: &HashMap<&str, &str>,
+    ) {
+        let mut shown: Option<(usize, &Name)> = None;
+        for (index, sink) in pipeline.sinks.iter().enumerate() {
+            match (kinds.get(sink.as_str()).copied(), shown) {
+                (Some("notify"), None) => shown = Some((index, sink)),
+                (Some("log"), Some((before, screens))) => {
+                    let other = self.tree.value(&format!("{pointer}/sinks/{before}"));
+                    let message = format!(
+                        "the log stands behind \"{screens}\", so people would see what is not yet registered; put it before"
+                    );
+                    self.add(
+                        &format!("{pointer}/sinks/{index}"),
+                        At::Value,
+                        Severity::Warning,
+                        message,
+                        other,
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The zones that a reader listens to.
+pub(crate) fn zones(map: &ZoneMap) -> impl Iterator<Item = &Name> {
+    let (whole, ports) = match map {
+        ZoneMap::Whole(zone) => (Some(zone), [].as_slice()),
+        ZoneMap::ByPort(ports) => (None, ports.as_slice()),
+    };
+    whole.into_iter().chain(ports.iter().map(|(_, zone)| zone))
+}
+
+/// Whether only one of the two can be listened on. Port 0 is a free one each time.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let either = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (either || one.ip() == other.ip())
+}

@@ -1,0 +1,169 @@
+//! The tables of a configuration that the host reads itself, and the schema of the whole.
+
+use rfid_core::Description;
+use rfid_core::presence::PresenceSettings;
+use rfid_core::settings::schema_of;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::sink_keys::with_failure_keys;
+use crate::registry::Registry;
+
+/// Keys of a reader that the host reads; the others are the driver's.
+pub(super) const READER_KEYS: [&str; 5] = ["driver", "branch", "antennas", "zone", "serial"];
+
+/// What the interface promises and this build does not have yet.
+pub(super) const NOT_YET: [(&str, &str); 2] = [
+    ("/store", "this build keeps everything embedded in data_dir; there is nothing to choose"),
+    ("/host/plugin_dir", "this build loads no plugins"),
+];
+
+/// `[host]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HostSection {
+    /// Name of this host.
+    #[schemars(length(min = 1))]
+    pub(super) name: String,
+    /// Folder of everything that is kept.
+    #[schemars(length(min = 1))]
+    pub(super) data_dir: String,
+    /// Address and port of HTTP.
+    pub(super) listen: String,
+}
+
+impl Default for HostSection {
+    fn default() -> Self {
+        Self {
+            name: "rfid-host".to_owned(),
+            data_dir: "./data".to_owned(),
+            listen: "127.0.0.1:8460".to_owned(),
+        }
+    }
+}
+
+/// Tables of tables, which may be spread over several files.
+pub(super) const NAMED: [&str; 5] = ["branches", "emulators", "readers", "sinks", "pipelines"];
+
+/// `[emulators.NAME]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EmulatorSection {
+    /// Which reader to be.
+    pub(super) reader: EmulatedReader,
+    /// Address and port to listen on; a reader's `address` names the same.
+    pub(super) listen: String,
+    /// File that says which tags come and go, and what goes wrong; a relative path counts from
+    /// the folder of the configuration. Two tags come and go every half minute if left out.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(super) scenario: Option<String>,
+    /// Which model to be: m4, mercury5 or astra as mercury4; m6e or m5e as thingmagic.
+    #[serde(default)]
+    pub(super) profile: Option<String>,
+}
+
+/// Readers that can be emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EmulatedReader {
+    /// A ThingMagic Mercury 4, which speaks RQL over TCP.
+    Mercury4,
+    /// A ThingMagic module whose serial line is carried over TCP.
+    Thingmagic,
+}
+
+/// `[branches.NAME]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BranchSection {
+    /// Name of the branch for people.
+    #[expect(dead_code, reason = "screens that show it come later; a branch without a name is a fault now")]
+    name: String,
+}
+
+/// `[pipelines.NAME]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PipelineSection {
+    /// Readers that feed the pipeline.
+    #[schemars(length(min = 1))]
+    pub(super) readers: Vec<String>,
+    /// Sinks that events go through, in this order.
+    #[schemars(length(min = 1))]
+    pub(super) sinks: Vec<String>,
+    /// When a tag counts as arrived and departed.
+    #[serde(default)]
+    pub(super) presence: PresenceSettings,
+}
+
+/// The JSON Schema of a whole configuration, for editors. The checker finds more than a schema can say.
+pub(crate) fn whole_schema(registry: &Registry) -> Value {
+    let tables = |of_one: Value| json!({ "type": "object", "additionalProperties": of_one });
+    let host = schema_of::<HostSection>();
+    let pipelines = tables(schema_of::<PipelineSection>());
+    let readers = tables(one_of("driver", registry.driver_descriptions(), with_reader_keys));
+    let sinks = tables(one_of("type", registry.sink_descriptions(), with_sink_keys));
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "rfid-host configuration",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "host": host,
+            "branches": tables(schema_of::<BranchSection>()),
+            "emulators": tables(schema_of::<EmulatorSection>()),
+            "readers": readers,
+            "sinks": sinks,
+            "pipelines": pipelines,
+        },
+    })
+}
+
+/// A table whose other keys depend on the name under this one.
+fn one_of(key: &str, known: Vec<Description>, complete: impl Fn(Value) -> Value) -> Value {
+    let names: Vec<&str> = known.iter().map(|description| description.name).collect();
+    let cases: Vec<Value> = known
+        .iter()
+        .map(|description| {
+            let is_it = json!({ "properties": { key: { "const": description.name } } });
+            json!({ "if": is_it, "then": complete(description.schema.clone()) })
+        })
+        .collect();
+    json!({
+        "type": "object",
+        "required": [key],
+        "properties": { key: { "enum": names } },
+        "allOf": cases,
+    })
+}
+
+/// The sink's schema with the keys that the host reads.
+pub(super) fn with_sink_keys(schema: Value) -> Value {
+    let mut schema = with_failure_keys(schema);
+    if let Some(schema) = schema.as_object_mut() {
+        let properties = schema.entry("properties").or_insert_with(|| json!({}));
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("type".to_owned(), json!({ "type": "string" }));
+        }
+    }
+    schema
+}
+
+/// The driver's schema with the keys that the host reads.
+pub(super) fn with_reader_keys(mut schema: Value) -> Value {
+    let host_keys = json!({
+        "driver": { "type": "string" },
+        "branch": { "type": "string" },
+        "zone": { "type": "string" },
+        "serial": { "type": "string", "minLength": 1 },
+        "antennas": { "type": "object", "additionalProperties": { "type": "string" } },
+    });
+    if let (Some(properties), Value::Object(host_keys)) =
+        (schema.get_mut("properties").and_then(Value::as_object_mut), host_keys)
+    {
+        properties.extend(host_keys);
+    }
+    schema
+}
