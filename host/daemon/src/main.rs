@@ -15,6 +15,10 @@ mod registry;
 mod service_manager;
 mod sighting;
 
+#[cfg(test)]
+#[path = "../fuzz/hostile.rs"]
+mod hostile;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,10 +27,14 @@ use cli::{Cli, Command, Global, Imported};
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
-    // Where tags are shown, what goes right is not worth a line between them.
+    // Where tags or answers are shown, what goes right is not worth a line between them.
     let shows_tags = matches!(
         command,
-        Command::Demo { .. } | Command::Read { .. } | Command::Reader { .. } | Command::Tag { .. }
+        Command::Check { .. }
+            | Command::Demo { .. }
+            | Command::Read { .. }
+            | Command::Reader { .. }
+            | Command::Tag { .. }
     );
     logging::start(&global, if shows_tags { "warn" } else { "info" });
     match run(command, &global) {

@@ -60,7 +60,10 @@ impl Checker<'_> {
             let pointer = join(&join("/sinks", &sink.name), "path");
             (pointer, sink.resources.clone())
         });
-        for (pointer, resources) in readers.chain(sinks) {
+        let mut wishes: Vec<(String, Vec<String>)> = readers.chain(sinks).collect();
+        // The one that stands first has it.
+        wishes.sort_by_cached_key(|(pointer, _)| self.tree.value(pointer));
+        for (pointer, resources) in wishes {
             for resource in resources {
                 match taken.get(&resource) {
                     Some(other) => self.belongs_to(&pointer, &resource, &other.clone()),

@@ -137,4 +137,6 @@ fn relative(table: &str, fault: &ConfigFault) -> (String, String) {
 }
 
 #[cfg(test)]
+mod spoilt_tests;
+#[cfg(test)]
 mod tests;

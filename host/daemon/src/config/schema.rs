@@ -194,7 +194,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .filter(|known| known.len() <= LONGEST)
         .take(MOST_COMPARED)
         .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
-        .filter(|(distance, known)| *distance <= 1 + known.chars().count().min(word.chars().count()) / 4)
+        .filter(|(distance, known)| {
+            let length = known.chars().count().min(word.chars().count());
+            *distance <= 1.max((length + 2) / 4)
+        })
         .min()
         .map(|(_, known)| known)
 }

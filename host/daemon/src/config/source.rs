@@ -62,15 +62,19 @@ impl Source {
         let first = line.saturating_sub(AROUND);
         let start = self.line_start(first);
         let mut end = self.line_starts.get(line + AROUND).copied().unwrap_or(self.text.len());
-        // A table that goes on over many lines is shown by its first.
+        // A table that goes on over many lines is shown by its first, and what begins or ends
+        // within a character by all of it.
         let line_end = self.line_starts.get(line).map_or(self.text.len(), |next| next - 1);
-        let (from, to) = (place.start.min(line_end), place.end.clamp(place.start.min(line_end), line_end));
+        let from = self.boundary(place.start.min(line_end));
+        let mut to = place.end.clamp(from, line_end);
+        while !self.text.is_char_boundary(to) {
+            to += 1;
+        }
         if end - start > LONGEST {
-            let from = self.boundary(from.saturating_sub(60).max(self.line_start(line)));
-            let to = self.boundary(to.min(from + 400));
+            let start = self.boundary(from.saturating_sub(60).max(self.line_start(line)));
+            let to = self.boundary(to.min(from + 400)).max(from);
             end = self.boundary(line_end.min(to + 60));
-            let text = self.text.get(from..end).unwrap_or_default();
-            return (text, line + 1, place.start.min(end) - from..to - from);
+            return (self.text.get(start..end).unwrap_or_default(), line + 1, from - start..to - start);
         }
         (self.text.get(start..end).unwrap_or_default(), first + 1, from - start..to - start)
     }

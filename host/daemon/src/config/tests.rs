@@ -6,7 +6,7 @@ use rfid_core::pipeline::OnFailure;
 use rfid_durable::Stores;
 
 /// All of the pinned form that this build has.
-const GOOD: &str = r#"
+pub(super) const GOOD: &str = r#"
 [host]
 name = "xizhou-centre"
 data_dir = "./data"
@@ -202,7 +202,188 @@ fn a_reader_says_where_it_listens() {
     assert!(port[0].contains("\"01\" is not an antenna port"), "{port:?}");
 }
 
+#[test]
+fn two_on_one_address_are_told_of_both_places() {
+    let addresses = ["192.168.10.20", "192.168.10.20:8080"];
+    for address in addresses {
+        let lines = faults("address = \"192.168.10.21\"", &format!("address = \"{address}\""));
+        assert_eq!(
+            lines,
+            ["branch.toml:22:11: readers.hubin_back.address: tcp 192.168.10.20:8080 belongs to \
+                 readers.hubin_door already (see branch.toml:13:11)"]
+        );
+    }
+    let name = GOOD.replacen("192.168.10.20:8080", "Door.Example.", 1);
+    let twice = checked(&name.replacen("192.168.10.21", "door.example:8080", 1)).err().unwrap();
+    assert!(twice[0].contains("tcp door.example:8080 belongs to readers.hubin_door"), "{twice:?}");
+
+    let log = faults(
+        "[sinks.screens]",
+        "[sinks.more]\ntype = \"log\"\npath = \"data/../data/./events.jsonl\"\n[sinks.screens]",
+    );
+    assert!(!log.iter().any(|line| line.contains("belongs to")), "`..` may lead elsewhere: {log:?}");
+    let log = faults(
+        "[sinks.screens]",
+        "[sinks.more]\ntype = \"log\"\npath = \"data//./events.jsonl\"\n[sinks.screens]",
+    );
+    assert!(
+        log.iter().any(|line| line.contains("belongs to sinks.visits already (see branch.toml:31:8)")),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn emulators_need_an_address_of_their_own() {
+    let emulator =
+        |table: &str| faults("[branches.hubin]", &format!("[emulators.e]\n{table}\n[branches.hubin]"));
+    assert_eq!(emulator("reader = \"mercury4\"\nlisten = \"127.0.0.1:9000\""), [] as [&str; 0]);
+    let taken = emulator("reader = \"mercury4\"\nlisten = \"0.0.0.0:8460\"");
+    assert_eq!(
+        taken,
+        [
+            "branch.toml:9:10: emulators.e.listen: tcp 127.0.0.1:8460 belongs to host.listen already (see branch.toml:5:10)"
+        ]
+    );
+    let port = emulator("reader = \"mercury4\"\nlisten = \"127.0.0.1\"");
+    assert!(port[0].contains("is not an address with a port"), "{port:?}");
+    let profile = emulator("reader = \"thingmagic\"\nlisten = \"127.0.0.1:9000\"\nprofile = \"m6\"");
+    assert!(profile[0].contains("\"m6\" is not a profile (did you mean"), "{profile:?}");
+    let scenario = emulator("reader = \"mercury4\"\nlisten = \"127.0.0.1:9000\"\nscenario = \"none.toml\"");
+    assert!(scenario[0].contains("emulators.e.scenario: none.toml: No such file"), "{scenario:?}");
+}
+
+#[test]
+fn zones_with_figures_of_their_own_must_be_listened_to() {
+    let zone = |name: &str| {
+        let by = format!("presence = {{ zones.{name} = {{ lost_after = \"5m\" }}, confirm_reads = 3");
+        faults("presence = { confirm_reads = 3", &by)
+    };
+    assert_eq!(zone("hall"), [] as [&str; 0]);
+    assert_eq!(
+        zone("hal"),
+        ["branch.toml:39:20: pipelines.hubin.presence.zones.hal: has no effect: no reader listens there; \
+             did you mean \"hall\"?"]
+    );
+    assert!(zone("roof")[0].ends_with("there are: back, door, hall"), "{:?}", zone("roof"));
+    let elsewhere = GOOD
+        .replacen("presence = {", "presence = { zones.back = { confirm_reads = 1 },", 1)
+        .replacen("readers = [\"hubin_door\", \"hubin_back\"]", "readers = [\"hubin_door\"]", 1);
+    let lines = checked(&elsewhere).err().unwrap();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("hubin_back does and is not one of them (see branch.toml:19:10)")),
+        "{lines:?}"
+    );
+    let figure =
+        faults("presence = {", "presence = { zones.door = { confirm_reads = 0, lost_aftr = \"1s\" },");
+    assert!(figure[0].contains("zones.door.confirm_reads: 0 is out of range"), "{figure:?}");
+    assert!(
+        figure[1].contains("zones.door.lost_aftr: unknown key; did you mean \"lost_after\"?"),
+        "{figure:?}"
+    );
+}
+
+#[test]
+fn what_may_be_meant_is_a_warning() {
+    assert_eq!(
+        warnings("[branches.hubin]", "[branches.closed]\nname = \"x\"\n[branches.hubin]"),
+        ["branch.toml:7:11: warning: branches.closed: has no effect: no reader stands in it"]
+    );
+    assert_eq!(
+        warnings("\"visits\", \"screens\"", "\"screens\", \"visits\""),
+        [
+            "branch.toml:38:34: warning: pipelines.hubin.sinks.2: the log stands behind \"screens\", so people \
+             would see what is not yet registered; put it before (see branch.toml:38:23)"
+        ]
+    );
+}
+
+#[test]
+fn options_without_effect_on_this_driver_are_faults() {
+    let watch = faults("mode = \"poll\"", "mode = \"autonomous\"\nwatch_antennas = \"10s\"");
+    assert!(watch[0].contains("watch_antennas: has an effect only with mode = \"poll\""), "{watch:?}");
+    let ports = faults("3 = \"hall\"", "5 = \"hall\"");
+    assert_eq!(
+        ports,
+        ["branch.toml:17:42: readers.hubin_door.antennas.5: the reader has no antenna port 5; it has 1 to 4"]
+    );
+    let module = GOOD.replacen(
+        "driver = \"mercury4\"\nbranch = \"hubin\"\naddress = \"192.168.10.21\"",
+        "driver = \"thingmagic\"\naddress = \"module:9761\"\nbaud = 9600",
+        1,
+    );
+    let baud = checked(&module).err().unwrap();
+    assert!(baud[0].contains("readers.hubin_back.baud: has an effect only on a serial line"), "{baud:?}");
+}
+
+/// The tables of the good file.
+fn tables() -> Vec<String> {
+    GOOD.split("\n[").skip(1).map(|table| format!("[{table}\n")).collect()
+}
+
+fn several(files: &[String]) -> Texts {
+    let mut texts = Texts::default();
+    for (number, text) in files.iter().enumerate() {
+        texts.sources.extend(Texts::of(Path::new(&format!("conf.d/{number}.toml")), text).sources);
+    }
+    texts
+}
+
+#[test]
+fn a_table_in_two_files_is_told_of_both_places() {
+    let files =
+        [GOOD.to_owned(), "\n[readers.hubin_door]\ndriver = \"mercury4\"".to_owned(), "[host]".to_owned()];
+    let registry = Registry::built_in(Stores::new(""));
+    let report = check(several(&files), &registry).err().unwrap();
+    let lines: Vec<String> = report.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "conf.d/1.toml:2:10: readers.hubin_door: stands in two files; write it in one of them (see conf.d/0.toml:10:10)",
+            "conf.d/2.toml:1:2: host: stands in two files; write it in one of them (see conf.d/0.toml:2:2)",
+        ]
+    );
+    let pictures = report.pictures();
+    assert!(
+        pictures.contains("conf.d/0.toml:10:10") && pictures.contains("the other stands here"),
+        "{pictures}"
+    );
+    assert_eq!(report.json()[0]["see"]["file"], "conf.d/0.toml");
+}
+
 proptest! {
+    /// However the tables are spread over files, the configuration is the same.
+    #[test]
+    fn tables_may_stand_in_any_file(
+        places in proptest::collection::vec(0usize..4, tables().len()),
+        twice in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        let registry = Registry::built_in(Stores::new(""));
+        let mut files = vec![String::new(); 4];
+        for (table, place) in tables().iter().zip(&places) {
+            files[*place].push_str(table);
+        }
+        if let Some(twice) = twice {
+            let at = twice.index(places.len());
+            files[(places[at] + 1) % 4].push_str(&tables()[at]);
+            let report = check(several(&files), &registry).err().unwrap();
+            let lines: Vec<String> = report.lines().collect();
+            prop_assert!(lines.iter().all(|line| line.contains("stands in two files")), "{lines:?}");
+            let one = format!("conf.d/{}.toml:", places[at]);
+            prop_assert!(lines[0].matches("conf.d/").count() == 2 && lines[0].contains(&one), "{lines:?}");
+        } else {
+            let whole = check(Texts::of(Path::new("branch.toml"), GOOD), &registry).ok().unwrap();
+            let spread = check(several(&files), &registry).ok().unwrap();
+            prop_assert_eq!(as_json(&whole, &registry), as_json(&spread, &registry));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_configuration_or_faults(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        crate::hostile::config_toml(&bytes);
+    }
+
     #[test]
     fn any_text_is_a_configuration_or_faults(text in "\\PC*") {
         let _ = checked(&text);
@@ -216,8 +397,6 @@ proptest! {
         let start = at.index(text.len());
         let end = (start + length).min(text.len());
         text.splice(start..end, by.chars());
-        if let Err(faults) = checked(&text.into_iter().collect::<String>()) {
-            prop_assert!(!faults.is_empty());
-        }
+        crate::hostile::config_toml(text.into_iter().collect::<String>().as_bytes());
     }
 }

@@ -1,0 +1,15 @@
+#![no_main]
+// The daemon is a program and no library, so its modules are taken in as files; what only the
+// program uses of them is unused here.
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../src/config/mod.rs"]
+mod config;
+#[path = "../../src/emulators.rs"]
+mod emulators;
+#[path = "../hostile.rs"]
+mod hostile;
+#[path = "../../src/registry.rs"]
+mod registry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::config_toml(data));
