@@ -29,12 +29,17 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Everything that is built in, over this data folder.
+    /// Everything that is built in, over this data folder, with the usual ledger.
     pub(crate) fn built_in(stores: Stores) -> Self {
+        Self::with_ledger(stores, LedgerSettings::default())
+    }
+
+    /// Everything that is built in, over this data folder, with a ledger as these settings say.
+    pub(crate) fn with_ledger(stores: Stores, settings: LedgerSettings) -> Self {
         let hub = Hub::new();
         let lookup = LookupKind::new(Arc::new(SledDirectory::new(stores.clone())));
         let clock = Arc::new(SystemClock::new());
-        let settings = LedgerSettings { new_id: new_id(), ..LedgerSettings::default() };
+        let settings = LedgerSettings { new_id: new_id(), ..settings };
         let ledger = EventLedger::new(stores.data_dir().join("ledger"), settings, clock);
         let index = EventIndex::new(stores.clone(), ledger.clone());
         let log = LogKind::new(ledger.clone());

@@ -48,7 +48,7 @@ fn checked(files: &ConfigFiles, data_dir: Option<&Path>) -> Result<Checked, Repo
 fn load(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
     let Checked { config, report, .. } = checked(files, data_dir).map_err(|report| print_report(&report))?;
     print_lines(&report);
-    let registry = Registry::built_in(Stores::new(&config.host.data_dir));
+    let registry = Registry::with_ledger(Stores::new(&config.host.data_dir), config.ledger.settings());
     Ok((config, registry))
 }
 

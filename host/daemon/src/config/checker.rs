@@ -3,26 +3,31 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::settings::schema_of;
-use rfid_core::{ConfigFaults, Driver, Name, ReaderSetup, Settings, SinkKind};
+use rfid_core::{ConfigFaults, Driver, DurationText, Name, ReaderSetup, Settings, SinkKind};
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, Gathered, Severity};
 use super::files::Texts;
 use super::schema::{Misfit, check, listed, nearest};
 use super::sections::{
-    BranchSection, EmulatedReader, EmulatorSection, HostSection, NAMED, NOT_YET, PipelineSection,
-    READER_KEYS, with_reader_keys, with_sink_keys,
+    BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, NOT_YET,
+    PipelineSection, READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::{SINK_KEYS, failure_policy};
 use super::source::Source;
 use super::tree::{Tree, dotted, join};
 use super::{
-    Config, EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig, relative, secrets,
+    Config, EmulatorConfig, HostConfig, LedgerConfig, PipelineConfig, ReaderConfig, SinkConfig, relative,
+    secrets,
 };
 use crate::registry::Registry;
+
+/// Shortest time for which events may be kept.
+const LEAST_KEPT: Duration = Duration::from_secs(3_600);
 
 /// Goes through the files and gathers faults.
 pub(super) struct Checker<'a> {
@@ -58,6 +63,7 @@ impl<'a> Checker<'a> {
     pub(super) fn config(&mut self) -> Option<Config> {
         self.top_level();
         let host = self.host();
+        let ledger = self.ledger();
         let branches = self.names("branches");
         for (_, pointer, table) in self.tables("branches") {
             self.fits(&Value::Object(table), &schema_of::<BranchSection>(), &pointer);
@@ -89,6 +95,7 @@ impl<'a> Checker<'a> {
         self.lines_in_order(&good.1, &good.2, &good.3);
         Some(Config {
             host: host?,
+            ledger: ledger?,
             emulators: emulators.into_iter().collect::<Option<_>>()?,
             readers: readers.into_iter().collect::<Option<_>>()?,
             sinks: sinks.into_iter().collect::<Option<_>>()?,
@@ -111,7 +118,7 @@ impl<'a> Checker<'a> {
             if NOT_YET.iter().any(|(not_yet, _)| *not_yet == pointer) {
                 continue;
             }
-            let mut sections = ["host"].into_iter().chain(NAMED);
+            let mut sections = SINGLE.into_iter().chain(NAMED);
             if !sections.clone().any(|section| section == key) {
                 let hint = nearest(&key, sections.clone())
                     .map_or_else(|| listed(sections.by_ref()), |hint| format!("did you mean [{hint}]?"));
@@ -148,6 +155,30 @@ impl<'a> Checker<'a> {
             return None;
         };
         Some(HostConfig { name: section.name, data_dir: section.data_dir.into(), listen })
+    }
+
+    fn ledger(&mut self) -> Option<LedgerConfig> {
+        let table = match self.tree.root.get("ledger") {
+            None => Map::new(),
+            Some(Value::Object(table)) => table.clone(),
+            Some(_) => return None,
+        };
+        let schema = schema_of::<LedgerSection>();
+        let section: LedgerSection = self.typed(&Value::Object(table), &schema, "/ledger")?;
+        let LedgerSection { keep_for, most_bytes, segment_bytes } = section;
+        let DurationText(keep_for) = DurationText::parse(&keep_for).ok()?;
+        if keep_for < LEAST_KEPT {
+            self.at_value("/ledger/keep_for", "nothing would be kept; at least \"1h\" is allowed");
+            return None;
+        }
+        if most_bytes.is_some_and(|most| most < 2 * segment_bytes) {
+            let other = self.tree.key("/ledger/segment_bytes");
+            let message =
+                format!("is less than two files of the ledger, which are {} bytes", 2 * segment_bytes);
+            self.add("/ledger/most_bytes", At::Value, Severity::Fault, message, other);
+            return None;
+        }
+        Some(LedgerConfig { keep_for, most_bytes, segment_bytes })
     }
 
     fn emulator(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<EmulatorConfig> {

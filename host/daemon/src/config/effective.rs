@@ -6,7 +6,8 @@ use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
 use super::sections::{
-    BranchSection, EmulatorSection, HostSection, NAMED, PipelineSection, with_reader_keys, with_sink_keys,
+    BranchSection, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection, SINGLE,
+    with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::show_failure_policy;
 use super::tree::join;
@@ -16,9 +17,13 @@ use crate::registry::Registry;
 /// Everything as one object.
 pub(crate) fn as_json(checked: &Checked, registry: &Registry) -> Value {
     let mut all = Map::new();
-    let mut host = checked.tree.root.get("host").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    complete(&mut host, &schema_of::<HostSection>());
-    all.insert("host".to_owned(), host);
+    for (section, schema) in
+        SINGLE.into_iter().zip([schema_of::<HostSection>(), schema_of::<LedgerSection>()])
+    {
+        let mut table = checked.tree.root.get(section).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        complete(&mut table, &schema);
+        all.insert(section.to_owned(), table);
+    }
     for section in NAMED {
         let Some(Value::Object(tables)) = checked.tree.root.get(section) else { continue };
         let mut complete_ones = Map::new();
@@ -51,8 +56,8 @@ pub(crate) fn as_toml(checked: &Checked, registry: &Registry) -> String {
     };
     for (section, content) in &all {
         let Value::Object(tables) = content else { continue };
-        if section == "host" {
-            table(&mut text, &from("/host"), "host", tables);
+        if SINGLE.contains(&section.as_str()) {
+            table(&mut text, &from(&join("", section)), section, tables);
             continue;
         }
         for (name, content) in tables {

@@ -20,11 +20,13 @@ mod tree;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rfid_core::pipeline::FailurePolicy;
 use rfid_core::presence::{PresenceSettings, ReaderPlace};
 use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
+use rfid_ledger::LedgerSettings;
 
 pub(crate) use conflicts::zones;
 pub(crate) use effective::{as_json, as_toml};
@@ -40,6 +42,7 @@ use crate::registry::Registry;
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) host: HostConfig,
+    pub(crate) ledger: LedgerConfig,
     pub(crate) emulators: Vec<EmulatorConfig>,
     pub(crate) readers: Vec<ReaderConfig>,
     pub(crate) sinks: Vec<SinkConfig>,
@@ -59,6 +62,29 @@ pub(crate) struct HostConfig {
     pub(crate) name: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
+}
+
+/// `[ledger]`: how much of what happened is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerConfig {
+    /// What is all older is removed.
+    pub(crate) keep_for: Duration,
+    /// Beyond so many bytes the oldest is removed.
+    pub(crate) most_bytes: Option<u64>,
+    /// How long one file becomes before the next is begun.
+    pub(crate) segment_bytes: u64,
+}
+
+impl LedgerConfig {
+    /// The same as the ledger wants it.
+    pub(crate) fn settings(self) -> LedgerSettings {
+        LedgerSettings {
+            segment_bytes: self.segment_bytes,
+            keep_for: Some(self.keep_for),
+            keep_bytes: self.most_bytes,
+            ..LedgerSettings::default()
+        }
+    }
 }
 
 /// `[emulators.NAME]`: an emulated reader that runs inside the daemon.
@@ -137,6 +163,8 @@ fn relative(table: &str, fault: &ConfigFault) -> (String, String) {
 }
 
 #[cfg(test)]
+pub(crate) mod guarded;
+#[cfg(test)]
 mod spoilt_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -43,6 +43,30 @@ impl Default for HostSection {
     }
 }
 
+/// `[ledger]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LedgerSection {
+    /// How long events are kept. They are removed a file at a time, each when all in it is older.
+    #[schemars(extend("format" = "duration"))]
+    pub(super) keep_for: String,
+    /// Bytes beyond which the oldest events are removed, however young; no bound if left out.
+    #[schemars(range(min = 2_097_152))]
+    pub(super) most_bytes: Option<u64>,
+    /// Bytes that one file of the ledger has before the next is begun.
+    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
+    pub(super) segment_bytes: u64,
+}
+
+impl Default for LedgerSection {
+    fn default() -> Self {
+        Self { keep_for: "400d".to_owned(), most_bytes: None, segment_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// Tables that stand once, in one of the files.
+pub(super) const SINGLE: [&str; 2] = ["host", "ledger"];
+
 /// Tables of tables, which may be spread over several files.
 pub(super) const NAMED: [&str; 5] = ["branches", "emulators", "readers", "sinks", "pipelines"];
 
@@ -112,6 +136,7 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
         "additionalProperties": false,
         "properties": {
             "host": host,
+            "ledger": schema_of::<LedgerSection>(),
             "branches": tables(schema_of::<BranchSection>()),
             "emulators": tables(schema_of::<EmulatorSection>()),
             "readers": readers,

@@ -4,55 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rfid_core::settings::schema_of;
-use rfid_core::{ConfigFaults, Description, DynSession, Secret};
-use rfid_driver_mercury4::Mercury4;
-use rfid_durable::Stores;
-
+use super::guarded::{guarded, registry};
 use super::tests::GOOD;
 use super::*;
-
-/// A driver with a secret.
-struct Guarded;
-
-#[derive(serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    /// Opens the reader.
-    password: Secret,
-}
-
-impl Driver for Guarded {
-    fn describe(&self) -> Description {
-        Description { name: "guarded", summary: "", schema: schema_of::<Options>(), example: "" }
-    }
-
-    fn session(
-        &self,
-        settings: &Settings,
-        reader: &ReaderSetup,
-    ) -> Result<Box<dyn DynSession>, ConfigFaults> {
-        let Options { password } = settings.parse()?;
-        assert!(!password.reveal().is_empty());
-        Mercury4.session(&Settings::from_toml("address = \"x\"")?, reader)
-    }
-}
-
-pub(super) fn registry() -> Registry {
-    let mut registry = Registry::built_in(Stores::new("/nonexistent"));
-    registry.drivers.push(Arc::new(Guarded));
-    registry
-}
-
-pub(super) fn guarded(password: &str) -> String {
-    GOOD.replacen(
-        "[branches.hubin]",
-        "[readers.vault]\ndriver = \"guarded\"\npassword = \"@\"\nzone = \"vault\"\n\n[branches.hubin]",
-        1,
-    )
-    .replacen("readers = [", "readers = [\"vault\", ", 1)
-    .replacen('@', password, 1)
-}
 
 /// Lines of the good file that set a key, as (whole line, key).
 fn settings() -> Vec<(&'static str, &'static str)> {

@@ -6,7 +6,7 @@ use rfid_core::pipeline::OnFailure;
 use rfid_durable::Stores;
 
 /// All of the pinned form that this build has.
-pub(super) const GOOD: &str = r#"
+pub(crate) const GOOD: &str = r#"
 [host]
 name = "xizhou-centre"
 data_dir = "./data"
@@ -159,6 +159,31 @@ fn what_has_no_effect_is_a_fault() {
     assert!(both[0].contains("readers.hubin_back.zone: has no effect beside antennas"), "{both:?}");
     let repeat = faults("mode = \"poll\"", "mode = \"poll\"\nrepeat = \"1s\"");
     assert!(repeat[0].contains("readers.hubin_door.repeat: has an effect only with"), "{repeat:?}");
+}
+
+#[test]
+fn how_much_the_ledger_keeps_can_be_said() {
+    let with =
+        |table: &str| GOOD.replacen("[branches.hubin]", &format!("[ledger]\n{table}\n[branches.hubin]"), 1);
+    let ledger = |text: &str| checked(text).unwrap_or_else(|faults| panic!("{faults:#?}")).ledger;
+    let day = |days: u64| Duration::from_secs(days * 24 * 3_600);
+    assert_eq!(
+        ledger(GOOD),
+        LedgerConfig { keep_for: day(400), most_bytes: None, segment_bytes: 16 * 1024 * 1024 }
+    );
+    // What is the default here and what is there must not come apart.
+    assert_eq!(ledger(GOOD).settings().keep_for, LedgerSettings::default().keep_for);
+    assert_eq!(ledger(GOOD).settings().segment_bytes, LedgerSettings::default().segment_bytes);
+    let own = ledger(&with("keep_for = \"30d\"\nmost_bytes = 4_194_304\nsegment_bytes = 1_048_576"));
+    let most_bytes = Some(4_194_304);
+    assert_eq!(own, LedgerConfig { keep_for: day(30), most_bytes, segment_bytes: 1_048_576 });
+
+    let wrong = |table: &str| checked(&with(table)).err().unwrap();
+    assert!(wrong("keep_for = \"30\"")[0].contains("ledger.keep_for: \"30\" is not a duration"));
+    assert!(wrong("keep_for = \"30m\"")[0].contains("ledger.keep_for: nothing would be kept"));
+    assert!(wrong("keep = \"30d\"")[0].contains("ledger.keep: unknown key"));
+    assert!(wrong("segment_bytes = 5")[0].contains("1048576 to 1073741824 is allowed"));
+    assert!(wrong("most_bytes = 20_000_000")[0].contains("less than two files of the ledger"));
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("host.data_dir", old.data_dir == new.data_dir),
         ("host.listen", old.listen == new.listen),
         ("host.name", old.name == new.name),
+        ("ledger", before.ledger == after.ledger),
         ("emulators", before.emulators == after.emulators),
     ] {
         if !is_same {
@@ -120,4 +121,77 @@ fn named_sinks(config: &Config) -> impl Iterator<Item = (&Name, &SinkConfig)> + 
 
 fn named_pipelines(config: &Config) -> impl Iterator<Item = (&Name, &PipelineConfig)> + Clone {
     config.pipelines.iter().map(|pipeline| (&pipeline.name, pipeline))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::guarded::{guarded, registry};
+    use crate::config::tests::GOOD;
+    use crate::config::{Texts, check};
+
+    fn config(folder: &Path, text: &str) -> Config {
+        let texts = Texts::of(&folder.join("branch.toml"), text);
+        match check(texts, &registry()) {
+            Ok(checked) => checked.config,
+            Err(report) => panic!("{:#?}", report.lines().collect::<Vec<_>>()),
+        }
+    }
+
+    fn names(names: &BTreeSet<Name>) -> Vec<&str> {
+        names.iter().map(|name| name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_secret_that_changed_restarts_what_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, secret: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, secret).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write("door", "hunter2");
+        write("hook", "hunter2");
+        let webhook =
+            "type = \"notify\"\nwebhooks = [{ url = \"https://example.com/\", secret = \"file:hook\" }]";
+        let text = guarded("file:door").replacen("type = \"notify\"", webhook, 1);
+        let before = config(folder.path(), &text);
+        assert!(Difference::between(&before, &config(folder.path(), &text)).is_empty(), "the same again");
+
+        write("door", "hunter3");
+        let reader = config(folder.path(), &text);
+        let difference = Difference::between(&before, &reader);
+        assert_eq!(names(&difference.readers.restarted), ["vault"]);
+        assert!(difference.sinks.is_empty() && difference.pipelines.is_empty(), "{difference:?}");
+
+        write("hook", "hunter3");
+        let difference = Difference::between(&reader, &config(folder.path(), &text));
+        assert_eq!(names(&difference.sinks.restarted), ["screens"]);
+        assert_eq!(names(&difference.pipelines.restarted), ["hubin"]);
+        assert!(difference.readers.is_empty(), "{difference:?}");
+        assert!(!format!("{difference:?}").contains("hunter"), "{difference:?}");
+    }
+
+    #[test]
+    fn what_a_reload_cannot_change_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = "[emulators.e]\nreader = \"mercury4\"\nlisten = \"127.0.0.1:9000\"\n[branches.hubin]";
+        let before = config(folder.path(), GOOD);
+        for (piece, by, key) in [
+            ("data_dir = \"./data\"", "data_dir = \"./other\"", "host.data_dir"),
+            ("127.0.0.1:8460", "127.0.0.1:8461", "host.listen"),
+            ("xizhou-centre", "other", "host.name"),
+            ("[branches.hubin]", "[ledger]\nkeep_for = \"30d\"\n[branches.hubin]", "ledger"),
+            ("[branches.hubin]", emulator, "emulators"),
+        ] {
+            let text = GOOD.replacen(piece, by, 1);
+            assert_ne!(text, GOOD, "{piece}");
+            let difference = Difference::between(&before, &config(folder.path(), &text));
+            assert_eq!(difference.needs_restart, [key]);
+            assert!(!difference.is_empty());
+        }
+    }
 }

@@ -124,6 +124,7 @@ impl Host {
         let difference = Difference::between(&self.config, &next);
         // What needs a restart stays as it is until then.
         next.host = self.config.host.clone();
+        next.ledger = self.config.ledger;
         next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
         let prepared = self.prepare(&next, &difference);
@@ -346,6 +347,7 @@ impl Running {
 fn nothing(config: &Config) -> Config {
     Config {
         host: config.host.clone(),
+        ledger: config.ledger,
         emulators: config.emulators.clone(),
         readers: Vec::new(),
         sinks: Vec::new(),
