@@ -174,6 +174,42 @@ fn check_asks_readers_http_and_the_data_folder() {
 }
 
 #[test]
+fn a_reload_reads_all_files_again() {
+    let files = Files::with_reader("127.0.0.1:1");
+    let daemon = Daemon::run(&files.path("main.toml"));
+    let readers =
+        || -> Vec<String> { daemon.status()["readers"].as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(readers(), ["door"]);
+
+    files.write("conf.d/20-hall.toml", "[readers.hall]\ndriver = \"mercury9\"\n");
+    let (status, answer) = daemon.reload();
+    assert_eq!(status, 422, "{answer}");
+    let reason = answer["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("conf.d/20-hall.toml:1:10: readers.hall: has no effect"), "{answer}");
+    let reason = answer["reasons"][1].as_str().unwrap();
+    assert!(reason.contains("conf.d/20-hall.toml:2:10: readers.hall.driver: \"mercury9\""), "{answer}");
+    assert_eq!(readers(), ["door"]);
+
+    files.write(
+        "conf.d/20-hall.toml",
+        "[readers.hall]\ndriver = \"mercury4\"\naddress = \"127.0.0.1:2\"\nzone = \"hall\"\n\
+         [pipelines.hall]\nreaders = [\"hall\"]\nsinks = [\"screens\"]\n\
+         [emulators.e]\nreader = \"mercury4\"\nlisten = \"127.0.0.1:3\"\n",
+    );
+    let (status, answer) = daemon.reload();
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["changes"]["readers"]["added"], serde_json::json!(["hall"]));
+    assert_eq!(answer["changes"]["needs_restart"], serde_json::json!(["emulators"]));
+    assert_eq!(readers(), ["door", "hall"]);
+
+    std::fs::remove_file(files.path("conf.d/20-hall.toml")).unwrap();
+    let (status, answer) = daemon.reload();
+    assert_eq!((status, &answer["changes"]["needs_restart"]), (200, &serde_json::json!([])), "{answer}");
+    assert_eq!(readers(), ["door"]);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn what_holds_in_each_zone_is_shown() {
     let files = Files::with_reader("reader");
     let main = std::fs::read_to_string(files.path("main.toml")).unwrap();
