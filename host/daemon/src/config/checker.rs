@@ -18,7 +18,7 @@ use super::sections::{
     PipelineSection, READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::{SINK_KEYS, failure_policy};
-use super::source::Source;
+use super::source::{Place, Source};
 use super::tree::{Tree, dotted, join};
 use super::{
     Config, EmulatorConfig, HostConfig, LedgerConfig, PipelineConfig, ReaderConfig, SinkConfig, relative,
@@ -34,6 +34,8 @@ pub(super) struct Checker<'a> {
     pub(super) sources: Vec<Source>,
     pub(super) tree: Tree,
     pub(super) faults: Gathered,
+    /// Where secrets stand in the files themselves.
+    pub(super) secrets: Vec<Place>,
     drivers: Kinds<'a, dyn Driver>,
     sinks: Kinds<'a, dyn SinkKind>,
 }
@@ -56,7 +58,14 @@ impl<'a> Checker<'a> {
             let about = sink.describe();
             (about.name, with_sink_keys(about.schema), sink)
         });
-        Self { sources, tree, faults, drivers: drivers.collect(), sinks: sinks.collect() }
+        Self {
+            sources,
+            tree,
+            faults,
+            secrets: Vec::new(),
+            drivers: drivers.collect(),
+            sinks: sinks.collect(),
+        }
     }
 
     /// The configuration, as far as it is in order.
@@ -227,6 +236,7 @@ impl<'a> Checker<'a> {
         let (_, schema, driver) = self.drivers.get(index)?;
         let (schema, driver) = (schema.clone(), Arc::clone(driver));
         let mut whole = Value::Object(table.clone());
+        self.hide_secrets(&mut whole, &schema, pointer);
         let fits = self.fits(&whole, &schema, pointer);
         self.branch(&table, pointer, branches);
         let zones = self.zones(&table, pointer)?;
@@ -307,6 +317,7 @@ impl<'a> Checker<'a> {
         let (kind, schema, maker) = self.sinks.get(index)?;
         let (kind, schema, maker) = ((*kind).to_owned(), schema.clone(), Arc::clone(maker));
         let mut whole = Value::Object(table.clone());
+        self.hide_secrets(&mut whole, &schema, pointer);
         if !self.fits(&whole, &schema, pointer) {
             return None;
         }
@@ -367,6 +378,15 @@ impl<'a> Checker<'a> {
             sinks: sinks?,
             presence: section.presence,
         })
+    }
+
+    /// Notes where a table has secrets in it, for pictures of it and of what stands beside it.
+    fn hide_secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) {
+        secrets::each(options, schema, pointer, &mut |here, text| {
+            if secrets::is_plain(text) {
+                self.secrets.extend(self.tree.value(here));
+            }
+        });
     }
 
     /// Reads the secrets of a table. Paths become those that hold in any folder.
@@ -503,13 +523,13 @@ impl<'a> Checker<'a> {
         at: At,
         severity: Severity,
         message: impl Into<String>,
-        other: Option<super::source::Place>,
+        other: Option<Place>,
     ) {
         let place = match at {
             At::Key => self.tree.key(pointer),
             At::Value => self.tree.value(pointer),
         };
-        let place = place.or(Some(super::source::Place::new(0, 0..0)));
+        let place = place.or(Some(Place::new(0, 0..0)));
         self.faults.push(Fault { severity, place, key: dotted(pointer), message: message.into(), other });
     }
 }

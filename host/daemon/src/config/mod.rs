@@ -10,6 +10,7 @@ mod conflicts;
 mod effective;
 mod fault;
 mod files;
+mod hidden;
 mod schema;
 mod secrets;
 mod sections;
@@ -149,7 +150,11 @@ pub(crate) struct Checked {
 pub(crate) fn check(texts: Texts, registry: &Registry) -> Result<Checked, Report> {
     let mut checker = checker::Checker::new(texts, registry);
     let config = checker.config();
-    let checker::Checker { sources, tree, faults, .. } = checker;
+    let checker::Checker { mut sources, tree, faults, secrets, .. } = checker;
+    for (file, source) in sources.iter_mut().enumerate() {
+        let here = secrets.iter().filter(|place| place.file == file);
+        source.hide(here.map(|place| place.start..place.end));
+    }
     let report = Report::new(sources, faults);
     match config {
         Some(config) if report.faults() == 0 => Ok(Checked { config, report, tree }),

@@ -4,6 +4,7 @@
 use rfid_core::DurationText;
 use serde_json::{Map, Value};
 
+use super::secrets::is_secret;
 use super::tree::join;
 
 /// Something that does not fit its schema.
@@ -35,7 +36,8 @@ pub(crate) fn check(value: &Value, schema: &Value, pointer: &str, misfits: &mut 
     if !types.is_empty() && !types.iter().any(|name| is_of(value, name)) {
         let names: Vec<&str> =
             types.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
-        misfit(format!("{} is not {}", shown(value), names.join(" or ")));
+        let what = if is_secret(schema) { "what stands here".to_owned() } else { shown(value) };
+        misfit(format!("{what} is not {}", names.join(" or ")));
         return;
     }
     match value {
@@ -190,13 +192,17 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         return None;
     }
     let lower = word.to_lowercase();
+    let length = lower.chars().count();
     known
         .filter(|known| known.len() <= LONGEST)
         .take(MOST_COMPARED)
-        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
-        .filter(|(distance, known)| {
-            let length = known.chars().count().min(word.chars().count());
-            *distance <= 1.max((length + 2) / 4)
+        .filter_map(|known| {
+            let other = known.chars().count();
+            let most = 1.max((other.min(length) + 2) / 4);
+            // So far apart they are at least; comparing costs more than counting.
+            (other.abs_diff(length) <= most)
+                .then(|| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
+                .filter(|(distance, _)| *distance <= most)
         })
         .min()
         .map(|(_, known)| known)

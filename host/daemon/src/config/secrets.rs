@@ -47,13 +47,18 @@ pub(super) fn each(
     }
 }
 
-fn is_secret(schema: &Value) -> bool {
+pub(super) fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// Masks all secrets, and where they come from.
 pub(super) fn mask(value: &mut Value, schema: &Value) {
     each(value, schema, "", &mut |_, text| MASK.clone_into(text));
+}
+
+/// Whether a text is the secret itself.
+pub(super) fn is_plain(text: &str) -> bool {
+    matches!(SecretSource::of(text), SecretSource::Plain(_))
 }
 
 /// Reads the secret that a text names, and makes its path one that holds in any folder.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::hidden;
+
 /// A configuration file.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -39,6 +41,14 @@ impl Source {
         let line_starts = text.match_indices('\n').map(|(at, _)| at + 1).collect();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Self { name: path.display().to_string(), folder, text, unreadable: false, line_starts }
+    }
+
+    /// Makes these bytes and everything that is named like a secret unreadable.
+    pub(crate) fn hide(&mut self, parts: impl Iterator<Item = Range<usize>>) {
+        let parts: Vec<Range<usize>> = hidden::secrets(&self.text).into_iter().chain(parts).collect();
+        if !parts.is_empty() {
+            hidden::hide(&mut self.text, parts);
+        }
     }
 
     /// Line and column of a byte, both from 1; columns count characters.

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::guarded::{guarded, registry};
 use super::tests::GOOD;
 use super::*;
@@ -166,4 +168,44 @@ fn a_secret_in_the_file_itself_is_warned_of_and_not_shown() {
     );
     let shown = format!("{}{}", as_toml(&checked, &registry()), as_json(&checked, &registry()));
     assert!(!shown.contains("hunter2"), "{shown}");
+    let pictures = checked.report.pictures();
+    assert!(!pictures.contains("hunter2") && pictures.contains("*******"), "{pictures}");
+}
+
+proptest! {
+    /// Whatever is wrong around it, and with its key, a secret in the file is not told.
+    #[test]
+    fn secrets_are_not_told_with_faults(
+        at in any::<proptest::sample::Index>(),
+        length in 0usize..40,
+        by in "[ -~\\n]{0,6}",
+        key in "(password|pasword|Password|passwd|hook_secret|auth-token)",
+    ) {
+        let good = guarded("hunter2").replacen("password", &key, 1);
+        let line = good.find("hunter2").unwrap();
+        let (start, end) = (good[..line].rfind('\n').unwrap(), line + good[line..].find('\n').unwrap());
+        // Everywhere but in the line of the secret.
+        let mut from = at.index(good.len());
+        while !good.is_char_boundary(from) || (start..=end).contains(&from) {
+            from = (from + 1) % good.len();
+        }
+        let most = if from < start { start } else { good.len() };
+        let to = (from..=most.min(from + length)).rev().find(|to| good.is_char_boundary(*to)).unwrap();
+        let text = format!("{}{by}{}", &good[..from], &good[to..]);
+        let told = match check(Texts::of(Path::new("branch.toml"), &text), &registry()) {
+            Ok(checked) => format!(
+                "{}{}{}",
+                checked.report.lines().collect::<String>(),
+                checked.report.pictures(),
+                as_json(&checked, &registry())
+            ),
+            Err(report) => format!(
+                "{}{}{}",
+                report.lines().collect::<String>(),
+                report.pictures(),
+                serde_json::Value::from(report.json())
+            ),
+        };
+        prop_assert!(!told.contains("hunter2"), "{told}");
+    }
 }
