@@ -88,10 +88,12 @@ fn wrong(config: &EmulatorConfig, why: String) -> Error {
     Error::new(ErrorKind::Config, "emulate").with_detail(format!("emulator {}: {why}", config.name))
 }
 
-/// Whether the scenario can be played.
-pub(crate) fn check_scenario(config: &EmulatorConfig) -> std::result::Result<(), String> {
-    let scenario = config.scenario.as_deref();
-    let outcome = match config.reader {
+/// Whether the scenario can be played on this reader.
+pub(crate) fn check_scenario(
+    reader: EmulatedReader,
+    scenario: Option<&Path>,
+) -> std::result::Result<(), String> {
+    let outcome = match reader {
         EmulatedReader::Mercury4 => read_scenario(scenario, mercury4::Scenario::from_toml).map(drop),
         EmulatedReader::Thingmagic => read_scenario(scenario, thingmagic::Scenario::from_toml).map(drop),
     };

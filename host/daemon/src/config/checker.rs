@@ -1,6 +1,7 @@
 //! Goes through the tables of a configuration, one after another, and gathers all faults.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,14 +157,24 @@ impl<'a> Checker<'a> {
             Some(_) => return None,
         };
         table.remove("plugin_dir");
-        let section: HostSection = self.typed(&Value::Object(table), &schema_of::<HostSection>(), "/host")?;
-        let Ok(listen) = section.listen.parse() else {
-            let message =
-                format!("\"{}\" is not an address with a port, as in \"127.0.0.1:8460\"", section.listen);
-            self.at_value("/host/listen", message);
-            return None;
-        };
-        Some(HostConfig { name: section.name, data_dir: section.data_dir.into(), listen })
+        let usual = HostSection::default().listen;
+        let written = table.get("listen").map_or(Some(usual.as_str()), Value::as_str);
+        let listen = self.address("/host/listen", written, "127.0.0.1:8460");
+        let section = self.typed::<HostSection>(&table.into(), &schema_of::<HostSection>(), "/host");
+        let HostSection { name, data_dir, .. } = section?;
+        Some(HostConfig { name, data_dir: data_dir.into(), listen: listen? })
+    }
+
+    /// An address to listen on. What is no text has been reported by the schema.
+    fn address(&mut self, pointer: &str, written: Option<&str>, example: &str) -> Option<SocketAddr> {
+        let written = written?;
+        let address = written.parse().ok();
+        if address.is_none() {
+            let written = super::schema::shortened(written);
+            let message = format!("\"{written}\" is not an address with a port, as in \"{example}\"");
+            self.at_value(pointer, message);
+        }
+        address
     }
 
     fn ledger(&mut self) -> Option<LedgerConfig> {
@@ -176,52 +187,55 @@ impl<'a> Checker<'a> {
         let section: LedgerSection = self.typed(&Value::Object(table), &schema, "/ledger")?;
         let LedgerSection { keep_for, most_bytes, segment_bytes } = section;
         let DurationText(keep_for) = DurationText::parse(&keep_for).ok()?;
+        let faults = self.faults.len();
         if keep_for < LEAST_KEPT {
             self.at_value("/ledger/keep_for", "nothing would be kept; at least \"1h\" is allowed");
-            return None;
         }
         if most_bytes.is_some_and(|most| most < 2 * segment_bytes) {
             let other = self.tree.key("/ledger/segment_bytes");
             let message =
                 format!("is less than two files of the ledger, which are {} bytes", 2 * segment_bytes);
             self.add("/ledger/most_bytes", At::Value, Severity::Fault, message, other);
+        }
+        if self.faults.len() > faults {
             return None;
         }
         Some(LedgerConfig { keep_for, most_bytes, segment_bytes })
     }
 
     fn emulator(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<EmulatorConfig> {
-        let section: EmulatorSection =
-            self.typed(&Value::Object(table), &schema_of::<EmulatorSection>(), pointer)?;
-        let listen = section.listen.parse::<std::net::SocketAddr>().ok().filter(|listen| listen.port() > 0);
-        let listen = match listen {
-            Some(listen) => listen,
-            None => {
-                let message =
-                    format!("\"{}\" is not an address with a port, as in \"127.0.0.1:8080\"", section.listen);
-                self.at_value(&join(pointer, "listen"), message);
-                return None;
-            }
-        };
-        let profile = section.profile.unwrap_or_else(|| section.reader.profiles()[0].to_owned());
-        if !section.reader.profiles().contains(&profile.as_str()) {
-            let profiles = section.reader.profiles();
+        let here = join(pointer, "listen");
+        let mut listen = self.address(&here, table.get("listen").and_then(Value::as_str), "127.0.0.1:8080");
+        if listen.is_some_and(|listen| listen.port() == 0) {
+            self.at_value(&here, "needs a port that a reader's address can name; 0 is any");
+            listen = None;
+        }
+        let section: EmulatorSection = self.typed(&table.into(), &schema_of::<EmulatorSection>(), pointer)?;
+        let profiles = section.reader.profiles();
+        let profile =
+            section.profile.unwrap_or_else(|| profiles.first().copied().unwrap_or_default().to_owned());
+        let is_profile = profiles.contains(&profile.as_str());
+        if !is_profile {
             let hint = nearest(&profile, profiles.iter().copied())
                 .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
             let message =
                 format!("\"{profile}\" is not a profile{hint}; there are: {}", listed(profiles.iter()));
             self.at_value(&join(pointer, "profile"), message);
-            return None;
         }
         let here = join(pointer, "scenario");
         let scenario = section.scenario.map(|path| self.folder(&here).join(path));
-        let emulator =
-            EmulatorConfig { name: Name::from(name), reader: section.reader, listen, scenario, profile };
-        if let Err(why) = crate::emulators::check_scenario(&emulator) {
-            self.at_value(&here, why);
-            return None;
+        let playable = crate::emulators::check_scenario(section.reader, scenario.as_deref());
+        if let Err(why) = &playable {
+            self.at_value(&here, why.as_str());
         }
-        Some(emulator)
+        (is_profile && playable.is_ok()).then_some(())?;
+        Some(EmulatorConfig {
+            name: Name::from(name),
+            reader: section.reader,
+            listen: listen?,
+            scenario,
+            profile,
+        })
     }
 
     fn reader(
@@ -239,7 +253,7 @@ impl<'a> Checker<'a> {
         self.hide_secrets(&mut whole, &schema, pointer);
         let fits = self.fits(&whole, &schema, pointer);
         self.branch(&table, pointer, branches);
-        let zones = self.zones(&table, pointer)?;
+        let zones = self.zones(&table, pointer);
         if !fits {
             return None;
         }
@@ -249,12 +263,14 @@ impl<'a> Checker<'a> {
         let Value::Object(options) = whole else { return None };
         let options = options.into_iter().filter(|(key, _)| !READER_KEYS.contains(&key.as_str())).collect();
         let settings = Settings::new(Value::Object(options));
-        let setup = ReaderSetup { reader: Name::from(name), antenna_ports: zones.antenna_ports() };
+        // Without ports the driver looks at the rest of its options all the same.
+        let antenna_ports = zones.as_ref().map_or(Vec::new(), ZoneMap::antenna_ports);
+        let setup = ReaderSetup { reader: Name::from(name), antenna_ports };
         if let Err(faults) = driver.session(&settings, &setup) {
             self.own_faults(pointer, faults);
             return None;
         }
-        let place = ReaderPlace { reader: Name::from(name), branch, zones };
+        let place = ReaderPlace { reader: Name::from(name), branch, zones: zones? };
         Some(ReaderConfig { driver, settings, secrets, setup, place, serial })
     }
 
@@ -353,12 +369,13 @@ impl<'a> Checker<'a> {
         table: Map<String, Value>,
         (readers, sinks): &(BTreeSet<String>, BTreeSet<String>),
     ) -> Option<PipelineConfig> {
-        let section: PipelineSection =
-            self.typed(&Value::Object(table), &schema_of::<PipelineSection>(), pointer)?;
-        let mut names = |key: &str, named: &[String], there: &BTreeSet<String>| -> Option<Vec<Name>> {
+        // Looked up also where something else is wrong with the table.
+        let mut names = |key: &str, there: &BTreeSet<String>| -> Option<Vec<Name>> {
+            let named = table.get(key)?.as_array()?;
             let mut all_there = true;
             let mut seen = HashSet::new();
-            for (index, name) in named.iter().enumerate() {
+            let texts = named.iter().enumerate().filter_map(|(index, name)| Some((index, name.as_str()?)));
+            for (index, name) in texts.clone() {
                 let here = format!("{}/{index}", join(pointer, key));
                 if !there.contains(name) {
                     all_there = false;
@@ -368,10 +385,11 @@ impl<'a> Checker<'a> {
                     self.at_value(&here, "stands here twice");
                 }
             }
-            all_there.then(|| named.iter().map(|name| Name::from(name.as_str())).collect())
+            all_there.then(|| texts.map(|(_, name)| Name::from(name)).collect())
         };
-        let (readers, sinks) =
-            (names("readers", &section.readers, readers), names("sinks", &section.sinks, sinks));
+        let (readers, sinks) = (names("readers", readers), names("sinks", sinks));
+        let section: PipelineSection =
+            self.typed(&Value::Object(table), &schema_of::<PipelineSection>(), pointer)?;
         Some(PipelineConfig {
             name: Name::from(name),
             readers: readers?,

@@ -74,6 +74,11 @@ impl Gathered {
     pub(crate) fn is_empty(&self) -> bool {
         self.faults.is_empty()
     }
+
+    /// How many there are, counting those left out.
+    pub(crate) fn len(&self) -> usize {
+        self.faults.len() + self.left_out
+    }
 }
 
 /// All that there is to say about a configuration, in the order of the places.

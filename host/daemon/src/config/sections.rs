@@ -77,7 +77,8 @@ pub(super) struct EmulatorSection {
     /// Which reader to be.
     pub(super) reader: EmulatedReader,
     /// Address and port to listen on; a reader's `address` names the same.
-    pub(super) listen: String,
+    #[expect(dead_code, reason = "read where it is written, to find more faults at once")]
+    listen: String,
     /// File that says which tags come and go, and what goes wrong; a relative path counts from
     /// the folder of the configuration. Two tags come and go every half minute if left out.
     #[serde(default)]
@@ -113,10 +114,12 @@ pub(super) struct BranchSection {
 pub(super) struct PipelineSection {
     /// Readers that feed the pipeline.
     #[schemars(length(min = 1))]
-    pub(super) readers: Vec<String>,
+    #[expect(dead_code, reason = "looked up where it is written, to find more faults at once")]
+    readers: Vec<String>,
     /// Sinks that events go through, in this order.
     #[schemars(length(min = 1))]
-    pub(super) sinks: Vec<String>,
+    #[expect(dead_code, reason = "looked up where it is written, to find more faults at once")]
+    sinks: Vec<String>,
     /// When a tag counts as arrived and departed.
     #[serde(default)]
     pub(super) presence: PresenceSettings,

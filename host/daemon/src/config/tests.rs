@@ -162,6 +162,27 @@ fn what_has_no_effect_is_a_fault() {
 }
 
 #[test]
+fn one_fault_hides_no_other_of_the_same_table() {
+    let host = GOOD.replacen("\"xizhou-centre\"", "\"\"", 1).replacen("127.0.0.1:8460", "127.0.0.1", 1);
+    let lines = checked(&host).err().unwrap();
+    assert!(lines[0].contains("host.name: must not be empty"), "{lines:?}");
+    assert!(lines[1].contains("host.listen: \"127.0.0.1\" is not an address with a port"), "{lines:?}");
+    assert_eq!(faults("\"127.0.0.1:8460\"", "\"\"").len(), 1);
+    let line = faults("\"hubin_back\"]", "\"hubin_bak\"]\ncolour = \"red\"");
+    let has = |piece: &str| line.iter().any(|line| line.contains(piece));
+    assert!(has("there is no \"hubin_bak\"") && has("pipelines.hubin.colour: unknown key"), "{line:?}");
+    let emulator =
+        "[emulators.e]\nreader = \"mercury4\"\nlisten = \"here\"\nprofile = \"m5\"\nscenario = \"none\"";
+    let lines = faults("[branches.hubin]", &format!("{emulator}\n[branches.hubin]"));
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let reader = faults(
+        "antennas = { 1 = \"door\", 2 = \"door\", 3 = \"hall\" }",
+        "watch_antennas = \"10s\"\nzone = \"\"",
+    );
+    assert!(reader.iter().any(|line| line.contains("zone: a zone has a name")), "{reader:?}");
+}
+
+#[test]
 fn how_much_the_ledger_keeps_can_be_said() {
     let with =
         |table: &str| GOOD.replacen("[branches.hubin]", &format!("[ledger]\n{table}\n[branches.hubin]"), 1);
