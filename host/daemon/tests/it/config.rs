@@ -210,6 +210,34 @@ fn a_reload_reads_all_files_again() {
 }
 
 #[test]
+fn a_secret_that_changed_takes_effect_with_a_reload_and_is_told_nowhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let files = Files::with_reader("127.0.0.1:1");
+    let secret = |key: &str| {
+        let path = files.write("conf.d/hook.key", key);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    secret("canary-1\n");
+    let main = std::fs::read_to_string(files.path("main.toml")).unwrap();
+    let hook = "type = \"notify\"\nwebhooks = [{ url = \"http://127.0.0.1:9/\", secret = \"file:conf.d/hook.key\" }]";
+    files.write("main.toml", main.replacen("type = \"notify\"", hook, 1));
+    let daemon = Daemon::run(&files.path("main.toml"));
+    let (_, same) = daemon.reload();
+    assert_eq!(same["changes"]["sinks"]["restarted"], serde_json::json!([]), "{same}");
+    secret("canary-2\n");
+    let (status, answer) = daemon.reload();
+    assert_eq!((status, &answer["changes"]["sinks"]["restarted"]), (200, &serde_json::json!(["screens"])));
+    std::fs::remove_file(files.path("conf.d/hook.key")).unwrap();
+    let (status, refused) = daemon.reload();
+    assert_eq!(status, 422, "{refused}");
+    let shown = out(&files.run(&["config", "show"])) + &err(&files.run(&["check"]));
+    for told in [answer.to_string(), refused.to_string(), daemon.status().to_string(), shown] {
+        assert!(!told.contains("canary"), "{told}");
+    }
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn what_holds_in_each_zone_is_shown() {
     let files = Files::with_reader("reader");
     let main = std::fs::read_to_string(files.path("main.toml")).unwrap();
