@@ -4,16 +4,18 @@ use roff::{Roff, bold, italic, roman};
 use serde_json::{Map, Value};
 
 const ABOUT: &str = "\
-A configuration is a TOML file. `rfid-host init` writes one to begin with, `rfid-host check` finds \
+A configuration is a TOML file, and the *.toml of the folder conf.d beside it, in the order of \
+their names. `rfid-host init` writes one to begin with, `rfid-host check` finds \
 every fault in one, and `rfid-host schema` prints what an editor needs to complete it. Durations \
 are text with a unit, as in \"250ms\" or \"10m\".";
 
 /// Keys beside the options of a driver or a sink, which its schema cannot describe.
-const KEYS_OF_THE_HOST: [(&str, &str); 5] = [
+const KEYS_OF_THE_HOST: [(&str, &str); 6] = [
     ("driver", "Which driver, as `rfid-host drivers` lists them."),
     ("type", "Which kind of sink, as `rfid-host sinks` lists them."),
     ("branch", "Branch that the reader belongs to."),
     ("zone", "Zone of all antennas of the reader; `antennas` names them one by one instead."),
+    ("serial", "Serial number that the reader must have; another one is not read."),
     ("antennas", "Zone of each antenna port, as in { 1 = \"door\", 2 = \"hall\" }."),
 ];
 

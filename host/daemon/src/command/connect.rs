@@ -119,7 +119,13 @@ async fn reader(reader: &ReaderConfig) -> Answer {
     match opened {
         Ok(Ok(info)) => {
             let said = described(&info, &reader.setup.antenna_ports);
-            Answer { reader: Some(info), ..Answer::new("reader", name, Ok(said)) }
+            let outcome = match (&reader.serial, &info.serial) {
+                (Some(wanted), serial) if serial.as_ref() != Some(wanted) => {
+                    Err(format!("{said}; it must have the serial number {wanted}"))
+                }
+                _ => Ok(said),
+            };
+            Answer { reader: Some(info), ..Answer::new("reader", name, outcome) }
         }
         Ok(Err(error)) => Answer::new("reader", name, Err(format!("{error:#}"))),
         Err(_) => Answer::new("reader", name, Err(format!("does not answer within {} s", LIMIT.as_secs()))),

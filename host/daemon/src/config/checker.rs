@@ -573,7 +573,7 @@ fn flat<T>(items: &[Option<T>]) -> Vec<&T> {
     items.iter().flatten().collect()
 }
 
-fn not_there(name: &str, there: &BTreeSet<String>, section: &str) -> String {
+pub(super) fn not_there(name: &str, there: &BTreeSet<String>, section: &str) -> String {
     let name = super::schema::shortened(name);
     match nearest(&name, there.iter().map(String::as_str)) {
         Some(hint) => format!("there is no \"{name}\" in [{section}]; did you mean \"{hint}\"?"),

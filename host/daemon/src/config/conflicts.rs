@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use rfid_core::Name;
 use rfid_core::presence::ZoneMap;
+use serde_json::Value;
 
-use super::checker::{At, Checker};
+use super::checker::{At, Checker, not_there};
 use super::fault::{Fault, Severity};
 use super::schema::{listed, nearest};
 use super::source::Place;
@@ -107,6 +108,9 @@ impl Checker<'_> {
             let name = reader.setup.reader.as_str();
             everywhere.extend(zones(&reader.place.zones).map(|zone| (zone.as_str(), name)));
         }
+        if readers.len() == self.names("readers").len() {
+            self.webhooks_have_something_to_say(&everywhere);
+        }
         for pipeline in pipelines {
             let pointer = join("/pipelines", &pipeline.name);
             let its_readers: Option<Vec<&ReaderConfig>> =
@@ -131,19 +135,43 @@ impl Checker<'_> {
         for zone in pipeline.presence.zones.keys().filter(|zone| !here.contains(zone.as_str())) {
             let pointer = join(&join(&join(pointer, "presence"), "zones"), zone);
             let elsewhere = everywhere.get(zone.as_str());
-            let message = match (nearest(zone, here.iter().copied()), elsewhere) {
-                (_, Some(reader)) => format!(
+            let message = match elsewhere {
+                Some(reader) => format!(
                     "has no effect: no reader of this pipeline listens there; {reader} does and is not one of them"
                 ),
-                (Some(hint), None) => {
-                    format!("has no effect: no reader listens there; did you mean \"{hint}\"?")
-                }
-                (None, None) => {
-                    format!("has no effect: no reader listens there; there are: {}", listed(here.iter()))
-                }
+                None => nobody_there(zone, here.iter().copied()),
             };
             let other = elsewhere.and_then(|reader| self.tree.key(&join("/readers", reader)));
             self.add(&pointer, At::Key, Severity::Fault, message, other);
+        }
+    }
+
+    /// Webhooks that wait for events of a zone or branch of which there are none.
+    fn webhooks_have_something_to_say(&mut self, zones: &BTreeMap<&str, &str>) {
+        let branches = self.names("branches");
+        let known = |key: &str, name: &str| match key {
+            "zones" => zones.contains_key(name),
+            _ => branches.contains(name),
+        };
+        let mut faults = Vec::new();
+        for (_, pointer, table) in self.tables("sinks") {
+            let webhooks = table.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+            for (number, webhook) in webhooks.enumerate() {
+                for key in ["zones", "branches"] {
+                    let names = webhook.get(key).and_then(Value::as_array).into_iter().flatten();
+                    let names = names.enumerate().filter_map(|(index, name)| Some((index, name.as_str()?)));
+                    for (index, name) in names.filter(|(_, name)| !known(key, name)) {
+                        let message = match key {
+                            "zones" => nobody_there(name, zones.keys().copied()),
+                            _ => not_there(name, &branches, "branches"),
+                        };
+                        faults.push((format!("{pointer}/webhooks/{number}/{key}/{index}"), message));
+                    }
+                }
+            }
+        }
+        for (pointer, message) in faults {
+            self.at_value(&pointer, message);
         }
     }
 
@@ -174,6 +202,13 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+fn nobody_there<'a>(zone: &str, there: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(zone, there.clone()) {
+        Some(hint) => format!("has no effect: no reader listens there; did you mean \"{hint}\"?"),
+        None => format!("has no effect: no reader listens there; there are: {}", listed(there)),
     }
 }
 

@@ -125,7 +125,7 @@ fn a_byte_order_mark_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let marked = write(&folder, "marked.toml", format!("\u{FEFF}{GOOD}"), 0o644);
     assert!(check(read(&marked, &[]), &registry()).is_ok());
-    let mut bytes = format!("\u{FEFF}a = 1\nb = \"").into_bytes();
+    let mut bytes = "\u{FEFF}a = 1\nb = \"".to_owned().into_bytes();
     bytes.push(0xFF);
     let spoilt = write(&folder, "spoilt.toml", bytes, 0o644);
     let lines = refused("a mark before what is not UTF-8", &spoilt);

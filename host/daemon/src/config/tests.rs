@@ -331,6 +331,25 @@ fn zones_with_figures_of_their_own_must_be_listened_to() {
 }
 
 #[test]
+fn webhooks_name_zones_and_branches_that_are_there() {
+    let webhook = |filter: &str| {
+        let hook = format!("{{ url = \"https://hooks.example.com/\", secret = \"env:PATH\", {filter} }}");
+        faults("type = \"notify\"", &format!("type = \"notify\"\nwebhooks = [{hook}]"))
+    };
+    assert_eq!(webhook("zones = [\"hall\"], branches = [\"hubin\"]"), [] as [&str; 0]);
+    let wrong = webhook("zones = [\"hal\", \"door\"], branches = [\"hubn\"]");
+    assert!(
+        wrong[0]
+            .contains("webhooks.0.zones.0: has no effect: no reader listens there; did you mean \"hall\"?"),
+        "{wrong:?}"
+    );
+    assert!(
+        wrong[1].contains("webhooks.0.branches.0: there is no \"hubn\" in [branches]; did you mean"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn what_may_be_meant_is_a_warning() {
     assert_eq!(
         warnings("[branches.hubin]", "[branches.closed]\nname = \"x\"\n[branches.hubin]"),
