@@ -143,6 +143,75 @@ fn a_configuration_with_faults_changes_nothing_and_health_says_why() {
     assert!(daemon.terminate().success());
 }
 
+/// The good file, spoilt in two hundred ways and more.
+fn spoilt(good: &str) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for (at, line) in
+        good.match_indices('\n').map(|(at, _)| at + 1).filter_map(|at| Some((at, good[at..].lines().next()?)))
+    {
+        let with = |by: String| format!("{}{by}{}", &good[..at], &good[at + line.len()..]).into_bytes();
+        if let Some((key, _)) = line.split_once(" = ") {
+            let (line, key) = (line.to_owned(), key.to_owned());
+            all.extend([
+                with(format!("{line}\n{line}")),
+                with(format!("{key}_x = 1")),
+                with(format!("{key} = [[1]]")),
+                with(format!("{key} = ")),
+                with(format!("{key} = \"file:/nonexistent")),
+            ]);
+        } else if line.starts_with('[') {
+            all.extend([
+                with(format!("{line}\ncolour = \"red\"")),
+                with(format!("{line}\n{line}")),
+                with(line.trim_end_matches(']').to_owned()),
+                with(format!("{}.x]", line.trim_end_matches(']'))),
+            ]);
+        }
+    }
+    let add = |by: String| format!("{good}{by}").into_bytes();
+    all.extend([
+        Vec::new(),
+        vec![b'#'; 10 * 1024 * 1024],
+        add("\u{FEFF}".to_owned()),
+        add(format!("a = {}", "[".repeat(100_000))),
+        add(format!("{}a = 1", "a.".repeat(100_000))),
+        add("[sinks.h]\ntype = \"notify\"\nwebhooks = [{ url = \"http://127.0.0.1:9/\", secret = \"file:none\" }]".to_owned()),
+        add("[sinks.h]\ntype = \"notify\"\nwebhooks = [{ url = \"http://127.0.0.1:9/\", secret = \"env:NOT_THERE\" }]".to_owned()),
+    ]);
+    for at in (0..good.len()).step_by(3) {
+        let mut bytes = good.as_bytes().to_vec();
+        bytes[at] = 0xFF;
+        all.push(bytes);
+    }
+    all
+}
+
+#[test]
+fn no_spoilt_file_changes_what_runs() {
+    let branch = Branch::new();
+    branch.configure(&["door"], "20s", "events.jsonl");
+    branch.door.set_scenario(tags(1..2));
+    let daemon = Daemon::run(&branch.config());
+    until("an arrival", || (branch.logged("events.jsonl").len() == 1).then_some(()));
+    let good = std::fs::read_to_string(branch.config()).unwrap();
+    let spoilt = spoilt(&good);
+    assert!(spoilt.len() >= 200, "{}", spoilt.len());
+    for text in spoilt {
+        std::fs::write(branch.config(), &text).unwrap();
+        let (status, answer) = daemon.reload();
+        let shown = String::from_utf8_lossy(&text[..text.len().min(2_000)]);
+        assert_eq!(status, 422, "{answer}\n{shown}");
+        assert_ne!(answer["reasons"], serde_json::json!([]), "{shown}");
+    }
+    std::fs::write(branch.config(), &good).unwrap();
+    let (status, answer) = daemon.reload();
+    assert_eq!((status, &answer["changes"]["readers"]["restarted"]), (200, &serde_json::json!([])));
+    assert_eq!(connects(&daemon, "door"), 1, "the reader kept its session through all of it");
+    branch.door.set_scenario(tags(1..3));
+    until("the next arrival", || (branch.logged("events.jsonl").len() == 2).then_some(()));
+    assert!(daemon.terminate().success());
+}
+
 #[test]
 fn what_only_a_restart_changes_is_named() {
     let branch = Branch::new();
