@@ -123,6 +123,11 @@ impl Emulator {
         self.faults.cut_after(bytes);
     }
 
+    /// Rows of tags that were written into answers since the start, whoever asked.
+    pub fn rows_answered(&self) -> u64 {
+        self.reader.rows_answered()
+    }
+
     /// Ends all connections and the listener.
     pub async fn shutdown(self) {
         self.server.shutdown().await;

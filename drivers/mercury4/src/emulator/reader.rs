@@ -1,6 +1,7 @@
 //! The emulated reader behind its connections: one radio, one table of cursors, one clock.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(super) struct Reader {
     cursors: Mutex<BTreeMap<String, Cursor>>,
     /// Queries of all connections take turns.
     radio: tokio::sync::Mutex<()>,
+    /// Rows of tags written so far.
+    rows: AtomicU64,
     start: Instant,
     utc_at_start: UtcTime,
 }
@@ -56,9 +59,14 @@ impl Reader {
             tables: Mutex::new(Tables::new(profile)),
             cursors: Mutex::new(BTreeMap::new()),
             radio: tokio::sync::Mutex::new(()),
+            rows: AtomicU64::new(0),
             start: Instant::now(),
             utc_at_start,
         }
+    }
+
+    pub(super) fn rows_answered(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_scenario(&self, scenario: Scenario) {
@@ -111,6 +119,7 @@ impl Reader {
             let is_there = protocols.contains(&heard.protocol) && heard.antenna <= self.profile.antennas();
             if is_there && query.wants(&heard) {
                 query.write_row(&heard, query_start, out);
+                self.rows.fetch_add(1, Ordering::Relaxed);
             }
         }
         out.push(b'\n');

@@ -1,0 +1,115 @@
+//! A disk without space: people are told all the same, marked as not yet registered; what is
+//! pending is written when space returns; a start without space is possible.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Outcome, Play};
+use crate::branch::{Branch, Wanted};
+use crate::daemon::{Daemon, until};
+use crate::disk::{self, Tmpfs};
+use crate::ledger::Ledger;
+use crate::oracle::Verdict;
+
+/// Room for the stores and for the reserve that is given up first.
+const MIB: u64 = 64;
+/// How long somebody may wait for an announcement while the disk is full.
+const ANNOUNCED: Duration = Duration::from_secs(10);
+/// How long after space returned everything must be registered.
+const REGISTERED: Duration = Duration::from_secs(10);
+const CARDS: usize = 5;
+
+pub(super) async fn play(mut play: Play) -> Result<Outcome> {
+    if let Some(why) = disk::why_not() {
+        return Ok(Outcome::Skipped(why));
+    }
+    let disk = Tmpfs::make(MIB)?;
+    let wanted = Wanted { readers: 2, data_parent: Some(disk.path().to_owned()), ..Wanted::default() };
+    let mut branch = Branch::open(&play.binary, wanted, &mut play.dice).await?;
+    let mut verdict = Verdict::default();
+    let (mut daemon, subscriber) = branch.start().await?;
+    daemon.until_ready().await?;
+    branch.present(0, CARDS)?;
+    branch.settle(ANNOUNCED).await;
+    for round in 0..play.trials {
+        disk.fill()?;
+        announce_without_disk(&mut branch, &daemon, &mut verdict, "full").await?;
+        disk.clear()?;
+        register(&branch, &daemon, &mut verdict, &format!("round {round}: space")).await?;
+    }
+    branch.end(&mut daemon, &mut verdict).await?;
+    subscriber.await??;
+
+    // A start with nothing left.
+    disk.fill()?;
+    match branch.start().await {
+        Ok((mut daemon, subscriber)) => {
+            announce_without_disk(&mut branch, &daemon, &mut verdict, "full at the start").await?;
+            disk.clear()?;
+            register(&branch, &daemon, &mut verdict, "space after a start without it").await?;
+            branch.end(&mut daemon, &mut verdict).await?;
+            subscriber.await??;
+        }
+        Err(error) => {
+            verdict.wrong(format!("no start without space: {error:#}"));
+            disk.clear()?;
+        }
+    }
+    verdict.add(crate::daemon::lock(&branch.oracle).judge(&branch.ledger().await?));
+    Ok(Outcome::Played(verdict))
+}
+
+/// Cards come while nothing can be written.
+pub(super) async fn announce_without_disk(
+    branch: &mut Branch,
+    daemon: &Daemon,
+    verdict: &mut Verdict,
+    how: &str,
+) -> Result<()> {
+    let mut slowest = Duration::ZERO;
+    for station in 0..branch.stations.len() {
+        let begin = std::time::Instant::now();
+        branch.present(station, CARDS)?;
+        let told = branch.settle(ANNOUNCED).await;
+        verdict.expect(told, || format!("disk {how}: no announcement within {ANNOUNCED:?}"));
+        slowest = slowest.max(begin.elapsed());
+    }
+    let (status, body) = daemon.readiness().await?;
+    let reasons = body.get("reasons").map(ToString::to_string).unwrap_or_default();
+    let names_it =
+        ["space", "full", "cannot be written", "Input/output", "Read-only", "read-only", "store", "disk"]
+            .iter()
+            .any(|word| reasons.contains(word));
+    verdict.expect(status == 503 && names_it, || format!("disk {how}: /ready says {status}: {reasons}"));
+    verdict.detail(format!("disk {how}: announced within {} ms; /ready: {reasons}", slowest.as_millis()));
+    Ok(())
+}
+
+/// The disk is there again: everything announced must come to stand in the log.
+pub(super) async fn register(
+    branch: &Branch,
+    daemon: &Daemon,
+    verdict: &mut Verdict,
+    what: &str,
+) -> Result<()> {
+    let begin = std::time::Instant::now();
+    let path = branch.lines();
+    let registered = until("registering", REGISTERED, async || {
+        let kept: std::collections::HashSet<String> =
+            Ledger::of_lines(&path).facts.into_iter().map(|fact| fact.id).collect();
+        let oracle = crate::daemon::lock(&branch.oracle);
+        Ok(oracle.heard.iter().all(|heard| kept.contains(&heard.fact.id)).then_some(()))
+    });
+    match registered.await {
+        Ok(()) => verdict.detail(format!("{what}: all registered after {} ms", begin.elapsed().as_millis())),
+        Err(_) => verdict.wrong(format!("{what}: not all registered within {REGISTERED:?}")),
+    }
+    let ready = daemon.until_ready();
+    let ready = tokio::time::timeout(REGISTERED, ready).await;
+    if !matches!(ready, Ok(Ok(_))) {
+        let (_, body) = daemon.readiness().await?;
+        verdict.wrong(format!("{what}: not ready again: {}", body.get("reasons").unwrap_or(&body)));
+    }
+    Ok(())
+}

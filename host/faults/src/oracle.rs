@@ -1,0 +1,311 @@
+//! The book kept outside of the daemon: who was presented, and what a subscriber was told.
+//!
+//! Each card is presented once, so that a second arrival of it is a fault and not a visit.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use rfid_core::UtcTime;
+use serde_json::Value;
+
+use crate::ledger::Ledger;
+
+/// An arrival that is older than this must not be announced as new.
+const FRESH: Duration = Duration::from_secs(120);
+/// Stamps of one machine differ by less.
+const TOLERANCE: Duration = Duration::from_secs(1);
+/// Findings that are printed; the others are only counted.
+const MOST_FINDINGS: usize = 12;
+
+/// Whether a card was read often enough to count as present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Enough,
+    /// Read once: no visit.
+    TooFew,
+}
+
+/// A card before an antenna.
+#[derive(Clone, Debug)]
+pub(crate) struct Presentation {
+    pub(crate) reader: String,
+    pub(crate) zone: String,
+    pub(crate) from: SystemTime,
+    pub(crate) left: Option<SystemTime>,
+    pub(crate) reads: Reads,
+}
+
+/// What an event says, as far as it can be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fact {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) card: String,
+    pub(crate) reader: String,
+    pub(crate) zone: String,
+    pub(crate) time: UtcTime,
+    pub(crate) sequence: Option<u64>,
+    pub(crate) unconfirmed: bool,
+}
+
+impl Fact {
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            id: text("event_id")?,
+            kind: text("type")?,
+            card: text("epc_hex").or_else(|| text("uid_hex"))?,
+            reader: text("reader")?,
+            zone: text("zone")?,
+            time: text("time")?.parse().ok()?,
+            sequence: value.get("sequence").and_then(Value::as_u64),
+            unconfirmed: value
+                .get("unconfirmed_by")
+                .and_then(Value::as_array)
+                .is_some_and(|sinks| !sinks.is_empty()),
+        })
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        (&self.id, &self.kind, &self.card, &self.reader, &self.zone, self.time)
+            == (&other.id, &other.kind, &other.card, &other.reader, &other.zone, other.time)
+    }
+}
+
+/// What reached the subscriber.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// Name of the server-sent event.
+    pub(crate) name: String,
+    pub(crate) fact: Fact,
+    pub(crate) at: SystemTime,
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) presented: BTreeMap<String, Presentation>,
+    pub(crate) heard: Vec<Heard>,
+    pub(crate) missed: u64,
+    pub(crate) unreadable: Vec<String>,
+    /// The clock was moved on purpose: times are not judged.
+    pub(crate) clock_moves: bool,
+    /// Departures may come although the card has not left, because nobody could read it.
+    pub(crate) may_depart: bool,
+}
+
+impl Oracle {
+    pub(crate) fn last_id(&self) -> Option<String> {
+        self.heard.last().map(|heard| heard.fact.id.clone())
+    }
+
+    /// Cards that the subscriber was told of by an event of this kind.
+    pub(crate) fn told(&self, kind: &str) -> HashSet<String> {
+        let is_kind = |heard: &&Heard| heard.fact.kind == kind;
+        self.heard.iter().filter(is_kind).map(|heard| heard.fact.card.clone()).collect()
+    }
+
+    fn due(&self) -> impl Iterator<Item = (&String, &Presentation)> {
+        self.presented.iter().filter(|(_, presentation)| presentation.reads == Reads::Enough)
+    }
+
+    /// Presentations that nobody was told of yet.
+    pub(crate) fn untold(&self) -> Vec<String> {
+        let arrived = self.told("arrived");
+        self.due().map(|(card, _)| card).filter(|card| !arrived.contains(*card)).cloned().collect()
+    }
+
+    /// Cards that left and whose departure nobody was told of yet.
+    pub(crate) fn undeparted(&self) -> Vec<String> {
+        let departed = self.told("departed");
+        let left = self.due().filter(|(_, presentation)| presentation.left.is_some());
+        left.map(|(card, _)| card).filter(|card| !departed.contains(*card)).cloned().collect()
+    }
+
+    /// Time from the presentation of each card to its announcement.
+    pub(crate) fn latencies(&self) -> Vec<Duration> {
+        let mut seen = HashSet::new();
+        let arrivals = self.heard.iter().filter(|heard| heard.fact.kind == "arrived");
+        let mut latencies: Vec<Duration> = arrivals
+            .filter(|heard| seen.insert(heard.fact.card.clone()))
+            .filter_map(|heard| {
+                let presentation = self.presented.get(&heard.fact.card)?;
+                heard.at.duration_since(presentation.from).ok()
+            })
+            .collect();
+        latencies.sort_unstable();
+        latencies
+    }
+
+    /// Compares the book with the daemon's.
+    pub(crate) fn judge(&self, ledger: &Ledger) -> Verdict {
+        let mut verdict = Verdict::default();
+        for text in self.unreadable.iter().chain(&ledger.unreadable) {
+            verdict.wrong(format!("unreadable: {text}"));
+        }
+        self.judge_ids(ledger, &mut verdict);
+        self.judge_visits(ledger, &mut verdict);
+        for fault in ledger.gaps_in_numbers() {
+            verdict.wrong(fault);
+        }
+        for heard in &self.heard {
+            if let Ok(age) = heard.at.duration_since(system_time(heard.fact.time))
+                && age > FRESH
+                && heard.name == "arrived"
+                && !self.clock_moves
+            {
+                verdict.wrong(format!("{} announced as new after {age:?}", heard.fact.card));
+            }
+        }
+        let marked = self.heard.iter().filter(|heard| heard.fact.unconfirmed).count();
+        verdict.detail(format!(
+            "presented {}, announced {} ({marked} of them as not yet registered), in the ledger {} ({}), missed by the subscriber {}",
+            self.due().count(),
+            self.heard.len(),
+            ledger.facts.len(),
+            ledger.source,
+            self.missed,
+        ));
+        verdict
+    }
+
+    fn judge_ids(&self, ledger: &Ledger, verdict: &mut Verdict) {
+        let mut by_id: HashMap<&str, &Fact> = HashMap::new();
+        for fact in &ledger.facts {
+            if by_id.insert(&fact.id, fact).is_some() {
+                verdict.double(format!("{} {} stands in the ledger twice", fact.kind, fact.card));
+            }
+        }
+        let mut lost = HashSet::new();
+        for Heard { fact, .. } in &self.heard {
+            match by_id.get(fact.id.as_str()) {
+                None if lost.insert(&fact.id) => {
+                    verdict
+                        .lost(format!("{} {} was announced and is not in the ledger", fact.kind, fact.card));
+                }
+                Some(kept) if !kept.is_same_as(fact) => {
+                    verdict.wrong(format!("announced {fact:?}, in the ledger {kept:?}"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn judge_visits(&self, ledger: &Ledger, verdict: &mut Verdict) {
+        let all = || ledger.facts.iter().chain(self.heard.iter().map(|heard| &heard.fact));
+        let mut ids: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+        for fact in all() {
+            let key = (fact.card.as_str(), fact.kind.as_str());
+            if ids.entry(key).or_default().insert(&fact.id) {
+                self.judge_fact(fact, verdict);
+            }
+        }
+        for ((card, kind), ids) in &ids {
+            for _ in 1..ids.len() {
+                verdict.double(format!("{kind} {card} stands under {} ids", ids.len()));
+            }
+        }
+        for (card, presentation) in self.due() {
+            if !ids.contains_key(&(card.as_str(), "arrived")) {
+                verdict.lost(format!("{card} before {} has no visit", presentation.reader));
+            }
+            if presentation.left.is_some() && !ids.contains_key(&(card.as_str(), "departed")) {
+                verdict.lost(format!("{card} left {} and has no departure", presentation.reader));
+            }
+        }
+    }
+
+    fn judge_fact(&self, fact: &Fact, verdict: &mut Verdict) {
+        let Some(presentation) = self.presented.get(&fact.card) else {
+            return verdict.wrong(format!("nobody presented {}", fact.card));
+        };
+        if presentation.reads == Reads::TooFew {
+            return verdict.wrong(format!("{} was read once and has a visit", fact.card));
+        }
+        if (&fact.reader, &fact.zone) != (&presentation.reader, &presentation.zone) {
+            verdict.wrong(format!("{} was before {}: {fact:?}", fact.card, presentation.reader));
+        }
+        let is_before = |moment: SystemTime| system_time(fact.time) + TOLERANCE < moment;
+        match (fact.kind.as_str(), presentation.left) {
+            ("arrived", _) if is_before(presentation.from) && !self.clock_moves => {
+                verdict.wrong(format!("{} arrived before it was presented", fact.card));
+            }
+            ("departed", None) if !self.may_depart => {
+                verdict.wrong(format!("{} departed and is still there", fact.card));
+            }
+            ("departed", Some(left)) if is_before(left) && !self.clock_moves && !self.may_depart => {
+                verdict.wrong(format!("{} departed before it left", fact.card));
+            }
+            ("arrived" | "departed", _) => {}
+            (kind, _) => verdict.wrong(format!("{} cannot have {kind}", fact.card)),
+        }
+    }
+}
+
+fn system_time(time: UtcTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(time.as_nanos())
+}
+
+/// The three numbers, and what they are made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) lost: u64,
+    pub(crate) double: u64,
+    pub(crate) wrong: u64,
+    pub(crate) findings: Vec<String>,
+    pub(crate) details: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) fn lost(&mut self, what: String) {
+        self.lost += 1;
+        self.find("lost", what);
+    }
+
+    pub(crate) fn double(&mut self, what: String) {
+        self.double += 1;
+        self.find("double", what);
+    }
+
+    pub(crate) fn wrong(&mut self, what: String) {
+        self.wrong += 1;
+        self.find("wrong", what);
+    }
+
+    /// Counts as wrong unless the condition holds.
+    pub(crate) fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong(what());
+        }
+    }
+
+    pub(crate) fn detail(&mut self, detail: String) {
+        self.details.push(detail);
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.double += other.double;
+        self.wrong += other.wrong;
+        self.findings.extend(other.findings);
+        self.findings.truncate(MOST_FINDINGS);
+        self.details.extend(other.details);
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        (self.lost, self.double, self.wrong) == (0, 0, 0)
+    }
+
+    fn find(&mut self, number: &str, what: String) {
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(format!("{number}: {what}"));
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lost {}, double {}, wrong {}", self.lost, self.double, self.wrong)
+    }
+}
