@@ -20,8 +20,14 @@ const LOOP_MIB: u64 = 192;
 pub(crate) fn why_not() -> Option<String> {
     let try_one = || -> Result<()> {
         let disk = Ext4::make()?;
+        std::fs::File::create(disk.path().join("synced"))?.sync_all()?;
+        std::fs::File::open(disk.path())?.sync_all()?;
+        std::fs::write(disk.path().join("unsynced"), "x")?;
         disk.cut_power()?;
         std::fs::write(disk.path().join("x"), "x").err().context("a disk without power takes a write")?;
+        disk.reboot()?;
+        ensure!(disk.path().join("synced").exists(), "what was synced is gone");
+        ensure!(!disk.path().join("unsynced").exists(), "what was not synced is still there");
         Ok(())
     };
     try_one().err().map(|error| format!("needs root, loop devices, mkfs.ext4 and python3: {error:#}"))

@@ -14,6 +14,7 @@ mod faults;
 mod ledger;
 mod oracle;
 mod proxy;
+mod receiver;
 mod subscriber;
 mod watch;
 

@@ -309,3 +309,92 @@ impl fmt::Display for Verdict {
         write!(f, "lost {}, double {}, wrong {}", self.lost, self.double, self.wrong)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const CARD: &str = "2D000000";
+    const TIME: &str = "2026-11-28T12:00:00Z";
+
+    fn fact(id: &str, kind: &str) -> Fact {
+        let text = |text: &str| text.to_owned();
+        let time = TIME.parse().unwrap();
+        Fact {
+            id: text(id),
+            kind: text(kind),
+            card: text(CARD),
+            reader: text("r0"),
+            zone: text("zone0"),
+            time,
+            sequence: None,
+            unconfirmed: false,
+        }
+    }
+
+    fn oracle(reads: Reads) -> Oracle {
+        let presentation = Presentation {
+            reader: "r0".to_owned(),
+            zone: "zone0".to_owned(),
+            from: system_time(TIME.parse().unwrap()),
+            left: None,
+            reads,
+        };
+        Oracle { presented: [(CARD.to_owned(), presentation)].into(), ..Oracle::default() }
+    }
+
+    fn numbers(oracle: &Oracle, facts: Vec<Fact>) -> (u64, u64, u64) {
+        let verdict = oracle.judge(&Ledger { facts, ..Ledger::default() });
+        (verdict.lost, verdict.double, verdict.wrong)
+    }
+
+    fn hear(oracle: &mut Oracle, fact: Fact, after: Duration) {
+        let at = system_time(fact.time) + after;
+        oracle.heard.push(Heard { name: fact.kind.clone(), fact, at });
+    }
+
+    #[test]
+    fn one_visit_is_right_and_none_is_lost() {
+        assert_eq!(numbers(&oracle(Reads::Enough), vec![fact("a", "arrived")]), (0, 0, 0));
+        assert_eq!(numbers(&oracle(Reads::Enough), vec![]), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_second_arrival_and_an_id_that_stands_twice_are_double() {
+        let two = vec![fact("a", "arrived"), fact("b", "arrived")];
+        assert_eq!(numbers(&oracle(Reads::Enough), two), (0, 1, 0));
+        let twice = vec![fact("a", "arrived"), fact("a", "arrived")];
+        assert_eq!(numbers(&oracle(Reads::Enough), twice), (0, 1, 0));
+    }
+
+    #[test]
+    fn what_was_announced_and_not_kept_is_lost() {
+        let mut oracle = oracle(Reads::Enough);
+        hear(&mut oracle, fact("a", "arrived"), Duration::ZERO);
+        hear(&mut oracle, fact("a", "arrived"), Duration::ZERO);
+        assert_eq!(numbers(&oracle, vec![fact("a", "arrived")]), (0, 0, 0), "a repeat is the same fact");
+        assert_eq!(numbers(&oracle, vec![]), (1, 0, 0));
+    }
+
+    #[test]
+    fn ghosts_and_wrong_places_and_departures_of_those_who_stay_are_wrong() {
+        let nobody = Fact { card: "00".to_owned(), ..fact("b", "arrived") };
+        let elsewhere = Fact { zone: "zone1".to_owned(), ..fact("a", "arrived") };
+        assert_eq!(numbers(&oracle(Reads::Enough), vec![fact("a", "arrived"), nobody]), (0, 0, 1));
+        assert_eq!(numbers(&oracle(Reads::Enough), vec![elsewhere]), (0, 0, 1));
+        assert_eq!(numbers(&oracle(Reads::TooFew), vec![fact("a", "arrived")]), (0, 0, 1));
+        let gone = vec![fact("a", "arrived"), fact("b", "departed")];
+        assert_eq!(numbers(&oracle(Reads::Enough), gone), (0, 0, 1));
+    }
+
+    #[test]
+    fn an_old_arrival_is_wrong_only_if_it_is_announced_as_new() {
+        let mut oracle = oracle(Reads::Enough);
+        hear(&mut oracle, fact("a", "arrived"), Duration::from_secs(121));
+        assert_eq!(numbers(&oracle, vec![fact("a", "arrived")]), (0, 0, 1));
+        oracle.heard.iter_mut().for_each(|heard| heard.name = "late".to_owned());
+        assert_eq!(numbers(&oracle, vec![fact("a", "arrived")]), (0, 0, 0));
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) enum Way {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Control {
     way: Way,
-    /// New connections are ended at once.
+    /// Nobody listens.
     refuse: bool,
     /// Links that were made under a lower number are cut.
     cut: u64,
@@ -88,7 +88,7 @@ impl Proxy {
         self.control.send_modify(|control| control.cut += 1);
     }
 
-    /// Ends new connections at once, or lets them through again.
+    /// Listens no more, or again.
     pub(crate) fn refuse(&self, refuse: bool) {
         self.control.send_modify(|control| control.refuse = refuse);
     }
@@ -114,23 +114,41 @@ struct Counters {
 async fn accept(
     listener: TcpListener,
     reader: SocketAddr,
-    told: watch::Receiver<Control>,
+    mut told: watch::Receiver<Control>,
     counters: Counters,
     dice: Arc<Mutex<Dice>>,
 ) {
     let mut links = JoinSet::new();
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
     loop {
+        // As with a reader that is not there, nobody listens.
+        let refuses = told.borrow_and_update().refuse;
+        if refuses {
+            listener = None;
+        } else if listener.is_none() {
+            listener = TcpListener::bind(address).await.ok();
+        }
         tokio::select! {
-            accepted = listener.accept() => {
+            Some(accepted) = next(&listener) => {
                 let Ok((daemon, _)) = accepted else { continue };
-                if told.borrow().refuse {
-                    continue;
-                }
                 let dice = lock(&dice).fork();
                 links.spawn(link(daemon, reader, told.clone(), counters.clone(), dice));
             }
             _ = links.join_next(), if !links.is_empty() => {}
+            changed = told.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
         }
+    }
+}
+
+async fn next(listener: &Option<TcpListener>) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
+    match listener {
+        Some(listener) => Some(listener.accept().await),
+        None => std::future::pending().await,
     }
 }
 

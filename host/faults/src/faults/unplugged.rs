@@ -13,6 +13,8 @@ use crate::watch::Sample;
 /// Readers that go in the same moment. Each goes a few times only, because waits grow until a
 /// reader has been healthy for a minute.
 const READERS: u64 = 25;
+/// What changes in a pull: it is down, then for another reason (nobody listens), then it reads.
+const CHANGES: u64 = 3;
 /// Memory that an allocator may keep.
 const NOISE_KIB: u64 = 2 * 1024;
 const NOTICED: Duration = Duration::from_secs(5);
@@ -51,7 +53,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
         // Somebody comes while the reader is away.
         branch.present(round as usize % branch.stations.len(), 1)?;
         let before = Sample::of(daemon.pid())?;
-        let pause = Duration::from_millis(1_500);
+        let pause = play.dice.millis(1_000, 4_000);
         tokio::time::sleep(pause).await;
         load = load.max(Sample::of(daemon.pid())?.load_since(&before, pause));
         for station in &branch.stations {
@@ -76,7 +78,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     });
     let last = last.await.or_else(|_| Sample::of(daemon.pid()))?;
     verdict.expect(is_as_at_first(&last), || format!("at first {first:?}, at last {last:?}"));
-    let changes = 2 * rounds * readers;
+    let changes = CHANGES * rounds * readers;
     let lines = reader_lines(&daemon, lines_before).context("the log is too long to be counted")?;
     verdict.expect(lines <= changes, || format!("{lines} log lines for {changes} changes"));
     verdict.detail(format!(
