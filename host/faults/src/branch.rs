@@ -1,5 +1,6 @@
 //! A branch to play on: emulated readers, cards before them, a configuration, a data folder.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::{Daemon, Launch, lock, until};
 use crate::dice::Dice;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Lines};
 use crate::oracle::{Oracle, Presentation, Reads, Verdict};
 use crate::proxy::Proxy;
 use crate::subscriber::subscribe;
@@ -215,7 +216,7 @@ impl Branch {
     /// Takes these cards away without expecting a departure, as nobody waits for it.
     pub(crate) fn forget(&mut self, station: usize, cards: &[String]) -> Result<()> {
         let station = self.stations.get_mut(station).context("no such reader")?;
-        let cards: std::collections::HashSet<&String> = cards.iter().collect();
+        let cards: HashSet<&String> = cards.iter().collect();
         station.standing.retain(|card| !cards.contains(&card.hex()));
         station.lay(self.wanted.reads_per_second)
     }
@@ -248,16 +249,27 @@ impl Branch {
         settled.await.is_ok()
     }
 
-    /// What is registered; the daemon must not run.
+    /// What is registered; the daemon may run.
     pub(crate) async fn ledger(&self) -> Result<Ledger> {
-        Ledger::read(&self.binary, &self.data(), &self.lines()).await
+        Ledger::read(&self.binary, &self.data()).await
+    }
+
+    /// Identities of the events that are registered by now.
+    pub(crate) async fn registered(&self) -> Result<HashSet<String>> {
+        Ledger::ids(&self.binary, &self.data()).await
+    }
+
+    /// Compares what is registered with the book; the daemon must not run.
+    pub(crate) async fn compare(&self) -> Result<Verdict> {
+        let ledger = self.ledger().await?;
+        Ok(lock(&self.oracle).judge(&ledger, &Lines::read(&self.lines())))
     }
 
     /// Ends the daemon in order, reads the ledger and compares.
     pub(crate) async fn judge(&self, mut daemon: Daemon) -> Result<Verdict> {
         let mut verdict = Verdict::default();
         self.end(&mut daemon, &mut verdict).await?;
-        verdict.add(lock(&self.oracle).judge(&self.ledger().await?));
+        verdict.add(self.compare().await?);
         Ok(verdict)
     }
 

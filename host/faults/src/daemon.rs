@@ -275,14 +275,20 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> Result<(u16, Stri
     Ok((status, body.to_owned()))
 }
 
-/// Runs a command of the binary to its end and returns what it printed.
-pub(crate) async fn command(binary: &Path, arguments: &[&str]) -> Result<(bool, String)> {
-    let output = Command::new(binary).args(arguments).stdin(Stdio::null()).output().await?;
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        said.push_str(&String::from_utf8_lossy(&output.stderr));
-    }
-    Ok((output.status.success(), said))
+/// What a command of the binary said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) ok: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command of the binary to its end.
+pub(crate) async fn command(binary: &Path, arguments: &[&str]) -> Result<Said> {
+    let output = Command::new(binary).args(arguments).stdin(Stdio::null()).output();
+    let output = timeout(LIMIT, output).await.with_context(|| format!("{arguments:?} does not end"))??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Said { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// No holder leaves the state half changed, so a panic elsewhere does not spoil it.

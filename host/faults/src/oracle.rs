@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rfid_core::UtcTime;
 use serde_json::Value;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Lines};
 
 /// An arrival that is older than this must not be announced as new.
 const FRESH: Duration = Duration::from_secs(120);
@@ -138,12 +138,16 @@ impl Oracle {
         latencies
     }
 
-    /// Compares the book with the daemon's.
-    pub(crate) fn judge(&self, ledger: &Ledger) -> Verdict {
+    /// Compares the book with the daemon's, and the daemon's with its copy.
+    pub(crate) fn judge(&self, ledger: &Ledger, lines: &Lines) -> Verdict {
         let mut verdict = Verdict::default();
-        for text in self.unreadable.iter().chain(&ledger.unreadable) {
+        for text in self.unreadable.iter().chain(&ledger.unreadable).chain(&lines.unreadable) {
             verdict.wrong(format!("unreadable: {text}"));
         }
+        for complaint in &ledger.complaints {
+            verdict.wrong(complaint.clone());
+        }
+        judge_lines(ledger, lines, &mut verdict);
         self.judge_ids(ledger, &mut verdict);
         self.judge_visits(ledger, &mut verdict);
         for fault in ledger.gaps_in_numbers() {
@@ -160,13 +164,15 @@ impl Oracle {
         }
         let marked = self.heard.iter().filter(|heard| heard.fact.unconfirmed).count();
         verdict.detail(format!(
-            "presented {}, announced {} ({marked} of them as not yet registered), in the ledger {} ({}), missed by the subscriber {}",
+            "presented {}, announced {} ({marked} of them as not yet registered), in the ledger {}, missed by the subscriber {}",
             self.due().count(),
             self.heard.len(),
             ledger.facts.len(),
-            ledger.source,
             self.missed,
         ));
+        if let Some(gaps) = ledger.said_gaps() {
+            verdict.detail(gaps);
+        }
         verdict
     }
 
@@ -240,6 +246,27 @@ impl Oracle {
             ("arrived" | "departed", _) => {}
             (kind, _) => verdict.wrong(format!("{} cannot have {kind}", fact.card)),
         }
+    }
+}
+
+/// What is in the ledger is in the JSON Lines file, once and the same, and nothing else is.
+fn judge_lines(ledger: &Ledger, lines: &Lines, verdict: &mut Verdict) {
+    let mut in_file: HashMap<&str, &Fact> = HashMap::new();
+    for fact in &lines.facts {
+        if in_file.insert(&fact.id, fact).is_some() {
+            verdict.double(format!("{} {} stands in the JSON Lines file twice", fact.kind, fact.card));
+        }
+    }
+    for fact in &ledger.facts {
+        match in_file.remove(fact.id.as_str()) {
+            None => verdict.lost(format!("{} {} is not in the JSON Lines file", fact.kind, fact.card)),
+            Some(copy) => verdict.expect(copy.is_same_as(fact), || {
+                format!("in the JSON Lines file {copy:?}, in the ledger {fact:?}")
+            }),
+        }
+    }
+    for fact in in_file.values() {
+        verdict.lost(format!("{} {} is in the JSON Lines file only", fact.kind, fact.card));
     }
 }
 
@@ -346,7 +373,11 @@ mod tests {
     }
 
     fn numbers(oracle: &Oracle, facts: Vec<Fact>) -> (u64, u64, u64) {
-        let verdict = oracle.judge(&Ledger { facts, ..Ledger::default() });
+        // As the ledger gives them: in their order, each with its number.
+        let number = |(at, fact): (usize, Fact)| Fact { sequence: Some(at as u64 + 1), ..fact };
+        let facts: Vec<Fact> = facts.into_iter().enumerate().map(number).collect();
+        let lines = Lines { facts: facts.clone(), ..Lines::default() };
+        let verdict = oracle.judge(&Ledger { facts, ..Ledger::default() }, &lines);
         (verdict.lost, verdict.double, verdict.wrong)
     }
 
@@ -366,7 +397,7 @@ mod tests {
         let two = vec![fact("a", "arrived"), fact("b", "arrived")];
         assert_eq!(numbers(&oracle(Reads::Enough), two), (0, 1, 0));
         let twice = vec![fact("a", "arrived"), fact("a", "arrived")];
-        assert_eq!(numbers(&oracle(Reads::Enough), twice), (0, 1, 0));
+        assert_eq!(numbers(&oracle(Reads::Enough), twice).1, 2, "in the ledger and in the file");
     }
 
     #[test]
@@ -387,6 +418,23 @@ mod tests {
         assert_eq!(numbers(&oracle(Reads::TooFew), vec![fact("a", "arrived")]), (0, 0, 1));
         let gone = vec![fact("a", "arrived"), fact("b", "departed")];
         assert_eq!(numbers(&oracle(Reads::Enough), gone), (0, 0, 1));
+    }
+
+    #[test]
+    fn the_file_beside_the_ledger_has_the_same() {
+        let judge = |in_ledger: &[Fact], in_file: &[Fact]| {
+            let ledger = Ledger { facts: in_ledger.to_vec(), ..Ledger::default() };
+            let mut verdict = Verdict::default();
+            judge_lines(&ledger, &Lines { facts: in_file.to_vec(), ..Lines::default() }, &mut verdict);
+            (verdict.lost, verdict.double, verdict.wrong)
+        };
+        let (a, b) = (fact("a", "arrived"), fact("b", "departed"));
+        assert_eq!(judge(&[a.clone(), b.clone()], &[b.clone(), a.clone()]), (0, 0, 0));
+        assert_eq!(judge(&[a.clone(), b.clone()], std::slice::from_ref(&a)), (1, 0, 0));
+        assert_eq!(judge(std::slice::from_ref(&a), &[a.clone(), b]), (1, 0, 0));
+        let elsewhere = Fact { zone: "zone1".to_owned(), ..a.clone() };
+        assert_eq!(judge(std::slice::from_ref(&a), &[elsewhere.clone(), a.clone()]), (0, 1, 0));
+        assert_eq!(judge(&[fact("a", "arrived")], &[elsewhere]), (0, 0, 1));
     }
 
     #[test]

@@ -7,9 +7,8 @@ use anyhow::Result;
 
 use super::{Outcome, Play};
 use crate::branch::{Branch, Wanted};
-use crate::daemon::{Daemon, until};
+use crate::daemon::{Daemon, lock, until};
 use crate::disk::{self, Tmpfs};
-use crate::ledger::Ledger;
 use crate::oracle::Verdict;
 
 /// Room for the stores and for the reserve that is given up first.
@@ -56,7 +55,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
             disk.clear()?;
         }
     }
-    verdict.add(crate::daemon::lock(&branch.oracle).judge(&branch.ledger().await?));
+    verdict.add(branch.compare().await?);
     Ok(Outcome::Played(verdict))
 }
 
@@ -94,11 +93,9 @@ pub(super) async fn register(
     what: &str,
 ) -> Result<()> {
     let begin = std::time::Instant::now();
-    let path = branch.lines();
     let registered = until("registering", REGISTERED, async || {
-        let kept: std::collections::HashSet<String> =
-            Ledger::of_lines(&path).facts.into_iter().map(|fact| fact.id).collect();
-        let oracle = crate::daemon::lock(&branch.oracle);
+        let kept = branch.registered().await?;
+        let oracle = lock(&branch.oracle);
         Ok(oracle.heard.iter().all(|heard| kept.contains(&heard.fact.id)).then_some(()))
     });
     match registered.await {

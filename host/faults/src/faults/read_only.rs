@@ -9,7 +9,6 @@ use anyhow::Result;
 use super::disk_full::{announce_without_disk, register};
 use super::{Outcome, Play};
 use crate::branch::{Branch, Wanted};
-use crate::daemon::lock;
 use crate::disk::{self, Ext4};
 use crate::oracle::Verdict;
 
@@ -32,6 +31,6 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     register(&branch, &daemon, &mut verdict, "the disk came back").await?;
     branch.end(&mut daemon, &mut verdict).await?;
     subscriber.await??;
-    verdict.add(lock(&branch.oracle).judge(&branch.ledger().await?));
+    verdict.add(branch.compare().await?);
     Ok(Outcome::Played(verdict))
 }

@@ -72,8 +72,8 @@ struct Run {
 
 impl Run {
     async fn open(mut play: Play, address: SocketAddr) -> Result<Option<Self>> {
-        let (_, described) = command(&play.binary, &["sinks", "describe", "notify"]).await?;
-        if !described.contains("webhooks") {
+        let described = command(&play.binary, &["sinks", "describe", "notify"]).await?;
+        if !described.stdout.contains("webhooks") {
             return Ok(None);
         }
         let screens =
