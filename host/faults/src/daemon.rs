@@ -1,10 +1,12 @@
 //! The daemon as a black box: a process, its log, its HTTP, its signals.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +23,16 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Log lines that are kept.
 const KEPT_LINES: usize = 4_000;
+
+/// Where the lines of all daemons are kept.
+static KEPT: OnceLock<Mutex<File>> = OnceLock::new();
+
+/// Keeps what daemons log from now on in this file, too.
+pub(crate) fn keep_log(path: &Path) -> Result<()> {
+    let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    KEPT.get_or_init(|| Mutex::new(file));
+    Ok(())
+}
 
 /// What the daemon wrote.
 #[derive(Debug, Default)]
@@ -41,6 +53,10 @@ pub(crate) struct LogLine {
 impl Log {
     fn push(&mut self, line: String) {
         self.count += 1;
+        if let Some(kept) = KEPT.get() {
+            // It is for people who look for a reason; the run does not depend on it.
+            let _ = writeln!(lock(kept), "{line}");
+        }
         if line.contains("panicked") {
             self.panics.push(line.clone());
         }

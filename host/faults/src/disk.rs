@@ -75,10 +75,10 @@ impl Ext4 {
     }
 
     /// The same below the feet of whoever has files open on it: those stay dead, new ones are on
-    /// the disk that came back.
+    /// the disk that came back. There is no moment without a disk, in which something could be
+    /// written where it is hidden afterwards.
     pub(crate) fn replace(&self) -> Result<()> {
-        run("umount", &["--lazy", text(&self.path())?])?;
-        // The old mount holds the image until the last file is closed, so a copy is mounted.
+        // The mount below holds the image until the last file is closed, so a copy is mounted.
         let copy = self.folder.path().join("image-replaced");
         std::fs::copy(self.image(), &copy)?;
         run("mount", &["-o", "loop", text(&copy)?, text(&self.path())?])
@@ -87,7 +87,8 @@ impl Ext4 {
 
 impl Drop for Ext4 {
     fn drop(&mut self) {
-        let _ = text(&self.path()).map(|path| run("umount", &["--lazy", path]));
+        // One may lie above the other.
+        while text(&self.path()).is_ok_and(|path| run("umount", &["--lazy", path]).is_ok()) {}
     }
 }
 

@@ -61,6 +61,9 @@ struct Cli {
     /// A few trials of each
     #[arg(long)]
     quick: bool,
+    /// Keeps what the daemons log in this file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// What cannot be played here is no failure
     #[arg(long)]
     allow_skips: bool,
@@ -85,6 +88,9 @@ fn main() -> Result<ExitCode> {
         FAULTS.iter().filter(|fault| cli.name == "all" || cli.name == fault.name).collect();
     if chosen.is_empty() {
         bail!("there is no fault \"{}\"; `rfid-faults list` shows them", cli.name);
+    }
+    if let Some(path) = &cli.log {
+        daemon::keep_log(path)?;
     }
     let seed = cli.seed.unwrap_or_else(|| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
