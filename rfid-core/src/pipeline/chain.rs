@@ -5,6 +5,7 @@
 //! every stage is a queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -27,6 +28,9 @@ const WAITING_BATCHES: usize = MOST_UNDER_WAY as usize;
 
 /// Batches that a stage hands to its sink together at most.
 const BATCHES_AT_ONCE: usize = 256;
+
+/// How often a checkpoint that could not be written is tried again while nothing happens.
+const SAVE_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 /// Visits that wait for a checkpoint that cannot be written, at most.
 const MOST_UNSAVED_VISITS: usize = 65_536;
@@ -86,6 +90,9 @@ impl Chain {
                     Some(events) => ledger.note_arrived(&events),
                     None => break,
                 },
+                () = tokio::time::sleep(SAVE_AGAIN_EVERY), if !ledger.is_well => {
+                    ledger.save(CheckpointChange::default()).await;
+                }
             }
         }
         while let Some(ended) = stages.join_next().await {

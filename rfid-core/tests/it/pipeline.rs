@@ -277,3 +277,44 @@ async fn events_that_a_crash_held_up_are_delivered_again_under_their_ids() {
     sink.close().await;
     assert_eq!(memory.events(), left.undelivered);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_that_failed_is_written_when_it_works_again_although_nothing_happens() {
+    /// A disk that comes back after some tries.
+    struct Failing {
+        failures: u32,
+        kept: Kept,
+    }
+    #[async_trait]
+    impl Checkpoints for Failing {
+        async fn load(&mut self) -> Result<Checkpoint> {
+            self.kept.load().await
+        }
+        async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
+            match self.failures.checked_sub(1) {
+                Some(left) => {
+                    self.failures = left;
+                    Err(Error::new(ErrorKind::Io, "save"))
+                }
+                None => self.kept.save(change).await,
+            }
+        }
+    }
+    let clock = Arc::new(SystemClock::new());
+    let kept = Kept::default();
+    let sink = SinkHandle::spawn(Name::from("memory"), Box::new(Memory::default()));
+    let pipeline = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(sink.clone())
+        .checkpoints(Box::new(Failing { failures: 4, kept: kept.clone() }))
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    pipeline.outlet("hubin_door").unwrap().put(&mut batch(&*clock, [7], 3));
+    // Well before presence hands on the state of all visits.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(kept.0.lock().unwrap().visits.len(), 1);
+    pipeline.stop().await;
+    sink.close().await;
+}
