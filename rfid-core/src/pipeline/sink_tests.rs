@@ -472,6 +472,22 @@ async fn a_full_disk_keeps_events_in_memory_and_tells_the_sink_what_did_not_fit(
     sink.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_backlog_that_failed_is_no_complaint_once_the_sink_has_everything() {
+    let (sink, works, given) = switched();
+    let backlog = Kept::default();
+    backlog.works.store(true, Ordering::Relaxed);
+    let sink = builder(sink, OnFailure::Spill).backlog(Box::new(backlog.clone())).spawn();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    backlog.works.store(false, Ordering::Relaxed);
+    assert!(is_marked(&sink.deliver(events(0..5)).await));
+    assert!(sink.status().backlog_error().is_some());
+    works.store(true, Ordering::Relaxed);
+    until(|| sink.status().complaint().is_none()).await;
+    assert_eq!(*given.lock().unwrap(), [0, 1, 2, 3, 4]);
+    sink.close().await;
+}
+
 impl Kept {
     fn len_now(&self) -> usize {
         self.owed.lock().unwrap().1.len()

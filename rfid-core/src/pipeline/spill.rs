@@ -119,14 +119,10 @@ impl Spill {
         self.port.as_ref().filter(|port| port.is_open).map_or(0, |port| port.backlog.len())
     }
 
-    /// When the backlog wants to be tried again.
+    /// When the backlog wants to be tried again. Also when nothing is left for it, as the sink took
+    /// that itself: a complaint about it must not stay for ever.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        let port = self.port.as_ref()?;
-        port.retry_at.filter(|_| !port.is_open || self.has_memory())
-    }
-
-    fn has_memory(&self) -> bool {
-        !self.memory.is_empty() || self.gap.is_some()
+        self.port.as_ref()?.retry_at
     }
 
     /// Adds to the end. Returns when it is durable, or in memory where it cannot be.
