@@ -12,6 +12,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Transactional, Tree};
 
 use crate::batch::{Batch, Write};
+use crate::reserve::Reserve;
 use crate::value::{unwrap, wrap};
 
 /// Bytes written between two syncs at most. With more, a power cut was seen to damage records
@@ -63,6 +64,7 @@ impl Database {
     fn try_open(path: &Path) -> Result<Self> {
         let is_new = !path.join("db").exists();
         std::fs::create_dir_all(path).map_err(|error| io("open", path, error))?;
+        Reserve::of(path).make_room().map_err(|error| io("open", path, error))?;
         let config =
             sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(Some(CLEAN_EVERY_MS));
         let db = guarded("open", || config.open().map_err(|error| sled_error("open", path, error)))?;
@@ -219,10 +221,15 @@ fn checked(key: &[u8], wrapped: &[u8], damaged: &AtomicU64) -> Option<Vec<u8>> {
     value.map(<[u8]>::to_vec)
 }
 
-/// sled panics on some kinds of damage instead of returning an error.
+/// sled panics on some kinds of damage, and of errors of the disk, instead of returning an error.
 fn guarded<T>(op: &'static str, call: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
-        Err(Error::new(ErrorKind::Damaged, op).with_detail(format!("sled panicked: {}", said(&*payload))))
+        let said = said(&*payload);
+        let kind = match said.contains("StorageFull") || said.contains("os error") {
+            true => ErrorKind::Io,
+            false => ErrorKind::Damaged,
+        };
+        Err(Error::new(kind, op).with_detail(format!("sled panicked: {said}")))
     })
 }
 

@@ -13,6 +13,7 @@
 //!   is treated as missing and counted;
 //! * one thread owns the database, so nothing blocks the async runtime;
 //! * a database that cannot be opened is set aside, never deleted, and a fresh one begun;
+//! * room of 4 MiB is kept in the database's folder and given up to open it on a full disk;
 //! * after an error of the disk the database is opened anew before it is trusted again.
 //!
 //! What must not be lost and cannot be fetched again belongs into a ledger of its own beside it.
@@ -20,6 +21,7 @@
 
 mod batch;
 mod database;
+mod reserve;
 mod store;
 mod stores;
 mod value;

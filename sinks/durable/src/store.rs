@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::Batch;
 use crate::database::{Database, Record};
+use crate::reserve::Reserve;
 use crate::value::LARGEST_VALUE;
 
 /// Requests that wait for the thread at most; further callers wait for a place.
@@ -87,7 +88,8 @@ impl Store {
                     thread: Mutex::new(None),
                 });
                 if opened.send(Ok(Arc::clone(&shared))).is_ok() {
-                    Owner { database: Some(database), shared, last_try: Instant::now() }.run(inbox);
+                    let reserve = Reserve::of(&shared.path);
+                    Owner { database: Some(database), shared, last_try: Instant::now(), reserve }.run(inbox);
                 }
             })
             .map_err(|error| Error::new(ErrorKind::Internal, "open").with_source(error))?;
@@ -214,6 +216,7 @@ struct Owner {
     database: Option<Database>,
     shared: Arc<Shared>,
     last_try: Instant,
+    reserve: Reserve,
 }
 
 impl Owner {
@@ -238,6 +241,8 @@ impl Owner {
         if let Some(mut database) = self.database.take() {
             // Every commit is synced already.
             let _ = database.sync();
+            // The next start may find no room.
+            self.reserve.take();
         }
     }
 
@@ -284,6 +289,9 @@ impl Owner {
                     .with_retry(error.retry())),
             };
             drop(answer.send(told));
+        }
+        if outcome.is_ok() {
+            self.reserve.look();
         }
     }
 
