@@ -206,6 +206,9 @@ impl Reader {
                 }
                 // At the end of the last segment it may be a write that is under way.
                 Piece::Damage { to, .. } if to == bytes.len() && end.is_none() => break,
+                // At the end of an earlier one with nothing missing behind it, a write was given
+                // up half-way and made in the next segment.
+                Piece::Damage { to, .. } if to == bytes.len() && end == Some(self.after + 1) => break,
                 Piece::Damage { from, to, .. } => self.ready.push_back(Entry::Damage(Damage {
                     path: segment.path.clone(),
                     from: at + from as u64,

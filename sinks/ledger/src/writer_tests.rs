@@ -50,6 +50,14 @@ fn read(folder: &Path) -> (BTreeMap<u64, Vec<u8>>, BTreeSet<u64>) {
     (contents, accounted)
 }
 
+/// Bytes that are said to be damaged.
+fn damage(folder: &Path) -> Vec<reader::Entry> {
+    let mut reader = Reader::new(folder, 0);
+    std::iter::from_fn(|| reader.next_entry().unwrap())
+        .filter(|entry| matches!(entry, reader::Entry::Damage(_)))
+        .collect()
+}
+
 /// What happens to a ledger.
 #[derive(Clone, Debug)]
 enum Step {
@@ -122,6 +130,7 @@ proptest! {
         let last = writer.append(&[entry(next, 0)], NOW).unwrap()[0].number;
         acknowledged.insert(last, entry(next, 0).content);
 
+        prop_assert_eq!(damage(folder.path()), [], "a write that ended half-way is no damage");
         let (contents, accounted) = read(folder.path());
         for (number, content) in &acknowledged {
             prop_assert_eq!(contents.get(number), Some(content), "number {}", number);
