@@ -116,6 +116,12 @@ impl Oracle {
         self.due().map(|(card, _)| card).filter(|card| !arrived.contains(*card)).cloned().collect()
     }
 
+    /// How many of these cards were announced as if their arrival were registered.
+    pub(crate) fn unmarked(&self, cards: &[String]) -> usize {
+        let is_unmarked = |heard: &&Heard| !heard.fact.unconfirmed && cards.contains(&heard.fact.card);
+        self.heard.iter().filter(is_unmarked).count()
+    }
+
     /// Cards that left and whose departure nobody was told of yet.
     pub(crate) fn undeparted(&self) -> Vec<String> {
         let departed = self.told("departed");

@@ -1,7 +1,7 @@
 //! A disk without space: people are told all the same, marked as not yet registered; what is
 //! pending is written when space returns; a start without space is possible.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -18,6 +18,8 @@ const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long after space returned everything must be registered.
 const REGISTERED: Duration = Duration::from_secs(10);
 const CARDS: usize = 5;
+/// What the ledger keeps free for that day, in the data folder.
+const RESERVE: &str = "ledger/reserve";
 
 pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     if let Some(why) = disk::why_not() {
@@ -31,8 +33,10 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     daemon.until_ready().await?;
     branch.present(0, CARDS)?;
     branch.settle(ANNOUNCED).await;
+    let reserve = branch.data().join(RESERVE);
+    until("the reserve", crate::daemon::LIMIT, async || Ok(reserve.exists().then_some(()))).await?;
     for round in 0..play.trials {
-        disk.fill()?;
+        fill_beyond_the_reserve(&disk, &mut branch, &daemon, &mut verdict, "full").await?;
         announce_without_disk(&mut branch, &daemon, &mut verdict, "full").await?;
         disk.clear()?;
         register(&branch, &daemon, &mut verdict, &format!("round {round}: space")).await?;
@@ -40,11 +44,13 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     branch.end(&mut daemon, &mut verdict).await?;
     subscriber.await??;
 
-    // A start with nothing left.
+    // A start on a full disk, with what is kept for it.
     disk.fill()?;
     match branch.start().await {
         Ok((mut daemon, subscriber)) => {
-            announce_without_disk(&mut branch, &daemon, &mut verdict, "full at the start").await?;
+            let how = "full at the start";
+            fill_beyond_the_reserve(&disk, &mut branch, &daemon, &mut verdict, how).await?;
+            announce_without_disk(&mut branch, &daemon, &mut verdict, how).await?;
             disk.clear()?;
             register(&branch, &daemon, &mut verdict, "space after a start without it").await?;
             branch.end(&mut daemon, &mut verdict).await?;
@@ -59,6 +65,33 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     Ok(Outcome::Played(verdict))
 }
 
+/// Fills the disk and, as the daemon gives up what it has in reserve, fills that too, until it can
+/// register nothing any more. Everybody who comes meanwhile is announced.
+async fn fill_beyond_the_reserve(
+    disk: &Tmpfs,
+    branch: &mut Branch,
+    daemon: &Daemon,
+    verdict: &mut Verdict,
+    how: &str,
+) -> Result<()> {
+    let reserve = branch.data().join(RESERVE);
+    let begin = Instant::now();
+    let mut cards = 0;
+    while daemon.readiness().await?.0 == 200 || reserve.exists() {
+        disk.fill()?;
+        branch.present(0, 1)?;
+        cards += 1;
+        let told = branch.settle(ANNOUNCED).await;
+        verdict.expect(told, || format!("disk {how}: no announcement within {ANNOUNCED:?}"));
+        if begin.elapsed() > crate::daemon::LIMIT {
+            verdict.wrong(format!("disk {how}: still ready after {cards} cards"));
+            break;
+        }
+    }
+    verdict.detail(format!("disk {how}: the reserve is used up after {cards} cards"));
+    Ok(())
+}
+
 /// Cards come while nothing can be written.
 pub(super) async fn announce_without_disk(
     branch: &mut Branch,
@@ -68,18 +101,19 @@ pub(super) async fn announce_without_disk(
 ) -> Result<()> {
     let mut slowest = Duration::ZERO;
     for station in 0..branch.stations.len() {
-        let begin = std::time::Instant::now();
-        branch.present(station, CARDS)?;
+        let begin = Instant::now();
+        let cards = branch.present(station, CARDS)?;
         let told = branch.settle(ANNOUNCED).await;
         verdict.expect(told, || format!("disk {how}: no announcement within {ANNOUNCED:?}"));
         slowest = slowest.max(begin.elapsed());
+        let unmarked = lock(&branch.oracle).unmarked(&cards);
+        verdict.expect(unmarked == 0, || {
+            format!("disk {how}: {unmarked} announced without the mark that they are not registered")
+        });
     }
     let (status, body) = daemon.readiness().await?;
     let reasons = body.get("reasons").map(ToString::to_string).unwrap_or_default();
-    let names_it =
-        ["space", "full", "cannot be written", "Input/output", "Read-only", "read-only", "store", "disk"]
-            .iter()
-            .any(|word| reasons.contains(word));
+    let names_it = ["No space", "Input/output", "Read-only"].iter().any(|word| reasons.contains(word));
     verdict.expect(status == 503 && names_it, || format!("disk {how}: /ready says {status}: {reasons}"));
     verdict.detail(format!("disk {how}: announced within {} ms; /ready: {reasons}", slowest.as_millis()));
     Ok(())
@@ -92,7 +126,7 @@ pub(super) async fn register(
     verdict: &mut Verdict,
     what: &str,
 ) -> Result<()> {
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let registered = until("registering", REGISTERED, async || {
         let kept = branch.registered().await?;
         let oracle = lock(&branch.oracle);
