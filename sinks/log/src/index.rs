@@ -1,6 +1,6 @@
 //! Which number an event has: an index over the ledger, which can always be made anew.
 
-use rfid_core::{EventId, Result};
+use rfid_core::{EventId, Result, UtcTime};
 use rfid_durable::{Batch, Store, Stores};
 use rfid_ledger::{Entry, Ledger, Reader};
 
@@ -47,6 +47,30 @@ impl EventIndex {
         Ok(number.filter(|number| *number >= first))
     }
 
+    /// Looks whether the ledger ends before what this index has seen of it, as a file that was cut
+    /// does. Numbers that are gone get a gap, so that they are known to be lost and are not given
+    /// again; how many there are. To be called before anything is appended.
+    ///
+    /// # Errors
+    /// Those of the store and of the ledger; nothing is said in the ledger then.
+    pub async fn account_for_the_end(&self, now: UtcTime) -> Result<u64> {
+        let folder = self.ledger.folder().to_owned();
+        // Where there is no ledger, none is made.
+        if !matches!(tokio::task::spawn_blocking(move || folder.is_dir()).await, Ok(true)) {
+            return Ok(0);
+        }
+        let ledger = self.ledger.open().await?;
+        let store = self.stores.open(STORE).await?;
+        let seen = seen(&store, ledger).await?.unwrap_or(0);
+        let gone = seen.saturating_sub(ledger.last());
+        if gone > 0 {
+            let gap = ledger.lose(gone, "the end of the ledger is gone", UtcTime::default(), now).await?;
+            tracing::error!(first = gap.first, last = gap.last, "the ledger is damaged: its end is gone");
+            begin(&store, ledger).await?;
+        }
+        Ok(gone)
+    }
+
     /// Takes in what has been appended since, a few thousand at most; whether there is more.
     /// *Cancel safety*: what was taken in is taken in.
     ///
@@ -84,9 +108,14 @@ impl EventIndex {
 
 /// How far the index has come; `None` if it is not one of this ledger.
 async fn through(store: &Store, ledger: &Ledger) -> Result<Option<u64>> {
+    Ok(seen(store, ledger).await?.filter(|through| *through <= ledger.last()))
+}
+
+/// The highest number of this ledger that the index has seen.
+async fn seen(store: &Store, ledger: &Ledger) -> Result<Option<u64>> {
     let of = store.get(STATE, LEDGER).await?;
     let through = store.get(STATE, THROUGH).await?.as_deref().and_then(number);
-    Ok(through.filter(|through| of.as_deref() == Some(&ledger.id()) && *through <= ledger.last()))
+    Ok(through.filter(|_| of.as_deref() == Some(&ledger.id())))
 }
 
 async fn begin(store: &Store, ledger: &Ledger) -> Result<u64> {

@@ -80,6 +80,14 @@ impl Host {
         let server = Server::start(listener, Arc::clone(&board))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let seeds = RandomState::new();
+        // Before anything is appended. Who has the folder, or why the disk fails, is said by the
+        // parts that cannot do without.
+        if let Err(error) = registry.index.account_for_the_end(clock.now().utc).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "whether the end of the ledger is there is not known"
+            );
+        }
         let indexer = Indexer::spawn(&registry);
         let mut host = Self {
             registry,

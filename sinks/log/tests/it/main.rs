@@ -147,6 +147,46 @@ async fn an_event_is_found_by_its_id_and_the_index_is_made_anew_when_it_is_gone(
 }
 
 #[tokio::test]
+async fn an_end_that_is_gone_is_found_by_the_index_and_its_numbers_are_not_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::new(folder.path().join("data"));
+    let now = Event::sample().time;
+    let place = ledger(folder.path());
+    let index = EventIndex::new(stores.clone(), place.clone());
+    assert_eq!(index.account_for_the_end(now).await.unwrap(), 0);
+    assert!(!place.folder().exists(), "none was made");
+    append(&mut LedgerLog::new(place.clone()), 0..10).await;
+    while index.catch_up().await.unwrap() {}
+    assert_eq!(index.account_for_the_end(now).await.unwrap(), 0);
+    place.close().await;
+
+    // Cut between two records, so that what is left looks whole.
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path();
+    let mut files = std::fs::read_dir(folder.path().join("ledger")).unwrap().map(name);
+    let segment = files.find(|path| path.extension().is_some_and(|end| end == "ledger")).unwrap();
+    let length = std::fs::metadata(&segment).unwrap().len();
+    let file = std::fs::File::options().write(true).open(&segment).unwrap();
+    let few = ledger(&folder.path().join("few"));
+    append(&mut LedgerLog::new(few.clone()), 0..4).await;
+    few.close().await;
+    let four = std::fs::metadata(few.folder().join(segment.file_name().unwrap())).unwrap().len();
+    assert!(four < length);
+    file.set_len(four).unwrap();
+
+    let place = ledger(folder.path());
+    let index = EventIndex::new(stores.clone(), place.clone());
+    assert_eq!(index.account_for_the_end(now).await.unwrap(), 6);
+    assert_eq!(append(&mut LedgerLog::new(place.clone()), 10..11).await.numbers, [11]);
+    assert_eq!(index.account_for_the_end(now).await.unwrap(), 0, "it is said once");
+    assert_eq!(index.number_of(event(7).event_id).await.unwrap(), None);
+    assert_eq!(index.number_of(event(10).event_id).await.unwrap(), Some(11));
+    let (all, gaps) = recorded(folder.path());
+    assert_eq!((all.len(), gaps), (5, (5..=10).collect()));
+    stores.close().await;
+    place.close().await;
+}
+
+#[tokio::test]
 async fn the_file_and_the_ledger_hold_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let place = ledger(folder.path());
