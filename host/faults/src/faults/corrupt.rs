@@ -17,6 +17,7 @@ use crate::oracle::{Fact, Verdict};
 
 /// Opening, damaged or not, takes no longer.
 const OPENED: Duration = Duration::from_secs(30);
+const INDEXED: Duration = Duration::from_secs(3);
 const BLOCK: u64 = 4096;
 /// Words by which damage is named.
 const NAMED: [&str; 9] = [
@@ -45,6 +46,8 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
         }
     }
     branch.settle(Duration::from_secs(10)).await;
+    // The index of the ledger, by which an end that is cut off is found, follows within 2 s.
+    tokio::time::sleep(INDEXED).await;
     verdict.add(branch.judge(daemon).await?);
     subscriber.await??;
     let original: HashMap<String, Fact> =
@@ -126,7 +129,8 @@ fn compare(ledger: &Ledger, original: &HashMap<String, Fact>, what: &str, verdic
 fn damage(data: &Path, dice: &mut Dice) -> Result<String> {
     let mut files = Vec::new();
     list(data, &mut files)?;
-    files.retain(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
+    let is_reserve = |file: &Path| file.file_name().is_some_and(|name| name == "reserve");
+    files.retain(|file| fs::metadata(file).is_ok_and(|found| found.len() > 0) && !is_reserve(file));
     files.sort();
     let file = files.get(dice.below(files.len() as u64) as usize).context("nothing to damage")?;
     let mut bytes = fs::read(file)?;

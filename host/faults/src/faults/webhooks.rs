@@ -155,11 +155,12 @@ impl Run {
     }
 }
 
-/// Bytes of all files below a folder.
+/// Bytes of all files below a folder, without what only keeps room for a full disk.
 fn size(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let each = entries.flatten().map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+        Ok(_) if entry.file_name().to_string_lossy().starts_with("reserve") => 0,
         Ok(metadata) => metadata.len(),
         Err(_) => 0,
     });
