@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 pub(crate) use board::{Board, ReloadOutcome, ReloadRequest};
 pub(crate) use view::View;
 
-/// Connections served at once; further ones wait to be accepted.
+/// Connections served at once; further ones wait to be accepted. Fewer where a process may have few
+/// descriptors.
 const MOST_CONNECTIONS: usize = 1024;
 /// How long the head of a request may take. hyper's own limit needs a timer to have effect.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -64,7 +65,8 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let limits = tokio::fs::read_to_string("/proc/self/limits").await.unwrap_or_default();
+    let places = Arc::new(Semaphore::new(most_connections(&limits)));
     let (clock, mut refused) = (SystemClock::new(), LogLimit::default());
     loop {
         let accepted = tokio::select! {
@@ -98,5 +100,27 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
     }
     if tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end and are cut");
+    }
+}
+
+/// Half of the descriptors at most, so that files and readers always get theirs.
+fn most_connections(limits: &str) -> usize {
+    let descriptors = limits.lines().find_map(|line| {
+        line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok()
+    });
+    descriptors.map_or(MOST_CONNECTIONS, |descriptors| (descriptors / 2).clamp(1, MOST_CONNECTIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_half_of_the_descriptors_to_files_and_readers() {
+        let of = |limit: &str| {
+            most_connections(&format!("Limit  Soft\nMax open files            {limit} 524288 files\n"))
+        };
+        assert_eq!([of("64"), of("1024"), of("1"), of("524288")], [32, 512, 1, 1024]);
+        assert_eq!([of("unlimited"), most_connections("")], [1024, 1024]);
     }
 }
