@@ -33,6 +33,8 @@ pub(crate) struct Wanted {
     /// Lines for `[sinks.screens]`.
     pub(crate) screens: String,
     pub(crate) environment: Vec<(String, String)>,
+    /// How many the daemon may have open.
+    pub(crate) descriptors: Option<u64>,
 }
 
 impl Default for Wanted {
@@ -46,6 +48,7 @@ impl Default for Wanted {
             data_parent: None,
             screens: String::new(),
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 }
@@ -138,6 +141,7 @@ impl Branch {
             binary: self.binary.clone(),
             config: self.config(),
             environment: self.wanted.environment.clone(),
+            descriptors: self.wanted.descriptors,
         }
     }
 

@@ -84,6 +84,18 @@ pub(crate) struct Launch {
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
     pub(crate) environment: Vec<(String, String)>,
+    /// How many descriptors it may have.
+    pub(crate) descriptors: Option<u64>,
+}
+
+impl Launch {
+    fn command(&self) -> Command {
+        let Some(descriptors) = self.descriptors else { return Command::new(&self.binary) };
+        // The shell becomes the daemon, so its process id stays.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &descriptors.to_string()]).arg(&self.binary);
+        command
+    }
 }
 
 /// A running daemon; killed when it is dropped.
@@ -100,7 +112,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the process; it may take a while until it serves.
     pub(crate) fn spawn(launch: &Launch) -> Result<Self> {
-        let mut child = Command::new(&launch.binary)
+        let mut child = launch
+            .command()
             .args(["run", "--log-format", "json", "--config"])
             .arg(&launch.config)
             .envs(launch.environment.iter().cloned())
@@ -223,10 +236,14 @@ impl Daemon {
     pub(crate) async fn terminate(&mut self) -> Result<(ExitStatus, Duration)> {
         self.signal("TERM").await?;
         let begin = Instant::now();
+        Ok((self.end().await?, begin.elapsed()))
+    }
+
+    /// Waits for an end of its own accord.
+    pub(crate) async fn end(&mut self) -> Result<ExitStatus> {
         let status = timeout(LIMIT, self.child.wait()).await.context("the daemon does not end")??;
-        let took = begin.elapsed();
         let _ = timeout(Duration::from_secs(1), &mut self.listening).await;
-        Ok((status, took))
+        Ok(status)
     }
 
     /// SIGKILL, as a crash.

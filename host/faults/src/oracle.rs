@@ -116,6 +116,11 @@ impl Oracle {
         self.due().map(|(card, _)| card).filter(|card| !arrived.contains(*card)).cloned().collect()
     }
 
+    /// How many events were announced as not yet registered.
+    pub(crate) fn marked(&self) -> usize {
+        self.heard.iter().filter(|heard| heard.fact.unconfirmed).count()
+    }
+
     /// How many of these cards were announced as if their arrival were registered.
     pub(crate) fn unmarked(&self, cards: &[String]) -> usize {
         let is_unmarked = |heard: &&Heard| !heard.fact.unconfirmed && cards.contains(&heard.fact.card);
@@ -168,7 +173,7 @@ impl Oracle {
                 verdict.wrong(format!("{} announced as new after {age:?}", heard.fact.card));
             }
         }
-        let marked = self.heard.iter().filter(|heard| heard.fact.unconfirmed).count();
+        let marked = self.marked();
         verdict.detail(format!(
             "presented {}, announced {} ({marked} of them as not yet registered), in the ledger {}, missed by the subscriber {}",
             self.due().count(),

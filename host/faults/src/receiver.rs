@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -42,12 +42,8 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// Listens; each answer takes this long.
-    pub(crate) async fn listen(
-        address: SocketAddr,
-        delay: Duration,
-        posted: Arc<Mutex<Posted>>,
-    ) -> Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    pub(crate) fn listen(port: Port, delay: Duration, posted: Arc<Mutex<Posted>>) -> Result<Self> {
+        let listener = port.socket.listen(1024)?;
         let (delay, told) = watch::channel(delay);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -72,9 +68,19 @@ impl Drop for Receiver {
     }
 }
 
-/// A port on which nobody listens.
-pub(crate) async fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+/// A port that is taken and on which nobody listens.
+#[derive(Debug)]
+pub(crate) struct Port {
+    socket: TcpSocket,
+    pub(crate) address: SocketAddr,
+}
+
+impl Port {
+    pub(crate) fn take() -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind("127.0.0.1:0".parse()?)?;
+        Ok(Self { address: socket.local_addr()?, socket })
+    }
 }
 
 async fn serve(stream: TcpStream, posted: &Mutex<Posted>, delay: &watch::Receiver<Duration>) -> Result<()> {

@@ -3,6 +3,7 @@
 mod clock;
 mod corrupt;
 mod disk_full;
+mod few_files;
 mod garbage;
 mod half_open;
 mod kill;
@@ -15,6 +16,7 @@ mod slow_subscriber;
 mod split;
 mod storm;
 mod terminate;
+mod twice;
 mod unplugged;
 mod webhooks;
 
@@ -116,6 +118,8 @@ faults! {
     "powercut", "the disk keeps what was synced and nothing else", (100, 3), (0, 0), powercut::play;
     "disk-full", "no space left, then space again; a start without space", (1, 1), (0, 0), disk_full::play;
     "read-only", "the disk fails every write, then another one is there", (1, 1), (0, 0), read_only::play;
+    "twice", "a second host on the same data folder", (20, 2), (0, 0), twice::play;
+    "few-files", "fewer descriptors than people who connect", (1, 1), (20, 3), few_files::play;
     "reader-reboot", "readers forget everything in mid-inventory", (50, 4), (0, 0), reader_reboot::play;
     "half-open", "links that are open and dead", (3, 1), (0, 0), half_open::play;
     "unplugged", "readers that refuse, again and again", (100, 8), (0, 0), unplugged::play;
@@ -127,6 +131,6 @@ faults! {
     "slow-webhook", "a receiver that takes two seconds", (200, 10), (0, 0), webhooks::slow;
     "reload", "SIGHUP storms under load, good files and spoilt ones", (100, 10), (0, 0), reload::play;
     "clock", "the wall clock jumps", (1, 1), (0, 0), clock::play;
-    "corrupt", "flipped, cut and zeroed files of a stopped store", (300, 12), (0, 0), corrupt::play;
+    "corrupt", "flipped, cut and zeroed files of a stopped store", (200, 12), (0, 0), corrupt::play;
     "load", "many readers for a long time", (1, 1), (300, 8), load::play;
 }

@@ -16,7 +16,7 @@ use crate::oracle::Verdict;
 const READING_AGAIN: Duration = Duration::from_secs(5);
 /// Readers that restart in the same round. Each is rebooted a few times only, because waits grow
 /// until a reader has been healthy for a minute.
-const READERS: usize = 10;
+const READERS: usize = 25;
 /// Not the setting of the factory, in hundredths of a dBm.
 const POWER_CDBM: &str = "2250";
 

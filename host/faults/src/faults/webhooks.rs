@@ -13,7 +13,7 @@ use super::{Outcome, Play};
 use crate::branch::{Branch, Wanted};
 use crate::daemon::{Daemon, command, lock, until};
 use crate::oracle::Verdict;
-use crate::receiver::{Posted, Receiver, free_port};
+use crate::receiver::{Port, Posted, Receiver};
 use crate::watch::Sample;
 
 /// Cards that come together.
@@ -30,8 +30,8 @@ const SCREEN: Duration = Duration::from_secs(1);
 
 /// Nobody listens; then somebody does.
 pub(super) async fn dead(play: Play) -> Result<Outcome> {
-    let address = free_port().await?;
-    let Some(mut run) = Run::open(play, address).await? else { return Ok(no_webhooks()) };
+    let port = Port::take()?;
+    let Some(mut run) = Run::open(play, port.address).await? else { return Ok(no_webhooks()) };
     let disk_before = size(&run.branch.data());
     run.people_come().await?;
     let waiting = size(&run.branch.data()).saturating_sub(disk_before);
@@ -42,15 +42,15 @@ pub(super) async fn dead(play: Play) -> Result<Outcome> {
     if !run.play.quick {
         run.verdict.expect(each <= 2 * BYTES_A_VISIT, || format!("{each} bytes on disk for each notice"));
     }
-    let _receiver = Receiver::listen(address, Duration::ZERO, Arc::clone(&run.posted)).await?;
+    let _receiver = Receiver::listen(port, Duration::ZERO, Arc::clone(&run.posted))?;
     run.drain().await
 }
 
 /// Each call takes two seconds; then it is quick.
 pub(super) async fn slow(play: Play) -> Result<Outcome> {
-    let address = free_port().await?;
-    let Some(mut run) = Run::open(play, address).await? else { return Ok(no_webhooks()) };
-    let receiver = Receiver::listen(address, Duration::from_secs(2), Arc::clone(&run.posted)).await?;
+    let port = Port::take()?;
+    let Some(mut run) = Run::open(play, port.address).await? else { return Ok(no_webhooks()) };
+    let receiver = Receiver::listen(port, Duration::from_secs(2), Arc::clone(&run.posted))?;
     run.people_come().await?;
     let early = lock(&run.posted).facts.len();
     run.verdict.detail(format!("{early} posted while it was slow"));
