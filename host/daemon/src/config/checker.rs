@@ -245,16 +245,16 @@ impl<'a> Checker<'a> {
         table: Map<String, Value>,
         branches: &BTreeSet<String>,
     ) -> Option<ReaderConfig> {
+        // What does not depend on the driver is looked at whatever the driver is.
+        self.branch(&table, pointer, branches);
+        let zones = self.zones(&table, pointer);
         let names: Vec<&'static str> = self.drivers.iter().map(|(name, ..)| *name).collect();
         let index = self.named(&table, pointer, "driver", &names)?;
         let (_, schema, driver) = self.drivers.get(index)?;
         let (schema, driver) = (schema.clone(), Arc::clone(driver));
         let mut whole = Value::Object(table.clone());
         self.hide_secrets(&mut whole, &schema, pointer);
-        let fits = self.fits(&whole, &schema, pointer);
-        self.branch(&table, pointer, branches);
-        let zones = self.zones(&table, pointer);
-        if !fits {
+        if !self.fits(&whole, &schema, pointer) {
             return None;
         }
         let secrets = self.secrets(&mut whole, &schema, pointer)?;

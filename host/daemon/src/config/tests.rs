@@ -180,6 +180,10 @@ fn one_fault_hides_no_other_of_the_same_table() {
         "watch_antennas = \"10s\"\nzone = \"\"",
     );
     assert!(reader.iter().any(|line| line.contains("zone: a zone has a name")), "{reader:?}");
+    let text = GOOD.replacen("driver = \"mercury4\"", "driver = \"mercury\"", 1);
+    let reader = checked(&text.replacen("branch = \"hubin\"", "branch = \"hubn\"", 1)).err().unwrap();
+    let has = |piece: &str| reader.iter().any(|line| line.contains(piece));
+    assert!(has("driver: \"mercury\" is not in this build") && has("there is no \"hubn\""), "{reader:?}");
 }
 
 #[test]
