@@ -1,7 +1,7 @@
 //! The sled database and its second handle, on the thread that owns them.
 
 use std::any::Any;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,7 +63,7 @@ impl Database {
 
     fn try_open(path: &Path) -> Result<Self> {
         let is_new = !path.join("db").exists();
-        std::fs::create_dir_all(path).map_err(|error| io("open", path, error))?;
+        folder_of_our_own().create(path).map_err(|error| io("open", path, error))?;
         Reserve::of(path).make_room().map_err(|error| io("open", path, error))?;
         let config =
             sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(Some(CLEAN_EVERY_MS));
@@ -210,6 +210,15 @@ impl Database {
     fn tree(&self, name: &str) -> Result<Tree> {
         guarded("open", || self.db.open_tree(name).map_err(|error| sled_error("open", Path::new(""), error)))
     }
+}
+
+/// Makes folders that nobody else may look into: what is kept says who comes and goes.
+fn folder_of_our_own() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 fn checked(key: &[u8], wrapped: &[u8], damaged: &AtomicU64) -> Option<Vec<u8>> {
