@@ -12,6 +12,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Transactional, Tree};
 
 use crate::batch::{Batch, Write};
+use crate::borrowed::Borrowed;
 use crate::reserve::Reserve;
 use crate::value::{unwrap, wrap};
 
@@ -34,6 +35,8 @@ pub(crate) struct Database {
     /// sled's own `flush` leaves data in the drive's cache; `fdatasync` on this does not.
     file: File,
     unsynced: usize,
+    /// Where it is read only, because the disk takes nothing.
+    borrowed: Option<Borrowed>,
 }
 
 /// How opening went.
@@ -57,6 +60,10 @@ impl Database {
                 tracing::error!(path = %at, %aside_path, error, "damaged store was set aside; a new one is begun");
                 Ok(Opened { database: Self::try_open(path)?, set_aside: Some(aside) })
             }
+            Err(error) if takes_nothing(&error) && path.join("db").exists() => {
+                let database = Self::open_copy(path).map_err(|_| error)?;
+                Ok(Opened { database, set_aside: None })
+            }
             Err(error) => Err(error),
         }
     }
@@ -69,7 +76,7 @@ impl Database {
             sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(Some(CLEAN_EVERY_MS));
         let db = guarded("open", || config.open().map_err(|error| sled_error("open", path, error)))?;
         let file = File::open(path.join("db")).map_err(|error| io("open", path, error))?;
-        let mut database = Self { db, file, unsynced: 0 };
+        let mut database = Self { db, file, unsynced: 0, borrowed: None };
         if is_new {
             database.sync()?;
             // sled never syncs its configuration nor the names of its files.
@@ -87,11 +94,22 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens a copy in memory. It is read only.
+    fn open_copy(path: &Path) -> Result<Self> {
+        let borrowed = Borrowed::of(path).map_err(|error| io("open", path, error))?;
+        let folder = borrowed.folder();
+        let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES);
+        let db = guarded("open", || config.open().map_err(|error| sled_error("open", folder, error)))?;
+        let file = File::open(folder.join("db")).map_err(|error| io("open", folder, error))?;
+        Ok(Self { db, file, unsynced: 0, borrowed: Some(borrowed) })
+    }
+
     /// Writes a batch. It is durable after the next [`Database::sync`].
     ///
     /// Up to a hundred records are written all or not at all; more are written in order, in
     /// parts.
     pub(crate) fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.may_write()?;
         for part in batch.writes.chunks(BATCH_RECORDS) {
             let bytes: usize =
                 part.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
@@ -200,7 +218,15 @@ impl Database {
         names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 
+    fn may_write(&self) -> Result<()> {
+        match &self.borrowed {
+            None => Ok(()),
+            Some(_) => Err(io("write", Path::new(""), std::io::ErrorKind::StorageFull.into())),
+        }
+    }
+
     pub(crate) fn drop_tree(&mut self, tree: &str) -> Result<()> {
+        self.may_write()?;
         guarded("drop", || {
             self.db.drop_tree(tree).map_err(|error| sled_error("drop", Path::new(""), error))
         })?;
@@ -240,6 +266,13 @@ fn guarded<T>(op: &'static str, call: impl FnOnce() -> Result<T>) -> Result<T> {
         };
         Err(Error::new(kind, op).with_detail(format!("sled panicked: {said}")))
     })
+}
+
+/// Whether the disk can be read and not be written.
+fn takes_nothing(error: &Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
 }
 
 fn said(payload: &(dyn Any + Send)) -> String {
@@ -288,5 +321,37 @@ fn set_aside(path: &Path) -> Result<PathBuf> {
         }
         std::fs::rename(path, &aside).map_err(|error| io("open", path, error))?;
         return Ok(aside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(key: &[u8]) -> Batch {
+        let mut batch = Batch::default();
+        batch.put("a", key, *b"value");
+        batch
+    }
+
+    #[test]
+    fn a_copy_has_what_the_database_has_and_takes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(folder.path()).unwrap().database;
+        database.write(&batch(b"1")).unwrap();
+        database.sync().unwrap();
+        assert!(Database::open_copy(folder.path()).is_err(), "it is in use");
+        drop(database);
+
+        let mut copy = Database::open_copy(folder.path()).unwrap();
+        let damaged = AtomicU64::new(0);
+        assert_eq!(copy.get("a", &[b"1".to_vec()], &damaged).unwrap(), [Some(b"value".to_vec())]);
+        let refused = copy.write(&batch(b"2")).unwrap_err();
+        assert!(takes_nothing(&refused), "{refused:#}");
+        assert_eq!(Database::open(folder.path()).map(drop).unwrap_err().kind(), ErrorKind::Busy);
+        let memory = copy.borrowed.as_ref().unwrap().folder().to_owned();
+        drop(copy);
+        assert!(!memory.exists());
+        Database::open(folder.path()).unwrap().database.write(&batch(b"2")).unwrap();
     }
 }

@@ -13,13 +13,15 @@
 //!   is treated as missing and counted;
 //! * one thread owns the database, so nothing blocks the async runtime;
 //! * a database that cannot be opened is set aside, never deleted, and a fresh one begun;
-//! * room of 4 MiB is kept in the database's folder and given up to open it on a full disk;
+//! * room of 4 MiB is kept in the database's folder and given up to open it on a full disk; when
+//!   that is used up, too, what is in it is read from a copy in memory;
 //! * after an error of the disk the database is opened anew before it is trusted again.
 //!
 //! What must not be lost and cannot be fetched again belongs into a ledger of its own beside it.
 #![forbid(unsafe_code)]
 
 mod batch;
+mod borrowed;
 mod database;
 mod reserve;
 mod store;
