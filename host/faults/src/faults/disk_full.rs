@@ -44,21 +44,26 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     branch.end(&mut daemon, &mut verdict).await?;
     subscriber.await??;
 
-    // A start on a full disk, with what is kept for it.
-    disk.fill()?;
-    match branch.start().await {
-        Ok((mut daemon, subscriber)) => {
-            let how = "full at the start";
-            fill_beyond_the_reserve(&disk, &mut branch, &daemon, &mut verdict, how).await?;
-            announce_without_disk(&mut branch, &daemon, &mut verdict, how).await?;
-            disk.clear()?;
-            register(&branch, &daemon, &mut verdict, "space after a start without it").await?;
-            branch.end(&mut daemon, &mut verdict).await?;
-            subscriber.await??;
+    for how in ["full at the start", "full at the start, without any reserve"] {
+        if how.contains("without") {
+            for store in ["ledger", "presence", "event_index"] {
+                let _ = std::fs::remove_file(branch.data().join(store).join("reserve"));
+            }
         }
-        Err(error) => {
-            verdict.wrong(format!("no start without space: {error:#}"));
-            disk.clear()?;
+        disk.fill()?;
+        match branch.start().await {
+            Ok((mut daemon, subscriber)) => {
+                fill_beyond_the_reserve(&disk, &mut branch, &daemon, &mut verdict, how).await?;
+                announce_without_disk(&mut branch, &daemon, &mut verdict, how).await?;
+                disk.clear()?;
+                register(&branch, &daemon, &mut verdict, &format!("{how}: then space")).await?;
+                branch.end(&mut daemon, &mut verdict).await?;
+                subscriber.await??;
+            }
+            Err(error) => {
+                verdict.wrong(format!("no start, {how}: {error:#}"));
+                disk.clear()?;
+            }
         }
     }
     verdict.add(branch.compare().await?);
