@@ -109,18 +109,23 @@ async fn a_second_process_is_kept_out() {
     assert_eq!(error.kind(), rfid_core::ErrorKind::Busy);
 }
 
+/// Flips a bit in the content of the last record.
+fn spoil_last(folder: &Path) {
+    let path = crate::segments::list(&crate::files::Disk, folder).unwrap()[0].path.clone();
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Its text is one byte, before a checksum of four.
+    let at = bytes.len() - 5;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
 #[tokio::test]
 async fn records_that_rotted_do_not_stop_those_behind() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(folder.path()).await;
     push(&queue, 0, 3).await;
     queue.close().await;
-    let path = crate::segments::list(&crate::files::Disk, folder.path()).unwrap()[0].path.clone();
-    let mut bytes = std::fs::read(&path).unwrap();
-    // The last record: its text is one byte, before a checksum of four.
-    let at = bytes.len() - 5;
-    bytes[at] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    spoil_last(folder.path());
     let queue = open(folder.path()).await;
     assert_eq!(texts(queue.peek(9).await.unwrap()), ["0", "1"]);
     push(&queue, 3, 4).await;
@@ -136,11 +141,7 @@ async fn a_queue_of_which_nothing_can_be_read_becomes_empty() {
     let queue = open(folder.path()).await;
     push(&queue, 0, 1).await;
     queue.close().await;
-    let path = crate::segments::list(&crate::files::Disk, folder.path()).unwrap()[0].path.clone();
-    let mut bytes = std::fs::read(&path).unwrap();
-    let at = bytes.len() - 5;
-    bytes[at] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    spoil_last(folder.path());
     let queue = open(folder.path()).await;
     assert_eq!(queue.peek(9).await.unwrap(), []);
     assert!(queue.is_empty());
