@@ -12,6 +12,8 @@ mod host;
 mod http;
 mod logging;
 mod registry;
+mod running;
+mod scenarios;
 mod service_manager;
 mod sighting;
 

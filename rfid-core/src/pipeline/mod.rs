@@ -39,7 +39,8 @@ pub use backlog::{Backlog, Owed};
 pub use checkpoint::{Checkpoint, CheckpointChange, Checkpoints, NoCheckpoints};
 pub use counters::PipelineCounters;
 pub use failure::{FailurePolicy, OnFailure};
-pub use sink_handle::{MakeSink, SinkBuilder, SinkHandle};
+pub use sink_call::MakeSink;
+pub use sink_handle::{SinkBuilder, SinkHandle};
 pub use sink_status::SinkStatus;
 
 use chain::{Chain, CheckpointLedger};

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backlog::Owed;
-use super::sink_handle::MakeSink;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::event::Event;
 use crate::panics::guard;
 use crate::sink::{EventBatch, Loss, Sink};
+
+/// Makes a sink anew after it has panicked.
+pub type MakeSink = Box<dyn FnMut() -> Result<Box<dyn Sink>> + Send>;
 
 /// A sink that panics this often within [`PANICS_COUNT_FOR`] is out of service.
 const MOST_PANICS: usize = 5;

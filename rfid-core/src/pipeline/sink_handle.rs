@@ -9,21 +9,17 @@ use tokio::task::JoinHandle;
 use super::backlog::Backlog;
 use super::counters::add;
 use super::failure::{FailurePolicy, OnFailure};
-use super::sink_call::SinkOwner;
+use super::sink_call::{MakeSink, SinkOwner};
 use super::sink_status::SinkStatus;
 use super::sink_task::SinkTask;
 use super::spill::{MOST_IN_MEMORY, Spill};
 use crate::clock::{Clock, SystemClock};
-use crate::error::Result;
 use crate::event::Event;
 use crate::name::Name;
 use crate::sink::Sink;
 
 /// Deliveries that wait for one sink at most; each is one pipeline's batch.
 pub(super) const WAITING_DELIVERIES: usize = 64;
-
-/// Makes a sink anew after it has panicked.
-pub type MakeSink = Box<dyn FnMut() -> Result<Box<dyn Sink>> + Send>;
 
 /// What a running sink is made of.
 pub struct SinkBuilder {

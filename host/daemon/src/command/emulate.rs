@@ -7,19 +7,19 @@ use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
 use crate::cli::{Emulated, Field};
-use crate::emulators::read_scenario;
+use crate::scenarios;
 
 pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
     match reader {
         Emulated::Mercury4 { field: Field { listen, scenario }, profile } => {
-            let scenario = read_scenario(scenario.as_deref(), mercury4::Scenario::from_toml)?;
+            let scenario = scenarios::read(scenario.as_deref(), mercury4::Scenario::from_toml)?;
             let emulator = mercury4::Emulator::bind(listen, profile, scenario).await;
             let emulator = emulator.with_context(|| cannot_be_used(listen))?;
             serve_until_told("Mercury 4", emulator.local_addr()).await?;
             emulator.shutdown().await;
         }
         Emulated::Thingmagic { field: Field { listen, scenario }, profile } => {
-            let scenario = read_scenario(scenario.as_deref(), thingmagic::Scenario::from_toml)?;
+            let scenario = scenarios::read(scenario.as_deref(), thingmagic::Scenario::from_toml)?;
             let emulator = thingmagic::Emulator::bind(listen, profile, scenario).await;
             let emulator = emulator.with_context(|| cannot_be_used(listen))?;
             serve_until_told("ThingMagic module", emulator.local_addr()).await?;

@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::settings::schema_of;
 use rfid_core::{ConfigFaults, Driver, DurationText, Name, ReaderSetup, Settings, SinkKind};
+use rfid_driver_mercury4::emulator as mercury4;
+use rfid_driver_thingmagic::emulator as thingmagic;
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, Gathered, Severity};
 use super::files::Texts;
-use super::schema::{Misfit, check, listed, nearest};
+use super::names::{listed, nearest};
+use super::schema::{Misfit, check};
 use super::sections::{
     BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, NOT_YET,
     PipelineSection, READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
@@ -26,6 +29,7 @@ use super::{
     secrets,
 };
 use crate::registry::Registry;
+use crate::scenarios;
 
 /// Shortest time for which events may be kept.
 const LEAST_KEPT: Duration = Duration::from_secs(3_600);
@@ -224,9 +228,9 @@ impl<'a> Checker<'a> {
         }
         let here = join(pointer, "scenario");
         let scenario = section.scenario.map(|path| self.folder(&here).join(path));
-        let playable = crate::emulators::check_scenario(section.reader, scenario.as_deref());
+        let playable = check_scenario(section.reader, scenario.as_deref());
         if let Err(why) = &playable {
-            self.at_value(&here, why.as_str());
+            self.at_value(&here, format!("{why:#}"));
         }
         (is_profile && playable.is_ok()).then_some(())?;
         Some(EmulatorConfig {
@@ -579,5 +583,13 @@ pub(super) fn not_there(name: &str, there: &BTreeSet<String>, section: &str) -> 
         Some(hint) => format!("there is no \"{name}\" in [{section}]; did you mean \"{hint}\"?"),
         None if there.is_empty() => format!("there is no \"{name}\"; [{section}] is empty"),
         None => format!("there is no \"{name}\" in [{section}]; there are: {}", listed(there.iter())),
+    }
+}
+
+/// Whether the scenario can be played on this reader.
+fn check_scenario(reader: EmulatedReader, scenario: Option<&Path>) -> anyhow::Result<()> {
+    match reader {
+        EmulatedReader::Mercury4 => scenarios::read(scenario, mercury4::Scenario::from_toml).map(drop),
+        EmulatedReader::Thingmagic => scenarios::read(scenario, thingmagic::Scenario::from_toml).map(drop),
     }
 }

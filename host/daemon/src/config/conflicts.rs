@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::checker::{At, Checker, not_there};
 use super::fault::{Fault, Severity};
-use super::schema::{listed, nearest};
+use super::names::{listed, nearest};
 use super::source::Place;
 use super::tree::join;
 use super::{EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig};

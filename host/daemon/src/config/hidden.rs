@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::schema::nearest;
+use super::names::nearest;
 
 /// Words of which one in a key says that the value is not for everybody.
 const WORDS: [&str; 8] =

@@ -7,10 +7,12 @@
 
 mod checker;
 mod conflicts;
+mod difference;
 mod effective;
 mod fault;
 mod files;
 mod hidden;
+mod names;
 mod schema;
 mod secrets;
 mod sections;
@@ -30,10 +32,12 @@ use rfid_core::{Driver, Name, ReaderSetup, Settings};
 use rfid_ledger::LedgerSettings;
 
 pub(crate) use conflicts::zones;
+pub(crate) use difference::Difference;
 pub(crate) use effective::{as_json, as_toml};
 pub(crate) use fault::Report;
 pub(crate) use files::{Texts, read};
-pub(crate) use schema::{choices, nearest, types};
+pub(crate) use names::nearest;
+pub(crate) use schema::{choices, types};
 pub(crate) use sections::{EmulatedReader, whole_schema};
 pub(crate) use sink_keys::with_failure_keys;
 

@@ -1,8 +1,6 @@
 //! The running host: everything that a configuration asks for, started, changed and stopped.
 
-mod difference;
 mod indexer;
-mod tap;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,22 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rfid_core::pipeline::{Glimpses, Outlet, PreparedPipeline};
+use rfid_core::pipeline::{Glimpses, PreparedPipeline};
 use rfid_core::supervisor::MakeSession;
 use rfid_core::{Clock, Error, ErrorKind, Name, Pipeline, Result, Sink, SinkHandle, Supervisor, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-pub(crate) use difference::Difference;
-pub(crate) use tap::PipelineTap;
-
 use crate::backlog::{self, DiskBacklog};
 use crate::checkpoints::SledCheckpoints;
-use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
+use crate::config::{Config, Difference, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::emulators::{self, Emulators};
 use crate::http::{Board, ReloadRequest, Server, View};
 use crate::registry::Registry;
+use crate::running::Running;
 use crate::service_manager::Condition;
 use indexer::Indexer;
 
@@ -47,16 +43,6 @@ pub(crate) struct Host {
     server: Server,
     indexer: Indexer,
     emulators: Emulators,
-}
-
-/// The parts that run, by name.
-#[derive(Default)]
-pub(crate) struct Running {
-    pub(crate) readers: BTreeMap<Name, Supervisor>,
-    pub(crate) pipelines: BTreeMap<Name, Pipeline>,
-    pub(crate) sinks: BTreeMap<Name, SinkHandle>,
-    /// Where one can look on, for each pipeline. It stays when the pipeline is replaced.
-    pub(crate) taps: BTreeMap<Name, PipelineTap>,
 }
 
 impl Host {
@@ -342,12 +328,6 @@ impl Host {
         self.registry.ledger.close().await;
         self.registry.stores.close().await;
         self.emulators.stop().await;
-    }
-}
-
-impl Running {
-    fn outlet(&self, pipeline: &PipelineConfig, reader: &str) -> Option<Outlet> {
-        self.pipelines.get(&pipeline.name)?.outlet(reader)
     }
 }
 

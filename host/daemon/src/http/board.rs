@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::view::View;
 use super::webhooks;
-use crate::host::Difference;
+use crate::config::Difference;
 
 /// Somebody asks for the configuration to be read anew.
 pub(crate) struct ReloadRequest {

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::metrics::{Metric, PIPELINE, READER, SINK};
 use super::webhooks;
 use crate::config::Config;
-use crate::host::{PipelineTap, Running};
 use crate::registry::Registry;
+use crate::running::{PipelineTap, Running};
 
 /// States and counters of the parts of a running host.
 pub(crate) struct View {

@@ -6,7 +6,7 @@ use rfid_core::Name;
 use rfid_core::presence::ReaderPlace;
 use serde::Serialize;
 
-use crate::config::{Config, PipelineConfig, ReaderConfig, SinkConfig};
+use super::{Config, PipelineConfig, ReaderConfig, SinkConfig};
 
 /// What a reload changes. Starting is the difference to a configuration of nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
