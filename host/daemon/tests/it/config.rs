@@ -181,7 +181,7 @@ fn a_reload_reads_all_files_again() {
         || -> Vec<String> { daemon.status()["readers"].as_object().unwrap().keys().cloned().collect() };
     assert_eq!(readers(), ["door"]);
 
-    files.write("conf.d/20-hall.toml", "[readers.hall]\ndriver = \"mercury9\"\n");
+    files.write("conf.d/20-hall.toml", "[readers.hall]\ndriver = \"mercury9\"\nzone = \"hall\"\n");
     let (status, answer) = daemon.reload();
     assert_eq!(status, 422, "{answer}");
     let reason = answer["reasons"][0].as_str().unwrap();
