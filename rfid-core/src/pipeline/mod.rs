@@ -19,6 +19,7 @@ mod backlog;
 mod chain;
 mod checkpoint;
 mod counters;
+mod delivery;
 mod failure;
 mod presence_task;
 mod read_queue;

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::backlog::Backlog;
 use super::counters::add;
+use super::delivery::{Delivery, Pace, WAITING_DELIVERIES, mark};
 use super::failure::{FailurePolicy, OnFailure};
 use super::sink_call::{MakeSink, SinkOwner};
 use super::sink_status::SinkStatus;
@@ -17,9 +18,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::Event;
 use crate::name::Name;
 use crate::sink::Sink;
-
-/// Deliveries that wait for one sink at most; each is one pipeline's batch.
-pub(super) const WAITING_DELIVERIES: usize = 64;
 
 /// What a running sink is made of.
 pub struct SinkBuilder {
@@ -89,23 +87,6 @@ pub struct SinkHandle {
     pace: Arc<watch::Sender<Pace>>,
     status: Arc<SinkStatus>,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
-}
-
-/// How much time a sink has. Only grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Pace {
-    /// As much as its policy says.
-    Usual,
-    /// The host is stopping.
-    Hurry,
-    /// Nothing more comes.
-    Close,
-}
-
-#[derive(Debug)]
-pub(super) struct Delivery {
-    pub(super) events: Vec<Event>,
-    pub(super) back: oneshot::Sender<Vec<Event>>,
 }
 
 impl SinkHandle {
@@ -183,11 +164,4 @@ impl SinkHandle {
     fn quicken(&self, pace: Pace) {
         self.pace.send_if_modified(|now| pace > std::mem::replace(now, pace.max(*now)));
     }
-}
-
-pub(super) fn mark(mut events: Vec<Event>, sink: &Name) -> Vec<Event> {
-    for event in &mut events {
-        event.unconfirmed_by.push(sink.clone());
-    }
-    events
 }

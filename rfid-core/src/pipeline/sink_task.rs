@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use super::backlog::Owed;
 use super::counters::add;
+use super::delivery::{Delivery, Pace, WAITING_DELIVERIES, mark};
 use super::failure::{FailurePolicy, OnFailure};
 use super::sink_call::{Returned, Run, SinkOwner, runs};
-use super::sink_handle::{Delivery, Pace, WAITING_DELIVERIES, mark};
 use super::sink_status::SinkStatus;
 use super::spill::{Portion, Spill};
 use crate::backoff::Backoff;

@@ -2,6 +2,7 @@
 
 mod board;
 mod condition;
+mod counters;
 mod events;
 mod metrics;
 mod routes;

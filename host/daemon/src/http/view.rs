@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
 use rfid_core::presence::{ReaderPlace, ZoneMap};
@@ -15,7 +14,7 @@ use rfid_sink_notify::{Hub, Webhooks};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::metrics::{Metric, PIPELINE, READER, SINK};
+use super::counters::{Metric, PIPELINE, READER, SINK, get};
 use super::webhooks;
 use crate::config::Config;
 use crate::registry::Registry;
@@ -287,10 +286,6 @@ fn with_counts<T>(mut status: Value, metrics: &[Metric<T>], counters: &T) -> Val
         }
     }
     status
-}
-
-pub(super) fn get(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 fn map<N: ToString>(entries: impl Iterator<Item = (N, Value)>) -> Value {

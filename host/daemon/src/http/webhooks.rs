@@ -4,29 +4,10 @@ use std::fmt;
 
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
-use rfid_sink_notify::{RunningWebhook, WebhookStatus, Webhooks};
+use rfid_sink_notify::{RunningWebhook, Webhooks};
 use serde_json::{Value, json};
 
-use super::metrics::Metric;
-use super::view::get;
-
-/// Labelled with sink and webhook.
-const WEBHOOK: [Metric<WebhookStatus>; 6] = [
-    ("rfid_webhook_delivered", "Events that the receiver has taken", Counter, |status| &status.delivered),
-    ("rfid_webhook_retries", "Tries that failed and are repeated", Counter, |status| &status.retries),
-    ("rfid_webhook_dead_letters", "Events given up and written to the dead letters", Counter, |status| {
-        &status.dead_letters
-    }),
-    ("rfid_webhook_dropped", "Events lost for want of room on the disk and in memory", Counter, |status| {
-        &status.dropped
-    }),
-    ("rfid_webhook_waiting", "Events that wait for the receiver or are under way", Gauge, |status| {
-        &status.waiting
-    }),
-    ("rfid_webhook_waiting_bytes", "Bytes of events that wait for the receiver", Gauge, |status| {
-        &status.waiting_bytes
-    }),
-];
+use super::counters::{WEBHOOK, get};
 
 pub(super) fn encode(out: &mut DescriptorEncoder, webhooks: &Webhooks) -> fmt::Result {
     let running = webhooks.running();
