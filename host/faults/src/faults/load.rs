@@ -87,11 +87,12 @@ async fn reads(daemon: &crate::daemon::Daemon) -> Result<u64> {
     Ok(daemon.metrics().await?.sum("rfid_reader_reads_total"))
 }
 
-/// The first fifth is warm-up; then the second fifth is compared with the last.
+/// The first two fifths are warm-up: two minutes, in which presence writes down all visits for the
+/// first two times and takes what it needs for that. Then the third fifth is compared with the last.
 fn judge_growth(samples: &[Sample], verdict: &mut Verdict, quick: bool) {
     let part = samples.len() / 5;
     let (Some(early), Some(late)) =
-        (samples.get(part..2 * part), samples.get(samples.len().saturating_sub(part)..))
+        (samples.get(2 * part..3 * part), samples.get(samples.len().saturating_sub(part)..))
     else {
         return;
     };
@@ -102,7 +103,7 @@ fn judge_growth(samples: &[Sample], verdict: &mut Verdict, quick: bool) {
     let [memory, threads, descriptors] =
         [grown(|sample| sample.rss_kib), grown(|sample| sample.threads), grown(|sample| sample.descriptors)];
     verdict.detail(format!(
-        "growth from the second fifth of the time to the last: memory {memory:+.0} KiB (noise {NOISE_KIB:.0}), threads {threads:+.1}, descriptors {descriptors:+.1}"
+        "growth from the third fifth of the time to the last: memory {memory:+.0} KiB (noise {NOISE_KIB:.0}), threads {threads:+.1}, descriptors {descriptors:+.1}"
     ));
     // A few seconds are all warm-up.
     if !quick {

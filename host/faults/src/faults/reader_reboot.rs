@@ -51,6 +51,8 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
         tokio::time::sleep(play.dice.millis(100, 2_000)).await;
         let reads = daemon.metrics().await?.reader("rfid_reader_reads_total", &name);
         let station = branch.stations.get(number).context("no reader")?;
+        // Where the reboot came before it, it must not cut the session that comes next.
+        station.emulator.cut_after(u32::MAX);
         station.proxy()?.refuse(false);
         let begin = Instant::now();
         until_reads(&daemon, &name, reads).await?;
