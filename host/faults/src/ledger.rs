@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::daemon::command;
-use crate::oracle::Fact;
+use crate::fact::Fact;
 
 /// Everything that is registered, in its order.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,7 @@ mod branch;
 mod daemon;
 mod dice;
 mod disk;
+mod fact;
 mod faults;
 mod ledger;
 mod oracle;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::daemon::lock;
-use crate::oracle::Fact;
+use crate::fact::Fact;
 
 /// What was posted, in the order in which it came.
 #[derive(Debug, Default)]

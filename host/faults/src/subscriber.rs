@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::daemon::lock;
-use crate::oracle::{Fact, Heard, Oracle};
+use crate::fact::Fact;
+use crate::oracle::{Heard, Oracle};
 
 /// Subscribes and writes all that comes into the oracle's book, until the daemon ends the stream.
 pub(crate) async fn subscribe(

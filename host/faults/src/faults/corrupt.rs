@@ -12,8 +12,9 @@ use super::{Outcome, Play};
 use crate::branch::{Branch, Wanted};
 use crate::daemon::Daemon;
 use crate::dice::Dice;
+use crate::fact::Fact;
 use crate::ledger::Ledger;
-use crate::oracle::{Fact, Verdict};
+use crate::oracle::Verdict;
 
 /// Opening, damaged or not, takes no longer.
 const OPENED: Duration = Duration::from_secs(30);
