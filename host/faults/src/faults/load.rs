@@ -87,8 +87,8 @@ async fn reads(daemon: &crate::daemon::Daemon) -> Result<u64> {
     Ok(daemon.metrics().await?.sum("rfid_reader_reads_total"))
 }
 
-/// The first two fifths are warm-up: two minutes, in which presence writes down all visits for the
-/// first two times and takes what it needs for that. Then the third fifth is compared with the last.
+/// The first two fifths are warm-up: in the first two minutes memory was seen to go up in steps and
+/// to stay there. Then the third fifth is compared with the last.
 fn judge_growth(samples: &[Sample], verdict: &mut Verdict, quick: bool) {
     let part = samples.len() / 5;
     let (Some(early), Some(late)) =
