@@ -21,12 +21,17 @@ impl Backoff {
 
     /// The next wait: between half and all of the current step.
     pub fn next_wait(&mut self) -> Duration {
+        self.next_wait_within(self.longest)
+    }
+
+    /// The same, and this time no longer than `longest`. Later waits go on as if it had been.
+    pub fn next_wait_within(&mut self, longest: Duration) -> Duration {
         // xorshift64: the jitter needs spread, not secrecy.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let step = self.next;
-        self.next = (step * 2).min(self.longest);
+        let step = self.next.min(longest);
+        self.next = (self.next * 2).min(self.longest);
         let share = (self.random >> 40) as f64 / (1u64 << 24) as f64;
         step / 2 + (step / 2).mul_f64(share)
     }
@@ -50,6 +55,9 @@ mod tests {
             assert!(wait >= step / 2 && wait <= step, "{wait:?} in step {step:?}");
             step = (step * 2).min(Duration::from_secs(30));
         }
+        let wait = backoff.next_wait_within(Duration::from_secs(4));
+        assert!(wait >= Duration::from_secs(2) && wait <= Duration::from_secs(4), "{wait:?}");
+        assert!(backoff.next_wait() >= Duration::from_secs(15), "that was for once");
         backoff.reset();
         assert!(backoff.next_wait() <= Duration::from_millis(500));
     }

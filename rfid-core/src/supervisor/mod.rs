@@ -34,6 +34,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Where nobody answers, asking again costs next to nothing, and whoever plugs a reader in again
+/// wants to see it read.
+const LONGEST_WAIT_FOR_ANYBODY: Duration = Duration::from_secs(4);
 
 /// Reads in one batch at most. A reader's buffer grows to what its batches need, so this bounds
 /// the memory of each of a thousand readers.
@@ -278,6 +281,9 @@ impl Care {
             }
             let wait = match error.retry() {
                 Retry::After(wait) => wait,
+                Retry::Reconnect if error.kind() == ErrorKind::Connect => {
+                    self.backoff.next_wait_within(LONGEST_WAIT_FOR_ANYBODY)
+                }
                 Retry::Reconnect => self.backoff.next_wait(),
                 // What cannot work may be put right at the reader itself, so it is tried again,
                 // but seldom.

@@ -86,7 +86,7 @@ async fn a_reader_that_comes_and_goes_is_summed_up() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_stays_away_gets_one_line() {
     let (logged, _guard) = Logged::begin();
-    let script = script((0..50).map(|_| Act::Refuse));
+    let script = script((0..400).map(|_| Act::Refuse));
     let reader = Supervisor::spawn(
         Name::from("hubin_door"),
         None,

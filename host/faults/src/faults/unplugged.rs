@@ -10,14 +10,15 @@ use crate::daemon::until;
 use crate::oracle::Verdict;
 use crate::watch::Sample;
 
-/// Readers that go in the same moment. Each goes a few times only, because waits grow until a
-/// reader has been healthy for a minute.
+/// Readers that go in the same moment.
 const READERS: u64 = 25;
 /// What changes in a pull: it is down, then for another reason (nobody listens), then it reads.
 const CHANGES: u64 = 3;
 /// Memory that an allocator may keep.
 const NOISE_KIB: u64 = 2 * 1024;
 const NOTICED: Duration = Duration::from_secs(5);
+/// How long it may take from when they accept until all of them read.
+const BACK: Duration = Duration::from_secs(5);
 
 pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     let readers = READERS.min(play.trials).max(1);
@@ -65,6 +66,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
         branch.settle(Duration::from_secs(10)).await;
     }
     verdict.expect(slowest < NOTICED, || format!("noticed only after {slowest:?}"));
+    verdict.expect(slowest_back < BACK, || format!("back only after {slowest_back:?}"));
 
     // What was only put aside is given back within a moment.
     let is_as_at_first = |now: &Sample| {
