@@ -72,12 +72,12 @@ impl Files for FaultyDisk {
         Ok(Box::new(FaultyFile { disk: self.clone(), file }))
     }
 
-    fn read(&self, path: &Path, from: u64) -> io::Result<Vec<u8>> {
-        Disk.read(path, from)
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Disk.read(path)
     }
 
-    fn read_first(&self, path: &Path, most: usize) -> io::Result<Vec<u8>> {
-        Disk.read_first(path, most)
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        Disk.read_part(path, from, most)
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {

@@ -15,10 +15,10 @@ pub(crate) trait Files: fmt::Debug + Send {
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
     /// Opens a file to go on behind its end.
     fn append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
-    /// The bytes of a file from this one on.
-    fn read(&self, path: &Path, from: u64) -> io::Result<Vec<u8>>;
-    /// The first bytes of a file, at most this many.
-    fn read_first(&self, path: &Path, most: usize) -> io::Result<Vec<u8>>;
+    /// All bytes of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The bytes of a file from this one on, at most this many; fewer only at its end.
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>>;
     fn len(&self, path: &Path) -> io::Result<u64>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -69,17 +69,15 @@ impl Files for Disk {
         Ok(Box::new(OpenOptions::new().append(true).open(path)?))
     }
 
-    fn read(&self, path: &Path, from: u64) -> io::Result<Vec<u8>> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn read_first(&self, path: &Path, most: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+        file.take(most as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

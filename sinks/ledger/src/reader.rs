@@ -10,11 +10,16 @@ use rfid_core::{Error, ErrorKind, Result, UtcTime};
 
 use crate::files::{Disk, Files};
 use crate::gap::Gap;
-use crate::record::{ContentId, HEADER_LEN, Kind};
+use crate::record::{ContentId, HEADER_LEN, Kind, LARGEST_CONTENT, Record};
 use crate::recovery;
 use crate::scan::{Piece, Scan};
 use crate::segments::{self, Segment};
 use crate::status::LedgerStatus;
+
+/// Bytes that are read at once: enough for a thousand events, so that memory stays small.
+const USUAL_AT_ONCE: usize = 512 * 1024;
+/// The same where a record does not fit in; more than two of the largest.
+const MOST_AT_ONCE: usize = 3 * 1024 * 1024;
 
 /// What a ledger holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +80,7 @@ pub struct Reader {
     place: Option<Place>,
     ready: VecDeque<Entry>,
     has_said_gone: bool,
+    at_once: usize,
     /// Says up to which number there is to read; without it everything that is written.
     durable: Option<Arc<LedgerStatus>>,
 }
@@ -95,6 +101,7 @@ impl Reader {
             place: None,
             ready: VecDeque::new(),
             has_said_gone: false,
+            at_once: USUAL_AT_ONCE,
             durable: None,
         }
     }
@@ -121,13 +128,13 @@ impl Reader {
         }
     }
 
-    /// Reads on; whether another segment follows.
+    /// Reads on; whether there may be more.
     fn fill(&mut self) -> io::Result<bool> {
         let segments = segments::list(&Disk, &self.folder)?;
         let Some(place) = self.place(&segments) else { return Ok(false) };
         let (segment, at) = (place.segment.clone(), place.at);
         let next = segments.iter().find(|other| other.first > segment.first);
-        let bytes = match Disk.read(&segment.path, at) {
+        let bytes = match Disk.read_part(&segment.path, at, self.at_once) {
             // Removed while it was read: the next one is the first that is kept.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.place = None;
@@ -137,14 +144,21 @@ impl Reader {
         };
         // Before the next segment is looked at, so that a number cannot come in between.
         let durable = self.durable.as_ref().map(|status| status.last.load(Ordering::Acquire));
-        let read = self.take(&segment, at, &bytes, next.map(|next| next.first), durable);
+        let part = Part { at, bytes: &bytes, is_end: bytes.len() < self.at_once };
+        let (done, stopped) = self.take(&segment, &part, next.map(|next| next.first), durable);
+        let here = Place { segment, at: at + done };
+        if stopped == Stopped::ForMore {
+            self.at_once = if done == 0 { MOST_AT_ONCE } else { USUAL_AT_ONCE };
+            self.place = Some(here);
+            return Ok(true);
+        }
         let next = next.filter(|next| durable.is_none_or(|durable| durable + 1 >= next.first));
         match next {
             Some(next) => {
                 self.after = self.after.max(next.first - 1);
                 self.place = Some(Place { segment: next.clone(), at: 0 });
             }
-            None => self.place = Some(Place { segment, at: at + read }),
+            None => self.place = Some(here),
         }
         Ok(next.is_some())
     }
@@ -169,57 +183,98 @@ impl Reader {
         self.place.as_ref()
     }
 
-    /// Takes the entries out of bytes of a segment; returns how many bytes are done with.
+    /// Takes the entries out of a part of a segment; returns how many bytes are done with, and why
+    /// it ended there.
     fn take(
         &mut self,
         segment: &Segment,
-        at: u64,
-        bytes: &[u8],
+        part: &Part<'_>,
         end: Option<u64>,
         durable: Option<u64>,
-    ) -> u64 {
+    ) -> (u64, Stopped) {
+        let Part { at, bytes, is_end } = *part;
         let start = if at == 0 { HEADER_LEN } else { 0 };
         let mut done = start.min(bytes.len());
         let mut scan = Scan::from(bytes, start);
+        let mut stopped = if is_end { Stopped::AtTheEnd } else { Stopped::ForMore };
         while let Some(piece) = scan.next() {
             match piece {
-                Piece::Record(record) if end.is_some_and(|end| record.number >= end) => break,
-                Piece::Record(record) if durable.is_some_and(|durable| record.number > durable) => break,
-                Piece::Record(record) => {
-                    if record.number > self.after {
-                        let (number, time, id) = (record.number, record.time, record.id);
-                        let bytes = record.content;
-                        match record.kind {
-                            Kind::Content => {
-                                let bytes = bytes.to_vec();
-                                self.ready.push_back(Entry::Content(Content { number, time, id, bytes }));
-                            }
-                            Kind::Gap => self.ready.extend(recovery::gap(bytes).map(|gap| Entry::Gap {
-                                number,
-                                time,
-                                gap,
-                            })),
-                            Kind::Seal => {}
-                        }
-                        self.after = number;
+                Piece::Record(record)
+                    if end.is_some_and(|end| record.number >= end)
+                        || durable.is_some_and(|durable| record.number > durable) =>
+                {
+                    stopped = Stopped::AtTheEnd;
+                    break;
+                }
+                Piece::Record(record) => self.take_record(&record),
+                // It may be a record that goes on behind this part.
+                Piece::Damage { from, to, .. } if !is_end && to == bytes.len() => {
+                    let is_hopeless = from == 0 && bytes.len() >= MOST_AT_ONCE;
+                    if is_hopeless {
+                        // But none is as long as this.
+                        let to = to.saturating_sub(Record::written_len(LARGEST_CONTENT));
+                        self.note_damage(segment, at, from, to);
+                        done = to;
                     }
+                    break;
                 }
                 // At the end of the last segment it may be a write that is under way.
                 Piece::Damage { to, .. } if to == bytes.len() && end.is_none() => break,
                 // At the end of an earlier one with nothing missing behind it, a write was given
                 // up half-way and made in the next segment.
                 Piece::Damage { to, .. } if to == bytes.len() && end == Some(self.after + 1) => break,
-                Piece::Damage { from, to, .. } => self.ready.push_back(Entry::Damage(Damage {
-                    path: segment.path.clone(),
-                    from: at + from as u64,
-                    to: at + to as u64,
-                    behind: self.after,
-                })),
+                Piece::Damage { from, to, .. } => self.note_damage(segment, at, from, to),
             }
             done = scan.at();
         }
-        done as u64
+        (done as u64, stopped)
     }
+
+    fn take_record(&mut self, record: &Record<'_>) {
+        if record.number <= self.after {
+            return;
+        }
+        let (number, time, id) = (record.number, record.time, record.id);
+        match record.kind {
+            Kind::Content => {
+                let bytes = record.content.to_vec();
+                self.ready.push_back(Entry::Content(Content { number, time, id, bytes }));
+            }
+            Kind::Gap => {
+                let gap = recovery::gap(record.content);
+                self.ready.extend(gap.map(|gap| Entry::Gap { number, time, gap }));
+            }
+            Kind::Seal => {}
+        }
+        self.after = number;
+    }
+
+    fn note_damage(&mut self, segment: &Segment, at: u64, from: usize, to: usize) {
+        self.ready.push_back(Entry::Damage(Damage {
+            path: segment.path.clone(),
+            from: at + from as u64,
+            to: at + to as u64,
+            behind: self.after,
+        }));
+    }
+}
+
+/// A part of a segment.
+struct Part<'a> {
+    /// Where it begins.
+    at: u64,
+    bytes: &'a [u8],
+    /// Whether nothing lies behind it.
+    is_end: bool,
+}
+
+/// Why a part is not read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// Nothing that counts lies behind it in this segment.
+    AtTheEnd,
+    /// The segment goes on.
+    ForMore,
 }
 
 pub(crate) fn failed(folder: &Path, error: io::Error) -> Error {

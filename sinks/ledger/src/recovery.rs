@@ -57,7 +57,7 @@ pub(crate) fn look(files: &dyn Files, folder: &Path, remember: usize) -> io::Res
             found.segments.push_front(glance(files, segment)?);
             continue;
         }
-        let bytes = files.read(&segment.path, 0)?;
+        let bytes = files.read(&segment.path)?;
         let seen = Seen::of(segment, &bytes, end);
         let header = Header::read(&bytes);
         found.ledger = header.map(|header| header.ledger).or(found.ledger);
@@ -98,7 +98,7 @@ pub(crate) fn look(files: &dyn Files, folder: &Path, remember: usize) -> io::Res
 /// Length and beginning of a segment that is not gone through.
 fn glance(files: &dyn Files, segment: &Segment) -> io::Result<Known> {
     let bytes = files.len(&segment.path)?;
-    let header = Header::read(&files.read_first(&segment.path, HEADER_LEN)?);
+    let header = Header::read(&files.read_part(&segment.path, 0, HEADER_LEN)?);
     let begun = header.map(|header| header.begun).unwrap_or_default();
     Ok(Known { segment: segment.clone(), bytes, begun })
 }

@@ -58,7 +58,7 @@ fn look(folder: &Path) -> io::Result<Report> {
     let segments = segments::list(&Disk, folder)?;
     let mut audit = Audit::default();
     for (n, segment) in segments.iter().enumerate() {
-        let bytes = match Disk.read(&segment.path, 0) {
+        let bytes = match Disk.read(&segment.path) {
             // Kept long enough, and removed just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             bytes => bytes?,

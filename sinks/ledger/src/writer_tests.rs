@@ -266,6 +266,33 @@ fn on_a_full_disk_the_reserve_is_given_up_first() {
 }
 
 #[test]
+fn records_are_read_across_the_parts_in_which_a_segment_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(64 * 1024 * 1024);
+    let mut writer = Writer::open(Box::new(Disk), folder.path(), plan, None).unwrap();
+    let sizes = [700_000, 10, 1_000_000, 400_000, 300, 1_048_000, 5, 900_000, 100_000, 2];
+    for (n, size) in (0..).zip(sizes.iter().cycle().take(30)) {
+        writer.append(&[entry(n, *size)], NOW).unwrap();
+    }
+    assert_eq!(writer.segment_count(), 1);
+    let whole = read(folder.path()).0;
+    assert_eq!(whole.len(), 30);
+    assert!(whole.iter().all(|(number, content)| *content == entry(number - 1, content.len() - 8).content));
+
+    // Four megabytes that are no record, in the middle.
+    let path = crate::segments::list(&Disk, folder.path()).unwrap()[0].path.clone();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4 * 1024 * 1024].fill(0xF5);
+    std::fs::write(&path, bytes).unwrap();
+    let (left, _) = read(folder.path());
+    // Records 14 to 26 lie in it, wholly or in part.
+    assert!(left.keys().copied().eq((1..=13).chain(27..=30)), "{:?}", left.keys());
+    assert!(left.iter().all(|(number, content)| whole.get(number) == Some(content)));
+    assert!(!damage(folder.path()).is_empty());
+}
+
+#[test]
 fn a_seal_says_what_is_in_the_segment() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::open(Box::new(Disk), folder.path(), plan(300), None).unwrap();
