@@ -117,13 +117,17 @@ async fn an_event_is_found_by_its_id_and_the_index_is_made_anew_when_it_is_gone(
     let data = folder.path().join("data");
     let place = ledger(folder.path());
     let mut log = LedgerLog::new(place.clone());
-    append(&mut log, 0..300).await;
+    // In several appends: most are in blocks, the latest are not.
+    for part in 0..20 {
+        append(&mut log, part * 50..part * 50 + 50).await;
+    }
     let stores = Stores::new(&data);
     let index = EventIndex::new(stores.clone(), place.clone());
     assert_eq!(index.number_of(event(137).event_id).await.unwrap(), Some(138));
-    append(&mut log, 300..301).await;
-    assert_eq!(index.number_of(event(300).event_id).await.unwrap(), Some(301));
-    assert_eq!(index.number_of(event(999).event_id).await.unwrap(), None);
+    append(&mut log, 1000..1001).await;
+    assert_eq!(index.number_of(event(1000).event_id).await.unwrap(), Some(1001));
+    assert_eq!(index.number_of(event(0).event_id).await.unwrap(), Some(1));
+    assert_eq!(index.number_of(event(9999).event_id).await.unwrap(), None);
     stores.close().await;
 
     std::fs::remove_dir_all(&data).unwrap();
