@@ -5,11 +5,11 @@
 
 #[path = "../../src/config/mod.rs"]
 mod config;
-#[path = "../../src/emulators.rs"]
-mod emulators;
 #[path = "../hostile.rs"]
 mod hostile;
 #[path = "../../src/registry.rs"]
 mod registry;
+#[path = "../../src/scenarios.rs"]
+mod scenarios;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::config_toml(data));
