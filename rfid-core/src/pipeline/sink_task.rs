@@ -22,7 +22,7 @@ use super::delivery::{Delivery, Pace, WAITING_DELIVERIES, mark};
 use super::failure::{FailurePolicy, OnFailure};
 use super::sink_call::{Returned, Run, SinkOwner, runs};
 use super::sink_status::SinkStatus;
-use super::spill::{Portion, Spill};
+use super::spill::{PORTION, Portion, Spill};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -293,10 +293,17 @@ impl SinkTask {
             if self.running.is_some() {
                 self.say_ill(&error);
             }
-        } else if self.spill.is_empty() && !out_of_service && !overdue && !waits_for_a_try {
+        } else if self.has_nearly_caught_up() && !out_of_service && !overdue && !waits_for_a_try {
             return;
         }
         self.pass_on(self.fresh.len()).await;
+    }
+
+    /// Whether everything that is owed goes with the call under way or the next one. Fresh events
+    /// wait behind that: would they pass on, something new would be owed each time, and a sink that
+    /// works would never be one that is well as long as somebody comes.
+    fn has_nearly_caught_up(&self) -> bool {
+        self.spill.is_empty() || (self.was_well && self.spill.len() <= PORTION as u64)
     }
 
     /// Passes the first of the fresh deliveries on without the sink.

@@ -488,6 +488,49 @@ async fn a_backlog_that_failed_is_no_complaint_once_the_sink_has_everything() {
     sink.close().await;
 }
 
+/// A sink that takes its time, once it works.
+struct Slow(Arc<AtomicBool>);
+
+#[async_trait::async_trait]
+impl Sink for Slow {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+    async fn deliver(&mut self, _: &mut EventBatch) -> Result<()> {
+        if !self.0.load(Ordering::Relaxed) {
+            return fails();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
+    }
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_works_again_is_well_although_somebody_comes_all_the_time() {
+    let works = Arc::new(AtomicBool::new(false));
+    let patience = DurationText(Duration::from_secs(1));
+    let policy = FailurePolicy { on_failure: OnFailure::Spill, patience };
+    let sink = SinkHandle::builder(Name::from("visits"), Box::new(Slow(Arc::clone(&works))));
+    let sink = sink.policy(policy).backlog(Box::new(Kept::default())).spawn();
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..4_000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        works.store(number > 400, Ordering::Relaxed);
+        let sink = sink.clone();
+        callers.spawn(async move { is_marked(&sink.deliver(events(number..number + 1)).await) });
+    }
+    let marked = callers.join_all().await.into_iter().filter(|marked| *marked).count();
+    assert!((300..1_000).contains(&marked), "{marked} of 4,000 were not registered in time");
+    assert_eq!(sink.status().delivered.load(Ordering::Relaxed), 4_000);
+    sink.close().await;
+}
+
 impl Kept {
     fn len_now(&self) -> usize {
         self.owed.lock().unwrap().1.len()

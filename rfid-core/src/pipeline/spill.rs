@@ -115,6 +115,11 @@ impl Spill {
         self.memory.is_empty() && self.gap.is_none() && self.in_port() == 0
     }
 
+    /// How much is owed, as far as is known.
+    pub(super) fn len(&self) -> u64 {
+        self.in_port() + self.memory.len() as u64 + u64::from(self.gap.is_some())
+    }
+
     fn in_port(&self) -> u64 {
         self.port.as_ref().filter(|port| port.is_open).map_or(0, |port| port.backlog.len())
     }
