@@ -82,7 +82,8 @@ async fn fill_beyond_the_reserve(
     let reserve = branch.data().join(RESERVE);
     let begin = Instant::now();
     let mut cards = 0;
-    while daemon.readiness().await?.0 == 200 || reserve.exists() {
+    // A reader that is not up yet is another reason for not being ready.
+    while complaint_of_the_disk(daemon).await?.is_none() || reserve.exists() {
         disk.fill()?;
         branch.present(0, 1)?;
         cards += 1;
@@ -116,12 +117,19 @@ pub(super) async fn announce_without_disk(
             format!("disk {how}: {unmarked} announced without the mark that they are not registered")
         });
     }
+    let complaint = complaint_of_the_disk(daemon).await?;
+    verdict.expect(complaint.is_some(), || format!("disk {how}: /ready does not complain of it"));
+    let said = complaint.unwrap_or_default();
+    verdict.detail(format!("disk {how}: announced within {} ms; /ready: {said}", slowest.as_millis()));
+    Ok(())
+}
+
+/// The reasons for not being ready, if the disk is among them.
+async fn complaint_of_the_disk(daemon: &Daemon) -> Result<Option<String>> {
     let (status, body) = daemon.readiness().await?;
     let reasons = body.get("reasons").map(ToString::to_string).unwrap_or_default();
     let names_it = ["No space", "Input/output", "Read-only"].iter().any(|word| reasons.contains(word));
-    verdict.expect(status == 503 && names_it, || format!("disk {how}: /ready says {status}: {reasons}"));
-    verdict.detail(format!("disk {how}: announced within {} ms; /ready: {reasons}", slowest.as_millis()));
-    Ok(())
+    Ok((status == 503 && names_it).then_some(reasons))
 }
 
 /// The disk is there again: everything announced must come to stand in the log.
