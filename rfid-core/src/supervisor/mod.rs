@@ -34,9 +34,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Where nobody answers, asking again costs next to nothing, and whoever plugs a reader in again
-/// wants to see it read.
-const LONGEST_WAIT_FOR_ANYBODY: Duration = Duration::from_secs(4);
+/// The same where nobody answers, or where a reader went away that was reading: asking again costs
+/// next to nothing, and whoever plugs it in again wants to see it read.
+const LONGEST_WAIT_FOR_RETURN: Duration = Duration::from_secs(4);
 
 /// Reads in one batch at most. A reader's buffer grows to what its batches need, so this bounds
 /// the memory of each of a thousand readers.
@@ -275,14 +275,15 @@ impl Care {
                 _ = stopped.changed() => break,
             };
             let Err(error) = end else { continue };
+            let was_reading = matches!(*self.state.borrow(), ReaderState::Reading { .. });
             self.close(&mut session).await;
             if self.lane.clock.now().since(opened_at) >= HEALTHY_AFTER {
                 self.backoff.reset();
             }
             let wait = match error.retry() {
                 Retry::After(wait) => wait,
-                Retry::Reconnect if error.kind() == ErrorKind::Connect => {
-                    self.backoff.next_wait_within(LONGEST_WAIT_FOR_ANYBODY)
+                Retry::Reconnect if error.kind() == ErrorKind::Connect || was_reading => {
+                    self.backoff.next_wait_within(LONGEST_WAIT_FOR_RETURN)
                 }
                 Retry::Reconnect => self.backoff.next_wait(),
                 // What cannot work may be put right at the reader itself, so it is tried again,
