@@ -13,7 +13,7 @@ use rfid_core::{
 };
 use tracing::subscriber::{DefaultGuard, set_default};
 
-use crate::scripted_reader::{Act, ScriptedReader, script};
+use crate::scripted_reader::{Act, Script, ScriptedReader, script};
 
 /// What is logged by this thread.
 #[derive(Clone, Default)]
@@ -48,6 +48,18 @@ impl Logged {
     }
 }
 
+/// A reader that does what is in the script, and feeds nobody.
+fn reader_of(script: Script) -> Supervisor {
+    Supervisor::spawn(
+        Name::from("hubin_door"),
+        None,
+        Box::new(move || ScriptedReader::make(Arc::clone(&script))),
+        Vec::new(),
+        Arc::new(SystemClock::new()),
+        1,
+    )
+}
+
 /// Changes that the lines tell of, each itself and those that it sums up.
 fn told(lines: &[String]) -> usize {
     let unsaid = |line: &String| -> usize {
@@ -62,14 +74,7 @@ async fn a_reader_that_comes_and_goes_is_summed_up() {
     let (logged, _guard) = Logged::begin();
     let acts = (0..6).flat_map(|_| [Act::Accept, Act::Wait(Duration::from_millis(100)), Act::Break]);
     let script = script(acts.chain([Act::Accept, Act::Wait(Duration::from_secs(600))]));
-    let reader = Supervisor::spawn(
-        Name::from("hubin_door"),
-        None,
-        Box::new(move || ScriptedReader::make(Arc::clone(&script))),
-        Vec::new(),
-        Arc::new(SystemClock::new()),
-        1,
-    );
+    let reader = reader_of(script);
     tokio::time::sleep(Duration::from_secs(59)).await;
     let lines = logged.lines();
     assert_eq!(lines.len(), 6, "{lines:#?}");
@@ -87,14 +92,7 @@ async fn a_reader_that_comes_and_goes_is_summed_up() {
 async fn a_reader_that_stays_away_gets_one_line() {
     let (logged, _guard) = Logged::begin();
     let script = script((0..400).map(|_| Act::Refuse));
-    let reader = Supervisor::spawn(
-        Name::from("hubin_door"),
-        None,
-        Box::new(move || ScriptedReader::make(Arc::clone(&script))),
-        Vec::new(),
-        Arc::new(SystemClock::new()),
-        1,
-    );
+    let reader = reader_of(script);
     tokio::time::sleep(Duration::from_secs(400)).await;
     let tries = reader.counters().failures.load(Ordering::Relaxed);
     assert!(tries > 10, "{tries}");
