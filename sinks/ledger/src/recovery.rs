@@ -23,6 +23,23 @@ pub(crate) struct Known {
     pub(crate) begun: UtcTime,
 }
 
+/// What stands in a segment that is not sealed.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+    /// Of all its bytes so far.
+    pub(crate) checksum: crc32fast::Hasher,
+}
+
+impl Written {
+    pub(crate) fn of(bytes: &[u8], records: u64) -> Self {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(bytes);
+        Self { bytes: bytes.len() as u64, records, checksum }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -30,8 +47,8 @@ pub(crate) struct Found {
     pub(crate) segments: VecDeque<Known>,
     /// The highest number that is taken.
     pub(crate) last: u64,
-    /// Bytes of the last segment, if it can be gone on with.
-    pub(crate) go_on: Option<Vec<u8>>,
+    /// What is in the last segment, if it can be gone on with.
+    pub(crate) go_on: Option<Written>,
     /// Numbers in the last segment that nobody can read.
     pub(crate) gaps: Vec<Gap>,
     /// The segment that was written last: it may not have been synced.
@@ -82,7 +99,7 @@ pub(crate) fn look(files: &dyn Files, folder: &Path, remember: usize) -> io::Res
                 found.last = last;
             }
             let can_go_on = seen.is_clean && header.is_some() && end == u64::MAX;
-            found.go_on = can_go_on.then(|| bytes.clone());
+            found.go_on = can_go_on.then(|| Written::of(&bytes, seen.records));
             is_last = false;
         }
         for recent in seen.ids.into_iter().rev().take(remember - found.recent.len()) {
@@ -107,6 +124,7 @@ fn glance(files: &dyn Files, segment: &Segment) -> io::Result<Known> {
 struct Seen {
     last: Option<u64>,
     is_clean: bool,
+    records: u64,
     torn: usize,
     unreadable_to: u64,
     gaps: Vec<Gap>,
@@ -121,6 +139,7 @@ impl Seen {
         let mut seen = Self {
             last: None,
             is_clean: true,
+            records: 0,
             torn: 0,
             unreadable_to: 0,
             gaps: Vec::new(),
@@ -159,6 +178,7 @@ impl Seen {
                     }
                     (expected, seen.time, seen.torn) = (record.number + 1, record.time, 0);
                     seen.last = Some(record.number);
+                    seen.records += 1;
                 }
                 Piece::Damage { from, to, number } => {
                     seen.is_clean = false;

@@ -11,9 +11,8 @@ use rfid_core::UtcTime;
 use crate::files::{AppendFile, Files};
 use crate::gap::Gap;
 use crate::record::{ContentId, HEADER_LEN, Header, Kind, LARGEST_CONTENT, NO_ID, Record};
-use crate::recovery::{self, Known};
+use crate::recovery::{self, Known, Written};
 use crate::reserve::Reserve;
-use crate::scan::Scan;
 use crate::segments::{self, Segment};
 
 /// Contents whose repeats are recognised. A repeat comes from the moment of a crash, so it is
@@ -78,9 +77,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 struct Current {
     file: Box<dyn AppendFile>,
-    bytes: u64,
-    records: u64,
-    checksum: crc32fast::Hasher,
+    written: Written,
 }
 
 impl Writer {
@@ -114,10 +111,10 @@ impl Writer {
             plan,
             _lock: lock,
         };
-        if let (Some(bytes), Some(known)) = (found.go_on, writer.segments.back()) {
+        if let (Some(written), Some(known)) = (found.go_on, writer.segments.back()) {
             // A disk that refuses this refuses the next segment, too, and then it is said.
-            writer.current =
-                writer.files.append(&known.segment.path).ok().map(|file| Current::of(file, &bytes));
+            let file = writer.files.append(&known.segment.path).ok();
+            writer.current = file.map(|file| Current { file, written });
         }
         Ok(writer)
     }
@@ -236,7 +233,8 @@ impl Writer {
 
     fn write_bytes(&mut self, bytes: &[u8], records: u64, now: UtcTime) -> io::Result<()> {
         let is_full = |current: &Current| {
-            current.records > 0 && current.bytes + bytes.len() as u64 > self.plan.segment_bytes
+            current.written.records > 0
+                && current.written.bytes + bytes.len() as u64 > self.plan.segment_bytes
         };
         if self.current.as_ref().is_some_and(is_full) {
             self.seal(now);
@@ -249,7 +247,7 @@ impl Writer {
         current.write(bytes, records)?;
         self.syncs += 1;
         if let Some(known) = self.segments.back_mut() {
-            known.bytes = current.bytes;
+            known.bytes = current.written.bytes;
         }
         self.current = Some(current);
         Ok(())
@@ -281,16 +279,16 @@ impl Writer {
             bytes: header.len() as u64,
             begun: now,
         });
-        Ok(Current::of(file, &header))
+        Ok(Current { file, written: Written::of(&header, 0) })
     }
 
     /// Ends the current segment. One whose seal cannot be written is ended all the same.
     fn seal(&mut self, now: UtcTime) {
         let Some(mut current) = self.current.take() else { return };
         let mut content = Vec::with_capacity(20);
-        content.extend_from_slice(&current.records.to_le_bytes());
-        content.extend_from_slice(&current.bytes.to_le_bytes());
-        content.extend_from_slice(&current.checksum.clone().finalize().to_le_bytes());
+        content.extend_from_slice(&current.written.records.to_le_bytes());
+        content.extend_from_slice(&current.written.bytes.to_le_bytes());
+        content.extend_from_slice(&current.written.checksum.clone().finalize().to_le_bytes());
         let seal = Record { number: self.last, time: now, id: NO_ID, kind: Kind::Seal, content: &content };
         let mut bytes = Vec::new();
         seal.write(&mut bytes);
@@ -298,7 +296,7 @@ impl Writer {
             tracing::warn!(folder = %self.folder.display(), %error, "a segment stays without its seal");
         }
         if let Some(known) = self.segments.back_mut() {
-            known.bytes = current.bytes;
+            known.bytes = current.written.bytes;
         }
         self.remove_one_old(now);
     }
@@ -368,19 +366,12 @@ impl Writer {
 }
 
 impl Current {
-    fn of(file: Box<dyn AppendFile>, bytes: &[u8]) -> Self {
-        let mut checksum = crc32fast::Hasher::new();
-        checksum.update(bytes);
-        let records = Scan::new(bytes).count() as u64;
-        Self { file, bytes: bytes.len() as u64, records, checksum }
-    }
-
     fn write(&mut self, bytes: &[u8], records: u64) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.file.sync()?;
-        self.checksum.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.records += records;
+        self.written.checksum.update(bytes);
+        self.written.bytes += bytes.len() as u64;
+        self.written.records += records;
         Ok(())
     }
 }

@@ -202,6 +202,20 @@ fn after_a_clean_end_the_same_segment_is_gone_on_with() {
 }
 
 #[test]
+fn a_segment_that_two_runs_have_written_has_a_seal_of_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..2 {
+        let mut writer = Writer::open(Box::new(Disk), folder.path(), plan(500), None).unwrap();
+        writer.append(&[entry(n, 100)], NOW).unwrap();
+    }
+    let mut writer = Writer::open(Box::new(Disk), folder.path(), plan(500), None).unwrap();
+    writer.append(&[entry(2, 300)], NOW).unwrap();
+    let report = crate::verify(folder.path()).unwrap();
+    assert_eq!((report.segments, report.sealed, report.contents), (2, 1, 3));
+    assert!(report.faults.is_empty(), "{report:?}");
+}
+
+#[test]
 fn a_repeat_gets_the_number_that_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).append(&[entry(0, 3)], NOW).unwrap()[0];
