@@ -37,6 +37,25 @@ impl EventKind {
     }
 }
 
+/// Which way a tag is going where an outer and an inner zone stand one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the outer zone to the inner one.
+    Entering,
+    /// From the inner zone to the outer one.
+    Leaving,
+}
+
+/// A direction and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heading {
+    /// Which way.
+    pub direction: Direction,
+    /// From 0.5, a guess, to 1, in hundredths.
+    pub confidence: f32,
+}
+
 /// Identity of a fact: the same fact has the same id, however often it is reported.
 ///
 /// 128 bits: 48 bits of the visit's start in milliseconds UTC, so that ids of later visits sort
@@ -165,9 +184,15 @@ pub struct Event {
     pub dwell_ms: u64,
     /// Whether this continues a visit that had ended a short while before.
     pub revisit: bool,
+    /// Whether a departure means that the tag has been here for too long to matter, not that it is
+    /// gone.
+    pub set_aside: bool,
     /// How long the zone was not listened to between the last sighting and this event, in
     /// milliseconds.
     pub coverage_gap_ms: u64,
+    /// Which way the tag is going (`direction` and `direction_confidence` in JSON), where zones are
+    /// configured as a passage and both were heard of late.
+    pub heading: Option<Heading>,
     /// What lookup found.
     pub record: Option<Record>,
     /// Names of sinks that this event was passed on from although they had not done their duty.
@@ -210,7 +235,13 @@ struct EventJson {
     reader_time: Option<UtcTime>,
     dwell_ms: u64,
     revisit: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    set_aside: bool,
     coverage_gap_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction_confidence: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<Record>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -246,7 +277,10 @@ impl From<Event> for EventJson {
             reader_time: event.reader_time,
             dwell_ms: event.dwell_ms,
             revisit: event.revisit,
+            set_aside: event.set_aside,
             coverage_gap_ms: event.coverage_gap_ms,
+            direction: event.heading.map(|heading| heading.direction),
+            direction_confidence: event.heading.map(|heading| heading.confidence),
             record: event.record,
             unconfirmed_by: event.unconfirmed_by,
         }
@@ -283,7 +317,12 @@ impl TryFrom<EventJson> for Event {
             reader_time: json.reader_time,
             dwell_ms: json.dwell_ms,
             revisit: json.revisit,
+            set_aside: json.set_aside,
             coverage_gap_ms: json.coverage_gap_ms,
+            heading: json
+                .direction
+                .zip(json.direction_confidence)
+                .map(|(direction, confidence)| Heading { direction, confidence }),
             record: json.record,
             unconfirmed_by: json.unconfirmed_by,
         })
@@ -316,7 +355,9 @@ impl Event {
             reader_time: Some(first_seen),
             dwell_ms: 313,
             revisit: false,
+            set_aside: false,
             coverage_gap_ms: 0,
+            heading: None,
             record: None,
             unconfirmed_by: Vec::new(),
         }

@@ -50,7 +50,7 @@ pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, Stamp, SystemClock, UtcTime};
 pub use driver::{Driver, DynSession, ReadHandler, ReaderInfo, ReaderSetup, Session};
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use event::{Event, EventId, EventKind, Record};
+pub use event::{Direction, Event, EventId, EventKind, Heading, Record};
 pub use listening::Listening;
 pub use log_limit::{LogLimit, Unsaid};
 pub use name::Name;

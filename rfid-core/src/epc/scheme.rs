@@ -464,6 +464,11 @@ impl Scheme {
         self.layout().header
     }
 
+    /// Whether some scheme's EPCs begin with this byte.
+    pub fn has_header(byte: u8) -> bool {
+        LAYOUTS.iter().any(|layout| layout.header == byte)
+    }
+
     /// The scheme of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         LAYOUTS.iter().find(|layout| layout.name == name).map(|layout| layout.scheme)

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of one pipeline since it was started. All only grow, but `tracked` and `present`.
+/// Counts of one pipeline since it was started. All only grow, but `tracked`, `present`
+/// and `set_aside`.
 #[derive(Debug, Default)]
 pub struct PipelineCounters {
     /// Sightings that reached presence, merged ones with their count.
@@ -21,6 +22,14 @@ pub struct PipelineCounters {
     pub without_zone: AtomicU64,
     /// Reads of tags beyond the limit on tracked tags.
     pub over_limit: AtomicU64,
+    /// Glimpses that newer ones pushed out before their time was over.
+    pub crowded_out: AtomicU64,
+    /// Reads whose check code did not fit.
+    pub check_failed: AtomicU64,
+    /// Reads of a length that no tag has.
+    pub impossible_length: AtomicU64,
+    /// Reads with a header that no scheme has, where that matters.
+    pub unknown_header: AtomicU64,
     /// Events given.
     pub events: AtomicU64,
     /// Events that passed a sink which had not done its duty.
@@ -31,6 +40,8 @@ pub struct PipelineCounters {
     pub tracked: AtomicU64,
     /// Tags that count as present.
     pub present: AtomicU64,
+    /// Tags that are here and set aside.
+    pub set_aside: AtomicU64,
 }
 
 /// Adds to a counter. Counters carry no other data with them, so no ordering is needed.

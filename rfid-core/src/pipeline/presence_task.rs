@@ -111,5 +111,10 @@ impl PresenceTask {
         set(&self.counters.over_limit, counts.over_limit);
         set(&self.counters.tracked, counts.tracked);
         set(&self.counters.present, counts.present);
+        set(&self.counters.set_aside, counts.set_aside);
+        set(&self.counters.crowded_out, counts.crowded_out);
+        set(&self.counters.check_failed, counts.check_failed);
+        set(&self.counters.impossible_length, counts.impossible_length);
+        set(&self.counters.unknown_header, counts.unknown_header);
     }
 }

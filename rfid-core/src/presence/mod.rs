@@ -4,38 +4,58 @@
 //! Presence is the only place on the line where reads are merged, confirmed or judged. What it
 //! does, in short:
 //!
+//! * What cannot be a tag is counted and goes no further: a check code that does not fit, a length
+//!   that no tag has, and, if so configured, a header that no scheme has.
 //! * A tag is *glimpsed* at its first read, and *present* after `confirm_reads` reads, or after
 //!   `confirm_within` with at least two. A glimpse that is not confirmed within
 //!   [`GLIMPSE_LASTS`] is forgotten and counted.
 //! * It has *departed* after `lost_after` of silence, counted only while at least one antenna of
-//!   its zone is known to be listening: an outage is not an exit.
+//!   its zone is known to be listening: an outage is not an exit. With `lost_adaptive` the silence
+//!   follows the tag's own.
 //! * Several antennas make a *zone*. A move needs two reads in the new zone and more power
 //!   there, by an offset that sinks as the old evidence ages. Where a reader reports no signal
 //!   strength (a Mercury 4 does not), both zones count as equally strong, so the move
 //!   comes when the old zone has been silent for 1.25 s.
+//! * Two zones may be a *passage*, one behind the other: what happens between them says whether
+//!   the tag is entering or leaving, and how sure that is.
 //! * A tag that returns within `revisit_within` continues its visit.
+//! * A tag that has been present for `stationary_after` was forgotten here or is fixed: it is set
+//!   aside with a last `departed`, and free again when it has been silent as long as a departure
+//!   takes.
 //! * A zone may have figures of its own ([`ZoneSettings`]): a pad wants one read where a door
 //!   wants three.
 //!
 //! Everything happens on the time that is handed in with reads and with [`Presence::advance`];
-//! time-outs use its monotonic part only. A read costs constant time and, for a known tag, no
-//! allocation. There is one timer wheel for all tags.
+//! time-outs use its monotonic part only. What is said depends on the reads and their times and
+//! not on when it was noticed: the same reads give the same events, ids and times included. A read
+//! costs constant time and, for a known tag, no allocation. There is one timer wheel for all tags.
 
 mod coverage;
+mod direction;
+mod glimpses;
+mod guard;
+mod moment;
+mod places;
 mod settings;
 mod signal;
 mod tags;
 mod tracked;
+mod visits;
 mod wheel;
 
 use std::time::Duration;
 
-pub use settings::{PresenceSettings, ZoneRules, ZoneSettings};
-pub use tracked::VisitCheckpoint;
+pub use places::{ReaderIndex, ReaderPlace, ZoneMap};
+pub use settings::{EpcHeaders, Lost, LostAdaptive, Passage, PresenceSettings, ZoneRules, ZoneSettings};
+pub use visits::VisitCheckpoint;
 
-use coverage::CoverageClock;
-use tags::TagTable;
-use tracked::{Change, Departure, Elsewhere, Evidence, Heard, Phase, Tracked, ZoneIndex, elapsed, mono};
+use direction::Passages;
+use glimpses::{Glimpse, Glimpses};
+use guard::{Guard, Refusal};
+use moment::{At, Nanos, Packed, millis, nanos, span};
+use places::{Places, Zone};
+use tags::{ShortId, TagTable};
+use tracked::{Change, Heard, Phase, Tracked};
 use wheel::Wheel;
 
 use crate::clock::{Stamp, UtcTime};
@@ -43,49 +63,11 @@ use crate::event::{Event, EventId, EventKind};
 use crate::listening::Listening;
 use crate::name::Name;
 use crate::read_buf::{ReadBuf, Sighting};
-use crate::tag_id::TagId;
+use crate::tag_id::{TagId, TagIdRef};
 use crate::tag_read::TagRead;
 
 /// How long after its first read a tag must be confirmed, or the glimpse is forgotten.
 pub const GLIMPSE_LASTS: Duration = Duration::from_secs(2);
-
-/// One reader of a pipeline and the zones that its antennas belong to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReaderPlace {
-    /// Name of the reader.
-    pub reader: Name,
-    /// Branch that the reader stands in.
-    pub branch: Option<Name>,
-    /// Where its antennas listen.
-    pub zones: ZoneMap,
-}
-
-/// Which zone an antenna listens to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ZoneMap {
-    /// All antennas of the reader listen to this zone.
-    Whole(Name),
-    /// Antenna port and zone. Reads of other ports are counted and not used.
-    ByPort(Vec<(u16, Name)>),
-}
-
-impl ZoneMap {
-    /// Antenna ports that belong to a zone, in ascending order; empty for all that there are.
-    pub fn antenna_ports(&self) -> Vec<u16> {
-        match self {
-            Self::Whole(_) => Vec::new(),
-            Self::ByPort(ports) => {
-                let mut ports: Vec<u16> = ports.iter().map(|(port, _)| *port).collect();
-                ports.sort_unstable();
-                ports
-            }
-        }
-    }
-}
-
-/// Number of a reader within its pipeline, in the order given to [`Presence::new`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReaderIndex(pub u16);
 
 /// What presence has to say: events in order, and visits that may be forgotten.
 #[derive(Debug, Default)]
@@ -110,14 +92,24 @@ pub struct PresenceCounts {
     pub sightings: u64,
     /// Glimpses that were not confirmed.
     pub unconfirmed: u64,
+    /// Glimpses that newer ones pushed out before their time was over.
+    pub crowded_out: u64,
     /// Reads of antenna ports that belong to no zone.
     pub without_zone: u64,
     /// Reads of further tags while the limit on tracked tags was reached.
     pub over_limit: u64,
+    /// Reads whose check code did not fit.
+    pub check_failed: u64,
+    /// Reads of a length that no tag has.
+    pub impossible_length: u64,
+    /// Reads with a header that no scheme has, where that matters.
+    pub unknown_header: u64,
     /// Tags tracked at present, remembered visits and glimpses included.
     pub tracked: u64,
     /// Tags that count as present.
     pub present: u64,
+    /// Tags that are here and set aside.
+    pub set_aside: u64,
 }
 
 /// Presence of tags for one pipeline.
@@ -126,83 +118,38 @@ pub struct Presence {
     pipeline: Name,
     /// Tags that are tracked at once.
     max_tags: u32,
-    readers: Vec<Reader>,
-    zones: Vec<Zone>,
-    tags: TagTable<Tracked>,
+    places: Places,
+    guard: Guard,
+    passages: Passages,
+    tags: TagTable,
+    glimpses: Glimpses,
     wheel: Wheel,
     counts: PresenceCounts,
 }
 
-#[derive(Debug)]
-struct Reader {
-    name: Name,
-    branch: Option<Name>,
-    antennas: Antennas,
-}
-
-#[derive(Debug)]
-enum Antennas {
-    Whole { zone: ZoneIndex, listening: bool },
-    ByPort(Vec<Antenna>),
-}
-
-#[derive(Debug)]
-struct Antenna {
-    port: u16,
-    zone: ZoneIndex,
-    listening: bool,
-}
-
-#[derive(Debug)]
-struct Zone {
-    name: Name,
-    coverage: CoverageClock,
-    rules: ZoneRules,
+/// What time alone has done to a tag.
+enum Due {
+    Departure(At),
+    SetAside(At),
+    /// It was set aside and is gone.
+    Freed(At),
+    Forgotten,
 }
 
 impl Presence {
     /// Presence for these readers. A pipeline has at most 65,535 readers and as many zones;
     /// further ones are never heard.
     pub fn new(pipeline: Name, settings: PresenceSettings, places: &[ReaderPlace]) -> Self {
-        let mut zones: Vec<Zone> = Vec::new();
-        let mut zone_index = |name: &Name| match zones.iter().position(|zone| zone.name == *name) {
-            Some(index) => index as ZoneIndex,
-            None => {
-                zones.push(Zone {
-                    name: name.clone(),
-                    coverage: CoverageClock::default(),
-                    rules: settings.rules(name),
-                });
-                (zones.len() - 1) as ZoneIndex
-            }
-        };
-        let readers = places
-            .iter()
-            .take(usize::from(u16::MAX))
-            .map(|place| Reader {
-                name: place.reader.clone(),
-                branch: place.branch.clone(),
-                antennas: match &place.zones {
-                    ZoneMap::Whole(zone) => Antennas::Whole { zone: zone_index(zone), listening: false },
-                    ZoneMap::ByPort(ports) => Antennas::ByPort(
-                        ports
-                            .iter()
-                            .map(|(port, zone)| Antenna {
-                                port: *port,
-                                zone: zone_index(zone),
-                                listening: false,
-                            })
-                            .collect(),
-                    ),
-                },
-            })
-            .collect();
+        let places = Places::new(&settings, places);
+        let zones = places.zones().iter().map(|zone| zone.name.as_str());
         Self {
             pipeline,
             max_tags: settings.max_tags,
-            readers,
-            zones,
+            guard: Guard::new(settings.epc_headers),
+            passages: Passages::new(&settings.passages, zones),
+            places,
             tags: TagTable::new(),
+            glimpses: Glimpses::new(),
             wheel: Wheel::new(),
             counts: PresenceCounts::default(),
         }
@@ -213,8 +160,9 @@ impl Presence {
     /// Call [`Presence::advance`] with the batch's receive time first, so that what was due
     /// before it is said before it.
     pub fn observe(&mut self, reader: ReaderIndex, batch: &ReadBuf, outcome: &mut Outcome) {
+        let received = (batch.received(), At::from(batch.received()));
         for sighting in batch.iter() {
-            self.observe_one(reader, &sighting, outcome);
+            self.observe_one(reader, &sighting, received, outcome);
         }
     }
 
@@ -222,36 +170,7 @@ impl Presence {
     ///
     /// For an outage, `at` is the last sign of life and may lie in the past.
     pub fn set_listening(&mut self, reader: ReaderIndex, listening: &Listening, at: Stamp) {
-        let Some(reader) = self.readers.get_mut(usize::from(reader.0)) else { return };
-        let zones = &mut self.zones;
-        let mut switch = |zone: ZoneIndex, was: &mut bool, is: bool| {
-            let Some(zone) = zones.get_mut(usize::from(zone)) else { return };
-            match (std::mem::replace(was, is), is) {
-                (false, true) => zone.coverage.antenna_up(at),
-                (true, false) => zone.coverage.antenna_down(at),
-                _ => {}
-            }
-        };
-        match &mut reader.antennas {
-            Antennas::Whole { zone, listening: was } => {
-                let is = match listening {
-                    Listening::None => false,
-                    Listening::All => true,
-                    Listening::Ports(ports) => !ports.is_empty(),
-                };
-                switch(*zone, was, is);
-            }
-            Antennas::ByPort(antennas) => {
-                for antenna in antennas {
-                    let is = match listening {
-                        Listening::None => false,
-                        Listening::All => true,
-                        Listening::Ports(ports) => ports.contains(&antenna.port),
-                    };
-                    switch(antenna.zone, &mut antenna.listening, is);
-                }
-            }
-        }
+        self.places.set_listening(reader, listening, At::from(at).mono);
     }
 
     /// Lets time pass: gives departures that are due and forgets what is over.
@@ -259,134 +178,80 @@ impl Presence {
     /// Looks at no more than `budget` tags, so that a million departures at once do not stop
     /// the reads; returns whether more are due.
     pub fn advance(&mut self, now: Stamp, budget: usize, outcome: &mut Outcome) -> bool {
+        let glimpses_are_due = self.glimpses.expire(At::from(now).mono, budget);
         for _ in 0..budget {
             match self.wheel.take_due(now.monotonic, &mut self.tags) {
-                Some(number) => self.look_at(number, now, outcome),
-                None => return false,
+                Some(number) => self.catch_up(number, now.into(), outcome),
+                None => return glimpses_are_due,
             }
         }
-        self.wheel.next_due().is_some_and(|due| due <= now.monotonic)
+        glimpses_are_due || self.wheel.next_due().is_some_and(|due| due <= now.monotonic)
     }
 
     /// When [`Presence::advance`] next has something to do, on the monotonic clock.
     pub fn next_due(&self) -> Option<Duration> {
-        self.wheel.next_due()
+        let glimpses = self.glimpses.next_due().map(span);
+        [self.wheel.next_due(), glimpses].into_iter().flatten().min()
     }
 
     /// What has been counted so far.
     pub fn counts(&self) -> PresenceCounts {
-        PresenceCounts { tracked: self.tags.len() as u64, ..self.counts }
-    }
-
-    /// The visit of one tag in its durable form; `None` for a tag without one.
-    pub fn checkpoint(&self, tag: &TagId) -> Option<VisitCheckpoint> {
-        let number = self.tags.find(tag.as_ref())?;
-        self.visit_checkpoint(number, self.tags.get(number)?)
-    }
-
-    /// All visits in their durable form.
-    pub fn checkpoints(&self) -> impl Iterator<Item = VisitCheckpoint> {
-        self.tags.iter().filter_map(|(number, tag)| self.visit_checkpoint(number, tag))
+        PresenceCounts {
+            tracked: (self.tags.len() + self.glimpses.len()) as u64,
+            unconfirmed: self.glimpses.unconfirmed,
+            crowded_out: self.glimpses.crowded_out,
+            ..self.counts
+        }
     }
 
     /// What was heard and is not confirmed, as reads by reader, for presence that takes over from
     /// this one in the same run.
     pub fn glimpses(&self) -> Vec<(Name, ReadBuf)> {
-        let mut by_reader: Vec<(Name, ReadBuf)> = self
-            .readers
-            .iter()
-            .map(|reader| (reader.name.clone(), ReadBuf::with_capacity(self.tags.len())))
-            .collect();
-        for (number, tag) in self.tags.iter() {
-            let (Phase::Glimpsed(glimpse), Some(id)) = (tag.phase, self.tags.id(number)) else { continue };
-            let Some((_, reads)) = by_reader.get_mut(usize::from(tag.reader)) else { continue };
+        let readers = self.places.readers();
+        let room = self.glimpses.len();
+        let mut by_reader: Vec<(Name, ReadBuf)> =
+            readers.iter().map(|reader| (reader.name.clone(), ReadBuf::with_capacity(room))).collect();
+        for glimpse in self.glimpses.iter() {
+            let Some((_, reads)) = by_reader.get_mut(usize::from(glimpse.reader)) else { continue };
+            let id = glimpse.id();
             let mut read = TagRead::blank(id.kind());
             read.set_count(u16::try_from(glimpse.reads).unwrap_or(u16::MAX));
-            if tag.antenna_port != 0 {
-                read.set_antenna_port(tag.antenna_port);
+            if glimpse.antenna_port != 0 {
+                read.set_antenna_port(glimpse.antenna_port);
             }
             if let Some(rssi) = glimpse.peak_rssi_cdbm {
                 read.set_rssi_cdbm(rssi);
             }
-            if let Some(protocol) = tag.protocol {
+            if let Some(protocol) = glimpse.protocol {
                 read.set_protocol(protocol);
             }
-            let since = glimpse.since;
+            let since = Stamp { monotonic: span(glimpse.since.mono), utc: glimpse.since.utc() };
             reads.merge_in(&Sighting { read: &read, id: id.as_ref(), first: since, last: since });
         }
         by_reader.retain(|(_, reads)| !reads.is_empty());
         by_reader
     }
 
-    /// Takes up visits of an earlier run. Returns the tags whose visits are over or whose zone
-    /// or reader is no longer configured; their checkpoints may be removed.
-    ///
-    /// The time in which the host did not run counts as not listened to, so a restored tag
-    /// departs only after a full `lost_after` of silence from now.
-    pub fn restore(&mut self, visits: impl IntoIterator<Item = VisitCheckpoint>, now: Stamp) -> Vec<TagId> {
-        let mut over = Vec::new();
-        for visit in visits {
-            if !self.restore_one(&visit, now) {
-                over.push(visit.tag);
-            }
-        }
-        over
-    }
-
-    fn restore_one(&mut self, visit: &VisitCheckpoint, now: Stamp) -> bool {
-        let zone = self.zones.iter().position(|zone| zone.name == visit.zone);
-        let reader = self.readers.iter().position(|reader| reader.name == visit.reader);
-        let (Some(zone), Some(reader)) = (zone, reader) else { return false };
-        if self.is_full() || self.tags.find(visit.tag.as_ref()).is_some() {
-            return false;
-        }
-        let mono_of = |utc: UtcTime| {
-            mono(now).saturating_sub(i64::try_from(now.utc.since(utc).as_nanos()).unwrap_or(i64::MAX))
-        };
-        let phase = match visit.departed {
-            None => Phase::Present,
-            Some(departed) => Phase::Away(Departure { mono: mono_of(departed), utc: departed }),
-        };
-        if let Phase::Away(departure) = phase
-            && self.is_over(departure, zone as ZoneIndex, now)
-        {
-            return false;
-        }
-        let covered = zone_coverage(&self.zones, zone as ZoneIndex, now);
-        let last_mono = mono_of(visit.last_seen);
-        let number = self.tags.insert(
-            visit.tag.as_ref(),
-            Tracked {
-                phase,
-                reader: reader as u16,
-                antenna_port: visit.antenna_port.unwrap_or(0),
-                zone: zone as ZoneIndex,
-                protocol: visit.protocol,
-                peak_rssi_cdbm: visit.peak_rssi_cdbm,
-                reads: visit.read_count,
-                first_mono: mono_of(visit.first_seen),
-                first_utc: visit.first_seen,
-                last_mono,
-                last_utc: visit.last_seen,
-                last_covered: covered,
-                event_mono: mono(now),
-                sequence: visit.sequence,
-                here: Evidence { last_mono, ..Evidence::default() },
-                elsewhere: Elsewhere::default(),
-            },
-        );
-        self.counts.present += u64::from(visit.departed.is_none());
-        self.schedule(number, now);
-        true
-    }
-
-    fn observe_one(&mut self, reader: ReaderIndex, sighting: &Sighting<'_>, outcome: &mut Outcome) {
-        let read = sighting.read;
+    #[inline]
+    fn observe_one(
+        &mut self,
+        reader: ReaderIndex,
+        sighting: &Sighting<'_>,
+        received: (Stamp, At),
+        outcome: &mut Outcome,
+    ) {
+        let (read, id) = (sighting.read, sighting.id);
         self.counts.sightings += u64::from(read.count());
-        let Some(zone) = self.zone_of(reader, read.antenna_port()) else {
+        let Some(zone) = self.places.zone_of(reader, read.antenna_port()) else {
             self.counts.without_zone += 1;
             return;
         };
+        if let Some(refusal) = self.guard.refuses(read, id) {
+            self.count_refusal(refusal);
+            return;
+        }
+        // Nearly all reads were received with their batch.
+        let at = |stamp: Stamp| if stamp == received.0 { received.1 } else { stamp.into() };
         let heard = Heard {
             reader: reader.0,
             antenna_port: read.antenna_port().unwrap_or(0),
@@ -394,138 +259,228 @@ impl Presence {
             count: read.count(),
             rssi_cdbm: read.rssi_cdbm(),
             protocol: read.protocol(),
-            reader_time: read.reader_time(),
-            first: sighting.first,
-            last: sighting.last,
+            first: at(sighting.first),
+            last: at(sighting.last),
         };
-        let number = match self.tags.find(sighting.id) {
-            Some(number) => number,
-            None if self.is_full() => {
-                self.counts.over_limit += 1;
-                return;
+        let mut known = self.tags.find(id);
+        if let Some(number) = known {
+            if self.due(number, heard.last).is_some() {
+                self.catch_up(number, heard.last, outcome);
             }
-            None => self.tags.insert(sighting.id, Tracked::new(&heard)),
+            match self.tags.get(number).map(|tag| tag.phase) {
+                Some(Phase::Present(_)) => return self.hear(number, &heard, read, outcome),
+                Some(Phase::Aside) => return self.hear_aside(number, &heard),
+                Some(Phase::Away(_)) => {}
+                None => known = None,
+            }
+        }
+        self.glimpse(known, &heard, read, id, outcome);
+    }
+
+    #[cold]
+    fn count_refusal(&mut self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::CheckFailed => &mut self.counts.check_failed,
+            Refusal::Length => &mut self.counts.impossible_length,
+            Refusal::Header => &mut self.counts.unknown_header,
         };
+        *count += 1;
+    }
+
+    /// A read of a tag that is present.
+    #[inline]
+    fn hear(&mut self, number: u32, heard: &Heard, read: &TagRead, outcome: &mut Outcome) {
         let Some(tag) = self.tags.get_mut(number) else { return };
-        let Some(rules) = self.zones.get(usize::from(zone)).map(|zone| zone.rules) else { return };
-        let change = tag.judge(&heard, &rules);
-        // The silence of a departure starts anew, on the clock of the zone that the tag is in.
-        let covered = zone_coverage(&self.zones, tag.zone, heard.last);
-        tag.last_covered = covered;
-        self.follow_up(number, change, &heard, outcome);
-    }
-
-    /// Says what a read changed, and sets the deadline that follows from it.
-    fn follow_up(&mut self, number: u32, change: Change, heard: &Heard, outcome: &mut Outcome) {
-        let now = heard.last;
-        let (kind, revisit) = match change {
-            Change::Nothing => return,
-            Change::Glimpsed { dropped_one } => {
-                self.counts.unconfirmed += u64::from(dropped_one);
-                self.schedule(number, now);
-                return;
-            }
-            Change::Arrived { revisit } => (EventKind::Arrived, revisit),
-            Change::Moved { .. } => (EventKind::Moved, false),
-            Change::Stayed if self.is_to_be_said_again(number, now) => (EventKind::Seen, false),
+        let Some(zone) = self.places.zone(tag.zone) else { return };
+        let covered = zone.coverage.covered(heard.last.mono);
+        let change = tag.hear(heard, covered - tag.covered.get(), &zone.rules);
+        tag.covered = Packed::of(covered);
+        self.passages.hear(number, heard);
+        let (kind, from) = match change {
+            Change::Stayed if tag.is_to_be_said_again(&zone.rules, heard.last) => (EventKind::Seen, None),
             Change::Stayed => return,
+            // The silence of a departure starts anew, on the clock of the zone that the tag is in.
+            Change::Moved { from } => {
+                tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
+                (EventKind::Moved, Some(from))
+            }
         };
-        let zone_before = match change {
-            Change::Moved { from } => self.zones.get(usize::from(from)).map(|zone| zone.name.clone()),
-            _ => None,
-        };
-        self.give(number, Fact { kind, now, reader_time: heard.reader_time, revisit, zone_before }, outcome);
-        if kind == EventKind::Arrived {
-            self.counts.present += 1;
-        }
-        if kind != EventKind::Seen {
-            self.schedule(number, now);
+        let zone_before = from.and_then(|from| self.places.zone(from)).map(|zone| zone.name.clone());
+        let fact = Fact { zone_before, reader_time: read.reader_time(), ..Fact::of(kind, heard.last) };
+        self.give(number, fact, outcome);
+        if kind == EventKind::Moved {
+            self.schedule(number, heard.last);
         }
     }
 
-    /// Whether the last event about a tag that stays lies far enough back.
-    fn is_to_be_said_again(&self, number: u32, now: Stamp) -> bool {
-        let Some(tag) = self.tags.get(number) else { return false };
-        let every = self.zones.get(usize::from(tag.zone)).and_then(|zone| zone.rules.repeat_every);
-        every.is_some_and(|every| elapsed(tag.event_mono, mono(now)) >= every)
+    /// A read of a tag that is set aside.
+    fn hear_aside(&mut self, number: u32, heard: &Heard) {
+        let Some(tag) = self.tags.get_mut(number) else { return };
+        let Some(zone) = self.places.zone(tag.zone) else { return };
+        let silence = zone.coverage.covered(heard.last.mono) - tag.covered.get();
+        let has_moved = tag.zone != heard.zone;
+        tag.hear_aside(heard, silence, &zone.rules);
+        tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
+        if has_moved {
+            self.schedule(number, heard.last);
+        }
     }
 
-    /// Looks at a tag whose deadline has passed, takes it as far as the time has come, and gives
-    /// it its next deadline.
-    fn look_at(&mut self, number: u32, now: Stamp, outcome: &mut Outcome) {
-        while let Some(tag) = self.tags.get(number) {
-            let next = match tag.phase {
-                Phase::Glimpsed(glimpse) if glimpse.is_over(now) => {
-                    self.counts.unconfirmed += 1;
-                    glimpse.returning.map(Phase::Away)
+    /// A read of a tag that is not here: `known` is its number if its last visit is remembered.
+    fn glimpse(
+        &mut self,
+        known: Option<u32>,
+        heard: &Heard,
+        read: &TagRead,
+        id: TagIdRef<'_>,
+        outcome: &mut Outcome,
+    ) {
+        let Some(rules) = self.places.zone(heard.zone).map(|zone| zone.rules) else { return };
+        let glimpse = self.glimpses.add(id, heard);
+        if !glimpse.confirms(heard.last, &rules) {
+            return;
+        }
+        if known.is_none() && self.is_full() {
+            self.counts.over_limit += 1;
+            return;
+        }
+        self.glimpses.remove(id);
+        let number = self.arrive(known, &glimpse, heard, id);
+        let kind = Fact::of(EventKind::Arrived, heard.last);
+        let fact = Fact { revisit: known.is_some(), reader_time: read.reader_time(), ..kind };
+        self.give(number, fact, outcome);
+        self.schedule(number, heard.last);
+    }
+
+    /// Makes a tag present and returns its number.
+    fn arrive(&mut self, known: Option<u32>, glimpse: &Glimpse, heard: &Heard, id: TagIdRef<'_>) -> u32 {
+        let number = match known {
+            Some(number) => {
+                if let Some(tag) = self.tags.get_mut(number) {
+                    tag.arrive(glimpse, heard);
                 }
-                Phase::Present if self.silence(tag, now) >= self.lost_after(tag.zone) => {
-                    let kind = EventKind::Departed;
-                    let fact = Fact { kind, now, reader_time: None, revisit: false, zone_before: None };
-                    self.give(number, fact, outcome);
+                number
+            }
+            None => self.tags.insert(id, Tracked::arriving(ShortId::new(id), glimpse, heard)),
+        };
+        if let Some(tag) = self.tags.get_mut(number) {
+            tag.covered = Packed::of(self.places.covered(heard.zone, heard.last.mono));
+        }
+        self.passages.began(number, glimpse.zone, glimpse.since, glimpse.peak_rssi_cdbm);
+        self.passages.hear(number, heard);
+        self.counts.present += 1;
+        number
+    }
+
+    /// Takes a tag as far as the time has come, and gives it its next deadline.
+    #[cold]
+    fn catch_up(&mut self, number: u32, now: At, outcome: &mut Outcome) {
+        while let Some(due) = self.due(number, now) {
+            match due {
+                Due::Departure(at) => {
+                    self.give(number, Fact::of(EventKind::Departed, at), outcome);
+                    self.set_phase(number, Phase::Away(at.into()));
                     self.counts.present = self.counts.present.saturating_sub(1);
-                    Some(Phase::Away(Departure { mono: mono(now), utc: now.utc }))
                 }
-                Phase::Away(departure) if self.is_over(departure, tag.zone, now) => {
+                Due::SetAside(at) => {
+                    let fact = Fact { set_aside: true, ..Fact::of(EventKind::Departed, at) };
+                    self.give(number, fact, outcome);
+                    self.set_phase(number, Phase::Aside);
+                    self.counts.present = self.counts.present.saturating_sub(1);
+                    self.counts.set_aside += 1;
+                }
+                Due::Freed(at) => {
+                    self.set_phase(number, Phase::Away(at.into()));
+                    self.counts.set_aside = self.counts.set_aside.saturating_sub(1);
+                }
+                Due::Forgotten => {
                     outcome.forgotten.extend(self.tags.id(number));
-                    None
+                    self.wheel.cancel(number, &mut self.tags);
+                    self.tags.remove(number);
                 }
-                _ => return self.schedule(number, now),
-            };
-            match (next, self.tags.get_mut(number)) {
-                (Some(next), Some(tag)) => tag.phase = next,
-                _ => self.tags.remove(number),
+            }
+        }
+        self.schedule(number, now);
+    }
+
+    fn set_phase(&mut self, number: u32, phase: Phase) {
+        if let Some(tag) = self.tags.get_mut(number) {
+            tag.phase = phase;
+        }
+        self.passages.forget(number);
+    }
+
+    /// What is due for a tag, the earliest first.
+    #[inline]
+    fn due(&self, number: u32, now: At) -> Option<Due> {
+        let tag = self.tags.get(number)?;
+        let zone = self.places.zone(tag.zone)?;
+        match tag.phase {
+            Phase::Present(_) => {
+                let lost = lost_at(tag, zone, now);
+                let aside = tag.set_aside_at(&zone.rules).filter(|aside| *aside <= now.mono);
+                match (lost, aside) {
+                    (None, None) => None,
+                    (Some(lost), Some(aside)) if lost.mono > aside => {
+                        Some(Due::SetAside(now.earlier(now.mono - aside)))
+                    }
+                    (None, Some(aside)) => Some(Due::SetAside(now.earlier(now.mono - aside))),
+                    (Some(lost), _) => Some(Due::Departure(lost)),
+                }
+            }
+            Phase::Aside => lost_at(tag, zone, now).map(Due::Freed),
+            Phase::Away(departed) => {
+                let is_over = now.mono - departed.mono() >= nanos(zone.rules.revisit_within);
+                // Who was heard again in time may still be confirmed.
+                (is_over && !self.is_glimpsed(number, now)).then_some(Due::Forgotten)
             }
         }
     }
 
-    /// How long the tag has been silent while its zone was listened to.
-    fn silence(&self, tag: &Tracked, now: Stamp) -> Duration {
-        zone_coverage(&self.zones, tag.zone, now).saturating_sub(tag.last_covered)
-    }
-
-    /// Whether a return would now be a new visit.
-    fn is_over(&self, departure: Departure, zone: ZoneIndex, now: Stamp) -> bool {
-        elapsed(departure.mono, mono(now)) >= self.revisit_within(zone)
-    }
-
-    fn lost_after(&self, zone: ZoneIndex) -> Duration {
-        self.zones.get(usize::from(zone)).map(|zone| zone.rules.lost_after).unwrap_or_default()
-    }
-
-    fn revisit_within(&self, zone: ZoneIndex) -> Duration {
-        self.zones.get(usize::from(zone)).map(|zone| zone.rules.revisit_within).unwrap_or_default()
+    #[cold]
+    fn is_glimpsed(&self, number: u32, now: At) -> bool {
+        self.tags.id(number).is_some_and(|id| self.glimpses.has(id.as_ref(), now.mono))
     }
 
     /// Sets the tag's next deadline from its phase.
-    fn schedule(&mut self, number: u32, now: Stamp) {
+    fn schedule(&mut self, number: u32, now: At) {
         let Some(tag) = self.tags.get(number) else { return };
+        let Some(zone) = self.places.zone(tag.zone) else { return };
+        let rules = &zone.rules;
+        let silence = zone.coverage.covered(now.mono) - tag.covered.get();
+        let to_loss = tag.lost_after(rules) - silence;
         let wait = match tag.phase {
-            Phase::Glimpsed(glimpse) => GLIMPSE_LASTS.saturating_sub(now.since(glimpse.since)),
-            Phase::Present => self.lost_after(tag.zone).saturating_sub(self.silence(tag, now)),
-            Phase::Away(departure) => {
-                self.revisit_within(tag.zone).saturating_sub(elapsed(departure.mono, mono(now)))
+            Phase::Present(_) => {
+                // A silence that adapts may become shorter in the meantime.
+                let to_loss = match rules.lost {
+                    Lost::After(_) => to_loss,
+                    Lost::Adaptive { at_least, .. } => to_loss.min(nanos(at_least)),
+                };
+                let to_setting_aside = tag.set_aside_at(rules).map(|aside| aside - now.mono);
+                to_loss.min(to_setting_aside.unwrap_or(Nanos::MAX))
             }
+            Phase::Aside => to_loss,
+            Phase::Away(departed) => nanos(rules.revisit_within) - (now.mono - departed.mono()),
         };
         // At least one nanosecond ahead: a deadline of now would be looked at again at once.
-        let deadline = now.monotonic + wait.max(Duration::from_nanos(1));
-        self.wheel.schedule(number, deadline, &mut self.tags);
+        self.wheel.schedule(number, span(now.mono) + span(wait.max(1)), &mut self.tags);
     }
 
     /// Adds an event about this tag.
     fn give(&mut self, number: u32, fact: Fact, outcome: &mut Outcome) {
-        let now = fact.now;
+        let at = fact.at;
         let Some(id) = self.tags.id(number) else { return };
-        let Some(tag) = self.tags.get(number) else { return };
-        let Some(reader) = self.readers.get(usize::from(tag.reader)) else { return };
-        let Some(zone) = self.zones.get(usize::from(tag.zone)) else { return };
-        let silence = elapsed(tag.last_mono, mono(now));
-        let covered_silence = zone.coverage.covered(now).saturating_sub(tag.last_covered);
+        let Some(tag) = self.tags.get_mut(number) else { return };
+        let Some(reader) = self.places.reader(tag.reader) else { return };
+        let Some(zone) = self.places.zone(tag.zone) else { return };
+        let (first, last) = (tag.first.get(), tag.last.get());
+        let silence = at.mono - last.mono;
+        let covered_silence = zone.coverage.covered(at.mono) - tag.covered.get();
         outcome.events.push(Event {
-            event_id: EventId::derive(&self.pipeline, &id, tag.first_utc, tag.sequence),
+            event_id: EventId::derive(&self.pipeline, &id, first.utc(), tag.sequence),
             sequence: None,
             kind: fact.kind,
-            time: now.utc,
+            time: at.utc(),
             reader: reader.name.clone(),
             antenna_port: (tag.antenna_port != 0).then_some(tag.antenna_port),
             zone: zone.name.clone(),
@@ -533,51 +488,21 @@ impl Presence {
             branch: reader.branch.clone(),
             tag: id,
             protocol: tag.protocol,
-            peak_rssi_cdbm: tag.peak_rssi_cdbm,
-            read_count: tag.reads,
-            first_seen: tag.first_utc,
-            last_seen: tag.last_utc,
+            peak_rssi_cdbm: tag.peak.cdbm(),
+            read_count: u64::from(tag.reads),
+            first_seen: first.utc(),
+            last_seen: last.utc(),
             reader_time: fact.reader_time,
-            dwell_ms: millis(elapsed(tag.first_mono, tag.last_mono)),
+            dwell_ms: millis(last.mono - first.mono),
             revisit: fact.revisit,
-            coverage_gap_ms: millis(silence.saturating_sub(covered_silence)),
+            set_aside: fact.set_aside,
+            coverage_gap_ms: millis(silence - covered_silence),
+            heading: self.passages.heading(number),
             record: None,
             unconfirmed_by: Vec::new(),
         });
-        if let Some(tag) = self.tags.get_mut(number) {
-            tag.sequence += 1;
-            tag.event_mono = mono(now);
-        }
-    }
-
-    fn visit_checkpoint(&self, number: u32, tag: &Tracked) -> Option<VisitCheckpoint> {
-        let departed = match tag.phase {
-            Phase::Present => None,
-            Phase::Away(departure) => Some(departure.utc),
-            Phase::Glimpsed(glimpse) => Some(glimpse.returning?.utc),
-        };
-        Some(VisitCheckpoint {
-            tag: self.tags.id(number)?,
-            departed,
-            reader: self.readers.get(usize::from(tag.reader))?.name.clone(),
-            antenna_port: (tag.antenna_port != 0).then_some(tag.antenna_port),
-            zone: self.zones.get(usize::from(tag.zone))?.name.clone(),
-            protocol: tag.protocol,
-            peak_rssi_cdbm: tag.peak_rssi_cdbm,
-            read_count: tag.reads,
-            first_seen: tag.first_utc,
-            last_seen: tag.last_utc,
-            sequence: tag.sequence,
-        })
-    }
-
-    fn zone_of(&self, reader: ReaderIndex, port: Option<u16>) -> Option<ZoneIndex> {
-        match &self.readers.get(usize::from(reader.0))?.antennas {
-            Antennas::Whole { zone, .. } => Some(*zone),
-            Antennas::ByPort(antennas) => {
-                antennas.iter().find(|antenna| Some(antenna.port) == port).map(|antenna| antenna.zone)
-            }
-        }
+        tag.sequence = tag.sequence.saturating_add(1);
+        tag.event_after = tag.millis_since_first(at);
     }
 
     fn is_full(&self) -> bool {
@@ -585,21 +510,27 @@ impl Presence {
     }
 }
 
+/// When a tag that is here had been silent for as long as a departure takes, if it has been.
+#[inline]
+fn lost_at(tag: &Tracked, zone: &Zone, now: At) -> Option<At> {
+    let covered = tag.covered.get() + tag.lost_after(&zone.rules);
+    (zone.coverage.covered(now.mono) >= covered).then(|| zone.coverage.when(covered, now))
+}
+
 /// An event to be given.
 struct Fact {
     kind: EventKind,
-    now: Stamp,
+    at: At,
     reader_time: Option<UtcTime>,
     revisit: bool,
+    set_aside: bool,
     zone_before: Option<Name>,
 }
 
-fn zone_coverage(zones: &[Zone], zone: ZoneIndex, now: Stamp) -> Duration {
-    zones.get(usize::from(zone)).map(|zone| zone.coverage.covered(now)).unwrap_or_default()
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+impl Fact {
+    fn of(kind: EventKind, at: At) -> Self {
+        Self { kind, at, reader_time: None, revisit: false, set_aside: false, zone_before: None }
+    }
 }
 
 #[cfg(test)]

@@ -1,61 +1,81 @@
-//! The tracked tags: a slab of states and an index over their ids.
+//! The tracked tags: their states in numbered places, and an index over their ids.
 
 use ahash::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 
+use super::tracked::Tracked;
 use super::wheel::{LinkStore, Links};
 use crate::tag_id::{TagId, TagIdKind, TagIdRef};
 
+/// Places that are made at once. A table that grows by pieces never copies a million tags while
+/// reads wait.
+const CHUNK: usize = 1024;
+
 /// States by number and by tag id, each in constant time.
 #[derive(Debug)]
-pub(super) struct TagTable<T> {
-    slots: Vec<Slot<T>>,
+pub(super) struct TagTable {
+    chunks: Vec<Vec<Option<Tracked>>>,
     free: Vec<u32>,
     index: HashTable<u32>,
+    /// Ids that are longer than a place holds, by number of the tag.
+    long_ids: HashMap<u32, TagId, RandomState>,
     hasher: RandomState,
 }
 
-#[derive(Debug)]
-struct Slot<T> {
-    id: StoredId,
-    links: Links,
-    state: Option<T>,
-}
+/// A tag id as it stands with the tag: kind, length and up to [`ShortId::MOST`] bytes, which is
+/// what nearly all tags have. A longer one is marked and stands beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShortId([u8; ShortId::MOST + 1]);
 
-/// A tag id in 24 bytes where it is short, as nearly all are.
-#[derive(Clone, Debug)]
-enum StoredId {
-    Short { kind: TagIdKind, len: u8, bytes: [u8; StoredId::SHORT] },
-    Long(Box<TagId>),
-}
+impl ShortId {
+    /// 96 bits.
+    const MOST: usize = 12;
+    /// Length of those that stand elsewhere.
+    const ELSEWHERE: u8 = 15;
 
-impl StoredId {
-    const SHORT: usize = 21;
-
-    fn new(id: TagIdRef<'_>) -> Self {
-        let mut bytes = [0; Self::SHORT];
-        match bytes.get_mut(..id.bytes.len()) {
+    #[inline]
+    pub(super) fn new(id: TagIdRef<'_>) -> Self {
+        let mut bytes = [0; Self::MOST + 1];
+        let [head, place @ ..] = &mut bytes;
+        match place.get_mut(..id.bytes.len()) {
             Some(place) => {
                 place.copy_from_slice(id.bytes);
-                Self::Short { kind: id.kind, len: id.bytes.len() as u8, bytes }
+                *head = (id.kind as u8) << 4 | id.bytes.len() as u8;
             }
-            None => Self::Long(Box::new(id.to_owned())),
+            None => *head = (id.kind as u8) << 4 | Self::ELSEWHERE,
         }
+        Self(bytes)
     }
 
-    fn as_ref(&self) -> TagIdRef<'_> {
-        match self {
-            Self::Short { kind, len, bytes } => {
-                TagIdRef { kind: *kind, bytes: bytes.get(..usize::from(*len)).unwrap_or_default() }
-            }
-            Self::Long(id) => (**id).as_ref(),
-        }
+    #[inline]
+    fn is_elsewhere(self) -> bool {
+        self.0[0] & 0x0F == Self::ELSEWHERE
+    }
+
+    fn get(&self) -> Option<TagIdRef<'_>> {
+        let [head, bytes @ ..] = &self.0;
+        let kind = TagIdKind::from_number(head >> 4)?;
+        Some(TagIdRef { kind, bytes: bytes.get(..usize::from(head & 0x0F))? })
+    }
+
+    #[inline]
+    fn hash(self, hasher: &RandomState) -> u64 {
+        let mut number = [0; 16];
+        let (place, _) = number.split_at_mut(self.0.len());
+        place.copy_from_slice(&self.0);
+        hasher.hash_one(u128::from_le_bytes(number))
     }
 }
 
-impl<T> TagTable<T> {
+impl TagTable {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), index: HashTable::new(), hasher: RandomState::new() }
+        Self {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            long_ids: HashMap::default(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Number of tags inside.
@@ -64,85 +84,178 @@ impl<T> TagTable<T> {
     }
 
     /// The number of this tag, if it is inside.
+    #[inline]
     pub(super) fn find(&self, id: TagIdRef<'_>) -> Option<u32> {
-        let is_it =
-            |number: &u32| self.slots.get(*number as usize).is_some_and(|slot| slot.id.as_ref() == id);
-        self.index.find(self.hasher.hash_one(id), is_it).copied()
+        let short = ShortId::new(id);
+        if short.is_elsewhere() {
+            let is_it = |number: &u32| self.long_ids.get(number).is_some_and(|other| other.as_ref() == id);
+            return self.index.find(self.hasher.hash_one(id), is_it).copied();
+        }
+        let is_it = |number: &u32| self.get(*number).is_some_and(|tag| tag.id == short);
+        self.index.find(short.hash(&self.hasher), is_it).copied()
     }
 
-    /// Adds a tag that is not inside and returns its number.
-    pub(super) fn insert(&mut self, id: TagIdRef<'_>, state: T) -> u32 {
-        let slot = Slot { id: StoredId::new(id), links: Links::default(), state: Some(state) };
-        let number = match self.free.pop() {
-            Some(number) => number,
-            None => self.slots.len() as u32,
-        };
-        match self.slots.get_mut(number as usize) {
-            Some(place) => *place = slot,
-            None => self.slots.push(slot),
+    /// Adds a tag that is not inside and returns its number. `id` is that of the tag.
+    pub(super) fn insert(&mut self, id: TagIdRef<'_>, tag: Tracked) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| self.make_place());
+        if let Some(place) = self.place_mut(number) {
+            *place = Some(tag);
         }
-        let Self { slots, index, hasher, .. } = self;
-        index.insert_unique(hasher.hash_one(id), number, |other| {
-            slots.get(*other as usize).map_or(0, |slot| hasher.hash_one(slot.id.as_ref()))
-        });
+        if tag.id.is_elsewhere() {
+            self.long_ids.insert(number, id.to_owned());
+        }
+        let hash = self.hash_of(number);
+        let Self { chunks, index, long_ids, hasher, .. } = self;
+        index.insert_unique(hash, number, |other| hash_of(chunks, long_ids, hasher, *other));
         number
     }
 
     /// Removes a tag. Its wheel entry must be gone already.
     pub(super) fn remove(&mut self, number: u32) {
-        let Some(slot) = self.slots.get_mut(number as usize) else { return };
-        if slot.state.take().is_none() {
+        let hash = self.hash_of(number);
+        if self.place_mut(number).and_then(Option::take).is_none() {
             return;
         }
-        let hash = self.hasher.hash_one(slot.id.as_ref());
+        self.long_ids.remove(&number);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == number) {
             entry.remove();
         }
         self.free.push(number);
     }
 
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        self.slots.get_mut(number as usize)?.state.as_mut()
+    #[inline]
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Tracked> {
+        self.place_mut(number)?.as_mut()
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&T> {
-        self.slots.get(number as usize)?.state.as_ref()
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> Option<&Tracked> {
+        place(&self.chunks, number)
     }
 
     pub(super) fn id(&self, number: u32) -> Option<TagId> {
-        Some(self.slots.get(number as usize)?.id.as_ref().to_owned())
+        let tag = self.get(number)?;
+        if tag.id.is_elsewhere() {
+            return self.long_ids.get(&number).copied();
+        }
+        tag.id.get().map(TagIdRef::to_owned)
     }
 
-    /// All tags with their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().enumerate().filter_map(|(number, slot)| Some((number as u32, slot.state.as_ref()?)))
+    /// How many numbers have been given out: all tags have numbers below.
+    pub(super) fn places(&self) -> u32 {
+        let last = self.chunks.last().map_or(0, Vec::len);
+        (self.chunks.len().saturating_sub(1) * CHUNK + last) as u32
+    }
+
+    fn make_place(&mut self) -> u32 {
+        let number = self.places();
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(None),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(None);
+                self.chunks.push(chunk);
+            }
+        }
+        number
+    }
+
+    #[inline]
+    fn place_mut(&mut self, number: u32) -> Option<&mut Option<Tracked>> {
+        let number = number as usize;
+        self.chunks.get_mut(number / CHUNK)?.get_mut(number % CHUNK)
+    }
+
+    fn hash_of(&self, number: u32) -> u64 {
+        hash_of(&self.chunks, &self.long_ids, &self.hasher, number)
     }
 }
 
-impl<T> LinkStore for TagTable<T> {
+#[inline]
+fn place(chunks: &[Vec<Option<Tracked>>], number: u32) -> Option<&Tracked> {
+    let number = number as usize;
+    chunks.get(number / CHUNK)?.get(number % CHUNK)?.as_ref()
+}
+
+fn hash_of(
+    chunks: &[Vec<Option<Tracked>>],
+    long_ids: &HashMap<u32, TagId, RandomState>,
+    hasher: &RandomState,
+    number: u32,
+) -> u64 {
+    match (long_ids.get(&number), place(chunks, number)) {
+        (Some(id), _) => hasher.hash_one(id.as_ref()),
+        (None, Some(tag)) => tag.id.hash(hasher),
+        (None, None) => 0,
+    }
+}
+
+impl LinkStore for TagTable {
     fn links(&mut self, index: u32) -> Option<&mut Links> {
-        self.slots.get_mut(index as usize).map(|slot| &mut slot.links)
+        self.get_mut(index).map(|tag| &mut tag.links)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::glimpses::Glimpse;
+    use super::super::moment::At;
+    use super::super::tracked::Heard;
     use super::*;
+
+    fn tag(id: &TagId) -> Tracked {
+        let at = At::default();
+        let heard = Heard {
+            reader: 0,
+            antenna_port: 1,
+            zone: 0,
+            count: 3,
+            rssi_cdbm: None,
+            protocol: None,
+            first: at,
+            last: at,
+        };
+        Tracked::arriving(ShortId::new(id.as_ref()), &Glimpse::new(id.as_ref(), &heard), &heard)
+    }
 
     #[test]
     fn finds_short_and_long_ids_and_uses_places_again() {
         let mut tags = TagTable::new();
-        let short = TagId::new(TagIdKind::Epc, &[1; 12]).unwrap();
-        let long = TagId::new(TagIdKind::Epc, &[1; 62]).unwrap();
-        let first = tags.insert(short.as_ref(), "short");
-        let second = tags.insert(long.as_ref(), "long");
-        assert_eq!(tags.find(short.as_ref()), Some(first));
-        assert_eq!(tags.find(long.as_ref()), Some(second));
-        assert_eq!(tags.id(second), Some(long));
-        tags.remove(first);
-        tags.remove(first);
-        assert_eq!(tags.find(short.as_ref()), None);
-        assert_eq!(tags.len(), 1);
-        assert_eq!(tags.insert(short.as_ref(), "again"), first);
+        let ids: Vec<TagId> = [(1, 12), (1, 13), (2, 62), (3, 62), (4, 1)]
+            .into_iter()
+            .filter_map(|(byte, len)| TagId::new(TagIdKind::Epc, &vec![byte; len]).ok())
+            .collect();
+        let numbers: Vec<u32> = ids.iter().map(|id| tags.insert(id.as_ref(), tag(id))).collect();
+        for (id, number) in ids.iter().zip(&numbers) {
+            assert_eq!(tags.find(id.as_ref()), Some(*number));
+            assert_eq!(tags.id(*number), Some(*id));
+        }
+        tags.remove(numbers[2]);
+        tags.remove(numbers[2]);
+        assert_eq!(tags.find(ids[2].as_ref()), None);
+        assert_eq!(tags.len(), 4);
+        assert_eq!(tags.insert(ids[2].as_ref(), tag(&ids[2])), numbers[2]);
+        assert_eq!(tags.places(), 5);
+    }
+
+    #[test]
+    fn the_same_bytes_of_another_kind_are_another_tag() {
+        let mut tags = TagTable::new();
+        let epc = TagId::new(TagIdKind::Epc, &[1; 8]).unwrap();
+        let uid = TagId::new(TagIdKind::Iso15693Uid, &[1; 8]).unwrap();
+        tags.insert(epc.as_ref(), tag(&epc));
+        assert_eq!(tags.find(uid.as_ref()), None);
+    }
+
+    #[test]
+    fn grows_over_many_pieces() {
+        let mut tags = TagTable::new();
+        let ids: Vec<TagId> = (0..5000u32)
+            .filter_map(|number| TagId::new(TagIdKind::Epc, &number.to_be_bytes()).ok())
+            .collect();
+        for id in &ids {
+            tags.insert(id.as_ref(), tag(id));
+        }
+        assert!(ids.iter().enumerate().all(|(number, id)| tags.find(id.as_ref()) == Some(number as u32)));
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::clock::UtcTime;
+use crate::settings::DurationText;
 use crate::tag_id::TagIdKind;
 
 const CARD: &[u8] = &[0x2D, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -226,7 +228,7 @@ fn a_stronger_zone_takes_the_tag_at_once_and_a_little_stronger_one_does_not() {
 #[test]
 fn repeats_come_only_when_asked_for() {
     let mut door = Door::with(PresenceSettings {
-        repeat_every: Some(crate::settings::DurationText(Duration::from_secs(5))),
+        repeat_every: Some(DurationText(Duration::from_secs(5))),
         ..PresenceSettings::default()
     });
     door.read(1).read(1).read(1).said();
@@ -247,10 +249,162 @@ fn reads_of_an_antenna_without_a_zone_are_counted_and_not_used() {
 #[test]
 fn the_limit_on_tags_holds_and_known_tags_go_on() {
     let mut door = Door::with(PresenceSettings { max_tags: 1, ..PresenceSettings::default() });
-    door.read(1).read_tag(&[9; 12], 1, None).read(1).read(1);
+    door.read(1).read(1).read(1);
+    for _ in 0..4 {
+        door.read_tag(&[9; 12], 1, None);
+    }
+    door.read(1);
     assert_eq!(door.said(), [said(EventKind::Arrived, "door")]);
-    assert_eq!(door.presence.counts().over_limit, 1);
+    assert_eq!(door.presence.counts().over_limit, 2, "from the confirming read on");
+    assert_eq!(door.presence.counts().present, 1);
+    door.wait(3000);
     assert_eq!(door.presence.counts().tracked, 1);
+}
+
+#[test]
+fn a_flood_of_made_up_tags_keeps_nobody_out_and_stays_bounded() {
+    let mut door = Door::new();
+    let mut number = 0u32;
+    let mut flood = |door: &mut Door, tags: u32| {
+        for _ in 0..tags {
+            number += 1;
+            door.read_tag(&number.to_be_bytes(), 1, None);
+        }
+    };
+    door.read(1);
+    flood(&mut door, 100_000);
+    door.read(1).read(1);
+    assert_eq!(door.said(), [said(EventKind::Arrived, "door")], "in the midst of it");
+    flood(&mut door, 200_000);
+    let counts = door.presence.counts();
+    assert!(counts.tracked <= 131_072 + 1, "{counts:?}");
+    assert_eq!(counts.crowded_out, 300_000 - 131_072);
+    door.read(1).wait(2000);
+    assert_eq!(door.said(), []);
+    assert_eq!(door.presence.counts().tracked, 1);
+}
+
+#[test]
+fn a_tag_that_stays_too_long_is_set_aside_once_and_free_when_it_has_been_gone() {
+    let settings = PresenceSettings {
+        stationary_after: DurationText(Duration::from_secs(60)),
+        ..PresenceSettings::default()
+    };
+    let mut door = Door::with(settings);
+    door.read(1).read(1).read(1);
+    for _ in 0..59 {
+        door.wait(1000).read(1);
+    }
+    assert_eq!(door.said(), [said(EventKind::Arrived, "door")]);
+    let aside = door.wait(1000).read(1).event();
+    assert!(aside.kind == EventKind::Departed && aside.set_aside);
+    assert_eq!(aside.time, aside.first_seen.plus(Duration::from_secs(60)));
+    assert_eq!((door.presence.counts().present, door.presence.counts().set_aside), (0, 1));
+    for _ in 0..300 {
+        door.wait(1000).read(3);
+    }
+    assert_eq!(door.said(), [], "nothing more of it");
+
+    let kept: Vec<VisitCheckpoint> = door.presence.checkpoints().collect();
+    let mut after = Door::with(PresenceSettings::default());
+    after.now.utc = door.now.utc;
+    assert_eq!(after.presence.restore(kept, after.now), []);
+    after.wait(1000).read(1);
+    assert_eq!(after.said(), [], "after a restart neither");
+
+    after.wait(20_000);
+    assert_eq!(after.said(), []);
+    assert_eq!(after.presence.counts().set_aside, 0, "it is gone");
+    let again = after.read(1).read(1).read(1).event();
+    assert!(again.kind == EventKind::Arrived && again.revisit);
+}
+
+#[test]
+fn the_silence_of_a_departure_can_follow_the_tag() {
+    let settings =
+        PresenceSettings { lost_adaptive: Some(LostAdaptive::default()), ..PresenceSettings::default() };
+    let mut door = Door::with(settings);
+    door.read(1).read(1).read(1).said();
+    for _ in 0..20 {
+        door.wait(500).read(1);
+    }
+    door.wait(9_900);
+    assert_eq!(door.said(), []);
+    door.wait(200);
+    assert_eq!(door.said(), [said(EventKind::Departed, "door")], "one that is heard well is gone after 10 s");
+    door.read(1).read(1).read(1).said();
+    door.wait(9_000).read(1).wait(26_900);
+    assert_eq!(door.said(), [], "one that was silent for nine seconds may be silent for 27");
+    door.wait(200);
+    assert_eq!(door.said(), [said(EventKind::Departed, "door")]);
+}
+
+#[test]
+fn a_departure_tells_when_the_silence_was_long_enough_however_late_it_is_noticed() {
+    let mut door = Door::new();
+    let arrived = door.read(1).read(1).read(1).event();
+    door.now.monotonic += Duration::from_millis(33_333);
+    door.now.utc = door.now.utc.plus(Duration::from_millis(33_333));
+    door.wait(100);
+    assert_eq!(door.event().time, arrived.time.plus(Duration::from_secs(20)));
+}
+
+#[test]
+fn what_cannot_be_a_tag_is_counted_and_not_remembered() {
+    let settings = PresenceSettings { epc_headers: EpcHeaders::Known, ..PresenceSettings::default() };
+    let mut door = Door::with(settings);
+    let mut batch = ReadBuf::with_capacity(4);
+    batch.record(TagIdKind::Epc, CARD).unwrap().set_antenna_port(1).set_count(9).set_check_failed();
+    batch.record(TagIdKind::Epc, &[0xE2; 12]).unwrap().set_antenna_port(1).set_count(9);
+    let gen2 = crate::air_protocol::AirProtocol::Gen2;
+    batch.record(TagIdKind::Epc, &[0x30; 11]).unwrap().set_antenna_port(1).set_count(9).set_protocol(gen2);
+    batch.set_received(door.now);
+    door.presence.observe(READER, &batch, &mut door.outcome);
+    assert_eq!(door.said(), []);
+    let counts = door.presence.counts();
+    assert_eq!((counts.check_failed, counts.unknown_header, counts.impossible_length), (1, 1, 1));
+    assert_eq!((counts.tracked, counts.sightings), (0, 27));
+}
+
+#[test]
+fn a_passage_tells_who_enters_and_who_leaves() {
+    use crate::event::Direction;
+    let passage = Passage { outer: "door".to_owned(), inner: "hall".to_owned() };
+    let mut door = Door::with(PresenceSettings { passages: vec![passage], ..PresenceSettings::default() });
+    for _ in 0..8 {
+        door.wait(200).read(1);
+    }
+    let arrived = door.event();
+    assert_eq!(arrived.heading, None, "one zone says nothing");
+    for _ in 0..10 {
+        door.wait(200).read(3);
+    }
+    let entering = door.event();
+    let heading = entering.heading.unwrap();
+    assert_eq!((entering.kind, heading.direction), (EventKind::Moved, Direction::Entering));
+    assert!(heading.confidence > 0.9, "{heading:?}");
+    for _ in 0..60 {
+        door.wait(1000).read(3);
+    }
+    for _ in 0..4 {
+        door.wait(200).read(1);
+    }
+    let leaving = door.wait(21_000).event();
+    let heading = leaving.heading.unwrap();
+    assert_eq!((leaving.kind, leaving.zone.as_str()), (EventKind::Departed, "hall"));
+    assert_eq!(heading.direction, Direction::Leaving, "the door was heard last, too shortly for a move");
+}
+
+#[test]
+fn who_is_heard_again_in_time_continues_the_visit_though_it_is_confirmed_later() {
+    let settings = PresenceSettings {
+        revisit_within: DurationText(Duration::from_secs(30)),
+        ..PresenceSettings::default()
+    };
+    let mut door = Door::with(settings);
+    door.read(1).read(1).read(1).wait(20_000).said();
+    door.wait(29_900).read(1).wait(200).read(1).read(1);
+    assert!(door.event().revisit);
 }
 
 #[test]
@@ -307,7 +461,7 @@ fn a_wall_clock_that_is_set_changes_no_time_out() {
 #[test]
 fn without_a_time_for_revisits_a_departure_ends_the_visit_at_once() {
     let mut door = Door::with(PresenceSettings {
-        revisit_within: crate::settings::DurationText(Duration::ZERO),
+        revisit_within: DurationText(Duration::ZERO),
         ..PresenceSettings::default()
     });
     door.read(1).read(1).read(1).wait(20_000);

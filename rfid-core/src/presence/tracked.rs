@@ -1,27 +1,15 @@
-//! What is remembered of one tag, and its durable form.
+//! What is remembered of one tag that has arrived.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use super::GLIMPSE_LASTS;
-use super::settings::ZoneRules;
+use super::moment::{At, Nanos, Packed, PackedAt, nanos};
+use super::settings::{Lost, ZoneRules};
 use super::signal::{MeanPower, move_offset_db};
+use super::tags::ShortId;
+use super::wheel::Links;
+use super::{GLIMPSE_LASTS, glimpses::Glimpse};
 use crate::air_protocol::AirProtocol;
-use crate::clock::{Stamp, UtcTime};
-use crate::name::Name;
-use crate::tag_id::TagId;
 
 /// Number of a zone within its pipeline.
 pub(super) type ZoneIndex = u16;
-
-/// Nanoseconds on the monotonic clock. Signed, since a visit that is restored from a checkpoint
-/// began before this run's clock did.
-pub(super) type MonoNanos = i64;
-
-pub(super) fn mono(stamp: Stamp) -> MonoNanos {
-    i64::try_from(stamp.monotonic.as_nanos()).unwrap_or(i64::MAX)
-}
 
 /// One read, looked up and ready to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -32,221 +20,269 @@ pub(super) struct Heard {
     pub(super) count: u16,
     pub(super) rssi_cdbm: Option<i16>,
     pub(super) protocol: Option<AirProtocol>,
-    pub(super) reader_time: Option<UtcTime>,
-    pub(super) first: Stamp,
-    pub(super) last: Stamp,
+    pub(super) first: At,
+    pub(super) last: At,
 }
 
-/// State of one tracked tag. Everything but `phase` is about its visit.
-#[derive(Debug)]
+/// State of one tracked tag: at most 116 bytes, without holes, so that a million tags fit where
+/// others keep a tenth.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tracked {
+    pub(super) id: ShortId,
+    pub(super) links: Links,
     pub(super) phase: Phase,
+    /// First sighting of the visit.
+    pub(super) first: PackedAt,
+    /// Last sighting.
+    pub(super) last: PackedAt,
+    /// Reading of the zone's coverage clock at the last sighting.
+    pub(super) covered: Packed,
+    /// Milliseconds from the first sighting to the arrival, or to the last return.
+    pub(super) arrived_after: u32,
+    /// Milliseconds from the first sighting to the last event, in a circle of 49 days.
+    pub(super) event_after: u32,
+    /// Number of the visit's next event.
+    pub(super) sequence: u32,
+    /// Sightings in the visit; stops at its end.
+    pub(super) reads: u32,
     pub(super) reader: u16,
     pub(super) antenna_port: u16,
     pub(super) zone: ZoneIndex,
+    pub(super) peak: Peak,
     pub(super) protocol: Option<AirProtocol>,
-    /// Strongest signal of the visit.
-    pub(super) peak_rssi_cdbm: Option<i16>,
-    /// Sightings in the visit.
-    pub(super) reads: u64,
-    /// First sighting of the visit.
-    pub(super) first_mono: MonoNanos,
-    pub(super) first_utc: UtcTime,
-    /// Last sighting.
-    pub(super) last_mono: MonoNanos,
-    pub(super) last_utc: UtcTime,
-    /// Reading of the zone's coverage clock at the last sighting.
-    pub(super) last_covered: Duration,
-    /// When the last event was given, for `repeat_every`.
-    pub(super) event_mono: MonoNanos,
-    /// Number of the visit's next event.
-    pub(super) sequence: u32,
-    /// Signal in the zone where the tag is, and when it was last heard there.
-    pub(super) here: Evidence,
-    /// The same for the zone that it may be moving to.
-    pub(super) elsewhere: Elsewhere,
+    /// Longest covered silence of late in this zone, kept only where its rules ask for it.
+    pub(super) longest_gap: Gap,
 }
 
-/// Where a tag stands between unknown and departed.
+const _: () = assert!(size_of::<Option<Tracked>>() <= 116);
+
+/// Where a tag stands between arrived and forgotten.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
-    /// Heard, not confirmed.
-    Glimpsed(Glimpse),
     /// Confirmed to be here.
-    Present,
-    /// Departed, and remembered for a revisit.
-    Away(Departure),
+    Present(Signals),
+    /// Here for so long that nobody wants to hear of it.
+    Aside,
+    /// Departed at this moment, and remembered for a revisit.
+    Away(PackedAt),
 }
 
-/// Reads that do not yet make a visit, or not yet again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Glimpse {
-    pub(super) since: Stamp,
-    pub(super) reads: u32,
-    pub(super) peak_rssi_cdbm: Option<i16>,
-    /// The departure that an arrival would make a mere interruption.
-    pub(super) returning: Option<Departure>,
-}
-
-impl Glimpse {
-    fn new(heard: &Heard, returning: Option<Departure>) -> Self {
-        Self { since: heard.first, reads: 0, peak_rssi_cdbm: None, returning }
-    }
-
-    fn add(&mut self, heard: &Heard) {
-        self.reads = self.reads.saturating_add(u32::from(heard.count));
-        self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(heard.rssi_cdbm);
-    }
-
-    pub(super) fn is_over(&self, now: Stamp) -> bool {
-        now.since(self.since) >= GLIMPSE_LASTS
-    }
-
-    fn confirms(&self, now: Stamp, rules: &ZoneRules) -> bool {
-        self.reads >= u32::from(rules.confirm_reads)
-            || (self.reads >= 2 && now.since(self.since) >= rules.confirm_within)
-    }
-}
-
-/// When a visit ended for the time being.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Departure {
-    pub(super) mono: MonoNanos,
-    pub(super) utc: UtcTime,
-}
-
-/// What a read changed for its tag.
+/// What a read changed for a tag that is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Nothing that anybody waits for.
-    Nothing,
-    /// A glimpse began; the one before it, if any, was not confirmed.
-    Glimpsed { dropped_one: bool },
-    /// The tag is now present.
-    Arrived { revisit: bool },
-    /// The tag is now in another zone.
+    /// The tag is now in another zone than this.
     Moved { from: ZoneIndex },
     /// The tag is still where it was.
     Stayed,
 }
 
 impl Tracked {
-    /// A tag that nothing is known of. The read that made it known is still to be judged.
-    pub(super) fn new(heard: &Heard) -> Self {
-        Self {
-            phase: Phase::Glimpsed(Glimpse::new(heard, None)),
+    /// A tag whose visit begins with this glimpse and this read.
+    pub(super) fn arriving(id: ShortId, glimpse: &Glimpse, heard: &Heard) -> Self {
+        let mut tag = Self {
+            id,
+            links: Links::default(),
+            phase: Phase::Aside,
+            first: glimpse.since.into(),
+            last: glimpse.since.into(),
+            covered: Packed::of(0),
+            arrived_after: 0,
+            event_after: 0,
+            sequence: 0,
+            reads: 0,
             reader: heard.reader,
             antenna_port: heard.antenna_port,
             zone: heard.zone,
+            peak: Peak::default(),
             protocol: heard.protocol,
-            peak_rssi_cdbm: None,
-            reads: 0,
-            first_mono: mono(heard.first),
-            first_utc: heard.first.utc,
-            last_mono: mono(heard.last),
-            last_utc: heard.last.utc,
-            last_covered: Duration::ZERO,
-            event_mono: 0,
-            sequence: 0,
-            here: Evidence::default(),
-            elsewhere: Elsewhere::default(),
-        }
+            longest_gap: Gap::default(),
+        };
+        tag.arrive(glimpse, heard);
+        tag
     }
 
-    /// Takes a read into account; `rules` are those of the zone that heard it.
-    pub(super) fn judge(&mut self, heard: &Heard, rules: &ZoneRules) -> Change {
-        let now = heard.last;
-        match &mut self.phase {
-            Phase::Present => self.hear(heard),
-            Phase::Away(departure) => {
-                let returning = Some(*departure);
-                self.glimpse(Glimpse::new(heard, returning), heard, rules, false)
-            }
-            Phase::Glimpsed(glimpse) if glimpse.is_over(now) => {
-                let returning = glimpse.returning;
-                self.glimpse(Glimpse::new(heard, returning), heard, rules, true)
-            }
-            Phase::Glimpsed(glimpse) => {
-                let glimpse = *glimpse;
-                match self.glimpse(glimpse, heard, rules, false) {
-                    Change::Glimpsed { .. } if glimpse.reads > 0 => Change::Nothing,
-                    change => change,
-                }
-            }
-        }
-    }
-
-    fn glimpse(
-        &mut self,
-        mut glimpse: Glimpse,
-        heard: &Heard,
-        rules: &ZoneRules,
-        dropped_one: bool,
-    ) -> Change {
-        glimpse.add(heard);
-        if !glimpse.confirms(heard.last, rules) {
-            self.phase = Phase::Glimpsed(glimpse);
-            return Change::Glimpsed { dropped_one };
-        }
-        self.phase = Phase::Present;
-        if glimpse.returning.is_none() {
-            (self.first_mono, self.first_utc) = (mono(glimpse.since), glimpse.since.utc);
-        }
-        self.reads = self.reads.saturating_add(u64::from(glimpse.reads));
-        self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(glimpse.peak_rssi_cdbm);
-        self.settle(heard);
-        (self.last_mono, self.last_utc) = (mono(heard.last), heard.last.utc);
-        Change::Arrived { revisit: glimpse.returning.is_some() }
+    /// Makes the tag present where the confirming read was heard.
+    pub(super) fn arrive(&mut self, glimpse: &Glimpse, heard: &Heard) {
+        self.reads = self.reads.saturating_add(glimpse.reads);
+        self.peak.raise(glimpse.peak_rssi_cdbm);
+        self.protocol = heard.protocol;
+        self.longest_gap = Gap::default();
+        self.last = heard.last.into();
+        self.arrived_after = self.millis_since_first(heard.last);
+        let mut here = Evidence::default();
+        here.add(heard.rssi_cdbm);
+        self.settle(heard, here);
     }
 
     /// Makes the place of a read the place of the tag.
-    fn settle(&mut self, heard: &Heard) {
-        self.reader = heard.reader;
-        self.antenna_port = heard.antenna_port;
-        self.zone = heard.zone;
-        self.protocol = heard.protocol;
-        self.here = Evidence::default();
-        self.here.add(heard.rssi_cdbm, mono(heard.last));
-        self.elsewhere = Elsewhere::default();
+    fn settle(&mut self, heard: &Heard, here: Evidence) {
+        self.take_place(heard);
+        self.phase = Phase::Present(Signals { here, elsewhere: Elsewhere::default() });
     }
 
-    /// A read of a tag that is present.
-    fn hear(&mut self, heard: &Heard) -> Change {
-        let now = mono(heard.last);
-        self.reads = self.reads.saturating_add(u64::from(heard.count));
-        self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(heard.rssi_cdbm);
-        (self.last_mono, self.last_utc) = (now, heard.last.utc);
+    fn take_place(&mut self, heard: &Heard) {
+        self.reader = heard.reader;
+        self.antenna_port = heard.antenna_port;
+        if self.zone != heard.zone {
+            self.zone = heard.zone;
+            self.longest_gap = Gap::default();
+        }
+    }
+
+    /// A read of a tag that is present. `silence` is how long it had been silent while its zone was
+    /// listened to.
+    #[inline]
+    pub(super) fn hear(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) -> Change {
+        let passed = self.note(heard, silence, rules);
+        let Phase::Present(signals) = &mut self.phase else { return Change::Stayed };
+        let micros = u32::try_from(passed / 1000).unwrap_or(u32::MAX);
+        signals.here.age(micros);
+        signals.elsewhere.evidence.age(micros);
         if heard.zone == self.zone {
+            signals.here.add(heard.rssi_cdbm);
             self.reader = heard.reader;
             self.antenna_port = heard.antenna_port;
-            self.here.add(heard.rssi_cdbm, now);
-        } else {
-            self.elsewhere.add(heard, now);
-            if self.elsewhere.outweighs(&self.here, now) {
-                let Elsewhere { evidence, .. } = self.elsewhere;
-                let from = self.zone;
-                self.settle(heard);
-                self.here = evidence;
-                return Change::Moved { from };
+            return Change::Stayed;
+        }
+        if !signals.elsewhere.add(heard) || !signals.elsewhere.outweighs(&signals.here) {
+            return Change::Stayed;
+        }
+        let (from, here) = (self.zone, signals.elsewhere.evidence);
+        self.settle(heard, here);
+        Change::Moved { from }
+    }
+
+    /// A read of a tag that is set aside.
+    pub(super) fn hear_aside(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) {
+        self.note(heard, silence, rules);
+        self.take_place(heard);
+    }
+
+    /// Counts a read in; returns the time since the one before.
+    #[inline]
+    fn note(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) -> Nanos {
+        self.reads = self.reads.saturating_add(u32::from(heard.count));
+        self.peak.raise(heard.rssi_cdbm);
+        let (first, last) = (self.first.mono(), self.last.mono());
+        // Batches of two readers may come in another order than they were received in.
+        let passed = (heard.last.mono - last).max(0);
+        if passed > 0 {
+            self.last = heard.last.into();
+            if let Lost::Adaptive { .. } = rules.lost {
+                self.longest_gap.note(silence, last - first, last + passed - first);
             }
         }
-        Change::Stayed
+        passed
     }
+
+    /// The covered silence that makes a departure.
+    #[inline]
+    pub(super) fn lost_after(&self, rules: &ZoneRules) -> Nanos {
+        match rules.lost {
+            Lost::After(silence) => nanos(silence),
+            Lost::Adaptive { at_least, at_most } => {
+                (3 * self.longest_gap.nanos()).clamp(nanos(at_least), nanos(at_most))
+            }
+        }
+    }
+
+    /// When the tag will have been here for too long, on the monotonic clock: not before what was
+    /// last said of it, where a move brought it to a zone that has less patience.
+    #[inline]
+    pub(super) fn set_aside_at(&self, rules: &ZoneRules) -> Option<Nanos> {
+        let patience = i64::from(self.arrived_after) * 1_000_000 + nanos(rules.stationary_after?);
+        Some(self.first.mono() + patience.max(i64::from(self.event_after) * 1_000_000))
+    }
+
+    /// Whether the last event about a tag that stays lies far enough back.
+    #[inline]
+    pub(super) fn is_to_be_said_again(&self, rules: &ZoneRules, now: At) -> bool {
+        let Some(every) = rules.repeat_every else { return false };
+        let passed = self.millis_since_first(now).wrapping_sub(self.event_after);
+        u128::from(passed) >= every.as_millis()
+    }
+
+    /// Milliseconds from the first sighting to this moment, in a circle of 49 days.
+    pub(super) fn millis_since_first(&self, now: At) -> u32 {
+        ((now.mono - self.first.mono()).max(0) / 1_000_000) as u32
+    }
+}
+
+/// Strongest signal of a visit in hundredths of a dBm, if any read had a strength.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peak(i16);
+
+impl Default for Peak {
+    fn default() -> Self {
+        Self(i16::MIN)
+    }
+}
+
+impl Peak {
+    #[inline]
+    pub(super) fn raise(&mut self, rssi_cdbm: Option<i16>) {
+        self.0 = self.0.max(rssi_cdbm.unwrap_or(i16::MIN));
+    }
+
+    pub(super) fn cdbm(self) -> Option<i16> {
+        (self.0 != i16::MIN).then_some(self.0)
+    }
+}
+
+/// A span in tenths of a second, rounded up; stops at its end, 109 minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gap(u16);
+
+impl Gap {
+    const UNIT: Nanos = 100_000_000;
+
+    /// The longest gap counts half with every two minutes of the visit that pass.
+    const HALVED_EVERY: Nanos = 120_000_000_000;
+
+    /// Takes in a silence that lasted from and to these times after the visit began.
+    fn note(&mut self, silence: Nanos, from: Nanos, to: Nanos) {
+        let halvings = (to / Self::HALVED_EVERY - from / Self::HALVED_EVERY).max(0);
+        self.0 = self.0.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0);
+        let silence = silence.max(0).cast_unsigned().div_ceil(Self::UNIT.cast_unsigned());
+        self.0 = self.0.max(u16::try_from(silence).unwrap_or(u16::MAX));
+    }
+
+    fn nanos(self) -> Nanos {
+        i64::from(self.0) * Self::UNIT
+    }
+}
+
+/// Signal of a tag in the zone where it is, and in the one that it may be moving to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signals {
+    here: Evidence,
+    elsewhere: Elsewhere,
 }
 
 /// Signal of a tag in one zone.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Evidence {
-    pub(super) power: MeanPower,
-    pub(super) last_mono: MonoNanos,
+struct Evidence {
+    power: MeanPower,
+    /// Microseconds from the zone's last read to the tag's last read; stops at its end, 71 minutes.
+    ago: u32,
 }
 
 impl Evidence {
-    pub(super) fn add(&mut self, rssi_cdbm: Option<i16>, at: MonoNanos) {
+    #[inline]
+    fn age(&mut self, micros: u32) {
+        self.ago = self.ago.saturating_add(micros);
+    }
+
+    #[inline]
+    fn add(&mut self, rssi_cdbm: Option<i16>) {
         if let Some(rssi) = rssi_cdbm {
-            self.power.add(rssi, elapsed(self.last_mono, at));
+            self.power.add(rssi, self.seconds_ago());
         }
-        self.last_mono = at;
+        self.ago = 0;
+    }
+
+    fn seconds_ago(&self) -> f32 {
+        self.ago as f32 * 1e-6
     }
 }
 
@@ -255,67 +291,64 @@ impl Evidence {
 /// There is room for one such zone. A third one takes it over once the second has been silent
 /// for as long as a glimpse lasts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Elsewhere {
-    zone: ZoneIndex,
-    reads: u32,
+struct Elsewhere {
     evidence: Evidence,
+    zone: ZoneIndex,
+    reads: Reads,
+}
+
+/// As far as it matters how many reads there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reads {
+    #[default]
+    None,
+    One,
+    Several,
 }
 
 impl Elsewhere {
-    fn add(&mut self, heard: &Heard, now: MonoNanos) {
-        let stale = elapsed(self.evidence.last_mono, now) >= GLIMPSE_LASTS;
-        if self.reads == 0 || stale {
+    /// Takes in a read; returns whether it belongs here.
+    fn add(&mut self, heard: &Heard) -> bool {
+        let is_stale = self.evidence.seconds_ago() >= GLIMPSE_LASTS.as_secs_f32();
+        if self.reads == Reads::None || is_stale {
             *self = Self { zone: heard.zone, ..Self::default() };
         }
-        if self.zone == heard.zone {
-            self.reads = self.reads.saturating_add(u32::from(heard.count));
-            self.evidence.add(heard.rssi_cdbm, now);
+        if self.zone != heard.zone {
+            return false;
         }
+        let is_first = self.reads == Reads::None && heard.count < 2;
+        self.reads = if is_first { Reads::One } else { Reads::Several };
+        self.evidence.add(heard.rssi_cdbm);
+        true
     }
 
-    fn outweighs(&self, here: &Evidence, now: MonoNanos) -> bool {
+    fn outweighs(&self, here: &Evidence) -> bool {
         // Without signal strength on both sides, neither zone is stronger than the other.
         let lead = match (self.evidence.power.dbm(), here.power.dbm()) {
             (Some(there), Some(here)) => there - here,
             _ => 0.0,
         };
-        let heard_just_now = self.evidence.last_mono == now;
-        heard_just_now && self.reads >= 2 && lead > move_offset_db(elapsed(here.last_mono, now))
+        self.reads == Reads::Several && lead > move_offset_db(here.seconds_ago())
     }
 }
 
-/// Time from one monotonic moment to a later one; zero if it is not later.
-pub(super) fn elapsed(from: MonoNanos, to: MonoNanos) -> Duration {
-    Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A visit as it is kept through a restart of the host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct VisitCheckpoint {
-    /// The tag.
-    pub tag: TagId,
-    /// When the visit ended for the time being; absent while the tag is here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub departed: Option<UtcTime>,
-    /// The reader that heard the tag last.
-    pub reader: Name,
-    /// Antenna port of that reader.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub antenna_port: Option<u16>,
-    /// Where the tag is.
-    pub zone: Name,
-    /// Air protocol of the tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<AirProtocol>,
-    /// Strongest signal of the visit in hundredths of a dBm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peak_rssi_cdbm: Option<i16>,
-    /// Sightings in the visit.
-    pub read_count: u64,
-    /// First sighting of the visit.
-    pub first_seen: UtcTime,
-    /// Last sighting.
-    pub last_seen: UtcTime,
-    /// Number of the visit's next event.
-    pub sequence: u32,
+    #[test]
+    fn the_longest_gap_of_late_counts_half_after_two_minutes() {
+        let seconds = |seconds: i64| seconds * 1_000_000_000;
+        let mut gap = Gap::default();
+        gap.note(seconds(8), seconds(12), seconds(20));
+        assert_eq!(gap.nanos(), seconds(8));
+        gap.note(seconds(1), seconds(118), seconds(119));
+        assert_eq!(gap.nanos(), seconds(8));
+        gap.note(seconds(1), seconds(119), seconds(120));
+        assert_eq!(gap.nanos(), seconds(4));
+        gap.note(seconds(3600), seconds(400), seconds(4000));
+        assert_eq!(gap.nanos(), seconds(3600));
+        gap.note(seconds(100_000), seconds(4000), seconds(200_000));
+        assert_eq!(gap, Gap(u16::MAX));
+    }
 }

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-/// No neighbour, or not in the wheel.
+/// Nothing there: no neighbour, or not in the wheel.
 const NONE: u32 = u32::MAX;
+
+/// Marks the way back from the first of a list to its head: `FROM_HEAD | head`.
+const FROM_HEAD: u32 = 1 << 31;
+
+/// Number of the list of things that are due, behind those of the slots.
+const DUE: u32 = Wheel::SLOTS as u32;
 
 /// Deadlines of many numbered things, each with at most one deadline.
 ///
@@ -12,25 +18,26 @@ const NONE: u32 = u32::MAX;
 /// [`Links`], which the things themselves carry, so the wheel allocates nothing after it is made.
 #[derive(Debug)]
 pub(super) struct Wheel {
+    /// First of each slot, and of those that are due.
     heads: Vec<u32>,
+    /// Which slots hold anything, a bit for each.
+    occupied: [u64; Self::SLOTS / 64],
     /// Next tick whose slot has not been looked at.
     next_tick: u64,
-    /// Things taken from a slot and not yet handed out, linked through `next`.
-    due: u32,
     scheduled: usize,
 }
 
-/// Place of a thing in the wheel.
+/// Place of a thing in the wheel. Things are numbered below 2^31.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Links {
-    slot: u32,
+    /// The one before, or the list that this is the first of.
     previous: u32,
     next: u32,
 }
 
 impl Default for Links {
     fn default() -> Self {
-        Self { slot: NONE, previous: NONE, next: NONE }
+        Self { previous: NONE, next: NONE }
     }
 }
 
@@ -39,9 +46,6 @@ pub(super) trait LinkStore {
     fn links(&mut self, index: u32) -> Option<&mut Links>;
 }
 
-/// Marks things that stand in the list of due ones, which is not a slot.
-const DUE: u32 = u32::MAX - 1;
-
 impl Wheel {
     /// Length of one slot.
     pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -49,7 +53,12 @@ impl Wheel {
     pub(super) const SLOTS: usize = 4096;
 
     pub(super) fn new() -> Self {
-        Self { heads: vec![NONE; Self::SLOTS], next_tick: 0, due: NONE, scheduled: 0 }
+        Self {
+            heads: vec![NONE; Self::SLOTS + 1],
+            occupied: [0; Self::SLOTS / 64],
+            next_tick: 0,
+            scheduled: 0,
+        }
     }
 
     /// Sets the deadline of thing number `index`, replacing an earlier one.
@@ -61,13 +70,12 @@ impl Wheel {
         let wanted = tick_after(deadline);
         let tick = wanted.clamp(self.next_tick, self.next_tick + Self::SLOTS as u64 - 1);
         let slot = (tick % Self::SLOTS as u64) as u32;
-        let Some(head) = self.heads.get_mut(slot as usize) else { return };
-        let next = std::mem::replace(head, index);
+        let next = self.set_head(slot, index);
         if let Some(links) = store.links(next) {
             links.previous = index;
         }
         if let Some(links) = store.links(index) {
-            *links = Links { slot, previous: NONE, next };
+            *links = Links { previous: FROM_HEAD | slot, next };
             self.scheduled += 1;
         }
     }
@@ -75,19 +83,15 @@ impl Wheel {
     /// Forgets the deadline of thing number `index`, if it has one.
     pub(super) fn cancel(&mut self, index: u32, store: &mut impl LinkStore) {
         let Some(links) = store.links(index) else { return };
-        let Links { slot, previous, next } = std::mem::take(links);
-        if slot == NONE {
+        let Links { previous, next } = std::mem::take(links);
+        if previous == NONE {
             return;
         }
         self.scheduled -= 1;
-        match store.links(previous) {
-            Some(links) => links.next = next,
-            None if slot == DUE => self.due = next,
-            None => {
-                if let Some(head) = self.heads.get_mut(slot as usize) {
-                    *head = next;
-                }
-            }
+        if previous & FROM_HEAD != 0 {
+            self.set_head(previous & !FROM_HEAD, next);
+        } else if let Some(links) = store.links(previous) {
+            links.next = next;
         }
         if let Some(links) = store.links(next) {
             links.previous = previous;
@@ -96,7 +100,12 @@ impl Wheel {
 
     /// Takes one thing whose deadline has passed out of the wheel, if there is one.
     pub(super) fn take_due(&mut self, now: Duration, store: &mut impl LinkStore) -> Option<u32> {
-        while self.due == NONE {
+        loop {
+            let first = self.head(DUE);
+            if first != NONE {
+                self.cancel(first, store);
+                return Some(first);
+            }
             let last_tick = tick_before(now);
             if self.next_tick > last_tick {
                 return None;
@@ -107,21 +116,16 @@ impl Wheel {
             }
             self.open_slot(store);
         }
-        let index = self.due;
-        self.cancel(index, store);
-        Some(index)
     }
 
-    /// Moves the list of the next slot to the list of due things.
+    /// Moves the list of the next slot to the list of due things, which is empty.
     fn open_slot(&mut self, store: &mut impl LinkStore) {
-        let slot = (self.next_tick % Self::SLOTS as u64) as usize;
+        let slot = (self.next_tick % Self::SLOTS as u64) as u32;
         self.next_tick += 1;
-        let Some(head) = self.heads.get_mut(slot) else { return };
-        self.due = std::mem::replace(head, NONE);
-        let mut index = self.due;
-        while let Some(links) = store.links(index) {
-            links.slot = DUE;
-            index = links.next;
+        let first = self.set_head(slot, NONE);
+        if let Some(links) = store.links(first) {
+            links.previous = FROM_HEAD | DUE;
+            self.set_head(DUE, first);
         }
     }
 
@@ -130,15 +134,47 @@ impl Wheel {
         if self.scheduled == 0 {
             return None;
         }
-        if self.due != NONE {
+        if self.head(DUE) != NONE {
             return Some(Duration::ZERO);
         }
         let first = (self.next_tick % Self::SLOTS as u64) as usize;
-        let ahead = (0..Self::SLOTS).position(|ahead| {
-            self.heads.get((first + ahead) % Self::SLOTS).is_some_and(|head| *head != NONE)
-        })?;
+        let ahead = self.slots_ahead(first)?;
         let tick = u32::try_from(self.next_tick + ahead as u64).unwrap_or(u32::MAX);
         Some(Self::TICK * tick)
+    }
+
+    /// How many slots lie between this one and the next that holds anything.
+    fn slots_ahead(&self, first: usize) -> Option<usize> {
+        let words = self.occupied.len();
+        let (word, bit) = (first / 64, first % 64);
+        // The first word is looked at twice: from the slot on, and at the end before it.
+        (0..=words).find_map(|turn| {
+            let mask = match turn {
+                0 => u64::MAX << bit,
+                turn if turn == words => !(u64::MAX << bit),
+                _ => u64::MAX,
+            };
+            let at = (word + turn) % words;
+            let found = self.occupied.get(at)? & mask;
+            let slot = at * 64 + found.trailing_zeros() as usize;
+            (found != 0).then_some((slot + Self::SLOTS - first) % Self::SLOTS)
+        })
+    }
+
+    fn head(&self, list: u32) -> u32 {
+        self.heads.get(list as usize).copied().unwrap_or(NONE)
+    }
+
+    /// Makes this the first of a list and returns the one that was.
+    fn set_head(&mut self, list: u32, first: u32) -> u32 {
+        if let Some(word) = self.occupied.get_mut(list as usize / 64) {
+            let bit = 1 << (list % 64);
+            *word = if first == NONE { *word & !bit } else { *word | bit };
+        }
+        match self.heads.get_mut(list as usize) {
+            Some(head) => std::mem::replace(head, first),
+            None => NONE,
+        }
     }
 }
 

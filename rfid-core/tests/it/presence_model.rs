@@ -1,5 +1,5 @@
 //! Presence against a model that is too simple to be wrong: no wheel, no slab, every tag looked
-//! at in every tick, covered time counted tick by tick.
+//! at in every tick, covered time counted tick by tick, all silences kept in a list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rfid_core::Listening;
 use rfid_core::presence::{
-    Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap, ZoneRules, ZoneSettings,
+    LostAdaptive, Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap, ZoneSettings,
 };
-use rfid_core::{DurationText, EventKind, Name, ReadBuf, Stamp, TagIdKind, UtcTime};
+use rfid_core::{DurationText, Event, Name, ReadBuf, Stamp, TagIdKind, UtcTime};
 
 const TICK: u64 = 100;
 const ZONES: [&str; 2] = ["door", "hall"];
@@ -41,16 +41,31 @@ struct Visit {
     first: u64,
     last: u64,
     last_covered: u64,
+    arrived: u64,
     said_at: u64,
     here: u64,
     elsewhere: Option<(u64, u64)>,
+    /// When each silence ended, and how long it was while somebody listened.
+    silences: Vec<(u64, u64)>,
 }
 
 #[derive(Clone, Debug)]
-enum Tag {
-    Glimpsed { since: u64, reads: u64, visit: Option<(Visit, u64)> },
-    Present(Visit),
-    Away(Visit, u64),
+struct Glimpse {
+    since: u64,
+    reads: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Stay {
+    Present,
+    Aside,
+    Away(u64),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tag {
+    visit: Option<(Visit, Option<Stay>)>,
+    glimpse: Option<Glimpse>,
 }
 
 struct Model {
@@ -62,84 +77,118 @@ struct Model {
     said: Vec<Said>,
 }
 
-fn millis(span: Duration) -> u64 {
-    span.as_millis() as u64
+fn millis(span: DurationText) -> u64 {
+    span.0.as_millis() as u64
 }
 
 impl Model {
-    fn rules(&self, zone: usize) -> ZoneRules {
-        let usual = ZoneSettings::default();
-        let own = self.settings.zones.get(ZONES[zone]).unwrap_or(&usual);
-        ZoneRules {
-            confirm_reads: own.confirm_reads.unwrap_or(self.settings.confirm_reads),
-            confirm_within: own.confirm_within.unwrap_or(self.settings.confirm_within).0,
-            lost_after: own.lost_after.unwrap_or(self.settings.lost_after).0,
-            revisit_within: own.revisit_within.unwrap_or(self.settings.revisit_within).0,
-            repeat_every: own.repeat_every.or(self.settings.repeat_every).map(|every| every.0),
-        }
+    fn own(&self, zone: usize) -> ZoneSettings {
+        self.settings.zones.get(ZONES[zone]).cloned().unwrap_or_default()
     }
 
-    fn say(&mut self, tag: u8, kind: EventKind, visit: &mut Visit, revisit: bool) {
-        let silence = self.now - visit.last;
+    fn lost_after(&self, visit: &Visit) -> u64 {
+        let own = self.own(visit.zone);
+        let adaptive = match (own.lost_adaptive, own.lost_after) {
+            (Some(adaptive), _) => Some(adaptive),
+            (None, Some(_)) => None,
+            (None, None) => self.settings.lost_adaptive,
+        };
+        let Some(LostAdaptive { at_least, at_most }) = adaptive else {
+            return millis(own.lost_after.unwrap_or(self.settings.lost_after));
+        };
+        // Whole tenths of a second, half of them for each two minutes of the visit since.
+        let turn = |at: u64| (at - visit.first) / 120_000;
+        let latest = turn(visit.last);
+        let faded =
+            |(at, silence): &(u64, u64)| (silence.div_ceil(100) >> (latest - turn(*at)).min(63)) * 100;
+        let longest = visit.silences.iter().map(faded).max().unwrap_or(0);
+        (3 * longest).max(millis(at_least)).min(millis(at_most).max(millis(at_least)))
+    }
+
+    fn revisit_within(&self, zone: usize) -> u64 {
+        millis(self.own(zone).revisit_within.unwrap_or(self.settings.revisit_within))
+    }
+
+    fn stationary_after(&self, zone: usize) -> u64 {
+        millis(self.own(zone).stationary_after.unwrap_or(self.settings.stationary_after))
+    }
+
+    fn say(&mut self, tag: u8, kind: &'static str, visit: &mut Visit, revisit: bool) {
+        self.say_at(self.now, tag, kind, visit, revisit);
+    }
+
+    fn say_at(&mut self, at: u64, tag: u8, kind: &'static str, visit: &mut Visit, revisit: bool) {
+        let silence = at - visit.last;
         self.said.push(Said {
-            at: self.now,
+            at,
             tag,
-            kind: kind.name(),
+            kind,
             zone: ZONES[visit.zone],
             reads: visit.reads,
             revisit,
             dwell: visit.last - visit.first,
             gap: silence - (self.covered[visit.zone] - visit.last_covered).min(silence),
         });
-        visit.said_at = self.now;
+        visit.said_at = at;
     }
 
-    fn read(&mut self, tag: u8, zone: usize, count: u64) {
-        let state = self.tags.remove(&tag);
-        let state = match state {
-            Some(Tag::Present(visit)) => self.hear(tag, zone, count, visit),
-            None => self.glimpse(tag, zone, count, self.now, 0, None),
-            Some(Tag::Away(visit, gone)) => self.glimpse(tag, zone, count, self.now, 0, Some((visit, gone))),
-            Some(Tag::Glimpsed { since, reads, visit }) => {
-                self.glimpse(tag, zone, count, since, reads, visit)
+    fn read(&mut self, number: u8, zone: usize, count: u64) {
+        self.catch_up(number);
+        let mut tag = self.tags.remove(&number).unwrap_or_default();
+        match tag.visit.take() {
+            Some((visit, Some(Stay::Present))) => {
+                tag.visit = Some((self.hear(number, zone, count, visit), Some(Stay::Present)));
             }
-        };
-        self.tags.insert(tag, state);
+            Some((mut visit, Some(Stay::Aside))) => {
+                visit.silences.push((self.now, self.covered[visit.zone] - visit.last_covered));
+                if visit.zone != zone {
+                    visit.silences.clear();
+                }
+                (visit.reads, visit.last, visit.zone) = (visit.reads + count, self.now, zone);
+                visit.last_covered = self.covered[zone];
+                tag.visit = Some((visit, Some(Stay::Aside)));
+            }
+            away => {
+                let glimpse = tag.glimpse.get_or_insert(Glimpse { since: self.now, reads: 0 });
+                glimpse.reads += count;
+                let (since, reads) = (glimpse.since, glimpse.reads);
+                let own = self.own(zone);
+                let confirmed = reads >= u64::from(own.confirm_reads.unwrap_or(self.settings.confirm_reads))
+                    || (reads >= 2
+                        && self.now - since
+                            >= millis(own.confirm_within.unwrap_or(self.settings.confirm_within)));
+                tag.visit = away;
+                if confirmed {
+                    tag.glimpse = None;
+                    let before = tag.visit.take().map(|(visit, _)| visit);
+                    tag.visit = Some((self.arrive(number, zone, since, reads, before), Some(Stay::Present)));
+                }
+            }
+        }
+        self.tags.insert(number, tag);
     }
 
-    fn glimpse(
-        &mut self,
-        tag: u8,
-        zone: usize,
-        count: u64,
-        since: u64,
-        reads: u64,
-        visit: Option<(Visit, u64)>,
-    ) -> Tag {
-        let reads = reads + count;
-        let rules = self.rules(zone);
-        let confirmed = reads >= u64::from(rules.confirm_reads)
-            || (reads >= 2 && self.now - since >= millis(rules.confirm_within));
-        if !confirmed {
-            return Tag::Glimpsed { since, reads, visit };
-        }
-        let revisit = visit.is_some();
-        let before = visit.map(|(visit, _)| (visit.first, visit.reads)).unwrap_or((since, 0));
+    fn arrive(&mut self, tag: u8, zone: usize, since: u64, reads: u64, before: Option<Visit>) -> Visit {
+        let revisit = before.is_some();
+        let (first, earlier) = before.map_or((since, 0), |visit| (visit.first, visit.reads));
         let mut visit = Visit {
             zone,
-            reads: before.1 + reads,
-            first: before.0,
+            reads: earlier + reads,
+            first,
             last: self.now,
             last_covered: self.covered[zone],
+            arrived: self.now,
             said_at: 0,
             here: self.now,
             elsewhere: None,
+            silences: Vec::new(),
         };
-        self.say(tag, EventKind::Arrived, &mut visit, revisit);
-        Tag::Present(visit)
+        self.say(tag, "arrived", &mut visit, revisit);
+        visit
     }
 
-    fn hear(&mut self, tag: u8, zone: usize, count: u64, mut visit: Visit) -> Tag {
+    fn hear(&mut self, tag: u8, zone: usize, count: u64, mut visit: Visit) -> Visit {
+        visit.silences.push((self.now, self.covered[visit.zone] - visit.last_covered));
         visit.reads += count;
         visit.last = self.now;
         let mut moved = false;
@@ -156,16 +205,16 @@ impl Model {
             visit.zone = zone;
             visit.here = self.now;
             visit.elsewhere = None;
+            visit.silences.clear();
         }
         visit.last_covered = self.covered[visit.zone];
+        let every = self.own(visit.zone).repeat_every.or(self.settings.repeat_every);
         if moved {
-            self.say(tag, EventKind::Moved, &mut visit, false);
-        } else if let Some(every) = self.rules(visit.zone).repeat_every
-            && self.now - visit.said_at >= millis(every)
-        {
-            self.say(tag, EventKind::Seen, &mut visit, false);
+            self.say(tag, "moved", &mut visit, false);
+        } else if every.is_some_and(|every| self.now - visit.said_at >= millis(every)) {
+            self.say(tag, "seen", &mut visit, false);
         }
-        Tag::Present(visit)
+        visit
     }
 
     fn tick(&mut self) {
@@ -173,81 +222,132 @@ impl Model {
         for zone in 0..ZONES.len() {
             self.covered[zone] += if self.listening[zone] { TICK } else { 0 };
         }
-        let tags = std::mem::take(&mut self.tags);
-        for (tag, state) in tags {
-            let next = match state {
-                Tag::Glimpsed { since, visit, .. } if self.now - since >= 2000 => {
-                    visit.map(|(visit, gone)| Tag::Away(visit, gone))
-                }
-                Tag::Present(mut visit)
-                    if self.covered[visit.zone] - visit.last_covered
-                        >= millis(self.rules(visit.zone).lost_after) =>
-                {
-                    self.say(tag, EventKind::Departed, &mut visit, false);
-                    Some(Tag::Away(visit, self.now))
-                }
-                Tag::Away(ref visit, gone)
-                    if self.now - gone >= millis(self.rules(visit.zone).revisit_within) =>
-                {
-                    None
-                }
-                state => Some(state),
-            };
-            // What has just gone back to being away may be over for good in the same tick.
-            let next = match next {
-                Some(Tag::Away(ref visit, gone))
-                    if self.now - gone >= millis(self.rules(visit.zone).revisit_within) =>
-                {
-                    None
-                }
-                next => next,
-            };
-            self.tags.extend(next.map(|state| (tag, state)));
+        let numbers: Vec<u8> = self.tags.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.catch_up(number));
+    }
+
+    fn catch_up(&mut self, number: u8) {
+        let Some(mut tag) = self.tags.remove(&number) else { return };
+        tag.glimpse = tag.glimpse.filter(|glimpse| self.now - glimpse.since < 2000);
+        if let Some((visit, stay)) = &mut tag.visit {
+            let is_lost = self.covered[visit.zone] - visit.last_covered >= self.lost_after(visit);
+            let aside_at = (visit.arrived + self.stationary_after(visit.zone)).max(visit.said_at);
+            let is_aside = aside_at <= self.now && (!is_lost || aside_at < self.now);
+            if let Some(Stay::Present) = stay
+                && is_aside
+            {
+                self.say_at(aside_at, number, "set aside", visit, false);
+                *stay = Some(Stay::Aside);
+            }
+            if let Some(Stay::Present) = stay
+                && is_lost
+            {
+                self.say(number, "departed", visit, false);
+            }
+            if let Some(Stay::Present | Stay::Aside) = stay
+                && is_lost
+            {
+                *stay = Some(Stay::Away(self.now));
+            }
+            // What has just departed may be over for good in the same tick.
+            if let Some(Stay::Away(gone)) = stay
+                && self.now - *gone >= self.revisit_within(visit.zone)
+                && tag.glimpse.is_none()
+            {
+                *stay = None;
+            }
         }
+        tag.visit = tag.visit.filter(|(_, stay)| stay.is_some());
+        if tag.visit.is_some() || tag.glimpse.is_some() {
+            self.tags.insert(number, tag);
+        }
+    }
+
+    fn counts(&self) -> (u64, u64, u64) {
+        let stays = |wanted: fn(&Stay) -> bool| {
+            let stays = self.tags.values().filter_map(|tag| tag.visit.as_ref()?.1.as_ref());
+            stays.filter(|stay| wanted(stay)).count() as u64
+        };
+        let glimpses = self.tags.values().filter(|tag| tag.glimpse.is_some()).count() as u64;
+        let tracked = stays(|_| true) + glimpses;
+        (tracked, stays(|stay| matches!(stay, Stay::Present)), stays(|stay| matches!(stay, Stay::Aside)))
     }
 }
 
 struct Real {
     presence: Presence,
-    now: u64,
+    now: Duration,
     outcome: Outcome,
 }
 
 impl Real {
+    fn new(settings: PresenceSettings) -> Self {
+        let places: Vec<ReaderPlace> = ZONES
+            .iter()
+            .map(|zone| ReaderPlace {
+                reader: Name::from(*zone),
+                branch: None,
+                zones: ZoneMap::Whole(Name::from(*zone)),
+            })
+            .collect();
+        let presence = Presence::new(Name::from("model"), settings, &places);
+        Self { presence, now: Duration::ZERO, outcome: Outcome::default() }
+    }
+
     fn stamp(&self) -> Stamp {
-        let monotonic = Duration::from_millis(self.now);
-        Stamp { monotonic, utc: UtcTime::default().plus(monotonic) }
+        Stamp { monotonic: self.now, utc: UtcTime::default().plus(self.now) }
+    }
+
+    fn read(&mut self, tag: u8, zone: usize, count: u16) {
+        let mut batch = ReadBuf::with_capacity(1);
+        batch.record(TagIdKind::Epc, &[tag]).unwrap().set_count(count);
+        batch.set_received(self.stamp());
+        self.presence.observe(ReaderIndex(zone as u16), &batch, &mut self.outcome);
+    }
+
+    fn listen(&mut self, zone: usize, listening: bool) {
+        let listening = if listening { Listening::All } else { Listening::None };
+        self.presence.set_listening(ReaderIndex(zone as u16), &listening, self.stamp());
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now += span;
+        while self.presence.advance(self.stamp(), 1, &mut self.outcome) {}
     }
 
     fn said(&mut self) -> Vec<Said> {
         let events = std::mem::take(&mut self.outcome.events);
-        events
-            .into_iter()
-            .map(|event| Said {
-                at: event.time.as_nanos() / 1_000_000,
-                tag: event.tag.bytes()[0],
-                kind: event.kind.name(),
-                zone: ZONES[usize::from(event.zone.as_str() == ZONES[1])],
-                reads: event.read_count,
-                revisit: event.revisit,
-                dwell: event.dwell_ms,
-                gap: event.coverage_gap_ms,
-            })
-            .collect()
+        let said = |event: Event| Said {
+            at: event.time.as_nanos() / 1_000_000,
+            tag: event.tag.bytes()[0],
+            kind: if event.set_aside { "set aside" } else { event.kind.name() },
+            zone: ZONES[usize::from(event.zone.as_str() == ZONES[1])],
+            reads: event.read_count,
+            revisit: event.revisit,
+            dwell: event.dwell_ms,
+            gap: event.coverage_gap_ms,
+        };
+        events.into_iter().map(said).collect()
     }
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0u8..4, 0usize..2, 1u16..4).prop_map(|(tag, zone, count)| Step::Read { tag, zone, count }),
-        4 => (1u64..8).prop_map(|ticks| Step::Pass { ticks }),
-        1 => (10u64..120).prop_map(|ticks| Step::Pass { ticks }),
-        1 => (0usize..2, any::<bool>()).prop_map(|(zone, listening)| Step::Listen { zone, listening }),
+        30 => (0u8..4, 0usize..2, 1u16..4).prop_map(|(tag, zone, count)| Step::Read { tag, zone, count }),
+        20 => (1u64..8).prop_map(|ticks| Step::Pass { ticks }),
+        5 => (10u64..120).prop_map(|ticks| Step::Pass { ticks }),
+        1 => (800u64..1500).prop_map(|ticks| Step::Pass { ticks }),
+        5 => (0usize..2, any::<bool>()).prop_map(|(zone, listening)| Step::Listen { zone, listening }),
     ]
 }
 
 fn ticks(ticks: u64) -> DurationText {
     DurationText(Duration::from_millis(ticks * TICK))
+}
+
+fn adaptive() -> impl Strategy<Value = LostAdaptive> {
+    (1u64..20, 10u64..60)
+        .prop_map(|(at_least, at_most)| LostAdaptive { at_least: ticks(at_least), at_most: ticks(at_most) })
 }
 
 /// Figures of one zone, most of them left out.
@@ -257,32 +357,46 @@ fn zone() -> impl Strategy<Value = ZoneSettings> {
         weighted(0.4, 1u16..5),
         weighted(0.4, 1u64..6),
         weighted(0.4, 1u64..50),
+        weighted(0.2, adaptive()),
         weighted(0.4, 0u64..80),
         weighted(0.4, 1u64..30),
+        weighted(0.4, 1u64..100),
     );
-    parts.prop_map(|(confirm_reads, confirm_within, lost_after, revisit_within, repeat_every)| ZoneSettings {
-        confirm_reads,
-        confirm_within: confirm_within.map(ticks),
-        lost_after: lost_after.map(ticks),
-        revisit_within: revisit_within.map(ticks),
-        repeat_every: repeat_every.map(ticks),
-    })
+    parts.prop_map(
+        |(confirm_reads, confirm_within, lost, lost_adaptive, revisit, repeat_every, stationary)| {
+            ZoneSettings {
+                confirm_reads,
+                confirm_within: confirm_within.map(ticks),
+                lost_after: lost.map(ticks),
+                lost_adaptive,
+                revisit_within: revisit.map(ticks),
+                repeat_every: repeat_every.map(ticks),
+                stationary_after: stationary.map(ticks),
+            }
+        },
+    )
 }
 
 fn settings() -> impl Strategy<Value = PresenceSettings> {
+    use proptest::option::of;
     let zones = proptest::collection::btree_map(0usize..ZONES.len(), zone(), 0..=ZONES.len());
-    let pipeline = (1u16..5, 1u64..6, 1u64..50, 0u64..80, proptest::option::of(1u64..30), zones);
-    pipeline.prop_map(|(confirm_reads, confirm_within, lost_after, revisit_within, repeat_every, zones)| {
-        PresenceSettings {
-            confirm_reads,
-            confirm_within: ticks(confirm_within),
-            lost_after: ticks(lost_after),
-            revisit_within: ticks(revisit_within),
-            repeat_every: repeat_every.map(ticks),
-            max_tags: 100,
-            zones: zones.into_iter().map(|(zone, own)| (ZONES[zone].to_owned(), own)).collect(),
-        }
-    })
+    let pipeline = (1u16..5, 1u64..6, 1u64..50, of(adaptive()), 0u64..80, of(1u64..30), 1u64..400, zones);
+    pipeline.prop_map(
+        |(confirm_reads, confirm_within, lost, adaptive, revisit, repeat, stationary, zones)| {
+            PresenceSettings {
+                confirm_reads,
+                confirm_within: ticks(confirm_within),
+                lost_after: ticks(lost),
+                lost_adaptive: adaptive,
+                revisit_within: ticks(revisit),
+                repeat_every: repeat.map(ticks),
+                stationary_after: ticks(stationary),
+                max_tags: 100,
+                zones: zones.into_iter().map(|(zone, own)| (ZONES[zone].to_owned(), own)).collect(),
+                ..PresenceSettings::default()
+            }
+        },
+    )
 }
 
 proptest! {
@@ -291,14 +405,6 @@ proptest! {
         settings in settings(),
         steps in proptest::collection::vec(step(), 1..120),
     ) {
-        let places: Vec<ReaderPlace> = ZONES
-            .iter()
-            .map(|zone| ReaderPlace {
-                reader: Name::from(*zone),
-                branch: None,
-                zones: ZoneMap::Whole(Name::from(*zone)),
-            })
-            .collect();
         let mut model = Model {
             settings: settings.clone(),
             now: 0,
@@ -307,28 +413,22 @@ proptest! {
             tags: BTreeMap::new(),
             said: Vec::new(),
         };
-        let presence = Presence::new(Name::from("model"), settings, &places);
-        let mut real = Real { presence, now: 0, outcome: Outcome::default() };
+        let mut real = Real::new(settings);
         for step in steps {
             match step {
                 Step::Read { tag, zone, count } => {
                     model.read(tag, zone, u64::from(count));
-                    let mut batch = ReadBuf::with_capacity(1);
-                    batch.record(TagIdKind::Epc, &[tag]).unwrap().set_count(count);
-                    batch.set_received(real.stamp());
-                    real.presence.observe(ReaderIndex(zone as u16), &batch, &mut real.outcome);
+                    real.read(tag, zone, count);
                 }
                 Step::Pass { ticks } => {
                     for _ in 0..ticks {
                         model.tick();
-                        real.now += TICK;
-                        while real.presence.advance(real.stamp(), 1, &mut real.outcome) {}
+                        real.pass(Duration::from_millis(TICK));
                     }
                 }
                 Step::Listen { zone, listening } => {
                     model.listening[zone] = listening;
-                    let listening = if listening { Listening::All } else { Listening::None };
-                    real.presence.set_listening(ReaderIndex(zone as u16), &listening, real.stamp());
+                    real.listen(zone, listening);
                 }
             }
             let mut expected = std::mem::take(&mut model.said);
@@ -337,8 +437,47 @@ proptest! {
             said.sort();
             prop_assert_eq!(said, expected);
         }
-        let present = model.tags.values().filter(|tag| matches!(tag, Tag::Present(_))).count();
-        prop_assert_eq!(real.presence.counts().present, present as u64);
-        prop_assert_eq!(real.presence.counts().tracked, model.tags.len() as u64);
+        let counts = real.presence.counts();
+        prop_assert_eq!((counts.tracked, counts.present, counts.set_aside), model.counts());
+    }
+
+    /// Who notices late says the same as who looks every moment, in the same words.
+    #[test]
+    fn what_is_said_does_not_depend_on_when_time_is_looked_at(
+        settings in settings(),
+        steps in proptest::collection::vec((step(), 0u64..100_000_000), 1..120),
+        often in 1u64..3_000,
+    ) {
+        let (mut seldom, mut busy) = (Real::new(settings.clone()), Real::new(settings));
+        for (step, odd_nanos) in steps {
+            match step {
+                Step::Read { tag, zone, count } => {
+                    seldom.read(tag, zone, count);
+                    busy.read(tag, zone, count);
+                }
+                Step::Pass { ticks } => {
+                    let span = Duration::from_nanos(ticks * 100_000_000 + odd_nanos);
+                    seldom.now += span;
+                    let end = busy.now + span;
+                    while busy.now + Duration::from_millis(often) < end {
+                        busy.pass(Duration::from_millis(often));
+                    }
+                    busy.now = end;
+                }
+                // What is due is said before it is known that nobody listens any more.
+                Step::Listen { zone, listening } => {
+                    seldom.pass(Duration::ZERO);
+                    busy.pass(Duration::ZERO);
+                    seldom.listen(zone, listening);
+                    busy.listen(zone, listening);
+                }
+            }
+        }
+        for real in [&mut seldom, &mut busy] {
+            real.pass(Duration::from_secs(100));
+            real.pass(Duration::from_secs(500));
+            real.outcome.events.sort_by_key(|event| (event.tag, event.time, event.event_id));
+        }
+        prop_assert_eq!(&seldom.outcome.events, &busy.outcome.events);
     }
 }

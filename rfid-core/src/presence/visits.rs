@@ -1,0 +1,164 @@
+//! Visits in their durable form, and how they are taken up again.
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::{At, Nanos, Packed, nanos};
+use super::tags::ShortId;
+use super::tracked::{Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
+use super::wheel::Links;
+use super::{Presence, moment};
+use crate::air_protocol::AirProtocol;
+use crate::clock::{Stamp, UtcTime};
+use crate::name::Name;
+use crate::tag_id::TagId;
+
+/// A visit as it is kept through a restart of the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VisitCheckpoint {
+    /// The tag.
+    pub tag: TagId,
+    /// When the visit ended for the time being; absent while the tag is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departed: Option<UtcTime>,
+    /// Whether the tag is here and set aside, because it has been here for so long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_aside: bool,
+    /// The reader that heard the tag last.
+    pub reader: Name,
+    /// Antenna port of that reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub antenna_port: Option<u16>,
+    /// Where the tag is.
+    pub zone: Name,
+    /// Air protocol of the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<AirProtocol>,
+    /// Strongest signal of the visit in hundredths of a dBm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rssi_cdbm: Option<i16>,
+    /// Sightings in the visit.
+    pub read_count: u64,
+    /// First sighting of the visit.
+    pub first_seen: UtcTime,
+    /// When the tag arrived or last came back, in milliseconds after its first sighting.
+    #[serde(default)]
+    pub arrived_after_ms: u32,
+    /// Last sighting.
+    pub last_seen: UtcTime,
+    /// Number of the visit's next event.
+    pub sequence: u32,
+}
+
+impl Presence {
+    /// The visit of one tag in its durable form; `None` for a tag without one.
+    pub fn checkpoint(&self, tag: &TagId) -> Option<VisitCheckpoint> {
+        self.visit(self.tags.find(tag.as_ref())?)
+    }
+
+    /// All visits in their durable form.
+    pub fn checkpoints(&self) -> impl Iterator<Item = VisitCheckpoint> {
+        (0..self.tags.places()).filter_map(|number| self.visit(number))
+    }
+
+    /// The visits of the tags in up to `most` places from place `from` on, and the place to go on
+    /// from; `None` behind the last. A tag keeps its place for as long as it is tracked, so all
+    /// are met in rounds of this, whatever happens in between.
+    pub fn checkpoints_from(&self, from: u32, most: u32) -> (Vec<VisitCheckpoint>, Option<u32>) {
+        let end = self.tags.places().min(from.saturating_add(most));
+        let visits = (from..end).filter_map(|number| self.visit(number)).collect();
+        (visits, (end < self.tags.places()).then_some(end))
+    }
+
+    fn visit(&self, number: u32) -> Option<VisitCheckpoint> {
+        let tag = self.tags.get(number)?;
+        let (departed, set_aside) = match tag.phase {
+            Phase::Present(_) => (None, false),
+            Phase::Aside => (None, true),
+            Phase::Away(departed) => (Some(departed.get().utc()), false),
+        };
+        Some(VisitCheckpoint {
+            tag: self.tags.id(number)?,
+            departed,
+            set_aside,
+            reader: self.places.reader(tag.reader)?.name.clone(),
+            antenna_port: (tag.antenna_port != 0).then_some(tag.antenna_port),
+            zone: self.places.zone(tag.zone)?.name.clone(),
+            protocol: tag.protocol,
+            peak_rssi_cdbm: tag.peak.cdbm(),
+            read_count: u64::from(tag.reads),
+            first_seen: tag.first.get().utc(),
+            arrived_after_ms: tag.arrived_after,
+            last_seen: tag.last.get().utc(),
+            sequence: tag.sequence,
+        })
+    }
+
+    /// Takes up visits of an earlier run. Returns the tags whose visits are over or whose zone
+    /// or reader is no longer configured; their checkpoints may be removed.
+    ///
+    /// The time in which the host did not run counts as not listened to, so a restored tag
+    /// departs only after a full `lost_after` of silence from now.
+    pub fn restore(&mut self, visits: impl IntoIterator<Item = VisitCheckpoint>, now: Stamp) -> Vec<TagId> {
+        let mut over = Vec::new();
+        for visit in visits {
+            if !self.restore_one(&visit, now.into()) {
+                over.push(visit.tag);
+            }
+        }
+        over
+    }
+
+    fn restore_one(&mut self, visit: &VisitCheckpoint, now: At) -> bool {
+        let zone = self.places.zones().iter().position(|zone| zone.name == visit.zone);
+        let reader = self.places.readers().iter().position(|reader| reader.name == visit.reader);
+        let (Some(zone), Some(reader)) = (zone, reader) else { return false };
+        let id = visit.tag.as_ref();
+        let Some(place) = self.places.zone(zone as ZoneIndex) else { return false };
+        if self.is_full() || self.tags.find(id).is_some() {
+            return false;
+        }
+        let at = |utc: UtcTime| {
+            let ago: Nanos = nanos(now.utc().since(utc));
+            At { mono: now.mono.saturating_sub(ago), utc: utc.as_nanos() }
+        };
+        let phase = match visit.departed {
+            Some(departed) => Phase::Away(at(departed).into()),
+            None if visit.set_aside => Phase::Aside,
+            None => Phase::Present(Signals::default()),
+        };
+        let first = at(visit.first_seen);
+        let mut tag = Tracked {
+            id: ShortId::new(id),
+            links: Links::default(),
+            phase,
+            first: first.into(),
+            last: at(visit.last_seen).into(),
+            covered: Packed::of(place.coverage.covered(now.mono)),
+            arrived_after: visit.arrived_after_ms,
+            event_after: 0,
+            sequence: visit.sequence,
+            reads: u32::try_from(visit.read_count).unwrap_or(u32::MAX),
+            reader: reader as u16,
+            antenna_port: visit.antenna_port.unwrap_or(0),
+            zone: zone as ZoneIndex,
+            peak: Peak::default(),
+            protocol: visit.protocol,
+            longest_gap: Gap::default(),
+        };
+        tag.peak.raise(visit.peak_rssi_cdbm);
+        tag.event_after = tag.millis_since_first(now);
+        if let Phase::Away(departed) = tag.phase
+            && now.mono - departed.mono() >= moment::nanos(place.rules.revisit_within)
+        {
+            return false;
+        }
+        match tag.phase {
+            Phase::Present(_) => self.counts.present += 1,
+            Phase::Aside => self.counts.set_aside += 1,
+            Phase::Away(_) => {}
+        }
+        let number = self.tags.insert(id, tag);
+        self.schedule(number, now);
+        true
+    }
+}
