@@ -118,6 +118,7 @@ mod tests {
         VisitCheckpoint {
             tag: TagId::new(TagIdKind::Epc, &[tag]).unwrap(),
             departed: None,
+            set_aside: false,
             reader: sample.reader,
             antenna_port: Some(1),
             zone: sample.zone,
@@ -125,6 +126,7 @@ mod tests {
             peak_rssi_cdbm: None,
             read_count: 3,
             first_seen: sample.first_seen,
+            arrived_after_ms: 300,
             last_seen: sample.last_seen,
             sequence: 1,
         }

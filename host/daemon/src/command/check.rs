@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use rfid_core::presence::ZoneRules;
+use rfid_core::presence::{EpcHeaders, Lost, ZoneRules};
 use serde_json::{Value, json};
 
 use super::connect::{self, Answer};
@@ -82,42 +82,74 @@ fn effective(pipeline: &PipelineConfig, config: &Config) -> String {
     let list = |names: &[rfid_core::Name], between: &str| {
         names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(between)
     };
+    // Writing to a string does not fail.
     let mut text = format!(
         "\npipeline {}: {} > {}\n",
         pipeline.name,
         list(&pipeline.readers, ", "),
         list(&pipeline.sinks, " > ")
     );
-    let mut rows = vec![
-        ["zone", "confirm_reads", "confirm_within", "lost_after", "revisit_within", "repeat_every"]
-            .map(str::to_owned),
-    ];
-    for zone in zones_of(pipeline, config) {
-        let ZoneRules { confirm_reads, confirm_within, lost_after, revisit_within, repeat_every } =
-            pipeline.presence.rules(&zone);
-        let span = |span| rfid_core::DurationText(span).to_string();
-        rows.push([
-            zone,
-            confirm_reads.to_string(),
-            span(confirm_within),
-            span(lost_after),
-            span(revisit_within),
-            repeat_every.map_or("never".to_owned(), span),
-        ]);
-    }
+    let _ = writeln!(text, "  {}", of_all_zones(pipeline));
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(zones_of(pipeline, config).into_iter().map(|zone| row(pipeline, zone)));
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell)).max()
     };
-    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(|column| width(column).unwrap_or(0)).collect();
     for row in &rows {
         let cells = row
             .iter()
             .zip(&widths)
             .map(|(cell, width)| console::pad_str(cell, *width, console::Alignment::Left, None).into_owned());
-        // Writing to a string does not fail.
         let _ = writeln!(text, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     text
+}
+
+/// What [`row`] says of a zone.
+const COLUMNS: [&str; 7] = [
+    "zone",
+    "confirm_reads",
+    "confirm_within",
+    "lost_after",
+    "revisit_within",
+    "repeat_every",
+    "stationary_after",
+];
+
+fn row(pipeline: &PipelineConfig, zone: String) -> [String; COLUMNS.len()] {
+    let rules = pipeline.presence.rules(&zone);
+    let ZoneRules { confirm_reads, confirm_within, lost, revisit_within, repeat_every, stationary_after } =
+        rules;
+    let span = |span| rfid_core::DurationText(span).to_string();
+    let lost = match lost {
+        Lost::After(silence) => span(silence),
+        Lost::Adaptive { at_least, at_most } => format!("{} to {}", span(at_least), span(at_most)),
+    };
+    [
+        zone,
+        confirm_reads.to_string(),
+        span(confirm_within),
+        lost,
+        span(revisit_within),
+        repeat_every.map_or("never".to_owned(), span),
+        stationary_after.map_or("never".to_owned(), span),
+    ]
+}
+
+/// What holds in all zones of a pipeline.
+fn of_all_zones(pipeline: &PipelineConfig) -> String {
+    let presence = &pipeline.presence;
+    let headers = match presence.epc_headers {
+        EpcHeaders::Any => "any header",
+        EpcHeaders::Known => "headers of the EPC Tag Data Standard only",
+    };
+    let passages: String = presence
+        .passages
+        .iter()
+        .map(|passage| format!("; passage {} > {}", passage.outer, passage.inner))
+        .collect();
+    format!("up to {} tags; EPCs of {headers}{passages}", presence.max_tags)
 }
 
 fn zones_of(pipeline: &PipelineConfig, config: &Config) -> Vec<String> {
@@ -133,12 +165,28 @@ fn zones_of(pipeline: &PipelineConfig, config: &Config) -> Vec<String> {
     all
 }
 
+/// The figures that hold, by pipeline and zone.
+fn presence_as_json(config: &Config) -> Value {
+    let of_zone = |pipeline: &PipelineConfig, zone: String| {
+        let row = row(pipeline, zone);
+        let cells = COLUMNS.into_iter().map(str::to_owned).zip(row.iter().cloned().map(Value::from)).skip(1);
+        let [zone, ..] = row.clone();
+        (zone, Value::Object(cells.collect()))
+    };
+    let of_pipeline = |pipeline: &PipelineConfig| {
+        let zones = zones_of(pipeline, config).into_iter().map(|zone| of_zone(pipeline, zone)).collect();
+        (pipeline.name.as_str().to_owned(), Value::Object(zones))
+    };
+    Value::Object(config.pipelines.iter().map(of_pipeline).collect())
+}
+
 fn as_json(config: Option<&Config>, report: &Report, answers: &[Answer]) -> Value {
     let files: Vec<&str> = report.sources.iter().map(|source| source.name.as_str()).collect();
     json!({
         "ok": config.is_some() && answers.iter().all(Answer::is_well),
         "files": files,
         "faults": report.json(),
+        "presence": config.map(presence_as_json),
         "checks": answers.iter().map(Answer::json).collect::<Vec<_>>(),
     })
 }

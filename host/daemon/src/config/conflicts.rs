@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use rfid_core::Name;
-use rfid_core::presence::ZoneMap;
+use rfid_core::presence::{LostAdaptive, PresenceSettings, ZoneMap};
 use serde_json::Value;
 
 use super::checker::{At, Checker, not_there};
@@ -143,6 +143,39 @@ impl Checker<'_> {
             };
             let other = elsewhere.and_then(|reader| self.tree.key(&join("/readers", reader)));
             self.add(&pointer, At::Key, Severity::Fault, message, other);
+        }
+        self.passages_lead_somewhere(&join(pointer, "presence"), &pipeline.presence, &here);
+        self.silences_in_order(&join(pointer, "presence"), &pipeline.presence);
+    }
+
+    /// Each side of a passage is a zone that is listened to, and no zone is part of two.
+    fn passages_lead_somewhere(&mut self, pointer: &str, presence: &PresenceSettings, here: &BTreeSet<&str>) {
+        let mut taken: BTreeSet<&str> = BTreeSet::new();
+        for (number, passage) in presence.passages.iter().enumerate() {
+            for (key, zone) in [("outer", passage.outer.as_str()), ("inner", passage.inner.as_str())] {
+                let message = match (here.contains(zone), taken.insert(zone)) {
+                    (false, _) => nobody_there(zone, here.iter().copied()),
+                    (true, false) => {
+                        format!("{zone} is already a side of a passage; a zone can be one side of one")
+                    }
+                    (true, true) => continue,
+                };
+                let pointer = join(&join(&join(pointer, "passages"), &number.to_string()), key);
+                self.add(&pointer, At::Value, Severity::Fault, message, None);
+            }
+        }
+    }
+
+    fn silences_in_order(&mut self, pointer: &str, presence: &PresenceSettings) {
+        let of_zones =
+            presence.zones.iter().map(|(zone, own)| (join(&join(pointer, "zones"), zone), own.lost_adaptive));
+        let all: Vec<_> = of_zones.chain([(pointer.to_owned(), presence.lost_adaptive)]).collect();
+        for (pointer, adaptive) in all {
+            let Some(LostAdaptive { at_least, at_most }) = adaptive else { continue };
+            if at_most.0 < at_least.0 {
+                let message = format!("at_most = {at_most} is shorter than at_least = {at_least}");
+                self.add(&join(&pointer, "lost_adaptive"), At::Value, Severity::Fault, message, None);
+            }
         }
     }
 

@@ -303,6 +303,33 @@ fn emulators_need_an_address_of_their_own() {
 }
 
 #[test]
+fn passages_lead_from_a_zone_to_another() {
+    let passages =
+        |passages: &str| faults("presence = {", &format!("presence = {{ passages = [{passages}],"));
+    assert_eq!(passages("{ outer = \"door\", inner = \"hall\" }"), [] as [&str; 0]);
+    let unknown = passages("{ outer = \"dor\", inner = \"hall\" }");
+    assert!(unknown[0].contains("passages.0.outer: has no effect"), "{unknown:?}");
+    assert!(unknown[0].ends_with("did you mean \"door\"?"), "{unknown:?}");
+    let same = passages("{ outer = \"door\", inner = \"door\" }");
+    assert!(same[0].contains("passages.0.inner: door is already a side of a passage"), "{same:?}");
+    assert!(passages("{ outer = \"door\" }")[0].contains("inner"), "both sides are needed");
+}
+
+#[test]
+fn a_silence_that_adapts_has_bounds_in_order() {
+    let bounds = |bounds: &str| {
+        faults("presence = {", &format!("presence = {{ zones.hall.lost_adaptive = {{ {bounds} }},"))
+    };
+    assert_eq!(bounds(""), [] as [&str; 0]);
+    assert_eq!(bounds("at_least = \"5s\", at_most = \"2m\""), [] as [&str; 0]);
+    let wrong = bounds("at_least = \"2m\"");
+    assert!(
+        wrong[0].contains("zones.hall.lost_adaptive: at_most = 1m is shorter than at_least = 2m"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn zones_with_figures_of_their_own_must_be_listened_to() {
     let zone = |name: &str| {
         let by = format!("presence = {{ zones.{name} = {{ lost_after = \"5m\" }}, confirm_reads = 3");

@@ -25,7 +25,7 @@ pub(super) const READER: [Metric<ReaderCounters>; 5] = [
     }),
 ];
 
-pub(super) const PIPELINE: [Metric<PipelineCounters>; 13] = [
+pub(super) const PIPELINE: [Metric<PipelineCounters>; 18] = [
     ("rfid_pipeline_sightings", "Sightings that reached presence", Counter, |counters| &counters.sightings),
     ("rfid_pipeline_batches", "Batches that reached presence", Counter, |counters| &counters.batches),
     ("rfid_pipeline_merged", "Sightings merged under overload", Counter, |counters| &counters.merged),
@@ -33,6 +33,18 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 13] = [
     ("rfid_pipeline_lost", "Sightings that readers reported as lost", Counter, |counters| &counters.lost),
     ("rfid_pipeline_unconfirmed", "Glimpses that were not confirmed", Counter, |counters| {
         &counters.unconfirmed
+    }),
+    ("rfid_pipeline_crowded_out", "Glimpses that newer ones pushed out too early", Counter, |counters| {
+        &counters.crowded_out
+    }),
+    ("rfid_pipeline_check_failed", "Reads whose check code did not fit", Counter, |counters| {
+        &counters.check_failed
+    }),
+    ("rfid_pipeline_impossible_length", "Reads of a length that no tag has", Counter, |counters| {
+        &counters.impossible_length
+    }),
+    ("rfid_pipeline_unknown_header", "Reads with a header that no scheme has", Counter, |counters| {
+        &counters.unknown_header
     }),
     ("rfid_pipeline_without_zone", "Reads by antennas without a zone", Counter, |counters| {
         &counters.without_zone
@@ -47,6 +59,9 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 13] = [
     }),
     ("rfid_pipeline_tracked_tags", "Tags tracked at present", Gauge, |counters| &counters.tracked),
     ("rfid_pipeline_present_tags", "Tags that count as present", Gauge, |counters| &counters.present),
+    ("rfid_pipeline_set_aside_tags", "Tags that are here and set aside", Gauge, |counters| {
+        &counters.set_aside
+    }),
 ];
 
 pub(super) const SINK: [Metric<SinkStatus>; 7] = [
