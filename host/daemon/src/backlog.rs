@@ -24,7 +24,7 @@ pub(crate) struct DiskBacklog {
 
 impl DiskBacklog {
     pub(crate) fn new(data_dir: &Path, sink: &Name, clock: Arc<dyn Clock>) -> Self {
-        let folder = folder(data_dir).join(file_name(sink));
+        let folder = folder(data_dir).join(folder_name(sink));
         Self { sink: sink.clone(), folder, queue: None, clock, oldest: None }
     }
 
@@ -84,7 +84,7 @@ impl Backlog for DiskBacklog {
     async fn push(&mut self, owed: &[Owed]) -> Result<()> {
         let records: serde_json::Result<Vec<Vec<u8>>> = owed.iter().map(serde_json::to_vec).collect();
         let records = records.map_err(|error| Error::new(ErrorKind::Internal, "push").with_source(error))?;
-        self.queue().await?.push(records).await
+        self.queue().await?.push(records).await.map(drop)
     }
 
     async fn peek(&mut self, limit: usize) -> Result<Vec<(u64, Owed)>> {
@@ -118,7 +118,7 @@ impl Backlog for DiskBacklog {
 
 /// Folders of backlogs that belong to none of these sinks and have something in them.
 pub(crate) fn of_nobody<'a>(data_dir: &Path, sinks: impl Iterator<Item = &'a Name>) -> Vec<PathBuf> {
-    let known: Vec<String> = sinks.map(file_name).collect();
+    let known: Vec<String> = sinks.map(folder_name).collect();
     // Without a folder there is none; one that cannot be read is said by the sinks' own backlogs.
     let entries = std::fs::read_dir(folder(data_dir)).into_iter().flatten().flatten();
     let is_known = |name: &OsStr| known.iter().any(|known| name == known.as_str());
@@ -131,10 +131,10 @@ fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("backlog")
 }
 
-/// A sink's name as the name of a folder, whatever characters it has.
-fn file_name(sink: &Name) -> String {
+/// A name from the configuration as the name of a folder, whatever characters it has.
+pub(crate) fn folder_name(name: &Name) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    sink.bytes()
+    name.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }

@@ -1,122 +1,259 @@
-//! Presence of a pipeline, kept in sled through a restart.
+//! Presence of a pipeline, kept in the data folder through a restart: `DATA_DIR/checkpoints/PIPELINE/`.
+//!
+//! Each change is a record of a journal, so it costs one append and one sync, and a tag that stays
+//! costs no memory here. Now and again presence gives all visits anew; what lies before such a round
+//! goes when the round is complete.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
-use rfid_core::{Error, ErrorKind, Name, Result, TagId};
-use rfid_durable::{Batch, Stores};
-use serde::de::DeserializeOwned;
+use rfid_core::presence::VisitCheckpoint;
+use rfid_core::{Error, ErrorKind, Event, Name, Result, TagId};
+use rfid_ledger::{Entry, Queue, QueueSettings, Reader};
+use serde::{Deserialize, Serialize};
 
-/// Name of the store in the data folder.
-const STORE: &str = "presence";
+use crate::backlog::folder_name;
+
+/// Room for rounds over ten million tags.
+const SETTINGS: QueueSettings = QueueSettings { most_bytes: 16 << 30, reserve_bytes: 4 << 20 };
+
+/// Events and visits in one record at most.
+const IN_ONE_RECORD: usize = 128;
+
+/// Records that are read at once.
+const READ_AT_ONCE: usize = 1_024;
+
+/// How long the run before may take to give its folder back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Checkpoints of one pipeline.
-pub(crate) struct SledCheckpoints {
-    stores: Stores,
-    visits: String,
-    undelivered: String,
-    /// Numbers of the events that stand as undelivered, oldest first.
-    standing: VecDeque<u64>,
-    /// Numbers of records that cannot be read, to be removed.
-    unreadable: Vec<u64>,
+pub(crate) struct Journal {
+    folder: PathBuf,
+    queue: Option<Queue>,
+    /// Events that stand as undelivered, oldest first.
+    standing: VecDeque<Event>,
+    /// Number of the record that the round under way began with.
+    round: Option<u64>,
 }
 
-impl SledCheckpoints {
-    pub(crate) fn new(stores: Stores, pipeline: &Name) -> Self {
-        Self {
-            stores,
-            visits: format!("visits {pipeline}"),
-            undelivered: format!("undelivered {pipeline}"),
-            standing: VecDeque::new(),
-            unreadable: Vec::new(),
+/// One record.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Step<'a> {
+    /// Whether what stood as undelivered before is to be forgotten, since it follows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    anew: bool,
+    /// How many of the oldest that stand have been delivered.
+    #[serde(skip_serializing_if = "is_zero")]
+    delivered: u64,
+    /// Events that stand from now on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    undelivered: Vec<Cow<'a, Event>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    visits: Vec<Cow<'a, VisitCheckpoint>>,
+    /// Tags whose visits are over for good.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over: Vec<TagId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Journal {
+    pub(crate) fn new(data_dir: &Path, pipeline: &Name) -> Self {
+        let folder = data_dir.join("checkpoints").join(folder_name(pipeline));
+        Self { folder, queue: None, standing: VecDeque::new(), round: None }
+    }
+
+    async fn queue(&mut self) -> Result<&Queue> {
+        match &mut self.queue {
+            Some(queue) => Ok(queue),
+            empty => Ok(empty.insert(Queue::open(&self.folder, SETTINGS).await?)),
         }
+    }
+
+    /// Opens it as soon as the run before has let go of it.
+    async fn open(&mut self) -> Result<&Queue> {
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        while let Err(error) = self.queue().await {
+            if error.kind() != ErrorKind::Busy || tokio::time::Instant::now() >= give_up {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.queue().await
+    }
+
+    async fn state(&mut self) -> Result<State> {
+        let mut state = State::default();
+        let mut after = None;
+        let error = match self.open().await {
+            Ok(queue) => loop {
+                let more = match after {
+                    None => queue.peek(READ_AT_ONCE).await?,
+                    Some(after) => queue.peek_after(after, READ_AT_ONCE).await?,
+                };
+                let Some((last, _)) = more.last() else { return Ok(state) };
+                after = Some(*last);
+                more.iter().for_each(|(_, record)| state.apply(record));
+            },
+            Err(error) if error.kind() == ErrorKind::Io => format!("{error:#}"),
+            Err(error) => return Err(error),
+        };
+        // A disk that can only be read is no reason not to know who is inside.
+        tracing::error!(folder = %self.folder.display(), error, "what is kept of presence can only be read");
+        let folder = self.folder.clone();
+        tokio::task::spawn_blocking(move || State::only_read(&folder))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "load").with_source(error))?
+    }
+}
+
+/// What the records of a journal come to.
+#[derive(Debug, Default)]
+struct State {
+    visits: BTreeMap<TagId, VisitCheckpoint>,
+    standing: VecDeque<Event>,
+}
+
+impl State {
+    fn only_read(folder: &Path) -> Result<Self> {
+        let mut state = Self::default();
+        if !folder.exists() {
+            return Ok(state);
+        }
+        let mut reader = Reader::new(folder, 0);
+        while let Some(entry) = reader.next_entry()? {
+            if let Entry::Content(content) = entry {
+                state.apply(&content.bytes);
+            }
+        }
+        Ok(state)
+    }
+
+    fn apply(&mut self, record: &[u8]) {
+        let step: Step<'_> = match serde_json::from_slice(record) {
+            Ok(step) => step,
+            Err(error) => {
+                tracing::error!(%error, "a checkpoint cannot be read and is left out");
+                return;
+            }
+        };
+        if step.anew {
+            self.standing.clear();
+        }
+        self.standing.drain(..delivered(step.delivered, &self.standing));
+        self.standing.extend(step.undelivered.into_iter().map(Cow::into_owned));
+        for tag in step.over {
+            self.visits.remove(&tag);
+        }
+        self.visits.extend(step.visits.into_iter().map(|visit| (visit.tag, visit.into_owned())));
     }
 }
 
 #[async_trait]
-impl Checkpoints for SledCheckpoints {
+impl Checkpoints for Journal {
     async fn load(&mut self) -> Result<Checkpoint> {
-        let store = self.stores.open(STORE).await?;
-        let visits = store.scan(&self.visits, None, usize::MAX).await?;
-        let undelivered = store.scan(&self.undelivered, None, usize::MAX).await?;
-        let mut events = Vec::with_capacity(undelivered.len());
-        (self.standing, self.unreadable) = (VecDeque::new(), Vec::new());
-        for (key, value) in undelivered {
-            let Ok(number) = key.try_into().map(u64::from_be_bytes) else { continue };
-            match read(&value) {
-                Some(event) => {
-                    self.standing.push_back(number);
-                    events.push(event);
-                }
-                None => self.unreadable.push(number),
-            }
-        }
-        let visits = visits.into_iter().filter_map(|(_, value)| read(&value)).collect();
-        Ok(Checkpoint { visits, undelivered: events })
+        let State { visits, standing } = self.state().await?;
+        let undelivered = standing.iter().cloned().collect();
+        (self.standing, self.round) = (standing, None);
+        Ok(Checkpoint { visits: visits.into_values().collect(), undelivered })
     }
 
     async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
-        let mut batch = Batch::default();
-        // Events first: where a step is too large for one part, a crash in between repeats an
-        // event rather than losing it.
-        let last = self.standing.back().max(self.unreadable.last());
-        let next = last.map_or(0, |last| last + 1);
-        let begun = next..next + change.undelivered.len() as u64;
-        for (number, event) in begun.clone().zip(&change.undelivered) {
-            batch.put(&self.undelivered, number.to_be_bytes(), json(event)?);
+        if change.is_empty() && !change.begins_round && !change.ends_round {
+            return Ok(());
         }
-        for (tag, visit) in &change.visits {
-            match visit {
-                Some(visit) => batch.put(&self.visits, key(tag), json(visit)?),
-                None => batch.remove(&self.visits, key(tag)),
-            };
+        // Events first: a crash that lets only some of the records through repeats an event rather
+        // than losing it.
+        let mut steps = Vec::new();
+        if change.begins_round {
+            steps.push(Step { anew: true, ..Step::default() });
+            let standing: Vec<&Event> = self.standing.iter().collect();
+            steps.extend(standing.chunks(IN_ONE_RECORD).map(|events| Step {
+                undelivered: events.iter().copied().map(Cow::Borrowed).collect(),
+                ..Step::default()
+            }));
         }
-        let delivered = usize::try_from(change.delivered).unwrap_or(usize::MAX).min(self.standing.len());
-        for number in self.standing.iter().take(delivered).chain(&self.unreadable) {
-            batch.remove(&self.undelivered, number.to_be_bytes());
+        steps.push(Step { delivered: change.delivered, ..Step::default() });
+        steps.extend(change.undelivered.chunks(IN_ONE_RECORD).map(|events| Step {
+            undelivered: events.iter().map(Cow::Borrowed).collect(),
+            ..Step::default()
+        }));
+        let visits: Vec<_> = change.visits.iter().collect();
+        steps.extend(visits.chunks(IN_ONE_RECORD).map(|visits| Step {
+            visits: visits.iter().filter_map(|(_, visit)| visit.as_ref().map(Cow::Borrowed)).collect(),
+            over: visits.iter().filter(|(_, visit)| visit.is_none()).map(|(tag, _)| **tag).collect(),
+            ..Step::default()
+        }));
+        let records: serde_json::Result<Vec<Vec<u8>>> =
+            together(steps).iter().map(serde_json::to_vec).collect();
+        let records = records.map_err(|error| Error::new(ErrorKind::Internal, "save").with_source(error))?;
+        let count = records.len() as u64;
+        let round = self.round;
+        let queue = self.queue().await?;
+        let last = queue.push(records).await?;
+        if let Some(round) = round.filter(|_| change.ends_round) {
+            // What is not needed any more may also go later.
+            let _ = queue.done(round - 1).await;
         }
-        if !batch.is_empty() {
-            self.stores.open(STORE).await?.commit(batch).await?;
+        if change.begins_round {
+            self.round = Some(last + 1 - count);
         }
-        self.standing.drain(..delivered);
-        self.standing.extend(begun);
-        self.unreadable.clear();
+        self.standing.drain(..delivered(change.delivered, &self.standing));
+        self.standing.extend(change.undelivered.iter().cloned());
         Ok(())
     }
-}
 
-fn key(tag: &TagId) -> Vec<u8> {
-    tag.to_string().into_bytes()
-}
-
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|error| Error::new(ErrorKind::Internal, "checkpoint").with_source(error))
-}
-
-/// What stands in a record, if it can be read. If not, that is said and it is left out, as a visit
-/// that is not known.
-fn read<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    match serde_json::from_slice(value) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            tracing::error!(%error, "a checkpoint cannot be read and is left out");
-            None
+    async fn close(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.close().await;
         }
     }
+}
+
+/// How many events go from the front of those that stand.
+fn delivered(count: u64, standing: &VecDeque<Event>) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX).min(standing.len())
+}
+
+/// Puts neighbours that say different things into one record, so that a small change is a small one.
+fn together(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
+    let mut merged: Vec<Step<'_>> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let place = merged.last_mut().filter(|before| {
+            !step.anew
+                && step.delivered == 0
+                && before.visits.is_empty()
+                && before.over.is_empty()
+                && (before.undelivered.is_empty() || step.undelivered.is_empty())
+        });
+        match place {
+            Some(before) if step.undelivered.is_empty() => {
+                (before.visits, before.over) = (step.visits, step.over);
+            }
+            Some(before) => before.undelivered = step.undelivered,
+            None => merged.push(step),
+        }
+    }
+    merged
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rfid_core::presence::VisitCheckpoint;
-    use rfid_core::{Event, TagIdKind};
+    use rfid_core::TagIdKind;
 
-    fn visit(tag: u8) -> VisitCheckpoint {
+    fn visit(tag: u16) -> VisitCheckpoint {
         let sample = Event::sample();
         VisitCheckpoint {
-            tag: TagId::new(TagIdKind::Epc, &[tag]).unwrap(),
+            tag: TagId::new(TagIdKind::Epc, &tag.to_be_bytes()).unwrap(),
             departed: None,
             set_aside: false,
             reader: sample.reader,
@@ -136,32 +273,102 @@ mod tests {
         Event { read_count: u64::from(number), ..Event::sample() }
     }
 
+    fn visits(tags: impl IntoIterator<Item = u16>) -> BTreeMap<TagId, Option<VisitCheckpoint>> {
+        tags.into_iter().map(|tag| (visit(tag).tag, Some(visit(tag)))).collect()
+    }
+
+    fn journal(folder: &tempfile::TempDir) -> Journal {
+        Journal::new(folder.path(), &Name::from("hubin"))
+    }
+
     #[tokio::test]
     async fn what_is_saved_is_loaded_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::new(folder.path());
-        let name = Name::from("hubin");
-        let mut checkpoints = SledCheckpoints::new(stores.clone(), &name);
-        assert_eq!(checkpoints.load().await.unwrap(), Checkpoint::default());
-        let visits = [visit(1), visit(2)].map(|visit| (visit.tag, Some(visit))).into();
+        let mut first = journal(&folder);
+        assert_eq!(first.load().await.unwrap(), Checkpoint::default());
         let undelivered = (0..3).map(event).collect();
-        checkpoints.save(&CheckpointChange { visits, undelivered, delivered: 0 }).await.unwrap();
-        let visits = [(visit(1).tag, None)].into();
-        checkpoints
-            .save(&CheckpointChange { visits, undelivered: vec![event(3)], delivered: 2 })
-            .await
-            .unwrap();
+        let change = CheckpointChange { visits: visits([1, 2]), undelivered, ..Default::default() };
+        first.save(&change).await.unwrap();
+        let over = [(visit(1).tag, None)].into();
+        let change = CheckpointChange {
+            visits: over,
+            undelivered: vec![event(3)],
+            delivered: 2,
+            ..Default::default()
+        };
+        first.save(&change).await.unwrap();
+        first.close().await;
 
-        let mut next_run = SledCheckpoints::new(stores.clone(), &name);
-        let kept = next_run.load().await.unwrap();
+        let mut next = journal(&folder);
+        let kept = next.load().await.unwrap();
         assert_eq!(kept, Checkpoint { visits: vec![visit(2)], undelivered: vec![event(2), event(3)] });
         let change = CheckpointChange { undelivered: vec![event(4)], delivered: 2, ..Default::default() };
-        next_run.save(&change).await.unwrap();
-        assert_eq!(next_run.load().await.unwrap().undelivered, [event(4)]);
-        next_run.save(&CheckpointChange { delivered: 1, ..Default::default() }).await.unwrap();
-        assert_eq!(next_run.load().await.unwrap().undelivered, []);
-        let other = SledCheckpoints::new(stores.clone(), &Name::from("other")).load().await.unwrap();
-        assert_eq!(other, Checkpoint::default());
-        stores.close().await;
+        next.save(&change).await.unwrap();
+        assert_eq!(next.load().await.unwrap().undelivered, [event(4)]);
+        next.save(&CheckpointChange { delivered: 1, ..Default::default() }).await.unwrap();
+        assert_eq!(next.load().await.unwrap().undelivered, []);
+        next.close().await;
+        let mut other = Journal::new(folder.path(), &Name::from("other"));
+        assert_eq!(other.load().await.unwrap(), Checkpoint::default());
+        other.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_complete_round_makes_what_came_before_it_superfluous() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = journal(&folder);
+        first.load().await.unwrap();
+        let tags = 0..1000u16;
+        let undelivered: Vec<Event> = (0..300).map(event).collect();
+        let change = CheckpointChange { visits: visits(tags.clone()), undelivered, ..Default::default() };
+        first.save(&change).await.unwrap();
+        // A round of two steps, with something that happens in between.
+        let begin =
+            CheckpointChange { visits: visits(0..500), begins_round: true, ..CheckpointChange::default() };
+        first.save(&begin).await.unwrap();
+        let over = [(visit(7).tag, None)].into();
+        first.save(&CheckpointChange { visits: over, delivered: 299, ..Default::default() }).await.unwrap();
+        let end =
+            CheckpointChange { visits: visits(500..1000), ends_round: true, ..CheckpointChange::default() };
+        first.save(&end).await.unwrap();
+        let expected: Vec<VisitCheckpoint> = tags.filter(|tag| *tag != 7).map(visit).collect();
+        let before = first.queue().await.unwrap().len();
+        assert!(before < 25, "{before} records, of which those of before the round are done");
+        first.close().await;
+
+        let mut next = journal(&folder);
+        let kept = next.load().await.unwrap();
+        assert_eq!(kept.undelivered, [event(299)]);
+        assert_eq!(kept.visits, expected);
+        next.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_can_only_be_read_still_tells_who_is_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = journal(&folder);
+        first.load().await.unwrap();
+        first.save(&CheckpointChange { visits: visits([1]), ..Default::default() }).await.unwrap();
+        first.close().await;
+        let state = State::only_read(&first.folder).unwrap();
+        assert_eq!(state.visits.into_values().collect::<Vec<_>>(), [visit(1)]);
+        assert!(State::only_read(&folder.path().join("none")).unwrap().visits.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_small_change_is_one_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = journal(&folder);
+        journal.load().await.unwrap();
+        let change = CheckpointChange {
+            visits: visits([1]),
+            undelivered: vec![event(1)],
+            ..CheckpointChange::default()
+        };
+        journal.save(&change).await.unwrap();
+        let change = CheckpointChange { delivered: 1, ..change };
+        journal.save(&change).await.unwrap();
+        assert_eq!(journal.queue().await.unwrap().len(), 2);
+        journal.close().await;
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::checkpoint::{CheckpointChange, Checkpoints};
-use super::counters::{PipelineCounters, add};
+use super::counters::{PipelineCounters, add, set};
 use super::sink_handle::SinkHandle;
 use crate::event::Event;
 use crate::name::Name;
@@ -101,6 +101,7 @@ impl Chain {
             }
         }
         ledger.save(CheckpointChange::default()).await;
+        ledger.checkpoints.close().await;
     }
 }
 
@@ -127,6 +128,8 @@ pub(super) struct CheckpointLedger {
     checkpoints: Box<dyn Checkpoints>,
     counters: Arc<PipelineCounters>,
     is_well: bool,
+    /// Whether nothing of the round of visits that is under way was left out.
+    round_is_whole: bool,
     /// Events in the checkpoint that are under way, and those that have arrived since.
     standing: u64,
     /// What could not be saved yet. Its events follow those in the checkpoint.
@@ -144,6 +147,7 @@ impl CheckpointLedger {
             checkpoints,
             counters,
             is_well: true,
+            round_is_whole: false,
             standing: 0,
             unsaved: CheckpointChange::default(),
         }
@@ -173,7 +177,9 @@ impl CheckpointLedger {
 
     /// Saves a step, and what could not be saved before. Where that fails, events still go out:
     /// telling people late because of a restart that may never come would be worse.
-    async fn save(&mut self, change: CheckpointChange) {
+    async fn save(&mut self, mut change: CheckpointChange) {
+        self.round_is_whole |= change.begins_round;
+        change.ends_round &= self.round_is_whole;
         self.unsaved.absorb(change);
         let outcome = self.checkpoints.save(&self.unsaved).await;
         match (&outcome, self.is_well) {
@@ -185,6 +191,9 @@ impl CheckpointLedger {
             _ => {}
         }
         self.is_well = outcome.is_ok();
+        let waiting =
+            if self.is_well { 0 } else { self.unsaved.visits.len() + self.unsaved.undelivered.len() };
+        set(&self.counters.unkept, waiting as u64);
         if self.is_well {
             let saved = std::mem::take(&mut self.unsaved);
             self.standing = self.standing + saved.undelivered.len() as u64 - saved.delivered;
@@ -192,8 +201,10 @@ impl CheckpointLedger {
         }
         add(&self.counters.checkpoint_failures, 1);
         if self.unsaved.visits.len() > MOST_UNSAVED_VISITS {
-            // Those of tags that are present come again with the next refresh.
+            // Those of tags that are present come again with the next round.
             self.unsaved.visits.clear();
+            (self.unsaved.begins_round, self.unsaved.ends_round) = (false, false);
+            self.round_is_whole = false;
         }
     }
 }

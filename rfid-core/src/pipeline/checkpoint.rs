@@ -11,7 +11,7 @@ use crate::tag_id::TagId;
 
 /// Keeps a pipeline's state durably.
 ///
-/// One task makes all calls: `load` once, then `save` again and again.
+/// One task makes all calls: `load` once, then `save` again and again, then `close`.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Checkpoints: Send {
@@ -21,6 +21,9 @@ pub trait Checkpoints: Send {
     /// Applies a change, all of it or nothing, and returns when it is durable. A change that could
     /// not be saved comes again, with what has come since.
     async fn save(&mut self, change: &CheckpointChange) -> Result<()>;
+
+    /// Gives back what it holds, so that another run may load.
+    async fn close(&mut self) {}
 }
 
 /// What an earlier run left.
@@ -43,11 +46,24 @@ pub struct CheckpointChange {
     /// How many of the oldest that were kept as undelivered are no longer: they have been through
     /// all sinks.
     pub delivered: u64,
+    /// Now and again all visits are given anew, spread over many changes. A round begins with this
+    /// change: everything that is said of visits from here on belongs to it.
+    pub begins_round: bool,
+    /// A round ends with this change: what was said of visits before the round began is not needed
+    /// any more.
+    pub ends_round: bool,
 }
 
 impl CheckpointChange {
+    /// Whether nothing is to be kept.
+    pub fn is_empty(&self) -> bool {
+        self.visits.is_empty() && self.undelivered.is_empty() && self.delivered == 0
+    }
+
     /// Takes in a later change.
     pub(super) fn absorb(&mut self, later: Self) {
+        self.begins_round |= later.begins_round;
+        self.ends_round |= later.ends_round;
         self.visits.extend(later.visits);
         self.undelivered.extend(later.undelivered);
         self.delivered += later.delivered;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of one pipeline since it was started. All only grow, but `tracked`, `present`
-/// and `set_aside`.
+/// Counts of one pipeline since it was started. All only grow, but `unkept`, `tracked`,
+/// `present` and `set_aside`.
 #[derive(Debug, Default)]
 pub struct PipelineCounters {
     /// Sightings that reached presence, merged ones with their count.
@@ -36,6 +36,8 @@ pub struct PipelineCounters {
     pub unconfirmed_events: AtomicU64,
     /// Checkpoints that could not be written.
     pub checkpoint_failures: AtomicU64,
+    /// Visits and events that wait because the checkpoint cannot be written.
+    pub unkept: AtomicU64,
     /// Tags tracked at present.
     pub tracked: AtomicU64,
     /// Tags that count as present.

@@ -45,7 +45,7 @@ pub use sink_handle::{SinkBuilder, SinkHandle};
 pub use sink_status::SinkStatus;
 
 use chain::{Chain, CheckpointLedger};
-use presence_task::PresenceTask;
+use presence_task::{PresenceTask, Round};
 use read_queue::ReadQueue;
 
 use crate::clock::{Clock, Stamp, SystemClock};
@@ -165,6 +165,7 @@ impl PreparedPipeline {
             steps,
             clock: plan.clock,
             counters: Arc::clone(&counters),
+            round: Round::default(),
         };
         let presence = tokio::spawn(presence.run(outcome));
         let readers = plan.readers.into_iter().map(|place| place.reader).collect();

@@ -15,12 +15,14 @@ use crate::presence::{Outcome, Presence};
 /// Tags looked at in one go when many departures are due, between two batches of reads.
 const ADVANCE_BUDGET: usize = 1024;
 
-/// How often the last sightings of present tags are written to the checkpoint, so that a
-/// departure after a crash tells nearly the right time.
-const REFRESH_EVERY: Duration = Duration::from_secs(60);
+/// How often all visits are written to the checkpoint anew, so that a departure after a crash
+/// tells nearly the right time.
+const ROUND_EVERY: Duration = Duration::from_secs(60);
 
-/// Visits in one refresh at most; the rest follows in the next steps.
-const REFRESH_PORTION: usize = 512;
+/// Places of tags that one step of a round looks at, and the time between two such steps: a round
+/// over a million tags takes some minutes and holds up nobody.
+const ROUND_PORTION: u32 = 1024;
+const ROUND_STEP_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) struct PresenceTask {
     pub(super) presence: Presence,
@@ -28,6 +30,15 @@ pub(super) struct PresenceTask {
     pub(super) steps: mpsc::Sender<CheckpointChange>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<PipelineCounters>,
+    pub(super) round: Round,
+}
+
+/// How far all visits have been given anew.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    due: Duration,
+    /// Place of the tag to go on from.
+    place: u32,
 }
 
 impl PresenceTask {
@@ -35,8 +46,10 @@ impl PresenceTask {
     /// back what was not confirmed. `outcome` is what presence had to say before.
     pub(super) async fn run(mut self, mut outcome: Outcome) -> Glimpses {
         self.hand_on(&mut outcome).await;
-        let mut next_refresh = self.clock.now().monotonic + REFRESH_EVERY;
+        self.round.due = self.clock.now().monotonic + ROUND_EVERY;
         while !self.queue.is_finished() {
+            // Before the queue is looked at: what was heard up to now counts before what is due now.
+            let mut now = self.clock.now();
             match self.queue.try_take() {
                 Some(Item::Reads(reader, batch)) => {
                     self.advance(batch.received(), &mut outcome);
@@ -45,22 +58,25 @@ impl PresenceTask {
                     self.queue.recycle(batch);
                 }
                 Some(Item::Listening(reader, listening, at)) => {
+                    self.advance(at, &mut outcome);
                     self.presence.set_listening(reader, &listening, at);
                 }
                 None => {
-                    self.publish_counts();
-                    self.wait(next_refresh).await;
-                    let now = self.clock.now();
                     self.advance(now, &mut outcome);
-                    if now.monotonic >= next_refresh {
-                        self.refresh().await;
-                        next_refresh = now.monotonic + REFRESH_EVERY;
+                    self.publish_counts();
+                    if outcome.is_empty() {
+                        self.wait().await;
+                        now = self.clock.now();
                     }
                 }
             }
             self.hand_on(&mut outcome).await;
+            if now.monotonic >= self.round.due {
+                self.go_on_with_round(now.monotonic).await;
+            }
         }
-        self.refresh().await;
+        self.round.place = 0;
+        while self.go_on_with_round(Duration::ZERO).await {}
         self.publish_counts();
         Glimpses(self.presence.glimpses())
     }
@@ -70,9 +86,9 @@ impl PresenceTask {
         self.presence.advance(now, ADVANCE_BUDGET, outcome);
     }
 
-    /// Waits for reads or for the next moment at which presence has something to do.
-    async fn wait(&self, next_refresh: Duration) {
-        let due = self.presence.next_due().unwrap_or(next_refresh).min(next_refresh);
+    /// Waits for reads or for the next moment at which there is something to do.
+    async fn wait(&self) {
+        let due = self.presence.next_due().unwrap_or(self.round.due).min(self.round.due);
         let wait = due.saturating_sub(self.clock.now().monotonic);
         tokio::select! {
             () = self.queue.ready() => {}
@@ -91,16 +107,23 @@ impl PresenceTask {
         let changed = events.iter().map(|event| event.tag).chain(forgotten);
         let visits = changed.map(|tag| (tag, self.presence.checkpoint(&tag))).collect();
         // The chain ends only after this task has dropped its sender.
-        let _ = self.steps.send(CheckpointChange { visits, undelivered: events, delivered: 0 }).await;
+        let change = CheckpointChange { visits, undelivered: events, ..CheckpointChange::default() };
+        let _ = self.steps.send(change).await;
     }
 
-    /// Hands on the state of all visits, in portions.
-    async fn refresh(&mut self) {
-        let visits: Vec<_> = self.presence.checkpoints().collect();
-        for portion in visits.chunks(REFRESH_PORTION) {
-            let visits = portion.iter().map(|visit| (visit.tag, Some(visit.clone()))).collect();
-            let _ = self.steps.send(CheckpointChange { visits, ..CheckpointChange::default() }).await;
-        }
+    /// Hands on the state of some more visits; returns whether the round has more of them.
+    async fn go_on_with_round(&mut self, now: Duration) -> bool {
+        let (visits, next) = self.presence.checkpoints_from(self.round.place, ROUND_PORTION);
+        let change = CheckpointChange {
+            visits: visits.into_iter().map(|visit| (visit.tag, Some(visit))).collect(),
+            begins_round: self.round.place == 0,
+            ends_round: next.is_none(),
+            ..CheckpointChange::default()
+        };
+        let _ = self.steps.send(change).await;
+        self.round.place = next.unwrap_or(0);
+        self.round.due = now + if next.is_some() { ROUND_STEP_EVERY } else { ROUND_EVERY };
+        next.is_some()
     }
 
     fn publish_counts(&self) {

@@ -45,6 +45,7 @@ mod writer_tests;
 
 pub use gap::Gap;
 pub use ledger::{Appended, Ledger, LedgerSettings, NewRecord};
+pub use owner::is_in_use;
 pub use queue::{Queue, QueueSettings};
 pub use reader::{Content, Damage, Entry, Reader};
 pub use record::ContentId;

@@ -13,6 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::files::{Disk, Files};
 
+/// File that whoever has the folder open holds a lock on.
+const LOCK: &str = "lock";
+
 /// Requests that wait at most; further callers wait before they hand theirs in.
 const WAITING: usize = 1_024;
 
@@ -125,9 +128,15 @@ fn serve<W: Work>(mut work: W, inbox: &Receiver<Waiting<W::Request>>) {
 }
 
 /// Keeps other processes out of a folder for as long as the file is open.
+/// Whether some process, perhaps this one, has the ledger or queue in this folder open.
+pub fn is_in_use(folder: &Path) -> bool {
+    let lock = File::options().write(true).open(folder.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 pub(crate) fn lock(folder: &Path) -> io::Result<File> {
     Disk.make_folder(folder)?;
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -30,12 +30,14 @@ const MARK_EVERY: u64 = 1_000;
 pub struct QueueSettings {
     /// Bytes beyond which nothing is taken.
     pub most_bytes: u64,
+    /// Bytes kept for the day on which the disk is full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for QueueSettings {
-    /// 256 MiB.
+    /// 256 MiB, nothing in reserve.
     fn default() -> Self {
-        Self { most_bytes: 256 * 1024 * 1024 }
+        Self { most_bytes: 256 * 1024 * 1024, reserve_bytes: 0 }
     }
 }
 
@@ -58,7 +60,7 @@ type Numbered = (u64, Vec<u8>);
 
 #[derive(Debug)]
 enum Request {
-    Push(Vec<writer::Entry>, oneshot::Sender<io::Result<()>>),
+    Push(Vec<writer::Entry>, oneshot::Sender<io::Result<u64>>),
     Peek(Option<u64>, usize, oneshot::Sender<io::Result<Vec<Numbered>>>),
     Done(u64, oneshot::Sender<io::Result<()>>),
 }
@@ -82,11 +84,12 @@ impl Queue {
         Ok(Self { owner, folder, status })
     }
 
-    /// Appends, all or nothing, durable on return. *Cancel safety*: it is appended in any case.
+    /// Appends, all or nothing, durable on return; returns the number of the last record.
+    /// *Cancel safety*: it is appended in any case.
     ///
     /// # Errors
     /// `Busy` when the queue is full, `Io` when the disk refuses; nothing is appended then.
-    pub async fn push(&self, records: Vec<Vec<u8>>) -> Result<()> {
+    pub async fn push(&self, records: Vec<Vec<u8>>) -> Result<u64> {
         if let Some(record) = records.iter().find(|record| record.len() > LARGEST_CONTENT) {
             let limit = format!("a record of {} bytes; at most {LARGEST_CONTENT} are taken", record.len());
             return Err(Error::new(ErrorKind::Config, "push").with_detail(limit));
@@ -162,7 +165,7 @@ impl QueueWork {
         let lock = lock(folder)?;
         let plan = Plan {
             segment_bytes: SEGMENT_BYTES.min(settings.most_bytes),
-            reserve_bytes: 0,
+            reserve_bytes: settings.reserve_bytes,
             keep_for: None,
             keep_bytes: None,
             new_id: [0; 16],
@@ -192,7 +195,7 @@ impl QueueWork {
         self.status.bytes.store(self.writer.bytes(), Ordering::Relaxed);
     }
 
-    fn push(&mut self, entries: Vec<writer::Entry>, waiting: Vec<(usize, oneshot::Sender<io::Result<()>>)>) {
+    fn push(&mut self, entries: Vec<writer::Entry>, waiting: Vec<(usize, oneshot::Sender<io::Result<u64>>)>) {
         let mut entries = entries.into_iter();
         let (mut taken, mut told) = (Vec::new(), Vec::new());
         let mut bytes = self.writer.bytes();
@@ -207,15 +210,15 @@ impl QueueWork {
             }
             bytes += more;
             taken.extend(own);
-            told.push(answer);
+            told.push((taken.len(), answer));
         }
         let outcome = self.writer.append(&taken, self.clock.now().utc);
         // Before anybody is answered, so that whoever was sees it.
         self.note();
-        for answer in told {
-            let own =
-                outcome.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
-            let _ = answer.send(own);
+        for (end, answer) in told {
+            let number = |placed: &Vec<writer::Placed>| placed.get(..end)?.last().map(|last| last.number);
+            let own = outcome.as_ref().map(|placed| number(placed).unwrap_or(self.writer.last()));
+            let _ = answer.send(own.map_err(|error| io::Error::new(error.kind(), error.to_string())));
         }
     }
 
@@ -319,6 +322,7 @@ impl Work for QueueWork {
     }
 
     fn idle(&mut self) {
+        self.writer.take_reserve(self.clock.now().utc);
         if let Err(error) = self.note_mark() {
             tracing::debug!(folder = %self.folder.display(), %error, "the mark of a queue is not written");
         }

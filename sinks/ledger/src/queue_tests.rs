@@ -93,7 +93,9 @@ async fn a_disk_without_room_for_the_mark_gets_room_all_the_same() {
 #[tokio::test]
 async fn a_full_queue_says_so_and_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let queue = Queue::open(folder.path(), QueueSettings { most_bytes: 1_000 }).await.unwrap();
+    let queue = Queue::open(folder.path(), QueueSettings { most_bytes: 1_000, ..QueueSettings::default() })
+        .await
+        .unwrap();
     queue.push(vec![vec![1; 800]]).await.unwrap();
     let error = queue.push(vec![vec![2; 100], vec![3; 100]]).await.unwrap_err();
     assert_eq!(error.kind(), rfid_core::ErrorKind::Busy);

@@ -203,7 +203,24 @@ async fn stores(data_dir: &Path) -> (Vec<Answer>, bool) {
         answers.push(Answer::new("store", name, outcome));
     }
     stores.close().await;
+    for folder in segment_folders(data_dir).into_iter().filter(|folder| rfid_ledger::is_in_use(folder)) {
+        in_use = true;
+        let name = folder.strip_prefix(data_dir).unwrap_or(&folder).display().to_string();
+        let why = "in use by another process; stop the running rfid-host or give another --data-dir";
+        answers.push(Answer::new("segments", name, Err(why.to_owned())));
+    }
     (answers, in_use)
+}
+
+/// Folders of the data folder in which segments may lie.
+fn segment_folders(data_dir: &Path) -> Vec<PathBuf> {
+    let inside = |folder: &str| {
+        let entries = std::fs::read_dir(data_dir.join(folder)).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    let mut folders: Vec<PathBuf> = inside("checkpoints").chain([data_dir.join("ledger")]).collect();
+    folders.sort();
+    folders
 }
 
 /// Folders of the data folder in which sled keeps a database.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::backlog::{self, DiskBacklog};
-use crate::checkpoints::SledCheckpoints;
+use crate::checkpoints::Journal;
 use crate::config::{Config, Difference, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::emulators::{self, Emulators};
 use crate::http::{Board, ReloadRequest, Server, View};
@@ -194,7 +194,7 @@ impl Host {
             let mut builder = Pipeline::builder(name.clone())
                 .presence(pipeline.presence.clone())
                 .clock(Arc::clone(&self.clock))
-                .checkpoints(Box::new(SledCheckpoints::new(self.registry.stores.clone(), name)));
+                .checkpoints(Box::new(Journal::new(&self.config.host.data_dir, name)));
             for reader in pipeline.readers.iter().filter_map(|name| next.reader(name)) {
                 builder = builder.reader(reader.place.clone());
             }

@@ -34,6 +34,7 @@ impl View {
                 said.push(format!("sink {name} {complaint}"));
             }
         }
+        said.extend(self.unkept());
         for (name, store) in &stores {
             if let Health::Degraded(error) = store.health() {
                 said.push(format!("store {name} fails: {error}"));

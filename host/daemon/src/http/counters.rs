@@ -25,7 +25,7 @@ pub(super) const READER: [Metric<ReaderCounters>; 5] = [
     }),
 ];
 
-pub(super) const PIPELINE: [Metric<PipelineCounters>; 18] = [
+pub(super) const PIPELINE: [Metric<PipelineCounters>; 19] = [
     ("rfid_pipeline_sightings", "Sightings that reached presence", Counter, |counters| &counters.sightings),
     ("rfid_pipeline_batches", "Batches that reached presence", Counter, |counters| &counters.batches),
     ("rfid_pipeline_merged", "Sightings merged under overload", Counter, |counters| &counters.merged),
@@ -56,6 +56,9 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 18] = [
     }),
     ("rfid_pipeline_checkpoint_failures", "Checkpoints that could not be written", Counter, |counters| {
         &counters.checkpoint_failures
+    }),
+    ("rfid_pipeline_unkept", "Visits and events that the checkpoint waits for", Gauge, |counters| {
+        &counters.unkept
     }),
     ("rfid_pipeline_tracked_tags", "Tags tracked at present", Gauge, |counters| &counters.tracked),
     ("rfid_pipeline_present_tags", "Tags that count as present", Gauge, |counters| &counters.present),

@@ -113,6 +113,7 @@ impl View {
                 reasons.push(format!("pipeline {name} could not be started; the log says why"));
             }
         }
+        reasons.extend(self.unkept());
         for (name, sink) in &self.sinks {
             if let Some(complaint) = sink.status.complaint() {
                 reasons.push(format!("sink {name} {complaint}"));
@@ -124,6 +125,18 @@ impl View {
             }
         }
         reasons
+    }
+
+    /// Which pipelines cannot write down who is inside.
+    pub(super) fn unkept(&self) -> impl Iterator<Item = String> {
+        self.pipelines.iter().filter_map(|(name, pipeline)| {
+            let waiting = get(&pipeline.counters.as_ref()?.unkept);
+            (waiting > 0).then(|| {
+                format!(
+                    "presence of pipeline {name} cannot be written down ({waiting} waiting); the log says why"
+                )
+            })
+        })
     }
 
     /// One line for each reader: how it is and since when.

@@ -244,9 +244,9 @@ fn what_holds_in_each_zone_is_shown() {
     files.write("main.toml", main + "[pipelines.p.presence]\nlost_after = \"30s\"\nzones.hall = { lost_after = \"5m\", confirm_reads = 1 }\n");
     let shown = out(&files.run(&["check", "--verbose"]));
     assert!(shown.contains("pipeline p: door > screens\n"), "{shown}");
-    let rows: Vec<Vec<&str>> = shown.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[1], ["door", "3", "300ms", "30s", "10m", "never"]);
-    assert_eq!(rows[2], ["hall", "1", "300ms", "5m", "10m", "never"]);
+    let rows: Vec<Vec<&str>> = shown.lines().skip(4).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["door", "3", "300ms", "30s", "10m", "never", "4h"]);
+    assert_eq!(rows[2], ["hall", "1", "300ms", "5m", "10m", "never", "4h"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
 
     for how in ["full at the start", "full at the start, without any reserve"] {
         if how.contains("without") {
-            for store in ["ledger", "presence", "event_index"] {
+            for store in ["ledger", "checkpoints/all", "event_index"] {
                 let _ = std::fs::remove_file(branch.data().join(store).join("reserve"));
             }
         }

@@ -17,7 +17,7 @@ pub(crate) struct QueueOpener {
 #[async_trait]
 impl OpenOutbox for QueueOpener {
     async fn open(&self) -> Result<Box<dyn Outbox>> {
-        let settings = QueueSettings { most_bytes: self.most_bytes };
+        let settings = QueueSettings { most_bytes: self.most_bytes, ..QueueSettings::default() };
         Ok(Box::new(Queue::open(&self.folder, settings).await?))
     }
 }
@@ -25,7 +25,7 @@ impl OpenOutbox for QueueOpener {
 #[async_trait]
 impl Outbox for Queue {
     async fn push(&self, records: Vec<Vec<u8>>) -> Result<()> {
-        Queue::push(self, records).await
+        Queue::push(self, records).await.map(drop)
     }
 
     async fn peek_after(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
