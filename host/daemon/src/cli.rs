@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ledger;
+mod simulate;
 mod watch;
 mod webhook;
 
@@ -15,6 +16,7 @@ use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
+pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use watch::{At, Tap, Top};
 pub(crate) use webhook::{WebhookAct, Which};
 
@@ -191,6 +193,11 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
     Emulate {
         #[command(subcommand)]
         reader: Emulated,
+    },
+    /// Try presence on a simulated world, beside the rules of others
+    Simulate {
+        #[command(subcommand)]
+        what: Simulated,
     },
     /// Say what the bits of an EPC mean, or which bits say it
     Epc {
@@ -418,16 +425,23 @@ pub(crate) struct ReaderAddress {
 impl ReaderAddress {
     /// The driver's options.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        let mut options = serde_json::Map::from_iter([("address".to_owned(), self.address.clone().into())]);
-        for option in &self.options {
-            let (key, value) = option.split_once('=').context("--set takes KEY=VALUE")?;
-            // What is no TOML value, as in mode=autonomous, is text without its quotes.
-            let value = toml::from_str::<serde_json::Map<String, _>>(&format!("it = {value}"))
-                .map_or(value.into(), |mut table| table.remove("it").unwrap_or_default());
-            options.insert(key.trim().to_owned(), value);
-        }
-        Ok(Settings::new(options.into()))
+        let mut all = serde_json::Map::from_iter([("address".to_owned(), self.address.clone().into())]);
+        all.extend(options(&self.options)?);
+        Ok(Settings::new(all.into()))
     }
+}
+
+/// The options of `--set KEY=VALUE`, repeated.
+pub(crate) fn options(pairs: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let mut options = serde_json::Map::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').context("--set takes KEY=VALUE")?;
+        // What is no TOML value, as in mode=autonomous, is text without its quotes.
+        let value = toml::from_str::<serde_json::Map<String, _>>(&format!("it = {value}"))
+            .map_or(value.into(), |mut table| table.remove("it").unwrap_or_default());
+        options.insert(key.trim().to_owned(), value);
+    }
+    Ok(options)
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, Global, Imported};
+use cli::{Cli, Command, Global, Imported, Simulated};
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
@@ -80,6 +80,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             // Blocking is all that they do, and nothing else runs.
             Command::Export { what } => command::export::run(&what, data_dir),
             Command::Ledger { act } => command::ledger::run(&act, data_dir),
+            Command::Simulate { what: Simulated::Door(door) } => command::simulate::door(&door),
             Command::Completion { shell } => {
                 command::manual::completion(shell);
                 Ok(())

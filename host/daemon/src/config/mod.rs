@@ -37,7 +37,7 @@ pub(crate) use effective::{as_json, as_toml};
 pub(crate) use fault::Report;
 pub(crate) use files::{Texts, read};
 pub(crate) use names::nearest;
-pub(crate) use schema::{choices, types};
+pub(crate) use schema::{choices, misfits, types};
 pub(crate) use sections::{EmulatedReader, whole_schema};
 pub(crate) use sink_keys::with_failure_keys;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::names::{listed, nearest};
 use super::secrets::is_secret;
-use super::tree::join;
+use super::tree::{dotted, join};
 
 /// Something that does not fit its schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +16,13 @@ pub(crate) struct Misfit {
     /// Whether it is about the key rather than the value.
     pub(crate) at_key: bool,
     pub(crate) message: String,
+}
+
+/// Everything that does not fit, each with its key, where the values stand in no file.
+pub(crate) fn misfits(value: &Value, schema: &Value) -> Vec<String> {
+    let mut misfits = Vec::new();
+    check(value, schema, "", &mut misfits);
+    misfits.iter().map(|misfit| format!("{}: {}", dotted(&misfit.pointer), misfit.message)).collect()
 }
 
 /// Finds everything that does not fit.

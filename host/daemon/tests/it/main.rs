@@ -12,6 +12,7 @@ mod reload;
 mod resume;
 mod run;
 mod service_manager;
+mod simulate;
 mod spill;
 mod webhook_receiver;
 mod webhooks;
