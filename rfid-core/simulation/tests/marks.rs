@@ -20,6 +20,11 @@ fn ours_keeps_its_marks_day_after_day() {
         assert_eq!(score.exits_by_outage, 0, "an outage is taken for an exit on day {seed}");
         assert!(score.extra_arrivals * 50 <= score.visits, "day {seed}: {score:?}");
         assert!(score.announce_ms_median <= Some(500), "day {seed}: {score:?}");
+        // Of all visits; the stricter reading of the mark is the next test.
+        assert!(
+            score.missed.saturating_sub(score.hardly_heard) * 20 <= score.visits,
+            "day {seed}: {score:?}"
+        );
     }
 }
 
@@ -29,7 +34,7 @@ fn ours_keeps_its_marks_day_after_day() {
 /// Over all days together: on one day there are some thirty who are hardly heard, and one more or
 /// less would be 3 %.
 #[test]
-#[ignore = "fails until presence counts the reads of a glimpse over more than two seconds"]
+#[ignore = "fails while presence counts the reads of a glimpse over two seconds only"]
 fn ours_misses_hardly_more_than_those_who_are_hardly_heard() {
     let (missed, hardly_heard) = SEEDS.map(ours).fold((0, 0), |(missed, hardly_heard), score| {
         (missed + score.missed, hardly_heard + score.hardly_heard)

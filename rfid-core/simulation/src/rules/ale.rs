@@ -14,8 +14,8 @@ use super::{Rule, Statement, What};
 /// A tag is glimpsed at its first read; it is observed after so many reads or so much time
 /// between the first and the last, and forgotten if a glimpse is not followed by another read in
 /// time; it is lost when it was not read for the time-out. What counts is the time since the last
-/// read, also for a glimpse (as the open implementation of HARTING, `TagSmoothingHandler`, has
-/// it).
+/// read, also for a glimpse, as `TagSmoothingHandler` of the open implementation
+/// `havis.middleware.ale` has it.
 ///
 /// The standard recommends no figures. These serve it best here: the same confirmation as ours,
 /// and half as long again until a tag is lost.
