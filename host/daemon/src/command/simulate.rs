@@ -40,6 +40,11 @@ moves             changes of zone that were said; rules without zones say none
 ";
 
 pub(crate) fn door(wanted: &SimulateDoor) -> anyhow::Result<()> {
+    let is_ours = wanted.rule.as_deref().is_none_or(|rule| rule == "ours");
+    anyhow::ensure!(
+        is_ours || wanted.figures.is_empty(),
+        "--set changes figures of ours, not of other rules"
+    );
     let settings = presence(&wanted.figures)?;
     let names = rules::NAMES.iter().filter(|name| wanted.rule.as_ref().is_none_or(|rule| rule == *name));
     // Drawn on a terminal only.
@@ -77,7 +82,7 @@ fn table(door: &Door, scores: &[Score]) -> String {
     let mut text = format!("a day at the door, seed {}\n", door.seed());
     if let Some(score) = scores.first() {
         text.push_str(&format!(
-            "{} visits, {} of them hardly heard (less often than a tag is confirmed); {} changes of zone; \
+            "{} visits, {} of them hardly heard (fewer reads than confirm an arrival); {} changes of zone; \
              {} ghosts; {} passers-by;\n{} times the reader failed while somebody was being heard\n\n",
             score.visits, score.hardly_heard, score.zone_changes, score.ghosts, score.passers, score.outages
         ));

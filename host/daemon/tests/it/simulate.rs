@@ -58,6 +58,9 @@ fn a_rule_that_there_is_not_and_a_figure_that_there_is_not_are_said_with_those_t
     {
         assert!(errors.contains(piece), "{errors}");
     }
+    let (output, errors) = door(&["--rule", "ale", "--set", "lost_after=60s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("--set changes figures of ours"), "{errors}");
     let (output, _) = door(&["--help"]);
     assert!(String::from_utf8(output.stdout).unwrap().contains("Examples:"));
 }
