@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use rfid_simulation::{Score, compare, rules};
 
 /// Days on which the marks hold. Which days they are means nothing.
-const SEEDS: RangeInclusive<u64> = 1..=10;
+const SEEDS: RangeInclusive<u64> = 1..=20;
 
 fn ours(seed: u64) -> Score {
     compare(seed, ["ours"]).remove(0)
@@ -13,6 +13,7 @@ fn ours(seed: u64) -> Score {
 
 #[test]
 fn ours_keeps_its_marks_day_after_day() {
+    let (mut missed, mut hardly_heard) = (0, 0);
     for seed in SEEDS {
         let score = ours(seed);
         assert!(score.outages >= 92 && score.ghosts == 600, "the day is too easy: {score:?}");
@@ -20,25 +21,12 @@ fn ours_keeps_its_marks_day_after_day() {
         assert_eq!(score.exits_by_outage, 0, "an outage is taken for an exit on day {seed}");
         assert!(score.extra_arrivals * 50 <= score.visits, "day {seed}: {score:?}");
         assert!(score.announce_ms_median <= Some(500), "day {seed}: {score:?}");
-        // Of all visits; the stricter reading of the mark is the next test.
-        assert!(
-            score.missed.saturating_sub(score.hardly_heard) * 20 <= score.visits,
-            "day {seed}: {score:?}"
-        );
+        // Who gives fewer reads than an arrival needs cannot be told from a ghost. A dozen do on a
+        // day, of whom one is more than 5 %: those are held over all days, and each day to 1 % of
+        // its visits.
+        assert!(score.missed <= score.hardly_heard + score.visits / 100, "day {seed}: {score:?}");
+        (missed, hardly_heard) = (missed + score.missed, hardly_heard + score.hardly_heard);
     }
-}
-
-/// What is missed beyond them are cards that gave three reads in half a minute, but never within
-/// the two seconds that a glimpse lasts.
-///
-/// Over all days together: on one day there are some thirty who are hardly heard, and one more or
-/// less would be 3 %.
-#[test]
-#[ignore = "fails while presence counts the reads of a glimpse over two seconds only"]
-fn ours_misses_hardly_more_than_those_who_are_hardly_heard() {
-    let (missed, hardly_heard) = SEEDS.map(ours).fold((0, 0), |(missed, hardly_heard), score| {
-        (missed + score.missed, hardly_heard + score.hardly_heard)
-    });
     assert!(missed * 100 <= hardly_heard * 105, "{missed} missed, {hardly_heard} hardly heard");
 }
 

@@ -1,11 +1,12 @@
 //! Tags that were heard and have not arrived.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::GLIMPSE_LASTS;
+use super::LATELY;
 use super::moment::{At, Nanos, nanos};
 use super::settings::ZoneRules;
 use super::tracked::{Heard, ZoneIndex};
@@ -22,6 +23,9 @@ pub(super) struct Glimpse {
     id: TagId,
     pub(super) since: At,
     pub(super) reads: u32,
+    /// When the first of the latest reads came that lie close together, and how many those are.
+    lately: Nanos,
+    lately_reads: u32,
     pub(super) peak_rssi_cdbm: Option<i16>,
     /// Where the first of the reads was heard.
     pub(super) reader: u16,
@@ -37,6 +41,8 @@ impl Glimpse {
             id: id.to_owned(),
             since: heard.first,
             reads: u32::from(heard.count),
+            lately: heard.first.mono,
+            lately_reads: u32::from(heard.count),
             peak_rssi_cdbm: heard.rssi_cdbm,
             reader: heard.reader,
             antenna_port: heard.antenna_port,
@@ -46,17 +52,18 @@ impl Glimpse {
     }
 
     fn add(&mut self, heard: &Heard) {
-        self.reads = self.reads.saturating_add(u32::from(heard.count));
+        let more = u32::from(heard.count);
+        self.reads = self.reads.saturating_add(more);
         self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(heard.rssi_cdbm);
-    }
-
-    fn is_over(&self, now: Nanos) -> bool {
-        now - self.since.mono >= nanos(GLIMPSE_LASTS)
+        if heard.last.mono - self.lately >= nanos(LATELY) {
+            (self.lately, self.lately_reads) = (heard.last.mono, 0);
+        }
+        self.lately_reads = self.lately_reads.saturating_add(more);
     }
 
     pub(super) fn confirms(&self, now: At, rules: &ZoneRules) -> bool {
         self.reads >= u32::from(rules.confirm_reads)
-            || (self.reads >= 2 && now.mono - self.since.mono >= nanos(rules.confirm_within))
+            || (self.lately_reads >= 2 && now.mono - self.lately >= nanos(rules.confirm_within))
     }
 
     pub(super) fn id(&self) -> &TagId {
@@ -67,6 +74,7 @@ impl Glimpse {
 /// Glimpses in the order in which they began, which is the order in which they are forgotten.
 #[derive(Debug)]
 pub(super) struct Glimpses {
+    lasts: Nanos,
     /// A glimpse that was confirmed leaves a hole.
     queue: VecDeque<Option<Glimpse>>,
     /// Number of the glimpse at the front. Numbers go round in a circle.
@@ -80,8 +88,10 @@ pub(super) struct Glimpses {
 }
 
 impl Glimpses {
-    pub(super) fn new() -> Self {
+    /// Each is forgotten after `lasts`.
+    pub(super) fn new(lasts: Duration) -> Self {
         Self {
+            lasts: nanos(lasts.max(LATELY)),
             queue: VecDeque::new(),
             front: 0,
             index: HashTable::new(),
@@ -104,7 +114,7 @@ impl Glimpses {
         if let Some(number) = self.find(id) {
             let front = self.front;
             match self.queue.get_mut(number.wrapping_sub(front) as usize) {
-                Some(Some(glimpse)) if !glimpse.is_over(heard.last.mono) => {
+                Some(Some(glimpse)) if heard.last.mono - glimpse.since.mono < self.lasts => {
                     glimpse.add(heard);
                     return *glimpse;
                 }
@@ -122,7 +132,7 @@ impl Glimpses {
     /// Whether this tag is glimpsed.
     pub(super) fn has(&self, id: TagIdRef<'_>, now: Nanos) -> bool {
         let glimpse = self.find(id).and_then(|number| glimpse_at(&self.queue, self.front, number));
-        glimpse.is_some_and(|glimpse| !glimpse.is_over(now))
+        glimpse.is_some_and(|glimpse| !self.is_over(glimpse, now))
     }
 
     /// Forgets the glimpse of a tag, because it is none any more.
@@ -141,20 +151,24 @@ impl Glimpses {
     pub(super) fn expire(&mut self, now: Nanos, budget: usize) -> bool {
         for _ in 0..budget {
             match self.queue.front() {
-                Some(Some(glimpse)) if glimpse.is_over(now) => {
+                Some(Some(glimpse)) if self.is_over(glimpse, now) => {
                     self.forget_oldest();
                     self.unconfirmed += 1;
                 }
                 _ => return false,
             }
         }
-        matches!(self.queue.front(), Some(Some(glimpse)) if glimpse.is_over(now))
+        matches!(self.queue.front(), Some(Some(glimpse)) if self.is_over(glimpse, now))
+    }
+
+    fn is_over(&self, glimpse: &Glimpse, now: Nanos) -> bool {
+        now - glimpse.since.mono >= self.lasts
     }
 
     /// When the oldest glimpse is over.
     pub(super) fn next_due(&self) -> Option<Nanos> {
         let oldest = self.queue.front()?.as_ref()?;
-        Some(oldest.since.mono + nanos(GLIMPSE_LASTS))
+        Some(oldest.since.mono + self.lasts)
     }
 
     fn find(&self, id: TagIdRef<'_>) -> Option<u32> {
@@ -222,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first_and_holes_do_not_count() {
-        let mut glimpses = Glimpses::new();
+        let mut glimpses = Glimpses::new(LATELY);
         for number in 0..4 {
             glimpses.add(id(number).as_ref(), &heard(i64::from(number) * 100));
         }
@@ -237,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_flood_pushes_out_the_oldest_and_stays_bounded() {
-        let mut glimpses = Glimpses::new();
+        let mut glimpses = Glimpses::new(LATELY);
         let flood = MOST as u32 + 1000;
         for number in 0..flood {
             glimpses.add(id(number).as_ref(), &heard(0));
@@ -249,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_over_begins_anew() {
-        let mut glimpses = Glimpses::new();
+        let mut glimpses = Glimpses::new(LATELY);
         glimpses.add(id(1).as_ref(), &heard(0));
         let again = glimpses.add(id(1).as_ref(), &heard(2_000));
         assert_eq!((again.reads, glimpses.len(), glimpses.unconfirmed), (1, 1, 1));

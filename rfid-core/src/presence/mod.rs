@@ -6,9 +6,10 @@
 //!
 //! * What cannot be a tag is counted and goes no further: a check code that does not fit, a length
 //!   that no tag has, and, if so configured, a header that no scheme has.
-//! * A tag is *glimpsed* at its first read, and *present* after `confirm_reads` reads, or after
-//!   `confirm_within` with at least two. A glimpse that is not confirmed within
-//!   [`GLIMPSE_LASTS`] is forgotten and counted.
+//! * A tag is *glimpsed* at its first read, and *present* after `confirm_reads` reads, or with two
+//!   reads of the last two seconds that lie `confirm_within` apart. A glimpse that is not confirmed
+//!   within `glimpse_lasts` is forgotten and counted. That is five minutes: no id is misread three
+//!   times, while a card in a wallet gives three reads in as long as that.
 //! * It has *departed* after `lost_after` of silence, counted only while at least one antenna of
 //!   its zone is known to be listening: an outage is not an exit. With `lost_adaptive` the silence
 //!   follows the tag's own.
@@ -66,8 +67,8 @@ use crate::read_buf::{ReadBuf, Sighting};
 use crate::tag_id::{TagId, TagIdRef};
 use crate::tag_read::TagRead;
 
-/// How long after its first read a tag must be confirmed, or the glimpse is forgotten.
-pub const GLIMPSE_LASTS: Duration = Duration::from_secs(2);
+/// Reads of one tag that lie no further apart support each other.
+const LATELY: Duration = Duration::from_secs(2);
 
 /// What presence has to say: events in order, and visits that may be forgotten.
 #[derive(Debug, Default)]
@@ -149,7 +150,7 @@ impl Presence {
             passages: Passages::new(&settings.passages, zones),
             places,
             tags: TagTable::new(),
-            glimpses: Glimpses::new(),
+            glimpses: Glimpses::new(settings.glimpse_lasts.0),
             wheel: Wheel::new(),
             counts: PresenceCounts::default(),
         }

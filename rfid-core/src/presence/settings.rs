@@ -16,8 +16,11 @@ pub struct PresenceSettings {
     #[schemars(range(min = 1, max = 1000))]
     pub confirm_reads: u16,
     /// With two reads or more, a tag also counts as present once this long lies between the
-    /// first and the last.
+    /// first and the last of two seconds.
     pub confirm_within: DurationText,
+    /// How long reads are counted towards `confirm_reads`. A tag that has not arrived by then is
+    /// forgotten and counted. Two seconds at least.
+    pub glimpse_lasts: DurationText,
     /// How long a tag must be silent, while its zone is listened to, before it counts as
     /// departed.
     pub lost_after: DurationText,
@@ -186,6 +189,7 @@ impl Default for PresenceSettings {
         Self {
             confirm_reads: 3,
             confirm_within: DurationText(Duration::from_millis(300)),
+            glimpse_lasts: DurationText(Duration::from_secs(300)),
             lost_after: DurationText(Duration::from_secs(20)),
             lost_adaptive: None,
             revisit_within: DurationText(Duration::from_secs(600)),

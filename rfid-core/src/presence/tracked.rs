@@ -5,7 +5,7 @@ use super::settings::{Lost, ZoneRules};
 use super::signal::{MeanPower, move_offset_db};
 use super::tags::ShortId;
 use super::wheel::Links;
-use super::{GLIMPSE_LASTS, glimpses::Glimpse};
+use super::{LATELY, glimpses::Glimpse};
 use crate::air_protocol::AirProtocol;
 
 /// Number of a zone within its pipeline.
@@ -289,7 +289,7 @@ impl Evidence {
 /// Evidence that a tag is in another zone than the one it counts in.
 ///
 /// There is room for one such zone. A third one takes it over once the second has been silent
-/// for as long as a glimpse lasts.
+/// for as long as reads support each other.
 #[derive(Clone, Copy, Debug, Default)]
 struct Elsewhere {
     evidence: Evidence,
@@ -309,7 +309,7 @@ enum Reads {
 impl Elsewhere {
     /// Takes in a read; returns whether it belongs here.
     fn add(&mut self, heard: &Heard) -> bool {
-        let is_stale = self.evidence.seconds_ago() >= GLIMPSE_LASTS.as_secs_f32();
+        let is_stale = self.evidence.seconds_ago() >= LATELY.as_secs_f32();
         if self.reads == Reads::None || is_stale {
             *self = Self { zone: heard.zone, ..Self::default() };
         }

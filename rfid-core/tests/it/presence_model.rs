@@ -53,6 +53,8 @@ struct Visit {
 struct Glimpse {
     since: u64,
     reads: u64,
+    lately: u64,
+    lately_reads: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -149,13 +151,19 @@ impl Model {
                 tag.visit = Some((visit, Some(Stay::Aside)));
             }
             away => {
-                let glimpse = tag.glimpse.get_or_insert(Glimpse { since: self.now, reads: 0 });
+                let now = self.now;
+                let new = Glimpse { since: now, reads: 0, lately: now, lately_reads: 0 };
+                let glimpse = tag.glimpse.get_or_insert(new);
+                if now - glimpse.lately >= 2000 {
+                    (glimpse.lately, glimpse.lately_reads) = (now, 0);
+                }
                 glimpse.reads += count;
-                let (since, reads) = (glimpse.since, glimpse.reads);
+                glimpse.lately_reads += count;
+                let Glimpse { since, reads, lately, lately_reads } = *glimpse;
                 let own = self.own(zone);
                 let confirmed = reads >= u64::from(own.confirm_reads.unwrap_or(self.settings.confirm_reads))
-                    || (reads >= 2
-                        && self.now - since
+                    || (lately_reads >= 2
+                        && self.now - lately
                             >= millis(own.confirm_within.unwrap_or(self.settings.confirm_within)));
                 tag.visit = away;
                 if confirmed {
@@ -228,7 +236,8 @@ impl Model {
 
     fn catch_up(&mut self, number: u8) {
         let Some(mut tag) = self.tags.remove(&number) else { return };
-        tag.glimpse = tag.glimpse.filter(|glimpse| self.now - glimpse.since < 2000);
+        tag.glimpse =
+            tag.glimpse.filter(|glimpse| self.now - glimpse.since < millis(self.settings.glimpse_lasts));
         if let Some((visit, stay)) = &mut tag.visit {
             let is_lost = self.covered[visit.zone] - visit.last_covered >= self.lost_after(visit);
             let aside_at = (visit.arrived + self.stationary_after(visit.zone)).max(visit.said_at);
@@ -380,12 +389,14 @@ fn zone() -> impl Strategy<Value = ZoneSettings> {
 fn settings() -> impl Strategy<Value = PresenceSettings> {
     use proptest::option::of;
     let zones = proptest::collection::btree_map(0usize..ZONES.len(), zone(), 0..=ZONES.len());
-    let pipeline = (1u16..5, 1u64..6, 1u64..50, of(adaptive()), 0u64..80, of(1u64..30), 1u64..400, zones);
+    let pipeline =
+        (1u16..5, 1u64..6, 20u64..60, 1u64..50, of(adaptive()), 0u64..80, of(1u64..30), 1u64..400, zones);
     pipeline.prop_map(
-        |(confirm_reads, confirm_within, lost, adaptive, revisit, repeat, stationary, zones)| {
+        |(confirm_reads, confirm_within, glimpse, lost, adaptive, revisit, repeat, stationary, zones)| {
             PresenceSettings {
                 confirm_reads,
                 confirm_within: ticks(confirm_within),
+                glimpse_lasts: ticks(glimpse),
                 lost_after: ticks(lost),
                 lost_adaptive: adaptive,
                 revisit_within: ticks(revisit),

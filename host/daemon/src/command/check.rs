@@ -149,7 +149,10 @@ fn of_all_zones(pipeline: &PipelineConfig) -> String {
         .iter()
         .map(|passage| format!("; passage {} > {}", passage.outer, passage.inner))
         .collect();
-    format!("up to {} tags; EPCs of {headers}{passages}", presence.max_tags)
+    format!(
+        "up to {} tags; a glimpse lasts {}; EPCs of {headers}{passages}",
+        presence.max_tags, presence.glimpse_lasts
+    )
 }
 
 fn zones_of(pipeline: &PipelineConfig, config: &Config) -> Vec<String> {

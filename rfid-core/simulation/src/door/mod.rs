@@ -80,6 +80,8 @@ pub struct Interruption {
 struct Heard {
     round: u32,
     tag: u32,
+    /// Searches of the round that heard it.
+    count: u16,
     rssi_cdbm: i16,
 }
 
@@ -128,7 +130,7 @@ impl Door {
                 enters: time(plan.enters),
                 leaves: time(plan.enters + plan.walk.rounds()),
                 first_read: heard.first().map(|heard| time(heard.round)),
-                reads: heard.len(),
+                reads: heard.iter().map(|heard| usize::from(heard.count)).sum(),
                 zone_changes: plan.walk.zone_changes(),
             });
             reads.append(&mut heard);
@@ -231,6 +233,7 @@ impl Door {
         // There are never as many people as fit into a batch.
         let Ok(read) = batch.record(TagIdKind::Epc, tag.bytes()) else { return };
         read.set_antenna_port([DOOR_PORT, HALL_PORT][antenna(heard.round)])
+            .set_count(heard.count)
             .set_rssi_cdbm(heard.rssi_cdbm)
             .set_protocol(AirProtocol::Gen2)
             .set_reader_time(reader(heard.round, reader_started));

@@ -2,8 +2,8 @@
 
 use super::figures::{
     AT_THE_COUNTER, BODY_LOSS_DB, CHAIR, COUNTER, Carried, DOORWAY, EDGE, FADING_DB, FAINT_DBM, IN_A_BAG,
-    IN_A_WALLET, IN_THE_DOOR, IN_THE_OPEN, OF_HUNDRED, PASSER_HEARD, Place, SEATED, SPELLS_WHEN_SEATED,
-    THROUGH_THE_BODY, WALKING_PAST,
+    IN_A_WALLET, IN_THE_DOOR, IN_THE_OPEN, OF_HUNDRED, PASSER_HEARD, Place, SEARCHES, SEATED,
+    SPELLS_WHEN_SEATED, THROUGH_THE_BODY, WALKING_PAST,
 };
 use super::{Heard, antenna};
 use crate::random::Random;
@@ -72,7 +72,8 @@ impl Walk {
                 let (chance, dbm) = place.antennas[antenna(round)];
                 if random.chance(chance * self.carried.heard * spell.through()) {
                     let rssi_cdbm = cdbm(dbm + spell.gain_db + random.spread(FADING_DB.1));
-                    heard.push(Heard { round, tag, rssi_cdbm });
+                    let count = searches(chance, random);
+                    heard.push(Heard { round, tag, count, rssi_cdbm });
                 }
                 round += 1;
             }
@@ -88,15 +89,21 @@ pub(super) fn passer(tag: u32, comes: u32, random: &mut Random) -> Vec<Heard> {
     let mut heard = Vec::new();
     for round in (comes..comes + rounds).filter(|round| antenna(*round) == 0) {
         if random.chance(PASSER_HEARD) {
-            heard.push(faint(tag, round, random));
+            let count = searches(PASSER_HEARD, random);
+            heard.push(Heard { count, ..faint(tag, round, random) });
         }
     }
     heard
 }
 
+/// How many searches of a round hear a card that one of them has heard.
+fn searches(chance: f64, random: &mut Random) -> u16 {
+    1 + (1..SEARCHES).map(|_| u16::from(random.chance(chance))).sum::<u16>()
+}
+
 /// A read at the limit of what a reader hears.
 pub(super) fn faint(tag: u32, round: u32, random: &mut Random) -> Heard {
-    Heard { round, tag, rssi_cdbm: cdbm(FAINT_DBM + random.spread(FADING_DB.1)) }
+    Heard { round, tag, count: 1, rssi_cdbm: cdbm(FAINT_DBM + random.spread(FADING_DB.1)) }
 }
 
 /// A spell in the open or in the shadow of a body. Misses come in bursts because spells last:

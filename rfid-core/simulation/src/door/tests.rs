@@ -37,7 +37,7 @@ fn a_card_gives_anything_from_hundreds_of_reads_to_none() {
     assert_eq!(reads.first(), Some(&0));
     assert!(reads.last() > Some(&400), "{reads:?}");
     let few = reads.iter().filter(|reads| **reads <= 5).count();
-    assert!((20..100).contains(&few), "{few} have five reads or fewer");
+    assert!((10..100).contains(&few), "{few} have five reads or fewer");
 }
 
 #[test]
