@@ -237,7 +237,9 @@ mod tests {
     fn rows_are_parsed() {
         let epc = rfid_load::rows::epc(0x00AB_CDEF);
         assert_eq!(parse(rfid_load::rows::reply([0x00AB_CDEF]).trim().as_bytes()), Some((1, epc)));
-        for line in ["", "2.3.14 (2005)", "Error 0100:\tno", "12|1|0x2D", "12|1|0x2D0000000000000000ABCDEG0000|1"] {
+        for line in
+            ["", "2.3.14 (2005)", "Error 0100:\tno", "12|1|0x2D", "12|1|0x2D0000000000000000ABCDEG0000|1"]
+        {
             assert_eq!(parse(line.as_bytes()), None, "{line}");
         }
     }
@@ -250,7 +252,11 @@ mod tests {
                 digits[place] = byte;
                 let is_upper = !byte.is_ascii_lowercase();
                 let expected = std::str::from_utf8(&digits).ok().filter(|_| is_upper && byte != b'+');
-                assert_eq!(hex(&digits), expected.and_then(|text| u32::from_str_radix(text, 16).ok()), "{digits:?}");
+                assert_eq!(
+                    hex(&digits),
+                    expected.and_then(|text| u32::from_str_radix(text, 16).ok()),
+                    "{digits:?}"
+                );
             }
         }
     }

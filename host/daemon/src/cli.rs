@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod ledger;
 mod simulate;
 mod watch;
@@ -15,6 +16,7 @@ use rfid_core::{DurationText, Settings};
 use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
+pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use watch::{At, Tap, Top};
@@ -244,6 +246,15 @@ What is shown goes to standard output, remarks to standard error. Looking on hol
 
 q ends it; arrows and page keys scroll.")]
     Top(Top),
+    /// Measure the daemon on this machine, with emulated readers
+    #[command(after_help = "Examples:
+  rfid-host bench
+  rfid-host bench --readers 512 --tags 10000 --seconds 10
+  rfid-host bench --rate 10000 --json
+
+The daemon runs as a process of its own, with its data in a folder that goes when the bench ends;
+--data-dir says on which disk. Ends with 1 if a read or an arrival is missing.")]
+    Bench(Bench),
     /// Print what a shell needs to complete the command line
     #[command(after_help = "Examples:
   rfid-host completion bash > /etc/bash_completion.d/rfid-host

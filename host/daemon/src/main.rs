@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     // Where tags or answers are shown, what goes right is not worth a line between them.
     let shows_tags = matches!(
         command,
-        Command::Check { .. }
+        Command::Bench(_)
+            | Command::Check { .. }
             | Command::Demo { .. }
             | Command::Read { .. }
             | Command::Reader { .. }
@@ -81,6 +82,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Export { what } => command::export::run(&what, data_dir),
             Command::Ledger { act } => command::ledger::run(&act, data_dir),
             Command::Simulate { what: Simulated::Door(door) } => command::simulate::door(&door),
+            Command::Bench(asked) => command::bench::run(asked, data_dir).await,
             Command::Completion { shell } => {
                 command::manual::completion(shell);
                 Ok(())

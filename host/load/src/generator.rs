@@ -110,9 +110,7 @@ impl Generator {
     pub(crate) fn start(layout: Layout, first_probe: u32, cpus: Cpus) -> Result<Self> {
         let rows = match layout.rate {
             None => ROWS_OF_ROUND,
-            Some(rate) => {
-                ((rate / f64::from(layout.readers) * ROUND_LASTS) as u32).clamp(1, ROWS_OF_ROUND)
-            }
+            Some(rate) => ((rate / f64::from(layout.readers) * ROUND_LASTS) as u32).clamp(1, ROWS_OF_ROUND),
         };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (mut addresses, mut readers) = (Vec::new(), Vec::new());

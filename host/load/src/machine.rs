@@ -80,7 +80,8 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
     // The second field is a name in brackets, which may have blanks.
     let behind = text.rsplit_once(')').map(|(_, behind)| behind).with_context(|| path.clone())?;
-    let field = |number: usize| behind.split_whitespace().nth(number).and_then(|field| field.parse::<u64>().ok());
+    let field =
+        |number: usize| behind.split_whitespace().nth(number).and_then(|field| field.parse::<u64>().ok());
     let ticks = field(11).zip(field(12)).map(|(user, system)| user + system).context(path)?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }

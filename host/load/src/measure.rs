@@ -18,6 +18,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often something that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Tags a second that are shown for the first time, to see how soon they are told of: so many come
+/// to a busy branch.
+const PROBES: f64 = 100.0;
+
 /// How long a program runs at its pace before it is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -53,12 +57,12 @@ pub(crate) struct Case {
     pub(crate) layout: Layout,
     pub(crate) log: Log,
     pub(crate) measured: Duration,
-    /// Tags a second that are shown for the first time, to see how soon they are told of.
-    pub(crate) probes: f64,
+    /// How many times the rate is sent while it is measured.
+    pub(crate) burst: f64,
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Measured {
     /// Reads that the program judged while it was measured.
     pub(crate) reads: u64,
@@ -66,7 +70,6 @@ pub(crate) struct Measured {
     pub(crate) cpu_seconds: f64,
     /// CPU time of the generator in the same time, as a share of one CPU.
     pub(crate) generator_share: f64,
-    /// From the last row that makes a tag present to the subscriber, in milliseconds.
     pub(crate) latency: Option<Latency>,
     pub(crate) resident_bytes: u64,
     pub(crate) peak_bytes: u64,
@@ -79,16 +82,45 @@ pub(crate) struct Measured {
     pub(crate) missing_arrivals: u64,
 }
 
-/// Times in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Times in milliseconds, from the last row that makes a tag present to the subscriber.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-    pub(crate) p999: f64,
-    pub(crate) count: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    /// Tags whose way was timed.
+    pub(crate) tags: u64,
 }
 
 impl Measured {
+    /// The median of each figure; of what must not be, the worst.
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let figure = |of: fn(&Self) -> f64| middle(rounds.iter().map(of).collect());
+        let count = |of: fn(&Self) -> u64| middle(rounds.iter().map(|one| of(one) as f64).collect()) as u64;
+        let worst = |of: fn(&Self) -> u64| rounds.iter().map(of).max().unwrap_or_default();
+        let latencies: Vec<Latency> = rounds.iter().filter_map(|one| one.latency).collect();
+        let time = |of: fn(&Latency) -> f64| middle(latencies.iter().map(of).collect());
+        // Reads and CPU time are those of one round, so that they belong together.
+        let mut by_cost: Vec<&Self> = rounds.iter().collect();
+        by_cost.sort_by(|a, b| a.reads_per_cpu_second().total_cmp(&b.reads_per_cpu_second()));
+        let one = by_cost.get(by_cost.len() / 2).map(|one| **one).unwrap_or_default();
+        Self {
+            generator_share: figure(|one| one.generator_share),
+            latency: (!latencies.is_empty()).then(|| Latency {
+                p50_ms: time(|one| one.p50_ms),
+                p99_ms: time(|one| one.p99_ms),
+                p999_ms: time(|one| one.p999_ms),
+                tags: latencies.iter().map(|one| one.tags).sum(),
+            }),
+            resident_bytes: count(|one| one.resident_bytes),
+            peak_bytes: worst(|one| one.peak_bytes),
+            missing: worst(|one| one.missing),
+            dropped: worst(|one| one.dropped),
+            missing_arrivals: worst(|one| one.missing_arrivals),
+            ..one
+        }
+    }
+
     pub(crate) fn reads_per_second(&self) -> f64 {
         self.reads as f64 / self.seconds
     }
@@ -163,7 +195,8 @@ impl<'a> Bench<'a> {
         self.until("the program listens to all readers", &mut generator, |generator| {
             Ok(generator.listening() == readers)
         })?;
-        let pace = case.layout.rate.map_or(Pace::Full, Pace::Rate);
+        let pace = |times: f64| case.layout.rate.map_or(Pace::Full, |rate| Pace::Rate(rate * times));
+        let probes_per_second = if case.layout.rate.is_some() { PROBES } else { 0.0 };
         generator.set_pace(Pace::Full, 0.0);
         let arriving = u64::from(tags);
         self.until("all tags arrive", &mut generator, |generator| {
@@ -171,10 +204,11 @@ impl<'a> Bench<'a> {
         })?;
         // What was sent to let them arrive is no part of the pace.
         self.settle(&mut generator, program.as_mut())?;
-        generator.set_pace(pace, case.probes);
+        generator.set_pace(pace(1.0), probes_per_second);
         self.wait(WARM_UP, &mut generator)?;
         let mut probes = generator.take_probes();
         let before = Sample::take(program.as_mut(), &generator)?;
+        generator.set_pace(pace(case.burst), probes_per_second);
         self.wait(case.measured, &mut generator)?;
         let after = Sample::take(program.as_mut(), &generator)?;
 
@@ -262,6 +296,12 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// The median; 0 of nothing.
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 /// What is known at one moment.
 struct Sample {
     counts: Counts,
@@ -293,10 +333,10 @@ fn latency(probes: &[Probe], program: &dyn Program) -> (Option<Latency>, u64) {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
     let latency = at(0.5).zip(at(0.99)).zip(at(0.999)).map(|((p50, p99), p999)| Latency {
-        p50,
-        p99,
-        p999,
-        count: times.len() as u64,
+        p50_ms: p50,
+        p99_ms: p99,
+        p999_ms: p999,
+        tags: times.len() as u64,
     });
     (latency, (probes.len() - times.len()) as u64)
 }

@@ -150,7 +150,9 @@ impl Reader {
     }
 
     fn is_between_rounds(&self) -> bool {
-        self.client.as_ref().is_some_and(|client| client.at % self.block() == 0 || client.at == self.rounds.len())
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.at % self.block() == 0 || client.at == self.rounds.len())
     }
 
     /// Rows that are whole before this place.
@@ -194,7 +196,8 @@ impl Reader {
             return Ok(true);
         };
         if mid_round && self.mode == Mode::Autonomous {
-            let left = self.rows_of_round as u64 - self.rows_before(self.client_at()) % self.rows_of_round as u64;
+            let left =
+                self.rows_of_round as u64 - self.rows_before(self.client_at()) % self.rows_of_round as u64;
             self.send(left)?;
             return Ok(false);
         }

@@ -53,7 +53,8 @@ impl Ceiling {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if let Some(counts) = line.strip_prefix("counts ") {
                     let mut numbers = counts.split(' ').map(|number| number.parse().unwrap_or_default());
-                    let (reads, events) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+                    let (reads, events) =
+                        (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
                     // Whoever asked may have gone.
                     let _ = send.try_send(Counts { reads, events, ..Counts::default() });
                 } else if let Some(number) = number_in(&line) {

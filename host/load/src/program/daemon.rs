@@ -57,7 +57,9 @@ impl Daemon {
         let config = setting.folder.join("bench.toml");
         std::fs::write(&config, configuration(setting, &data))?;
         let mut command = Command::new(setting.binary);
-        command.args(["run", "--log-format", "json", "--log", "warn,rfid_host=info", "--config"]).arg(&config);
+        command
+            .args(["run", "--log-format", "json", "--log", "warn,rfid_host=info", "--config"])
+            .arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = cpus.on_program(|| command.spawn()).with_context(|| cannot_start(setting.binary))?;
         let mut process = Running(child);
@@ -66,7 +68,8 @@ impl Daemon {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let json: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-                let address = json.pointer("/fields/http").and_then(Value::as_str).and_then(|http| http.parse().ok());
+                let address =
+                    json.pointer("/fields/http").and_then(Value::as_str).and_then(|http| http.parse().ok());
                 // Later there is nobody who wants to know; the pipe must be emptied all the same.
                 let _ = said.try_send((address, line));
             }
@@ -136,10 +139,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn configuration(setting: &Setting<'_>, data: &Path) -> String {
-    let mut text = format!(
-        "[host]\nname = \"bench\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n",
-        data.display()
-    );
+    let mut text =
+        format!("[host]\nname = \"bench\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n", data.display());
     let (mut names, mut sinks) = (Vec::new(), vec!["\"customers\""]);
     let mode = setting.mode.name();
     for (number, address) in setting.readers.iter().enumerate() {
@@ -197,7 +198,10 @@ fn subscribe(address: SocketAddr, heard: Heard, cpus: Cpus) -> Result<()> {
             }
             if let Some(event) = line.strip_prefix("event:") {
                 is_arrival = event.trim() == "arrived";
-            } else if is_arrival && line.starts_with("data:") && let Some(number) = number_in(&line) {
+            } else if is_arrival
+                && line.starts_with("data:")
+                && let Some(number) = number_in(&line)
+            {
                 note(&heard, number);
             }
         }
