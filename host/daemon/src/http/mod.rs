@@ -91,6 +91,11 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
                 continue;
             }
         };
+        // An event is small and the next may be long in coming: it must not wait for the receipt of
+        // the one before, which the other side holds back for 40 ms.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "events may be late on this connection");
+        }
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
