@@ -15,11 +15,6 @@ use crate::report::{Figure, Report};
 const FEW_READERS: u32 = 1;
 const FEW_TAGS: u32 = 1_000;
 
-/// Tags and readers at which memory is looked at, at least: less is lost in what a process has
-/// anyway.
-const MANY_READERS: u32 = 64;
-const MANY_TAGS: u32 = 100_000;
-
 /// What is to be measured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -38,6 +33,8 @@ pub struct Settings {
     /// Reads a second at which the way to the subscriber is timed; half of what the daemon can do if
     /// there is none.
     pub rate: Option<f64>,
+    /// Readers, and tags, at which memory is looked at: less is lost in what a process has anyway.
+    pub for_memory: (u32, u32),
     /// How long each run is measured.
     pub measured: Duration,
     /// How often each run is repeated.
@@ -71,8 +68,7 @@ impl Settings {
             measure(format!("{} readers, {rate:.0} reads/s, {what}", self.readers), paced, log)?;
         }
         let slow = Layout { tags: FEW_TAGS, rate: Some(10_000.0), ..paced };
-        let many_readers = self.readers.max(MANY_READERS);
-        let many_tags = self.tags.max(MANY_TAGS);
+        let (many_readers, many_tags) = self.for_memory;
         let few = Layout { readers: FEW_READERS, ..slow };
         let few = measure(format!("{FEW_READERS} reader, {FEW_TAGS} tags"), few, Log::Ledger)?;
         let readers = Layout { readers: many_readers, ..slow };

@@ -13,6 +13,10 @@ use crate::cli::{Bench, BenchMode};
 /// Measured for as long as shows that everything works.
 const QUICK: Duration = Duration::from_millis(200);
 
+/// Readers and tags at which memory is looked at, at least.
+const FOR_MEMORY: (u32, u32) = (64, 100_000);
+const QUICK_FOR_MEMORY: (u32, u32) = (2, 2_000);
+
 pub(crate) async fn run(asked: Bench, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let daemon = std::env::current_exe().context("this program does not know where it is")?;
     let parent = data_dir.map_or_else(std::env::temp_dir, Path::to_owned);
@@ -32,7 +36,9 @@ pub(crate) async fn run(asked: Bench, data_dir: Option<&Path>) -> anyhow::Result
             let comparison = if asked.quick { Comparison::quick } else { Comparison::whole };
             return comparison(daemon, ceiling, parent).run(&stopped, says);
         }
+        let (readers, tags) = if asked.quick { QUICK_FOR_MEMORY } else { FOR_MEMORY };
         let settings = Settings {
+            for_memory: (readers.max(asked.readers), tags.max(asked.tags)),
             daemon,
             parent,
             readers: asked.readers,

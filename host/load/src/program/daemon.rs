@@ -60,6 +60,8 @@ impl Daemon {
         command
             .args(["run", "--log-format", "json", "--log", "warn,rfid_host=info", "--config"])
             .arg(&config);
+        // Goes before what the environment may say.
+        command.arg("--data-dir").arg(&data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = cpus.on_program(|| command.spawn()).with_context(|| cannot_start(setting.binary))?;
         let mut process = Running(child);
