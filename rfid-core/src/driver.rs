@@ -189,6 +189,11 @@ pub trait ReadHandler: Send {
     ///
     /// Never waits: when the line behind is slow, the handler merges.
     fn filled(&mut self);
+
+    /// Whether the line behind should have its turn before the session is read on.
+    fn is_ahead(&self) -> bool {
+        false
+    }
 }
 
 /// A [`Session`] behind a pointer, for hosts. Implemented for every `Session`.
@@ -231,8 +236,13 @@ impl<S: Session> DynSession for S {
             let outcome = Session::read(self, handler.buffer()).await;
             handler.filled();
             outcome?;
-            // A session that always has something ready must not starve its neighbours.
-            tokio::task::coop::consume_budget().await;
+            // A session that always has something ready must starve neither its neighbours nor the
+            // line behind.
+            if handler.is_ahead() {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::coop::consume_budget().await;
+            }
         }
     }
 

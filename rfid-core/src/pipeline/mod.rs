@@ -284,6 +284,12 @@ impl Outlet {
         self.queue.put_copy(self.reader, batch);
     }
 
+    /// Whether the pipeline should have its turn before the reader is read on. It need not: what it
+    /// cannot keep up with is merged.
+    pub fn is_ahead(&self) -> bool {
+        self.queue.is_ahead()
+    }
+
     /// Says which antennas are known to be listening, from `at` on. For an outage, `at` is the
     /// last sign of life.
     pub fn set_listening(&self, listening: Listening, at: Stamp) {

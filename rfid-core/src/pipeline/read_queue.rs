@@ -17,6 +17,10 @@ use crate::tag_id::TagIdRef;
 /// Batches that wait at most, besides two for each reader.
 const WAITING_BATCHES: usize = 64;
 
+/// Batches from which on readers let the consumer have its turn: so many are still in the cache when
+/// it comes to them, and far fewer than begin to be merged.
+const AHEAD_BATCHES: usize = 16;
+
 /// Merged records that wait at most, over all readers. Reads beyond it are shed and counted.
 const MERGED_RECORDS: usize = 65_536;
 
@@ -144,6 +148,13 @@ impl ReadQueue {
             return Some(Item::Reads(merged.reader, merged.batch));
         }
         None
+    }
+
+    /// Whether the consumer should have its turn before more is put in. It costs less to judge reads
+    /// than to merge them.
+    pub(super) fn is_ahead(&self) -> bool {
+        let inner = self.lock();
+        inner.waiting.len() >= AHEAD_BATCHES || !inner.merged.is_empty()
     }
 
     /// Waits until there may be something to take. Cancel-safe; for one consumer.

@@ -59,7 +59,8 @@ impl Shared {
         attached.listening = listening;
     }
 
-    fn hand_over(&self, batch: &mut ReadBuf) {
+    /// Gives the batch to all outlets; whether one of them should have its turn now.
+    fn hand_over(&self, batch: &mut ReadBuf) -> bool {
         if self.tap.receiver_count() > 0 && !batch.is_empty() {
             let mut copy = ReadBuf::with_capacity(batch.len());
             copy.copy_from(batch);
@@ -73,6 +74,7 @@ impl Shared {
             }
             last.put(batch);
         }
+        attached.outlets.iter().any(Outlet::is_ahead)
     }
 
     /// The state is whole after every statement, so a panic elsewhere does not spoil it.
@@ -90,6 +92,7 @@ pub(super) struct Lane {
     pub(super) counters: Arc<ReaderCounters>,
     pub(super) name: Name,
     pub(super) inputs: watch::Sender<Vec<PinLevel>>,
+    pub(super) is_ahead: bool,
 }
 
 impl Lane {
@@ -159,7 +162,11 @@ impl ReadHandler for Lane {
             self.notice(noticed, now);
         }
         self.count();
-        self.shared.hand_over(&mut self.buffer);
+        self.is_ahead = self.shared.hand_over(&mut self.buffer);
         self.buffer.clear();
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 }

@@ -170,6 +170,7 @@ impl Supervisor {
                 counters: Arc::clone(&counters),
                 name: name.clone(),
                 inputs: inputs_out,
+                is_ahead: false,
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
