@@ -87,7 +87,9 @@ impl ReadBuf {
         if self.is_full() {
             return Err(BufferFull);
         }
-        let mut read = TagRead::blank(kind);
+        // Made where it stays: copied in whole behind small writes, it would have to wait for them.
+        self.reads.push(TagRead::blank(kind));
+        let read = self.reads.last_mut().ok_or(BufferFull)?;
         let id = id.get(..TagId::MAX_LEN).unwrap_or(id);
         if let Some(place) = read.id.get_mut(..id.len()) {
             place.copy_from_slice(id);
@@ -97,8 +99,7 @@ impl ReadBuf {
             read.long_id_len = id.len() as u16;
             self.long_ids.extend_from_slice(id);
         }
-        self.reads.push(read);
-        self.reads.last_mut().ok_or(BufferFull)
+        Ok(read)
     }
 
     /// The limit.
@@ -107,16 +108,19 @@ impl ReadBuf {
     }
 
     /// Number of reads inside.
+    #[inline]
     pub fn len(&self) -> usize {
         self.reads.len()
     }
 
     /// Whether no read is inside.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.reads.is_empty()
     }
 
     /// Whether the limit is reached.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.reads.len() >= self.capacity
     }

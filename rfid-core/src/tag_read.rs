@@ -40,6 +40,7 @@ impl TagRead {
     /// Longest id in bytes that the record itself holds.
     pub const INLINE_ID: usize = 32;
 
+    #[inline]
     pub(crate) fn blank(kind: TagIdKind) -> Self {
         Self {
             reader_time_ns: 0,
@@ -60,6 +61,7 @@ impl TagRead {
     }
 
     /// The numbering space of the id.
+    #[inline]
     pub fn id_kind(&self) -> TagIdKind {
         TagIdKind::from_number(self.id_kind).unwrap_or(TagIdKind::Epc)
     }
@@ -71,17 +73,20 @@ impl TagRead {
     }
 
     /// Sets the reader's own stamp; the moment 1970-01-01T00:00:00Z counts as none.
+    #[inline]
     pub fn set_reader_time(&mut self, time: UtcTime) -> &mut Self {
         self.reader_time_ns = time.as_nanos();
         self
     }
 
     /// Antenna port, counted from 1 as LLRP does.
+    #[inline]
     pub fn antenna_port(&self) -> Option<u16> {
         (self.antenna_port != 0).then_some(self.antenna_port)
     }
 
     /// Sets the antenna port; 0 means that it is not known.
+    #[inline]
     pub fn set_antenna_port(&mut self, port: u16) -> &mut Self {
         self.antenna_port = port;
         self
@@ -93,6 +98,7 @@ impl TagRead {
     }
 
     /// Sets the air protocol.
+    #[inline]
     pub fn set_protocol(&mut self, protocol: AirProtocol) -> &mut Self {
         self.protocol = protocol as u8;
         self
@@ -104,6 +110,7 @@ impl TagRead {
     }
 
     /// Sets the carrier frequency in kHz; 0 means that it is not known.
+    #[inline]
     pub fn set_frequency_khz(&mut self, khz: u32) -> &mut Self {
         self.frequency_khz = khz;
         self
@@ -115,6 +122,7 @@ impl TagRead {
     }
 
     /// Sets the received signal strength in hundredths of a dBm.
+    #[inline]
     pub fn set_rssi_cdbm(&mut self, cdbm: i16) -> &mut Self {
         self.rssi_cdbm = cdbm;
         self
@@ -132,11 +140,13 @@ impl TagRead {
     }
 
     /// How many sightings this record stands for: at least 1.
+    #[inline]
     pub fn count(&self) -> u16 {
         self.count
     }
 
     /// Sets how many sightings this record stands for; 0 counts as 1.
+    #[inline]
     pub fn set_count(&mut self, count: u16) -> &mut Self {
         self.count = count.max(1);
         self

@@ -31,7 +31,7 @@ impl RqlProtocol {
 
     /// The protocol with this code in a row.
     pub fn by_code(code: u8) -> Option<Self> {
-        PROTOCOLS.into_iter().find(|protocol| protocol.code == code)
+        PROTOCOLS.iter().find(|protocol| protocol.code == code).copied()
     }
 
     /// The protocol with this name. `CC915` is what the firmware of 2004 calls EPC Class 1, and

@@ -14,7 +14,7 @@ pub const LONGEST_LINE: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Lines {
     bytes: BytesMut,
-    /// Bytes at the front that belong to the line handed out last.
+    /// Bytes at the front that belong to lines that were handed out.
     taken: usize,
     /// Bytes behind `taken` that are known to hold no line feed; the next one may be one.
     scanned: usize,
@@ -53,9 +53,8 @@ impl Lines {
         if !self.has_line()? {
             return Ok(None);
         }
-        let end = std::mem::take(&mut self.scanned);
-        self.taken = end + 1;
-        let line = self.bytes.get(..end).unwrap_or_default();
+        let end = self.taken + std::mem::take(&mut self.scanned);
+        let line = self.bytes.get(std::mem::replace(&mut self.taken, end + 1)..end).unwrap_or_default();
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
@@ -64,8 +63,7 @@ impl Lines {
     /// # Errors
     /// As [`Lines::next_line`].
     pub fn has_line(&mut self) -> Result<bool, LineTooLong> {
-        self.bytes.advance(std::mem::take(&mut self.taken));
-        let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
+        let unseen = self.bytes.get(self.taken + self.scanned..).unwrap_or_default();
         let ahead = memchr::memchr(b'\n', unseen);
         self.scanned += ahead.unwrap_or(unseen.len());
         if self.scanned > LONGEST_LINE { Err(LineTooLong) } else { Ok(ahead.is_some()) }

@@ -4,6 +4,7 @@
 
 pub mod air;
 pub mod check_code;
+mod cursor;
 pub mod identity;
 pub mod lines;
 pub mod row;
