@@ -35,8 +35,7 @@ pub struct Comparison {
     pub rounds: usize,
     /// Records in the directory.
     pub customers: u32,
-    /// Numbers of readers that send all that they can; the last two numbers are compared for
-    /// memory and cost of a reader.
+    /// Numbers of readers that send all that they can.
     pub readers: Vec<u32>,
     /// Few, and many, readers whose cost and memory is compared.
     pub few_and_many_readers: (u32, u32),

@@ -74,7 +74,7 @@ fn note(heard: &Heard, number: u32) {
     lock(heard).entry(number).or_insert(now);
 }
 
-/// The binary, readable in an error.
+/// What is said of a program that is not there.
 fn cannot_start(binary: &Path) -> String {
     format!("{} cannot be started", binary.display())
 }

@@ -219,7 +219,7 @@ impl Reader {
     /// Whether a tag can be shown now: nothing is half sent.
     pub(super) fn can_show(&self) -> bool {
         let Some(client) = &self.client else { return false };
-        let is_whole = client.at % self.block() % ROW_BYTES == 0 || client.at == self.rounds.len();
+        let is_whole = (client.at % self.block()).is_multiple_of(ROW_BYTES) || client.at == self.rounds.len();
         self.mode == Mode::Autonomous
             && is_whole
             && client.can_send()
