@@ -197,6 +197,11 @@ impl ReadBuf {
         })
     }
 
+    /// Whether the reads have receive times of their own, because they were merged.
+    pub(crate) fn is_merged(&self) -> bool {
+        !self.stamps.spans.is_empty()
+    }
+
     /// The records, without ids and times.
     pub(crate) fn reads(&self) -> &[TagRead] {
         &self.reads

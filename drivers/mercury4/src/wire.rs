@@ -11,8 +11,12 @@ use crate::proto::statement::MARKER;
 use crate::proto::{Lines, RqlError};
 
 /// Room made for each receive. A round of a few tags fits, and a thousand readers fit in a few
-/// megabytes; a long reply makes the buffer grow by itself.
+/// megabytes.
 const RECEIVE_ROOM: usize = 2048;
+
+/// Room for a reader that fills what it has: a call costs as much for one row as for the hundred
+/// that a batch takes.
+const MOST_RECEIVE_ROOM: usize = 8 * 1024;
 
 /// How long a reader may take to answer beyond what it was asked to take (§5.1).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +33,7 @@ const MOST_ROWS: usize = 10_000;
 pub(crate) struct Wire<S> {
     link: Link<S>,
     pub(crate) lines: Lines,
+    receive_room: usize,
 }
 
 /// What a reader answered to a question.
@@ -36,7 +41,7 @@ pub(crate) type Answer = std::result::Result<Option<String>, RqlError>;
 
 impl<S: Stream> Wire<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { link: Link::new(stream, "reader"), lines: Lines::default() }
+        Self { link: Link::new(stream, "reader"), lines: Lines::default(), receive_room: RECEIVE_ROOM }
     }
 
     /// Puts a statement into the queue of what is to be sent.
@@ -52,7 +57,12 @@ impl<S: Stream> Wire<S> {
 
     /// Waits for more bytes. *Cancel safety*: nothing is lost.
     pub(crate) async fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<()> {
-        self.link.receive(op, deadline, self.lines.space(RECEIVE_ROOM)).await
+        let space = self.lines.space(self.receive_room);
+        self.link.receive(op, deadline, space).await?;
+        if space.len() == space.capacity() {
+            self.receive_room = (2 * self.receive_room).min(MOST_RECEIVE_ROOM);
+        }
+        Ok(())
     }
 
     /// Asks a question outside an inventory and returns the first line of the answer.

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::LATELY;
 use super::moment::{At, Nanos, nanos};
-use super::settings::ZoneRules;
+use super::settings::Limits;
 use super::tracked::{Heard, ZoneIndex};
 use crate::air_protocol::AirProtocol;
 use crate::tag_id::{TagId, TagIdRef};
@@ -61,9 +61,9 @@ impl Glimpse {
         self.lately_reads = self.lately_reads.saturating_add(more);
     }
 
-    pub(super) fn confirms(&self, now: At, rules: &ZoneRules) -> bool {
-        self.reads >= u32::from(rules.confirm_reads)
-            || (self.lately_reads >= 2 && now.mono - self.lately >= nanos(rules.confirm_within))
+    pub(super) fn confirms(&self, now: At, limits: &Limits) -> bool {
+        self.reads >= limits.confirm_reads
+            || (self.lately_reads >= 2 && now.mono - self.lately >= limits.confirm_within)
     }
 
     pub(super) fn id(&self) -> &TagId {

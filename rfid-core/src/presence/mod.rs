@@ -53,10 +53,10 @@ pub use visits::VisitCheckpoint;
 use direction::Passages;
 use glimpses::{Glimpse, Glimpses};
 use guard::{Guard, Refusal};
-use moment::{At, Nanos, Packed, millis, nanos, span};
+use moment::{At, Nanos, Packed, millis, span};
 use places::{Places, Zone};
 use tags::{ShortId, TagTable};
-use tracked::{Change, Heard, Phase, Tracked};
+use tracked::{Change, Heard, Phase, Tracked, ZoneIndex};
 use wheel::Wheel;
 
 use crate::clock::{Stamp, UtcTime};
@@ -161,9 +161,16 @@ impl Presence {
     /// Call [`Presence::advance`] with the batch's receive time first, so that what was due
     /// before it is said before it.
     pub fn observe(&mut self, reader: ReaderIndex, batch: &ReadBuf, outcome: &mut Outcome) {
-        let received = (batch.received(), At::from(batch.received()));
-        for sighting in batch.iter() {
-            self.observe_one(reader, &sighting, received, outcome);
+        if batch.is_merged() {
+            for sighting in batch.iter() {
+                let (first, last) = (sighting.first.into(), sighting.last.into());
+                self.observe_one(reader, sighting.read, sighting.id, (first, last), outcome);
+            }
+            return;
+        }
+        let at = At::from(batch.received());
+        for read in batch.reads() {
+            self.observe_one(reader, read, batch.id(read), (at, at), outcome);
         }
     }
 
@@ -237,11 +244,11 @@ impl Presence {
     fn observe_one(
         &mut self,
         reader: ReaderIndex,
-        sighting: &Sighting<'_>,
-        received: (Stamp, At),
+        read: &TagRead,
+        id: TagIdRef<'_>,
+        (first, last): (At, At),
         outcome: &mut Outcome,
     ) {
-        let (read, id) = (sighting.read, sighting.id);
         self.counts.sightings += u64::from(read.count());
         let Some(zone) = self.places.zone_of(reader, read.antenna_port()) else {
             self.counts.without_zone += 1;
@@ -251,8 +258,6 @@ impl Presence {
             self.count_refusal(refusal);
             return;
         }
-        // Nearly all reads were received with their batch.
-        let at = |stamp: Stamp| if stamp == received.0 { received.1 } else { stamp.into() };
         let heard = Heard {
             reader: reader.0,
             antenna_port: read.antenna_port().unwrap_or(0),
@@ -260,22 +265,44 @@ impl Presence {
             count: read.count(),
             rssi_cdbm: read.rssi_cdbm(),
             protocol: read.protocol(),
-            first: at(sighting.first),
-            last: at(sighting.last),
+            first,
+            last,
         };
-        let mut known = self.tags.find(id);
+        let known = self.tags.find(id);
+        if let Some(number) = known
+            && self.hear(number, &heard, read, outcome)
+        {
+            return;
+        }
+        self.hear_slowly(known, &heard, read, id, outcome);
+    }
+
+    /// A read of a tag that is not present, or for which something is due.
+    #[cold]
+    fn hear_slowly(
+        &mut self,
+        known: Option<u32>,
+        heard: &Heard,
+        read: &TagRead,
+        id: TagIdRef<'_>,
+        outcome: &mut Outcome,
+    ) {
+        let mut known = known;
         if let Some(number) = known {
             if self.due(number, heard.last).is_some() {
                 self.catch_up(number, heard.last, outcome);
             }
-            match self.tags.get(number).map(|tag| tag.phase) {
-                Some(Phase::Present(_)) => return self.hear(number, &heard, read, outcome),
-                Some(Phase::Aside) => return self.hear_aside(number, &heard),
+            match self.tags.get(number).map(|tag| &tag.phase) {
+                Some(Phase::Present(_)) => {
+                    self.hear(number, heard, read, outcome);
+                    return;
+                }
+                Some(Phase::Aside) => return self.hear_aside(number, heard),
                 Some(Phase::Away(_)) => {}
                 None => known = None,
             }
         }
-        self.glimpse(known, &heard, read, id, outcome);
+        self.glimpse(known, heard, read, id, outcome);
     }
 
     #[cold]
@@ -288,30 +315,56 @@ impl Presence {
         *count += 1;
     }
 
-    /// A read of a tag that is present.
+    /// A read of a tag that is present, if it is and nothing is due for it; whether that was so.
     #[inline]
-    fn hear(&mut self, number: u32, heard: &Heard, read: &TagRead, outcome: &mut Outcome) {
-        let Some(tag) = self.tags.get_mut(number) else { return };
-        let Some(zone) = self.places.zone(tag.zone) else { return };
-        let covered = zone.coverage.covered(heard.last.mono);
-        let change = tag.hear(heard, covered - tag.covered.get(), &zone.rules);
+    fn hear(&mut self, number: u32, heard: &Heard, read: &TagRead, outcome: &mut Outcome) -> bool {
+        let now = heard.last;
+        let Some(tag) = self.tags.get_mut(number) else { return false };
+        let Some(zone) = self.places.zone(tag.zone) else { return false };
+        let Phase::Present(_) = tag.phase else { return false };
+        let covered = zone.coverage.covered(now.mono);
+        let silence = covered - tag.covered.get();
+        let is_aside = tag.set_aside_at(&zone.limits).is_some_and(|aside| aside <= now.mono);
+        if silence >= tag.lost_after(&zone.limits) || is_aside {
+            return false;
+        }
+        let change = tag.hear(heard, silence, &zone.limits);
         tag.covered = Packed::of(covered);
         self.passages.hear(number, heard);
-        let (kind, from) = match change {
-            Change::Stayed if tag.is_to_be_said_again(&zone.rules, heard.last) => (EventKind::Seen, None),
-            Change::Stayed => return,
-            // The silence of a departure starts anew, on the clock of the zone that the tag is in.
-            Change::Moved { from } => {
-                tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
-                (EventKind::Moved, Some(from))
+        let is_said_again = tag.is_to_be_said_again(&zone.limits, now);
+        match change {
+            Change::Stayed if is_said_again => {
+                self.say_again(number, heard, read, outcome);
             }
-        };
-        let zone_before = from.and_then(|from| self.places.zone(from)).map(|zone| zone.name.clone());
-        let fact = Fact { zone_before, reader_time: read.reader_time(), ..Fact::of(kind, heard.last) };
-        self.give(number, fact, outcome);
-        if kind == EventKind::Moved {
-            self.schedule(number, heard.last);
+            Change::Stayed => {}
+            Change::Moved { from } => self.say_moved(number, from, heard, read, outcome),
         }
+        true
+    }
+
+    #[cold]
+    fn say_again(&mut self, number: u32, heard: &Heard, read: &TagRead, outcome: &mut Outcome) {
+        let fact = Fact { reader_time: read.reader_time(), ..Fact::of(EventKind::Seen, heard.last) };
+        self.give(number, fact, outcome);
+    }
+
+    #[cold]
+    fn say_moved(
+        &mut self,
+        number: u32,
+        from: ZoneIndex,
+        heard: &Heard,
+        read: &TagRead,
+        outcome: &mut Outcome,
+    ) {
+        // The silence of a departure starts anew, on the clock of the zone that the tag is in.
+        if let Some(tag) = self.tags.get_mut(number) {
+            tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
+        }
+        let zone_before = self.places.zone(from).map(|zone| zone.name.clone());
+        let kind = Fact::of(EventKind::Moved, heard.last);
+        self.give(number, Fact { zone_before, reader_time: read.reader_time(), ..kind }, outcome);
+        self.schedule(number, heard.last);
     }
 
     /// A read of a tag that is set aside.
@@ -320,7 +373,7 @@ impl Presence {
         let Some(zone) = self.places.zone(tag.zone) else { return };
         let silence = zone.coverage.covered(heard.last.mono) - tag.covered.get();
         let has_moved = tag.zone != heard.zone;
-        tag.hear_aside(heard, silence, &zone.rules);
+        tag.hear_aside(heard, silence, &zone.limits);
         tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
         if has_moved {
             self.schedule(number, heard.last);
@@ -336,9 +389,9 @@ impl Presence {
         id: TagIdRef<'_>,
         outcome: &mut Outcome,
     ) {
-        let Some(rules) = self.places.zone(heard.zone).map(|zone| zone.rules) else { return };
+        let Some(limits) = self.places.zone(heard.zone).map(|zone| zone.limits) else { return };
         let glimpse = self.glimpses.add(id, heard);
-        if !glimpse.confirms(heard.last, &rules) {
+        if !glimpse.confirms(heard.last, &limits) {
             return;
         }
         if known.is_none() && self.is_full() {
@@ -419,7 +472,7 @@ impl Presence {
         match tag.phase {
             Phase::Present(_) => {
                 let lost = lost_at(tag, zone, now);
-                let aside = tag.set_aside_at(&zone.rules).filter(|aside| *aside <= now.mono);
+                let aside = tag.set_aside_at(&zone.limits).filter(|aside| *aside <= now.mono);
                 match (lost, aside) {
                     (None, None) => None,
                     (Some(lost), Some(aside)) if lost.mono > aside => {
@@ -431,7 +484,7 @@ impl Presence {
             }
             Phase::Aside => lost_at(tag, zone, now).map(Due::Freed),
             Phase::Away(departed) => {
-                let is_over = now.mono - departed.mono() >= nanos(zone.rules.revisit_within);
+                let is_over = now.mono - departed.mono() >= zone.limits.revisit_within;
                 // Who was heard again in time may still be confirmed.
                 (is_over && !self.is_glimpsed(number, now)).then_some(Due::Forgotten)
             }
@@ -447,21 +500,18 @@ impl Presence {
     fn schedule(&mut self, number: u32, now: At) {
         let Some(tag) = self.tags.get(number) else { return };
         let Some(zone) = self.places.zone(tag.zone) else { return };
-        let rules = &zone.rules;
+        let limits = &zone.limits;
         let silence = zone.coverage.covered(now.mono) - tag.covered.get();
-        let to_loss = tag.lost_after(rules) - silence;
+        let to_loss = tag.lost_after(limits) - silence;
         let wait = match tag.phase {
             Phase::Present(_) => {
                 // A silence that adapts may become shorter in the meantime.
-                let to_loss = match rules.lost {
-                    Lost::After(_) => to_loss,
-                    Lost::Adaptive { at_least, .. } => to_loss.min(nanos(at_least)),
-                };
-                let to_setting_aside = tag.set_aside_at(rules).map(|aside| aside - now.mono);
+                let to_loss = if limits.is_adaptive { to_loss.min(limits.lost_at_least) } else { to_loss };
+                let to_setting_aside = tag.set_aside_at(limits).map(|aside| aside - now.mono);
                 to_loss.min(to_setting_aside.unwrap_or(Nanos::MAX))
             }
             Phase::Aside => to_loss,
-            Phase::Away(departed) => nanos(rules.revisit_within) - (now.mono - departed.mono()),
+            Phase::Away(departed) => limits.revisit_within - (now.mono - departed.mono()),
         };
         // At least one nanosecond ahead: a deadline of now would be looked at again at once.
         self.wheel.schedule(number, span(now.mono) + span(wait.max(1)), &mut self.tags);
@@ -514,7 +564,7 @@ impl Presence {
 /// When a tag that is here had been silent for as long as a departure takes, if it has been.
 #[inline]
 fn lost_at(tag: &Tracked, zone: &Zone, now: At) -> Option<At> {
-    let covered = tag.covered.get() + tag.lost_after(&zone.rules);
+    let covered = tag.covered.get() + tag.lost_after(&zone.limits);
     (zone.coverage.covered(now.mono) >= covered).then(|| zone.coverage.when(covered, now))
 }
 

@@ -2,7 +2,7 @@
 
 use super::coverage::CoverageClock;
 use super::moment::Nanos;
-use super::settings::{PresenceSettings, ZoneRules};
+use super::settings::{Limits, PresenceSettings};
 use super::tracked::ZoneIndex;
 use crate::listening::Listening;
 use crate::name::Name;
@@ -78,7 +78,7 @@ struct Antenna {
 pub(super) struct Zone {
     pub(super) name: Name,
     pub(super) coverage: CoverageClock,
-    pub(super) rules: ZoneRules,
+    pub(super) limits: Limits,
 }
 
 impl Places {
@@ -86,8 +86,8 @@ impl Places {
         let mut zones: Vec<Zone> = Vec::new();
         let mut antenna = |port: u16, name: &Name| {
             let zone = zones.iter().position(|zone| zone.name == *name).unwrap_or_else(|| {
-                let rules = settings.rules(name);
-                zones.push(Zone { name: name.clone(), coverage: CoverageClock::default(), rules });
+                let limits = settings.rules(name).into();
+                zones.push(Zone { name: name.clone(), coverage: CoverageClock::default(), limits });
                 zones.len() - 1
             });
             Antenna { port, zone: zone as ZoneIndex, is_listening: false }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::moment::{Nanos, nanos};
 use crate::settings::DurationText;
 
 /// When a tag counts as arrived, moved and departed.
@@ -155,6 +156,40 @@ pub enum Lost {
         /// A longer silence always is.
         at_most: Duration,
     },
+}
+
+/// The figures of a zone in nanoseconds, as the read path wants them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) confirm_reads: u32,
+    pub(super) confirm_within: Nanos,
+    pub(super) lost_at_least: Nanos,
+    pub(super) lost_at_most: Nanos,
+    pub(super) is_adaptive: bool,
+    pub(super) revisit_within: Nanos,
+    pub(super) repeat_every_ms: Option<u32>,
+    pub(super) stationary_after: Option<Nanos>,
+}
+
+impl From<ZoneRules> for Limits {
+    fn from(rules: ZoneRules) -> Self {
+        let (lost_at_least, lost_at_most, is_adaptive) = match rules.lost {
+            Lost::After(silence) => (nanos(silence), nanos(silence), false),
+            Lost::Adaptive { at_least, at_most } => (nanos(at_least), nanos(at_most), true),
+        };
+        Self {
+            confirm_reads: u32::from(rules.confirm_reads),
+            confirm_within: nanos(rules.confirm_within),
+            lost_at_least,
+            lost_at_most,
+            is_adaptive,
+            revisit_within: nanos(rules.revisit_within),
+            repeat_every_ms: rules
+                .repeat_every
+                .map(|every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX)),
+            stationary_after: rules.stationary_after.map(nanos),
+        }
+    }
 }
 
 /// What is longer than this is never: times within a visit are kept in 32 bits of milliseconds.

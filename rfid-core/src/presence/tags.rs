@@ -35,14 +35,18 @@ impl ShortId {
 
     #[inline]
     pub(super) fn new(id: TagIdRef<'_>) -> Self {
+        let kind = (id.kind as u8) << 4;
         let mut bytes = [0; Self::MOST + 1];
         let [head, place @ ..] = &mut bytes;
-        match place.get_mut(..id.bytes.len()) {
-            Some(place) => {
-                place.copy_from_slice(id.bytes);
-                *head = (id.kind as u8) << 4 | id.bytes.len() as u8;
-            }
-            None => *head = (id.kind as u8) << 4 | Self::ELSEWHERE,
+        // 96 bits is what nearly all have, and a copy whose length is known costs next to nothing.
+        if let Ok(usual) = id.bytes.try_into() {
+            *place = usual;
+            *head = kind | Self::MOST as u8;
+        } else if let Some(place) = place.get_mut(..id.bytes.len()) {
+            place.copy_from_slice(id.bytes);
+            *head = kind | id.bytes.len() as u8;
+        } else {
+            *head = kind | Self::ELSEWHERE;
         }
         Self(bytes)
     }

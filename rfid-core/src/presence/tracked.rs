@@ -1,7 +1,7 @@
 //! What is remembered of one tag that has arrived.
 
-use super::moment::{At, Nanos, Packed, PackedAt, nanos};
-use super::settings::{Lost, ZoneRules};
+use super::moment::{At, Nanos, Packed, PackedAt};
+use super::settings::Limits;
 use super::signal::{MeanPower, move_offset_db};
 use super::tags::ShortId;
 use super::wheel::Links;
@@ -132,8 +132,8 @@ impl Tracked {
     /// A read of a tag that is present. `silence` is how long it had been silent while its zone was
     /// listened to.
     #[inline]
-    pub(super) fn hear(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) -> Change {
-        let passed = self.note(heard, silence, rules);
+    pub(super) fn hear(&mut self, heard: &Heard, silence: Nanos, limits: &Limits) -> Change {
+        let passed = self.note(heard, silence, limits);
         let Phase::Present(signals) = &mut self.phase else { return Change::Stayed };
         let micros = u32::try_from(passed / 1000).unwrap_or(u32::MAX);
         signals.here.age(micros);
@@ -153,14 +153,14 @@ impl Tracked {
     }
 
     /// A read of a tag that is set aside.
-    pub(super) fn hear_aside(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) {
-        self.note(heard, silence, rules);
+    pub(super) fn hear_aside(&mut self, heard: &Heard, silence: Nanos, limits: &Limits) {
+        self.note(heard, silence, limits);
         self.take_place(heard);
     }
 
     /// Counts a read in; returns the time since the one before.
     #[inline]
-    fn note(&mut self, heard: &Heard, silence: Nanos, rules: &ZoneRules) -> Nanos {
+    fn note(&mut self, heard: &Heard, silence: Nanos, limits: &Limits) -> Nanos {
         self.reads = self.reads.saturating_add(u32::from(heard.count));
         self.peak.raise(heard.rssi_cdbm);
         let (first, last) = (self.first.mono(), self.last.mono());
@@ -168,7 +168,7 @@ impl Tracked {
         let passed = (heard.last.mono - last).max(0);
         if passed > 0 {
             self.last = heard.last.into();
-            if let Lost::Adaptive { .. } = rules.lost {
+            if limits.is_adaptive {
                 self.longest_gap.note(silence, last - first, last + passed - first);
             }
         }
@@ -177,29 +177,26 @@ impl Tracked {
 
     /// The covered silence that makes a departure.
     #[inline]
-    pub(super) fn lost_after(&self, rules: &ZoneRules) -> Nanos {
-        match rules.lost {
-            Lost::After(silence) => nanos(silence),
-            Lost::Adaptive { at_least, at_most } => {
-                (3 * self.longest_gap.nanos()).clamp(nanos(at_least), nanos(at_most))
-            }
+    pub(super) fn lost_after(&self, limits: &Limits) -> Nanos {
+        match limits.is_adaptive {
+            false => limits.lost_at_least,
+            true => (3 * self.longest_gap.nanos()).clamp(limits.lost_at_least, limits.lost_at_most),
         }
     }
 
     /// When the tag will have been here for too long, on the monotonic clock: not before what was
     /// last said of it, where a move brought it to a zone that has less patience.
     #[inline]
-    pub(super) fn set_aside_at(&self, rules: &ZoneRules) -> Option<Nanos> {
-        let patience = i64::from(self.arrived_after) * 1_000_000 + nanos(rules.stationary_after?);
+    pub(super) fn set_aside_at(&self, limits: &Limits) -> Option<Nanos> {
+        let patience = i64::from(self.arrived_after) * 1_000_000 + limits.stationary_after?;
         Some(self.first.mono() + patience.max(i64::from(self.event_after) * 1_000_000))
     }
 
     /// Whether the last event about a tag that stays lies far enough back.
     #[inline]
-    pub(super) fn is_to_be_said_again(&self, rules: &ZoneRules, now: At) -> bool {
-        let Some(every) = rules.repeat_every else { return false };
-        let passed = self.millis_since_first(now).wrapping_sub(self.event_after);
-        u128::from(passed) >= every.as_millis()
+    pub(super) fn is_to_be_said_again(&self, limits: &Limits, now: At) -> bool {
+        let Some(every) = limits.repeat_every_ms else { return false };
+        self.millis_since_first(now).wrapping_sub(self.event_after) >= every
     }
 
     /// Milliseconds from the first sighting to this moment, in a circle of 49 days.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Presence;
 use super::moment::{At, Nanos, Packed, nanos};
 use super::tags::ShortId;
 use super::tracked::{Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
 use super::wheel::Links;
-use super::{Presence, moment};
 use crate::air_protocol::AirProtocol;
 use crate::clock::{Stamp, UtcTime};
 use crate::name::Name;
@@ -148,7 +148,7 @@ impl Presence {
         tag.peak.raise(visit.peak_rssi_cdbm);
         tag.event_after = tag.millis_since_first(now);
         if let Phase::Away(departed) = tag.phase
-            && now.mono - departed.mono() >= moment::nanos(place.rules.revisit_within)
+            && now.mono - departed.mono() >= place.limits.revisit_within
         {
             return false;
         }

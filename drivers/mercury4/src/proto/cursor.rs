@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
 
 /// The number that eight decimal digits write.
 #[inline]
-fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
+pub(super) fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
     let values = u64::from_le_bytes(*digits) ^ (u64::from(b'0') * ONES);
     // No addition reaches the next byte, since its own top bit is left out.
     if (((values & !TOP_BITS) + 0x76 * ONES) | values) & TOP_BITS != 0 {
@@ -135,7 +135,7 @@ fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
 }
 
 /// The bytes that the word's leading hexadecimal digits write, and how many digits there are.
-fn hex_digits(word: u64) -> ([u8; 4], usize) {
+pub(super) fn hex_digits(word: u64) -> ([u8; 4], usize) {
     let is_letter = (word >> 6) & ONES;
     let upper = word & !(is_letter << 5);
     let values = (word & (0x0F * ONES)) + is_letter * 9;
