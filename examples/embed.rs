@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pipeline = Pipeline::builder("mine").reader(place).sink(print.clone()).start().await?;
 
     let settings = Settings::from_toml(&format!("address = \"{address}\""))?;
-    let make = move || Ok(Mercury4.session(&settings, &ReaderSetup::named("door"))?);
+    let make = move |_: &_| Ok(Mercury4.session(&settings, &ReaderSetup::named("door"))?);
     let outlets = pipeline.outlet("door").into_iter().collect();
     let reader =
         Supervisor::spawn(Name::from("door"), None, Box::new(make), outlets, Arc::new(SystemClock::new()), 1);

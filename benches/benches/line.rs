@@ -77,7 +77,7 @@ impl Line {
         }
         let pipeline = builder.start().await.unwrap();
         let settings = Settings::from_toml(&format!("address = \"{address}\"")).unwrap();
-        let make = move || Ok(Mercury4.session(&settings, &ReaderSetup::named("door")).unwrap());
+        let make = move |_: &_| Ok(Mercury4.session(&settings, &ReaderSetup::named("door")).unwrap());
         let outlet = pipeline.outlet("door").unwrap();
         let clock = Arc::new(SystemClock::new());
         let reader = Supervisor::spawn(Name::from("door"), None, Box::new(make), vec![outlet], clock, 1);

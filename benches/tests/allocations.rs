@@ -79,7 +79,7 @@ fn a_read_costs_no_allocation() {
         };
         let pipeline = Pipeline::builder("count").reader(place).start().await.unwrap();
         let settings = Settings::from_toml(&format!("address = \"{address}\"")).unwrap();
-        let make = move || {
+        let make = move |_: &_| {
             Ok(session_over(&settings, &ReaderSetup::named("door"), move || TcpStream::connect(address))
                 .unwrap())
         };

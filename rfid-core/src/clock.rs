@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::time::Instant;
 
+use crate::replay_clock::Attendance;
+
 /// A moment in UTC, in nanoseconds since 1970-01-01T00:00:00Z. Reaches to the year 2554.
 ///
 /// As text and in JSON it is RFC 3339: `2026-11-24T13:18:54.123456Z`.
@@ -92,6 +94,12 @@ impl Stamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment on both clocks.
     fn now(&self) -> Stamp;
+
+    /// A place among those whom the clock waits for before it moves on. Most clocks wait for
+    /// nobody; that of a replay does ([`ReplayClock`](crate::ReplayClock)).
+    fn attend(&self) -> Option<Attendance> {
+        None
+    }
 }
 
 /// The machine's own clocks.

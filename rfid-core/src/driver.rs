@@ -26,6 +26,7 @@ use crate::air_protocol::AirProtocol;
 use crate::error::Result;
 use crate::name::Name;
 use crate::read_buf::ReadBuf;
+use crate::recording::Recorder;
 use crate::settings::{ConfigFaults, Description, Settings};
 
 /// Makes sessions of one family of readers from configuration, without any I/O.
@@ -52,19 +53,21 @@ pub trait Driver: Send + Sync {
 }
 
 /// What the host tells a session about the reader's place in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReaderSetup {
     /// The reader's name, for errors and log lines.
     pub reader: Name,
     /// Antenna ports that belong to a zone, in ascending order. A driver listens on these only;
     /// empty means: on all that there are.
     pub antenna_ports: Vec<u16>,
+    /// Where the session's connections say what they send and receive.
+    pub recorder: Recorder,
 }
 
 impl ReaderSetup {
     /// A reader of this name that listens on all its antennas.
     pub fn named(reader: &str) -> Self {
-        Self { reader: Name::from(reader), antenna_ports: Vec::new() }
+        Self { reader: Name::from(reader), antenna_ports: Vec::new(), recorder: Recorder::default() }
     }
 }
 
@@ -209,6 +212,8 @@ pub trait DynSession: Send {
     /// once for it and not once for each read. *Cancel safety*: as `read`: what is in the
     /// handler's buffer stays valid, nothing is lost.
     async fn pump(&mut self, handler: &mut dyn ReadHandler) -> Result<()>;
+    /// See [`Session::read`]: one call, for whoever goes step by step.
+    async fn read(&mut self, buf: &mut ReadBuf) -> Result<()>;
     /// See [`Session::stop`].
     async fn stop(&mut self) -> Result<()>;
     /// See [`Session::close`].
@@ -244,6 +249,10 @@ impl<S: Session> DynSession for S {
                 tokio::task::coop::consume_budget().await;
             }
         }
+    }
+
+    async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
+        Session::read(self, buf).await
     }
 
     async fn stop(&mut self) -> Result<()> {

@@ -27,6 +27,8 @@ pub struct ReadBuf {
 pub struct Noticed {
     /// Which antennas are listening from now on.
     pub listening: Option<Listening>,
+    /// Since when that is so; since the batch was received if nothing is said.
+    pub listening_since: Option<Stamp>,
     /// The levels of all inputs from now on, lowest pin first.
     pub inputs: Option<Vec<PinLevel>>,
 }
@@ -147,6 +149,13 @@ impl ReadBuf {
         self.noticed.get_or_insert_default().listening = Some(listening);
     }
 
+    /// Says the same of an earlier moment, on the host's clock: that is known only to a session
+    /// that plays what was recorded on it.
+    pub fn notice_listening_since(&mut self, listening: Listening, since: Stamp) {
+        self.notice_listening(listening);
+        self.noticed.get_or_insert_default().listening_since = Some(since);
+    }
+
     /// Says the levels of all inputs from now on, where one has changed.
     pub fn notice_inputs(&mut self, inputs: Vec<PinLevel>) {
         self.noticed.get_or_insert_default().inputs = Some(inputs);
@@ -155,6 +164,24 @@ impl ReadBuf {
     /// Takes what was noticed out of the batch. It is for the host and does not travel the line.
     pub fn take_noticed(&mut self) -> Option<Noticed> {
         self.noticed.take().map(|noticed| *noticed)
+    }
+
+    /// Moves what another buffer holds, from read number `from` on, into this one as far as it
+    /// fits: reads, losses and what was noticed. Returns the number of the first read that is
+    /// left.
+    pub fn take_from(&mut self, other: &mut Self, from: usize) -> usize {
+        let mut taken = from;
+        for sighting in other.iter().skip(from) {
+            if !self.copy_read(&sighting) {
+                break;
+            }
+            taken += 1;
+        }
+        self.add_lost(std::mem::take(&mut other.lost));
+        if other.noticed.is_some() {
+            self.noticed = other.noticed.take();
+        }
+        taken
     }
 
     /// Sets when the batch was received. The host does this when `read` returns.

@@ -2,19 +2,56 @@
 //! from in ways that may be interrupted at any point.
 //!
 //! What the bytes mean is the driver's business.
+//!
+//! Whoever records a reader hears what passes over its connections ([`recorded`]), and what was
+//! recorded can be played to a driver again: a [`Stream`] is all that it knows of the world, the
+//! time included.
 #![forbid(unsafe_code)]
 
+mod recorded;
+
+use std::fmt;
 use std::future::Future;
 use std::io;
 
 use bytes::BytesMut;
 use rfid_core::{Error, ErrorKind, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+pub use recorded::{Recorded, RecordedConnect, recorded};
+
 /// Both halves of a connection.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// What time it is, for what a driver says to its reader at certain times: it must say the
+    /// same when a recording is played to it.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+impl Stream for TcpStream {}
+impl Stream for DuplexStream {}
+
+/// In an [`io::Error`] of a stream that plays what was recorded: nothing came here for as long as
+/// the driver would wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedSilence;
+
+impl fmt::Display for RecordedSilence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was recorded here")
+    }
+}
+
+impl std::error::Error for RecordedSilence {}
+
+impl From<RecordedSilence> for io::Error {
+    fn from(silence: RecordedSilence) -> Self {
+        Self::new(io::ErrorKind::TimedOut, silence)
+    }
+}
 
 /// Makes a connection. Every closure that gives a future of a stream does.
 pub trait Connect: Send + 'static {
@@ -81,13 +118,24 @@ impl<S: Stream> Link<S> {
     /// `Io` when the connection is lost (a serial device that was unplugged reads as nothing, for
     /// ever), `Timeout` at the deadline.
     pub async fn receive(&mut self, op: &'static str, deadline: Instant, space: &mut BytesMut) -> Result<()> {
+        let silence = || {
+            let detail = format!("the {} does not answer", self.other_side);
+            Error::new(ErrorKind::Timeout, op).with_detail(detail)
+        };
+        let is_recorded =
+            |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<RecordedSilence>());
         match timeout_at(deadline, self.stream.read_buf(space)).await {
             Ok(Ok(0)) => Err(self.lost(op, io::ErrorKind::UnexpectedEof.into())),
             Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if is_recorded(&error) => Err(silence()),
             Ok(Err(error)) => Err(self.lost(op, error)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, op)
-                .with_detail(format!("the {} does not answer", self.other_side))),
+            Err(_) => Err(silence()),
         }
+    }
+
+    /// See [`Stream::now`].
+    pub fn now(&self) -> Instant {
+        self.stream.now()
     }
 
     /// Ends the connection in an orderly way, if it still stands.

@@ -9,7 +9,7 @@ use rfid_core::{
     ConfigFault, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo,
     ReaderSetup, Result, Session, Settings,
 };
-use rfid_driver_link::Connect;
+use rfid_driver_link::{Connect, recorded};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -54,7 +54,7 @@ impl Driver for Mercury4 {
         refuse_ports(&reader.antenna_ports)?;
         let address = (config.host.clone(), config.port);
         let connect = move || connect_tcp(address.clone());
-        Ok(Box::new(Mercury4Session::new(config, reader, connect)))
+        Ok(Box::new(Mercury4Session::new(config, reader, recorded(connect, reader.recorder.clone()))))
     }
 
     fn resources(&self, settings: &Settings) -> Vec<String> {
@@ -89,15 +89,18 @@ async fn connect_tcp(address: (String, u16)) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A session over connections that the caller makes, for tests and fuzzing in simulated time.
-#[doc(hidden)]
+/// A session over connections that the caller makes: to play what was recorded, and for tests in
+/// simulated time.
+///
+/// # Errors
+/// What is wrong with the options.
 pub fn session_over(
     settings: &Settings,
     reader: &ReaderSetup,
     connect: impl Connect,
 ) -> Result<Box<dyn DynSession>, ConfigFaults> {
     let config = settings.parse::<Mercury4Config>()?.check()?;
-    Ok(Box::new(Mercury4Session::new(config, reader, connect)))
+    Ok(Box::new(Mercury4Session::new(config, reader, recorded(connect, reader.recorder.clone()))))
 }
 
 /// A session with one reader.

@@ -111,7 +111,7 @@ impl Inventory {
                 Taken::RoundEnd => {
                     self.deadline = deadline(self.window, self.round_limit);
                     if let Some(select) = &self.poll {
-                        if let Some(question) = self.watch.next_statement(Instant::now()) {
+                        if let Some(question) = self.watch.next_statement(|| wire.now()) {
                             wire.queue(&question);
                         }
                         // Before the reads are handed over, so that the reader never idles.
@@ -124,11 +124,13 @@ impl Inventory {
                 Taken::AllLines => {}
             }
             wire.send("read").await?;
-            let was_closed = self.is_closed(buf);
+            let was_closed = self.is_closed(wire, buf);
             let until = if was_closed { Instant::now() + REST } else { self.deadline };
             match wire.receive("read", until).await {
                 // Nothing was to be heard: this call is the sign of life.
-                Err(error) if error.kind() == ErrorKind::Timeout && (was_closed || self.is_closed(buf)) => {
+                Err(error)
+                    if error.kind() == ErrorKind::Timeout && (was_closed || self.is_closed(wire, buf)) =>
+                {
                     return Ok(());
                 }
                 received => received?,
@@ -138,9 +140,8 @@ impl Inventory {
 
     /// Whether the reader is not to read now. Says so when that changes: nobody is absent whom no
     /// antenna could hear.
-    fn is_closed(&mut self, buf: &mut ReadBuf) -> bool {
-        let now = Instant::now();
-        let is_closed = self.window.is_some_and(|window| window.is_closed(now));
+    fn is_closed<S: Stream>(&mut self, wire: &Wire<S>, buf: &mut ReadBuf) -> bool {
+        let is_closed = self.window.is_some_and(|window| window.is_closed(wire.now()));
         if is_closed != self.is_closed {
             self.is_closed = is_closed;
             buf.notice_listening(match (is_closed, self.antenna_ports.as_slice()) {

@@ -43,7 +43,7 @@ impl Schedule {
         let said = answer.ok().flatten().unwrap_or_default();
         // UTC without a letter for the zone (§3.3).
         let reader_now: UtcTime = format!("{}Z", said.trim()).parse().map_err(|_| unknown(&said))?;
-        let now = Instant::now();
+        let now = wire.now();
         let at = |time: UtcTime| now + time.since(reader_now);
         Ok(Window { begins: at(self.begin), ends: self.end.map(at) })
     }

@@ -27,7 +27,8 @@ pub(crate) enum Subject {
 struct Question {
     subject: Subject,
     every: Duration,
-    due: Instant,
+    /// From the next round on if nothing is said.
+    due: Option<Instant>,
     last: Option<String>,
 }
 
@@ -49,16 +50,18 @@ impl Watch {
 
     /// Asks this as often, from the next round on.
     pub(crate) fn add(&mut self, subject: Subject, every: Duration) {
-        self.questions.push(Question { subject, every, due: Instant::now(), last: None });
+        self.questions.push(Question { subject, every, due: None, last: None });
     }
 
     /// The statement to send in front of the next round, if one is due.
-    pub(crate) fn next_statement(&mut self, now: Instant) -> Option<String> {
-        if self.asked.is_some() || self.is_ending {
+    pub(crate) fn next_statement(&mut self, now: impl FnOnce() -> Instant) -> Option<String> {
+        if self.asked.is_some() || self.is_ending || self.questions.is_empty() {
             return None;
         }
-        let question = self.questions.iter_mut().find(|question| question.due <= now)?;
-        question.due = now + question.every;
+        let now = now();
+        let question =
+            self.questions.iter_mut().find(|question| question.due.is_none_or(|due| due <= now))?;
+        question.due = Some(now + question.every);
         self.asked = Some(question.subject);
         Some(match question.subject {
             Subject::Inputs => format!("SELECT data FROM io WHERE mask=0x{ALL_INPUTS:x}"),
@@ -124,8 +127,8 @@ mod tests {
         for (answer, noticed) in
             [("0x00000002", Some([true, false])), ("0x00000002", None), ("0x00000020", Some([false, true]))]
         {
-            assert_eq!(watch.next_statement(now).as_deref(), Some("SELECT data FROM io WHERE mask=0x22"));
-            assert_eq!(watch.next_statement(now), None, "one question at a time");
+            assert_eq!(watch.next_statement(|| now).as_deref(), Some("SELECT data FROM io WHERE mask=0x22"));
+            assert_eq!(watch.next_statement(|| now), None, "one question at a time");
             // A round that was on its way comes first.
             assert!(!watch.takes(b"12|1|0x300000000000000000000001447C", &mut buf));
             assert!(!watch.takes(b"", &mut buf));
@@ -148,7 +151,7 @@ mod tests {
             ("1 2 X3 4", Some(Listening::Ports(vec![1, 2]))),
             ("1 X2 X3 4", Some(Listening::Ports(vec![1]))),
         ] {
-            assert!(watch.next_statement(now).is_some());
+            assert!(watch.next_statement(|| now).is_some());
             assert!(watch.takes(answer.as_bytes(), &mut buf) && watch.takes(b"", &mut buf));
             assert_eq!(buf.take_noticed().and_then(|noticed| noticed.listening), noticed, "{answer}");
             now += Duration::from_secs(1);
@@ -159,8 +162,8 @@ mod tests {
     async fn a_reader_that_cannot_tell_is_not_asked_again() {
         let (mut watch, mut buf) = watch(Subject::Antennas);
         let now = Instant::now();
-        assert!(watch.next_statement(now).is_some());
+        assert!(watch.next_statement(|| now).is_some());
         assert!(watch.takes(b"Error 0100:\tUnknown table", &mut buf) && watch.takes(b"", &mut buf));
-        assert_eq!(watch.next_statement(now + Duration::from_secs(60)), None);
+        assert_eq!(watch.next_statement(|| now + Duration::from_secs(60)), None);
     }
 }

@@ -65,6 +65,11 @@ impl<S: Stream> Wire<S> {
         Ok(())
     }
 
+    /// What time it is for what is said at certain times; see [`Stream::now`].
+    pub(crate) fn now(&self) -> Instant {
+        self.link.now()
+    }
+
     /// Asks a question outside an inventory and returns the first line of the answer.
     ///
     /// The marker query goes along in the same write, and everything up to its answer belongs to

@@ -10,7 +10,7 @@ use rfid_core::{
     AirProtocol, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf, ReaderInfo,
     ReaderSetup, Result, Session, Settings,
 };
-use rfid_driver_link::Connect;
+use rfid_driver_link::{Connect, recorded};
 use tokio::time::{Instant, timeout};
 
 use crate::abilities::Module;
@@ -48,7 +48,8 @@ impl Driver for ThingMagic {
     ) -> Result<Box<dyn DynSession>, ConfigFaults> {
         let config = settings.parse::<ThingMagicConfig>()?.check()?;
         let (address, baud) = (config.address.clone(), config.baud);
-        Ok(Box::new(ThingMagicSession::new(config, reader, move || Line::open(address.clone(), baud))))
+        let connect = move || Line::open(address.clone(), baud);
+        Ok(Box::new(ThingMagicSession::new(config, reader, recorded(connect, reader.recorder.clone()))))
     }
 
     fn resources(&self, settings: &Settings) -> Vec<String> {
@@ -69,15 +70,18 @@ fn line_name(address: &str) -> String {
     }
 }
 
-/// A session over connections that the caller makes, for tests and fuzzing in simulated time.
-#[doc(hidden)]
+/// A session over connections that the caller makes: to play what was recorded, and for tests in
+/// simulated time.
+///
+/// # Errors
+/// What is wrong with the options.
 pub fn session_over(
     settings: &Settings,
     reader: &ReaderSetup,
     connect: impl Connect,
 ) -> Result<Box<dyn DynSession>, ConfigFaults> {
     let config = settings.parse::<ThingMagicConfig>()?.check()?;
-    Ok(Box::new(ThingMagicSession::new(config, reader, connect)))
+    Ok(Box::new(ThingMagicSession::new(config, reader, recorded(connect, reader.recorder.clone()))))
 }
 
 /// How the inventory runs.

@@ -28,6 +28,8 @@ impl Line {
     }
 }
 
+impl rfid_driver_link::Stream for Line {}
+
 impl AsyncRead for Line {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

@@ -163,6 +163,7 @@ impl PreparedPipeline {
             presence,
             queue: Arc::clone(&queue),
             steps,
+            attendance: plan.clock.attend(),
             clock: plan.clock,
             counters: Arc::clone(&counters),
             round: Round::default(),

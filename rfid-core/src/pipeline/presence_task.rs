@@ -11,6 +11,7 @@ use super::counters::{PipelineCounters, add, set};
 use super::read_queue::{Item, ReadQueue};
 use crate::clock::{Clock, Stamp};
 use crate::presence::{Outcome, Presence};
+use crate::replay_clock::Attendance;
 
 /// Tags looked at in one go when many departures are due, between two batches of reads.
 const ADVANCE_BUDGET: usize = 1024;
@@ -31,6 +32,7 @@ pub(super) struct PresenceTask {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<PipelineCounters>,
     pub(super) round: Round,
+    pub(super) attendance: Option<Attendance>,
 }
 
 /// How far all visits have been given anew.
@@ -45,6 +47,7 @@ impl PresenceTask {
     /// Runs until the queue is closed and empty; then hands on the state of all visits and gives
     /// back what was not confirmed. `outcome` is what presence had to say before.
     pub(super) async fn run(mut self, mut outcome: Outcome) -> Glimpses {
+        let mut attendance = self.attendance.take();
         self.hand_on(&mut outcome).await;
         self.round.due = self.clock.now().monotonic + ROUND_EVERY;
         while !self.queue.is_finished() {
@@ -62,10 +65,10 @@ impl PresenceTask {
                     self.presence.set_listening(reader, &listening, at);
                 }
                 None => {
-                    self.advance(now, &mut outcome);
+                    let is_more_due = self.advance(now, &mut outcome);
                     self.publish_counts();
-                    if outcome.is_empty() {
-                        self.wait().await;
+                    if outcome.is_empty() && !is_more_due {
+                        self.wait(now, attendance.as_mut()).await;
                         now = self.clock.now();
                     }
                 }
@@ -82,17 +85,24 @@ impl PresenceTask {
     }
 
     /// Lets time pass up to `now`; a million departures at once are spread over many rounds.
-    fn advance(&mut self, now: Stamp, outcome: &mut Outcome) {
-        self.presence.advance(now, ADVANCE_BUDGET, outcome);
+    /// Returns whether more are due.
+    fn advance(&mut self, now: Stamp, outcome: &mut Outcome) -> bool {
+        self.presence.advance(now, ADVANCE_BUDGET, outcome)
     }
 
-    /// Waits for reads or for the next moment at which there is something to do.
-    async fn wait(&self) {
+    /// Waits for reads or for the next moment at which there is something to do; everything up to
+    /// `now` is done.
+    async fn wait(&self, now: Stamp, attendance: Option<&mut Attendance>) {
         let due = self.presence.next_due().unwrap_or(self.round.due).min(self.round.due);
-        let wait = due.saturating_sub(self.clock.now().monotonic);
+        let later = async {
+            match attendance {
+                Some(attendance) => attendance.done_until(now.monotonic).await,
+                None => tokio::time::sleep(due.saturating_sub(self.clock.now().monotonic)).await,
+            }
+        };
         tokio::select! {
             () = self.queue.ready() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = later => {}
         }
     }
 

@@ -43,6 +43,11 @@ impl Settings {
         toml::from_str(text).map(Self).map_err(|error| ConfigFault::new("", error.message()).into())
     }
 
+    /// The options as they are written: a secret is where it stands, or itself.
+    pub fn as_json(&self) -> &serde_json::Value {
+        &self.0
+    }
+
     /// The options as the driver's own struct.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::listening::Listening;
 use crate::name::Name;
 use crate::pipeline::Outlet;
 use crate::read_buf::{Noticed, ReadBuf};
+use crate::recording::{Happened, Recorder};
 
 /// Where a reader's batches go. Can be changed while the reader reads: a batch goes wholly to the
 /// outlets of before or wholly to those of after.
@@ -93,6 +94,7 @@ pub(super) struct Lane {
     pub(super) name: Name,
     pub(super) inputs: watch::Sender<Vec<PinLevel>>,
     pub(super) is_ahead: bool,
+    pub(super) recorder: Recorder,
 }
 
 impl Lane {
@@ -108,10 +110,20 @@ impl Lane {
         if !self.buffer.is_empty() {
             self.filled();
         }
+        self.recorder.put(|| Happened::Down { since: last_life });
         self.set_listening(Listening::None, last_life);
     }
 
-    pub(super) fn set_listening(&self, listening: Listening, at: Stamp) {
+    /// The inventory runs, and these antennas are listening.
+    pub(super) fn came_up(&self, listening: Listening) -> Stamp {
+        let now = self.sign_of_life();
+        let capacity = u32::try_from(self.buffer.capacity()).unwrap_or(u32::MAX);
+        self.recorder.put_at(now, Happened::Up { capacity });
+        self.set_listening(listening, now);
+        now
+    }
+
+    fn set_listening(&self, listening: Listening, at: Stamp) {
         self.shared.set_listening(listening, at);
     }
 
@@ -119,7 +131,7 @@ impl Lane {
     fn notice(&mut self, noticed: Noticed, at: Stamp) {
         if let Some(listening) = noticed.listening {
             tracing::warn!(reader = %self.name, now = ?listening, "other antennas are listening");
-            self.set_listening(listening, at);
+            self.set_listening(listening, noticed.listening_since.unwrap_or(at));
         }
         if let Some(inputs) = noticed.inputs {
             for level in inputs.iter().filter(|level| !self.inputs.borrow().contains(level)) {
@@ -158,6 +170,8 @@ impl ReadHandler for Lane {
     fn filled(&mut self) {
         let now = self.sign_of_life();
         self.buffer.set_received(now);
+        let reads = u32::try_from(self.buffer.len()).unwrap_or(u32::MAX);
+        self.recorder.put_at(now, Happened::Read { reads });
         if let Some(noticed) = self.buffer.take_noticed() {
             self.notice(noticed, now);
         }

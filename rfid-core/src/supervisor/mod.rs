@@ -25,6 +25,7 @@ use crate::name::Name;
 use crate::panics::guard;
 use crate::pipeline::Outlet;
 use crate::read_buf::ReadBuf;
+use crate::recording::{AlreadyRecorded, Happened, Recorder, Recording};
 
 /// Opening and starting a session may take this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -124,8 +125,9 @@ impl Default for ReaderCounters {
     }
 }
 
-/// Makes a session, anew after a panic of the one before.
-pub type MakeSession = Box<dyn Fn() -> Result<Box<dyn DynSession>> + Send + Sync>;
+/// Makes a session, anew after a panic of the one before. Its connections tell the recorder what
+/// passes over them.
+pub type MakeSession = Box<dyn Fn(&Recorder) -> Result<Box<dyn DynSession>> + Send + Sync>;
 
 /// A reader that is being looked after.
 #[derive(Debug)]
@@ -135,6 +137,7 @@ pub struct Supervisor {
     counters: Arc<ReaderCounters>,
     inputs: watch::Receiver<Vec<PinLevel>>,
     shared: Arc<Shared>,
+    recorder: Recorder,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -160,6 +163,7 @@ impl Supervisor {
         let (stop, stopped) = watch::channel(false);
         let counters = Arc::new(ReaderCounters::default());
         let shared = Arc::new(Shared::new(outlets));
+        let recorder = Recorder::new(Arc::clone(&clock));
         let care = Care {
             make_session,
             lane: Lane {
@@ -171,6 +175,7 @@ impl Supervisor {
                 name: name.clone(),
                 inputs: inputs_out,
                 is_ahead: false,
+                recorder: recorder.clone(),
             },
             state: state_out,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed),
@@ -178,7 +183,7 @@ impl Supervisor {
             identity: Identity { is_configured: serial.is_some(), serial },
         };
         let task = tokio::spawn(care.run(stopped));
-        Self { name, state, counters, inputs, shared, stop, task }
+        Self { name, state, counters, inputs, shared, recorder, stop, task }
     }
 
     /// The reader's name.
@@ -208,12 +213,13 @@ impl Supervisor {
         self.shared.attach(outlets, now);
     }
 
-    /// A place from which the reader can be watched and not changed.
+    /// A place from which the reader can be watched and recorded, and not changed.
     pub fn observer(&self) -> Observer {
         Observer {
             state: self.state.clone(),
             counters: Arc::clone(&self.counters),
             shared: Arc::clone(&self.shared),
+            recorder: self.recorder.clone(),
         }
     }
 
@@ -227,12 +233,13 @@ impl Supervisor {
     }
 }
 
-/// Looks on while a reader is looked after. Cheap to clone.
+/// Looks on while a reader is looked after, and may have it recorded. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Observer {
     state: watch::Receiver<ReaderState>,
     counters: Arc<ReaderCounters>,
     shared: Arc<Shared>,
+    recorder: Recorder,
 }
 
 impl Observer {
@@ -255,6 +262,15 @@ impl Observer {
     pub fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
         self.shared.tap()
     }
+
+    /// What passes between driver and reader from a new opening of the session on, which costs
+    /// the reader a second or two. Who records too slowly is told, and holds nobody up.
+    ///
+    /// # Errors
+    /// When somebody records this reader already.
+    pub fn record(&self) -> Result<Recording, AlreadyRecorded> {
+        self.recorder.record()
+    }
 }
 
 struct Care {
@@ -269,10 +285,17 @@ struct Care {
 impl Care {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut session = None;
+        let recorder = self.lane.recorder.clone();
         while !*stopped.borrow() {
+            recorder.begin();
             let opened_at = self.lane.clock.now();
             let end = tokio::select! {
                 end = self.one_session(&mut session) => end,
+                () = recorder.asked() => {
+                    // A recording begins with an opening, so that it is whole.
+                    self.end_session(&mut session).await;
+                    continue;
+                }
                 _ = stopped.changed() => break,
             };
             let Err(error) = end else { continue };
@@ -294,28 +317,39 @@ impl Care {
             self.went_down(&error, wait);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = recorder.asked() => {}
                 _ = stopped.changed() => {}
                 never = self.told.sum_up(&self.state) => match never {},
             }
         }
+        self.end_session(&mut session).await;
+        recorder.end();
+        self.state.send_replace(ReaderState::Stopped);
+    }
+
+    /// Ends what an interrupted session had running, in an orderly way.
+    async fn end_session(&mut self, session: &mut Option<Box<dyn DynSession>>) {
         self.lane.interrupt();
-        if let Some(session) = &mut session {
+        if let Some(session) = session {
             let _ = timeout(CLOSE_LIMIT, guard("stop", session.stop())).await;
         }
-        self.close(&mut session).await;
-        self.state.send_replace(ReaderState::Stopped);
+        self.close(session).await;
     }
 
     /// Opens a session and reads until something goes wrong.
     async fn one_session(&mut self, session: &mut Option<Box<dyn DynSession>>) -> Result<()> {
         let session = match session {
             Some(session) => session,
-            None => session.insert((self.make_session)()?),
+            None => session.insert((self.make_session)(&self.lane.recorder)?),
         };
-        let info =
-            timeout(CONNECT_LIMIT, guard("open", session.open())).await.map_err(|_| too_slow("open"))??;
-        self.identity.check(&info)?;
-        timeout(CONNECT_LIMIT, guard("start", session.start())).await.map_err(|_| too_slow("start"))??;
+        let info = match self.start(&mut **session).await {
+            Ok(info) => info,
+            Err(error) => {
+                let since = self.lane.clock.now();
+                self.lane.recorder.put_at(since, Happened::Down { since });
+                return Err(error);
+            }
+        };
         self.came_up(&info);
         let life = Arc::clone(&self.lane.life);
         let clock = Arc::clone(&self.lane.clock);
@@ -332,13 +366,21 @@ impl Care {
         outcome
     }
 
+    /// Opens the session and begins the inventory, if it is the right reader.
+    async fn start(&mut self, session: &mut dyn DynSession) -> Result<ReaderInfo> {
+        let info =
+            timeout(CONNECT_LIMIT, guard("open", session.open())).await.map_err(|_| too_slow("open"))??;
+        self.identity.check(&info)?;
+        timeout(CONNECT_LIMIT, guard("start", session.start())).await.map_err(|_| too_slow("start"))??;
+        Ok(info)
+    }
+
     fn came_up(&mut self, info: &ReaderInfo) {
-        let now = self.lane.sign_of_life();
         let listening = match info.antenna_ports.as_slice() {
             [] => Listening::All,
             ports => Listening::Ports(ports.to_vec()),
         };
-        self.lane.set_listening(listening, now);
+        let now = self.lane.came_up(listening);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
         self.told.reading(info);
         self.state.send_replace(ReaderState::Reading {

@@ -53,7 +53,7 @@ fn reader_of(script: Script) -> Supervisor {
     Supervisor::spawn(
         Name::from("hubin_door"),
         None,
-        Box::new(move || ScriptedReader::make(Arc::clone(&script))),
+        Box::new(move |_| ScriptedReader::make(Arc::clone(&script))),
         Vec::new(),
         Arc::new(SystemClock::new()),
         1,

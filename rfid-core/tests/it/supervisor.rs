@@ -7,6 +7,7 @@ use rfid_core::{
 };
 
 use crate::scripted_reader::{Act, Memory, Script, ScriptedReader, door, script};
+use rfid_core::recording::{Happened, Moment};
 
 struct Line {
     clock: Arc<SystemClock>,
@@ -37,7 +38,7 @@ impl Line {
         let reader = Supervisor::spawn(
             Name::from("hubin_door"),
             serial.map(str::to_owned),
-            Box::new(move || ScriptedReader::make(Arc::clone(&script))),
+            Box::new(move |_| ScriptedReader::make(Arc::clone(&script))),
             vec![pipeline.outlet("hubin_door").unwrap()],
             clock.clone(),
             1,
@@ -232,4 +233,36 @@ async fn a_tap_hears_what_the_pipeline_hears() {
     assert_eq!(line.reader.counters().reads_by_port(1), 1);
     line.memory.wait_for(1).await;
     line.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_begins_with_an_opening_and_has_every_read_and_outage() {
+    let acts = script([Act::Accept, Act::Tag(1, 3)]);
+    let line = Line::start(&acts).await;
+    line.memory.wait_for(1).await;
+    acts.lock().unwrap().extend([Act::Accept, Act::Tag(2, 3), Act::Break, Act::Refuse, Act::Accept]);
+    let observer = line.reader.observer();
+    let mut recording = observer.record().unwrap();
+    assert!(observer.record().is_err(), "one at a time");
+    let mut said = Vec::new();
+    while said.len() < 6 {
+        said.push(recording.next().await.unwrap());
+    }
+    let words: Vec<&str> = said
+        .iter()
+        .map(|moment| match moment.what {
+            Happened::Up { capacity: 1.. } => "up",
+            Happened::Read { reads: 1 } => "a read",
+            Happened::Read { reads: 0 } => "no read",
+            Happened::Down { since } if since.monotonic <= moment.at.monotonic => "down",
+            _ => "something else",
+        })
+        .collect();
+    assert_eq!(words, ["up", "a read", "no read", "down", "down", "up"]);
+    assert!(said.is_sorted_by_key(|moment| moment.at.monotonic));
+    let memory = line.stop().await;
+    assert!(matches!(recording.next().await, Some(Moment { what: Happened::Down { .. }, .. })));
+    assert!(matches!(recording.next().await, Some(Moment { what: Happened::Ended(_), .. })));
+    assert_eq!(recording.next().await, None);
+    assert_eq!(memory.events().len(), 2, "the line has lost nothing by it");
 }

@@ -269,7 +269,7 @@ impl<'a> Checker<'a> {
         let settings = Settings::new(Value::Object(options));
         // Without ports the driver looks at the rest of its options all the same.
         let antenna_ports = zones.as_ref().map_or(Vec::new(), ZoneMap::antenna_ports);
-        let setup = ReaderSetup { reader: Name::from(name), antenna_ports };
+        let setup = ReaderSetup { antenna_ports, ..ReaderSetup::named(name) };
         if let Err(faults) = driver.session(&settings, &setup) {
             self.own_faults(pointer, faults);
             return None;

@@ -10,7 +10,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rfid_core::pipeline::{Glimpses, PreparedPipeline};
 use rfid_core::supervisor::MakeSession;
-use rfid_core::{Clock, Error, ErrorKind, Name, Pipeline, Result, Sink, SinkHandle, Supervisor, SystemClock};
+use rfid_core::{
+    Clock, Error, ErrorKind, Name, Pipeline, ReaderSetup, Result, Sink, SinkHandle, Supervisor, SystemClock,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -355,5 +357,8 @@ async fn say_whose_backlogs_wait(config: &Config) {
 
 fn session_maker(reader: &ReaderConfig) -> MakeSession {
     let ReaderConfig { driver, settings, setup, .. } = reader.clone();
-    Box::new(move || Ok(driver.session(&settings, &setup)?))
+    Box::new(move |recorder| {
+        let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
+        Ok(driver.session(&settings, &setup)?)
+    })
 }
