@@ -1,0 +1,165 @@
+//! What is recorded on a line is played on another, and gives the same events.
+
+use std::time::Duration;
+
+use rfid_core::EventKind;
+use rfid_core::recording::Happened;
+use tokio::time::Instant;
+
+use crate::theatre::{Reader, Recorded, count, kinds, moments, play, record, sorted, write};
+
+/// Two people: one comes and goes and comes again, one walks from outside to inside and stays.
+const PEOPLE: &str = r#"
+[[tag]]
+epc = "2D0000000000000000000001"
+antenna = 1
+at = "1s"
+for = "3s"
+reads_per_second = 30
+[[tag]]
+epc = "2D0000000000000000000001"
+antenna = 1
+at = "12s"
+for = "2s"
+reads_per_second = 30
+[[tag]]
+epc = "2D0000000000000000000002"
+antenna = 1
+at = "2s"
+for = "4s"
+reads_per_second = 20
+[[tag]]
+epc = "2D0000000000000000000002"
+antenna = 2
+at = "6s"
+for = "60s"
+reads_per_second = 20
+"#;
+
+const STAYS: &str = r#"
+[[tag]]
+epc = "2D0000000000000000000003"
+antenna = 1
+at = "1s"
+for = "10m"
+reads_per_second = 20
+"#;
+
+const AS_FAST_AS_POSSIBLE: f64 = 1e9;
+
+/// The recording of these readers gives the same events at two speeds.
+async fn gives_the_same(readers: &[Reader], lasts: Duration) -> Recorded {
+    let recorded = record(readers, lasts).await;
+    let fast = play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap();
+    assert_eq!(sorted(fast.clone()), sorted(recorded.events.clone()));
+    let slow = play(&recorded.files, 3.0).await.unwrap();
+    assert_eq!(slow, fast);
+    recorded
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_mercury_4_gives_the_same_events() {
+    let recorded = gives_the_same(&[Reader::mercury4(PEOPLE)], Duration::from_secs(25)).await;
+    let mut expected = [
+        EventKind::Arrived,
+        EventKind::Arrived,
+        EventKind::Departed,
+        EventKind::Moved,
+        EventKind::Arrived,
+        EventKind::Departed,
+    ];
+    let mut found = kinds(&recorded.events);
+    found.sort_by_key(|kind| kind.name());
+    expected.sort_by_key(|kind| kind.name());
+    assert_eq!(found, expected);
+    let (_, moments) = moments(&recorded.files[0].1);
+    assert!(count(&moments, |what| matches!(what, Happened::Asked(_))) > 50, "the inputs are asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_module_gives_the_same_events() {
+    let options = "address = \"module:1\"\n";
+    let module = Reader { driver: "thingmagic", options, ..Reader::mercury4(PEOPLE) };
+    let recorded = gives_the_same(&[module], Duration::from_secs(25)).await;
+    assert!(kinds(&recorded.events).contains(&EventKind::Departed), "{:?}", recorded.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_no_departure_in_a_replay_either() {
+    let away = Some((Duration::from_secs(5), Duration::from_secs(40)));
+    let reader = Reader { away, ..Reader::mercury4(STAYS) };
+    let recorded = gives_the_same(&[reader], Duration::from_secs(60)).await;
+    assert_eq!(kinds(&recorded.events), [EventKind::Arrived], "{:?}", recorded.events);
+    let (_, moments) = moments(&recorded.files[0].1);
+    assert_eq!(count(&moments, |what| matches!(what, Happened::Up { .. })), 2, "it came back");
+    assert!(count(&moments, |what| matches!(what, Happened::Down { .. })) > 3, "it was tried in vain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_recordings_are_played_in_the_order_of_their_moments() {
+    // Rounds of different lengths: what is heard at the same moment has no order.
+    let options = |time_out: &str| format!("address = \"reader\"\ntime_out = \"{time_out}\"\n").leak();
+    let away = Some((Duration::ZERO, Duration::from_millis(8_003)));
+    let readers = [
+        Reader::mercury4(PEOPLE),
+        Reader { name: "hall", options: options("47ms"), away, ..Reader::mercury4(PEOPLE) },
+        Reader { name: "back", options: options("53ms"), ..Reader::mercury4(STAYS) },
+    ];
+    gives_the_same(&readers, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_speed_is_what_was_asked_for() {
+    let recorded = record(&[Reader::mercury4(STAYS)], Duration::from_secs(20)).await;
+    let began = Instant::now();
+    play(&recorded.files, 4.0).await.unwrap();
+    let took = began.elapsed();
+    assert!((4_900..5_200).contains(&took.as_millis()), "20 s at four times the speed took {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_departs_because_the_recording_ends() {
+    let recorded = record(&[Reader::mercury4(STAYS)], Duration::from_secs(5)).await;
+    let events = play(&recorded.files, 1.0).await.unwrap();
+    assert_eq!(kinds(&events), [EventKind::Arrived]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_says_something_else_is_told_where() {
+    let recorded = record(&[Reader::mercury4(STAYS)], Duration::from_secs(5)).await;
+    let file = &recorded.files[0].1;
+    let (mut header, moments) = moments(file);
+    header.options["time_out"] = "60ms".into();
+    write(file, &header, &moments);
+    let why = play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap_err();
+    assert!(
+        why.contains("at statement ") && why.contains("time_out=60") && why.contains("time_out=50"),
+        "{why}"
+    );
+    assert!(why.contains("record anew"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_torn_tail_is_passed_over_and_damage_is_named() {
+    let recorded = record(&[Reader::mercury4(STAYS)], Duration::from_secs(5)).await;
+    let file = &recorded.files[0].1;
+    let bytes = std::fs::read(file).unwrap();
+    std::fs::write(file, &bytes[..bytes.len() - 3]).unwrap();
+    assert_eq!(kinds(&play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap()), [EventKind::Arrived]);
+
+    let mut damaged = bytes;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(file, damaged).unwrap();
+    let why = play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap_err();
+    assert!(why.contains("the recording is damaged at byte"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_recording_waits_for_another_and_says_so() {
+    let recorded = record(&[Reader::mercury4(STAYS)], Duration::from_secs(5)).await;
+    let absent = recorded.folder.path().join("absent.rfidrec");
+    let files = [("hall", absent), recorded.files[0].clone()];
+    let why = play(&files, 1.0).await.unwrap_err();
+    assert!(why.contains("absent.rfidrec cannot be opened"), "{why}");
+}
