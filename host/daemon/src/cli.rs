@@ -2,6 +2,7 @@
 
 mod bench;
 mod ledger;
+mod record;
 mod simulate;
 mod watch;
 mod webhook;
@@ -18,6 +19,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
+pub(crate) use record::Record;
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use watch::{At, Tap, Top};
 pub(crate) use webhook::{WebhookAct, Which};
@@ -237,6 +239,17 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
 
 What is shown goes to standard output, remarks to standard error. Looking on holds nothing up.")]
     Tap(Tap),
+    /// Keep what a reader really sends, byte by byte, to play it back as a reader
+    #[command(after_help = "Examples:
+  rfid-host record door door.rfidrec                of a running daemon, until Ctrl-C
+  rfid-host record door door.rfidrec --for 10m
+  rfid-host record door door.rfidrec --driver mercury4 --address 192.168.10.20     without one
+  rfid-host record --show door.rfidrec              what a recording holds
+
+To play it, write driver = \"replay\" and file = \"door.rfidrec\" into a [readers.NAME] of a
+configuration. The daemon opens its session with the reader anew, which takes a second or two.
+A recording is as confidential as the tags in it; its file is for its user alone.")]
+    Record(Record),
     /// Watch a running daemon: readers, antennas, rates, queues, sinks
     #[cfg(feature = "top")]
     #[command(after_help = "Examples:

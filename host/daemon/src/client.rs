@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::{Buf, BytesMut};
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -62,7 +62,16 @@ impl Client {
         Ok(Events { body: self.get(path).await?.into_body(), text: BytesMut::new() })
     }
 
+    /// The bytes that a request without a body brings, as they come.
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<Incoming> {
+        Ok(self.ask(Method::POST, path).await?.into_body())
+    }
+
     async fn get(&self, path: &str) -> anyhow::Result<Response<Incoming>> {
+        self.ask(Method::GET, path).await
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Response<Incoming>> {
         let address = &self.address;
         let not_there = || {
             format!(
@@ -74,7 +83,8 @@ impl Client {
             http1::handshake(TokioIo::new(stream)).await.with_context(not_there)?;
         // It ends with the answer's body or with `sender`.
         tokio::spawn(connection);
-        let request = Request::get(path).header(header::HOST, address.as_str()).body(Body::empty())?;
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::HOST, address.as_str()).body(Body::empty())?;
         let response = sender.send_request(request).await.with_context(not_there)?;
         if response.status() == StatusCode::OK {
             return Ok(response);

@@ -11,6 +11,7 @@ mod emulators;
 mod host;
 mod http;
 mod logging;
+mod recording;
 mod registry;
 mod running;
 mod scenarios;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             | Command::Check { .. }
             | Command::Demo { .. }
             | Command::Read { .. }
+            | Command::Record(_)
             | Command::Reader { .. }
             | Command::Tag { .. }
     );
@@ -71,6 +73,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             }
             Command::Tag { act } => command::tag::run(act).await,
             Command::Tap(tap) => command::tap::run(tap).await,
+            Command::Record(record) => command::record::run(record).await,
             #[cfg(feature = "top")]
             Command::Top(top) => command::top::run(top).await,
             Command::Epc { way, json } => command::epc::run(way, json),

@@ -7,6 +7,7 @@ use rfid_core::{
     ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind, SystemClock,
 };
 use rfid_driver_mercury4::Mercury4;
+use rfid_driver_replay::{RecordedDriver, Replay};
 use rfid_driver_thingmagic::ThingMagic;
 use rfid_durable::Stores;
 use rfid_ledger::LedgerSettings;
@@ -18,6 +19,7 @@ use rfid_sink_notify::{Hub, NotifyKind, Webhooks};
 #[derive(Clone)]
 pub(crate) struct Registry {
     pub(crate) drivers: Vec<Arc<dyn Driver>>,
+    pub(crate) replay: Arc<Replay>,
     pub(crate) sinks: Vec<Arc<dyn SinkKind>>,
     pub(crate) stores: Stores,
     pub(crate) ledger: EventLedger,
@@ -47,7 +49,9 @@ impl Registry {
         let notify = NotifyKind::new(hub.clone(), stores.data_dir(), Arc::new(SystemClock::new()));
         let webhooks = notify.webhooks().clone();
         let sinks: Vec<Arc<dyn SinkKind>> = vec![Arc::new(lookup), Arc::new(log), Arc::new(notify)];
-        Self { drivers: drivers(), sinks, stores, ledger, index, hub, lookups, logs, webhooks }
+        let replay = Arc::new(Replay::new(recorded_drivers()));
+        let drivers = drivers(&replay);
+        Self { drivers, replay, sinks, stores, ledger, index, hub, lookups, logs, webhooks }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {
@@ -83,6 +87,23 @@ fn new_id() -> [u8; 16] {
 }
 
 /// The drivers that are built in.
-fn drivers() -> Vec<Arc<dyn Driver>> {
-    vec![Arc::new(Mercury4), Arc::new(ThingMagic)]
+fn drivers(replay: &Arc<Replay>) -> Vec<Arc<dyn Driver>> {
+    let replay = Arc::clone(replay);
+    vec![Arc::new(Mercury4), Arc::new(ThingMagic), replay]
+}
+
+/// Those whose recordings can be played back.
+fn recorded_drivers() -> [RecordedDriver; 2] {
+    [
+        RecordedDriver {
+            name: "mercury4",
+            session: |settings, reader, played| rfid_driver_mercury4::session_over(settings, reader, played),
+        },
+        RecordedDriver {
+            name: "thingmagic",
+            session: |settings, reader, played| {
+                rfid_driver_thingmagic::session_over(settings, reader, played)
+            },
+        },
+    ]
 }

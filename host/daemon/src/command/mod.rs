@@ -16,6 +16,7 @@ pub(crate) mod ledger;
 pub(crate) mod manual;
 pub(crate) mod read;
 pub(crate) mod reader;
+pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod tag;

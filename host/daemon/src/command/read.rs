@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rfid_core::{
-    AirProtocol, Clock, DynSession, ReadBuf, ReadHandler, ReaderInfo, ReaderSetup, Sighting, Stamp,
+    AirProtocol, Clock, Driver, DynSession, ReadBuf, ReadHandler, ReaderInfo, ReaderSetup, Sighting, Stamp,
     SystemClock, TagId, TagIdKind, epc,
 };
 use rfid_durable::Stores;
@@ -45,15 +45,19 @@ pub(crate) async fn run(reader: &ReaderAddress, once: bool, as_json: bool) -> an
 
 /// A session with a reader that the command line names.
 pub(super) fn session(reader: &ReaderAddress) -> anyhow::Result<Box<dyn DynSession>> {
-    let registry = Registry::built_in(Stores::new(""));
-    let driver = registry.driver(&reader.driver).with_context(|| {
-        let known: Vec<&str> =
-            registry.driver_descriptions().iter().map(|description| description.name).collect();
-        format!("there is no driver \"{}\"; there are: {}", reader.driver, known.join(", "))
-    })?;
     let mut setup = ReaderSetup::named(&reader.address);
     setup.antenna_ports.clone_from(&reader.antennas);
-    Ok(driver.session(&reader.settings()?, &setup)?)
+    Ok(driver(&reader.driver)?.session(&reader.settings()?, &setup)?)
+}
+
+/// The driver of this name.
+pub(super) fn driver(name: &str) -> anyhow::Result<Arc<dyn Driver>> {
+    let registry = Registry::built_in(Stores::new(""));
+    registry.driver(name).cloned().with_context(|| {
+        let known: Vec<&str> =
+            registry.driver_descriptions().iter().map(|description| description.name).collect();
+        format!("there is no driver \"{name}\"; there are: {}", known.join(", "))
+    })
 }
 
 async fn show(

@@ -54,7 +54,7 @@ async fn path(client: &Client, name: &str) -> anyhow::Result<String> {
 }
 
 /// A name as a segment of a path.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     let escape = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),

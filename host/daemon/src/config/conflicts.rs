@@ -118,8 +118,22 @@ impl Checker<'_> {
             // What a reader that is not in order would listen to is not known.
             if let Some(its_readers) = its_readers {
                 self.zones_listened_to(&pointer, pipeline, &its_readers, &everywhere);
+                self.live_or_played(&pointer, &its_readers);
             }
             self.registered_before_shown(&pointer, pipeline, &kinds);
+        }
+    }
+
+    /// A pipeline lives by one time.
+    fn live_or_played(&mut self, pointer: &str, readers: &[&ReaderConfig]) {
+        let Some(played) = readers.iter().find(|reader| reader.is_replay()) else { return };
+        for (index, live) in readers.iter().enumerate().filter(|(_, reader)| !reader.is_replay()) {
+            let (live, played) = (&live.setup.reader, &played.setup.reader);
+            let message = format!(
+                "{live} is heard now, and {played} of this pipeline plays what was heard then; put them into pipelines of their own"
+            );
+            let other = self.tree.key(&join("/readers", played));
+            self.add(&format!("{pointer}/readers/{index}"), At::Value, Severity::Fault, message, other);
         }
     }
 

@@ -70,7 +70,31 @@ impl Difference {
         let pipelines = Parts::between(named_pipelines(before), named_pipelines(after), |a, b| {
             a == b && places(before, a) == places(after, b) && !b.sinks.iter().any(|sink| sinks.begins(sink))
         });
-        Self { readers, sinks, pipelines, needs_restart: needs_restart(before, after) }
+        let mut difference = Self { readers, sinks, pipelines, needs_restart: needs_restart(before, after) };
+        difference.replays_together(before, after);
+        difference
+    }
+
+    /// Recordings are played together and on one clock: when something changes about one, all are
+    /// begun anew, and what lives by their time.
+    fn replays_together(&mut self, before: &Config, after: &Config) {
+        let is_touched = |config: &Config| {
+            let mut pipelines = config.pipelines.iter().filter(|pipeline| config.is_played(pipeline));
+            config.replays().any(|name| self.readers.ends(name) || self.readers.begins(name))
+                || pipelines.any(|pipeline| {
+                    self.pipelines.ends(&pipeline.name) || self.pipelines.begins(&pipeline.name)
+                })
+        };
+        if !is_touched(before) && !is_touched(after) {
+            return;
+        }
+        let readers = after.replays().filter(|name| !self.readers.begins(name));
+        let readers: Vec<Name> = readers.cloned().collect();
+        self.readers.restarted.extend(readers);
+        let pipelines = after.pipelines.iter().filter(|pipeline| after.is_played(pipeline));
+        let pipelines = pipelines.map(|pipeline| &pipeline.name).filter(|name| !self.pipelines.begins(name));
+        let pipelines: Vec<Name> = pipelines.cloned().collect();
+        self.pipelines.restarted.extend(pipelines);
     }
 
     /// Whether nothing changes.
@@ -174,6 +198,27 @@ mod tests {
         assert_eq!(names(&difference.pipelines.restarted), ["hubin"]);
         assert!(difference.readers.is_empty(), "{difference:?}");
         assert!(!format!("{difference:?}").contains("hunter"), "{difference:?}");
+    }
+
+    #[test]
+    fn recordings_are_begun_anew_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = |name: &str| {
+            format!("[readers.{name}]\ndriver = \"replay\"\nfile = \"{name}.rfidrec\"\nzone = \"{name}\"\n")
+        };
+        let pipeline =
+            |name: &str| format!("[pipelines.{name}]\nreaders = [\"{name}\"]\nsinks = [\"visits\"]\n");
+        let text = [GOOD, &reader("one"), &reader("two"), &pipeline("one"), &pipeline("two")].concat();
+        let before = config(folder.path(), &text);
+        assert!(Difference::between(&before, &config(folder.path(), &text)).is_empty());
+        let after = config(folder.path(), &text.replacen("one.rfidrec", "other.rfidrec", 1));
+        let difference = Difference::between(&before, &after);
+        assert_eq!(names(&difference.readers.restarted), ["one", "two"]);
+        assert_eq!(names(&difference.pipelines.restarted), ["one", "two"]);
+        let after = config(folder.path(), &text.replacen("192.168.10.21", "192.168.10.22", 1));
+        let difference = Difference::between(&before, &after);
+        assert_eq!(names(&difference.readers.restarted), ["hubin_back"], "what is live is its own affair");
+        assert!(difference.pipelines.is_empty());
     }
 
     #[test]

@@ -59,6 +59,16 @@ impl Config {
     pub(crate) fn reader(&self, name: &str) -> Option<&ReaderConfig> {
         self.readers.iter().find(|reader| reader.setup.reader.as_str() == name)
     }
+
+    /// The readers that play what was recorded.
+    pub(crate) fn replays(&self) -> impl Iterator<Item = &Name> {
+        self.readers.iter().filter(|reader| reader.is_replay()).map(|reader| &reader.setup.reader)
+    }
+
+    /// Whether a pipeline lives by the time of a recording: then all of its readers are played.
+    pub(crate) fn is_played(&self, pipeline: &PipelineConfig) -> bool {
+        self.replays().any(|reader| pipeline.readers.contains(reader))
+    }
 }
 
 /// `[host]`.
@@ -114,6 +124,20 @@ pub(crate) struct ReaderConfig {
     pub(crate) place: ReaderPlace,
     /// The serial number that the reader must have.
     pub(crate) serial: Option<String>,
+}
+
+impl ReaderConfig {
+    /// Whether it plays what was recorded.
+    pub(crate) fn is_replay(&self) -> bool {
+        self.driver.describe().name == rfid_driver_replay::NAME
+    }
+}
+
+/// A driver's options without secrets.
+pub(crate) fn options_without_secrets(driver: &dyn Driver, settings: &Settings) -> serde_json::Value {
+    let mut options = settings.as_json().clone();
+    secrets::mask(&mut options, &driver.describe().schema);
+    options
 }
 
 /// `[sinks.NAME]`.

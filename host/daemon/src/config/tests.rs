@@ -47,6 +47,23 @@ sinks = ["customers", "visits", "screens"]
 presence = { confirm_reads = 3, confirm_within = "300ms", lost_after = "20s", revisit_within = "10m" }
 "#;
 
+#[test]
+fn a_pipeline_is_live_or_played() {
+    let text = GOOD.replacen(
+        "driver = \"mercury4\"\nbranch = \"hubin\"\naddress = \"192.168.10.21\"",
+        "driver = \"replay\"\nbranch = \"hubin\"\nfile = \"back.rfidrec\"\nspeed = 10",
+        1,
+    );
+    let faults = checked(&text).err().unwrap_or_default();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].contains("hubin_door is heard now, and hubin_back"), "{faults:#?}");
+    let apart = text.replacen("readers = [\"hubin_door\", \"hubin_back\"]", "readers = [\"hubin_door\"]", 1)
+        + "\n[pipelines.played]\nreaders = [\"hubin_back\"]\nsinks = [\"visits\"]\n";
+    let config = checked(&apart).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let played: Vec<bool> = config.pipelines.iter().map(|pipeline| config.is_played(pipeline)).collect();
+    assert_eq!(played, [false, true]);
+}
+
 fn checked(text: &str) -> Result<Config, Vec<String>> {
     let registry = Registry::built_in(Stores::new("/nonexistent"));
     let texts = Texts::of(Path::new("branch.toml"), text);
@@ -140,7 +157,7 @@ fn all_faults_come_at_once_in_the_order_of_their_places() {
 fn what_this_build_does_not_have_is_said_plainly() {
     let driver = faults("driver = \"mercury4\"", "driver = \"mifare\"");
     assert!(
-        driver[0].ends_with("\"mifare\" is not in this build; there are: mercury4, thingmagic"),
+        driver[0].ends_with("\"mifare\" is not in this build; there are: mercury4, thingmagic, replay"),
         "{driver:?}"
     );
     let source = faults("source = \"directory\"", "source = \"service\"");

@@ -22,6 +22,7 @@ use crate::checkpoints::Journal;
 use crate::config::{Config, Difference, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::emulators::{self, Emulators};
 use crate::http::{Board, ReloadRequest, Server, View};
+use crate::recording::clock_began;
 use crate::registry::Registry;
 use crate::running::Running;
 use crate::service_manager::Condition;
@@ -37,6 +38,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Host {
     registry: Registry,
     clock: Arc<dyn Clock>,
+    /// The time of what is played.
+    replay_clock: Arc<dyn Clock>,
     seeds: RandomState,
     config: Config,
     started: Instant,
@@ -64,9 +67,10 @@ impl Host {
         let nothing = nothing(&config);
         let running = Running::default();
         let started = Instant::now();
-        let board = Arc::new(Board::new(View::new(&nothing, &registry, &running, started), reloads));
-        let server = Server::start(listener, Arc::clone(&board))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let view = View::new(&nothing, &registry, &running, started);
+        let board = Arc::new(Board::new(view, reloads, clock_began(clock.as_ref())));
+        let server = Server::start(listener, Arc::clone(&board))?;
         let seeds = RandomState::new();
         // Before anything is appended. Who has the folder, or why the disk fails, is said by the
         // parts that cannot do without.
@@ -78,6 +82,7 @@ impl Host {
         }
         let indexer = Indexer::spawn(&registry);
         let mut host = Self {
+            replay_clock: registry.replay.play_together([]),
             registry,
             clock,
             seeds,
@@ -123,6 +128,9 @@ impl Host {
         next.ledger = self.config.ledger;
         next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
+        if next.replays().any(|reader| difference.readers.begins(reader)) {
+            self.replay_clock = self.registry.replay.play_together(next.replays().cloned());
+        }
         let prepared = self.prepare(&next, &difference);
         self.attach_readers(&next, &difference, &prepared);
         self.end_readers(&difference).await;
@@ -193,10 +201,14 @@ impl Host {
         let begin = |pipeline: &&PipelineConfig| difference.pipelines.begins(&pipeline.name);
         let prepare = |pipeline: &PipelineConfig| {
             let name = &pipeline.name;
-            let mut builder = Pipeline::builder(name.clone())
-                .presence(pipeline.presence.clone())
-                .clock(Arc::clone(&self.clock))
-                .checkpoints(Box::new(Journal::new(&self.config.host.data_dir, name)));
+            let mut builder = Pipeline::builder(name.clone()).presence(pipeline.presence.clone());
+            // A recording begins with nobody inside, whoever was inside when it was played before.
+            builder = if next.is_played(pipeline) {
+                builder.clock(Arc::clone(&self.replay_clock))
+            } else {
+                let checkpoints = Journal::new(&self.config.host.data_dir, name);
+                builder.clock(Arc::clone(&self.clock)).checkpoints(Box::new(checkpoints))
+            };
             for reader in pipeline.readers.iter().filter_map(|name| next.reader(name)) {
                 builder = builder.reader(reader.place.clone());
             }
@@ -219,9 +231,15 @@ impl Host {
         for (name, reader) in &self.running.readers {
             if !difference.readers.ends(name) {
                 let outlets = next.pipelines.iter().filter_map(|pipeline| outlet(pipeline, name)).collect();
-                reader.attach(outlets, self.clock.now());
+                let is_replay = next.reader(name).is_some_and(ReaderConfig::is_replay);
+                reader.attach(outlets, self.clock_of(is_replay).now());
             }
         }
+    }
+
+    /// The time that a reader lives by.
+    fn clock_of(&self, is_replay: bool) -> &Arc<dyn Clock> {
+        if is_replay { &self.replay_clock } else { &self.clock }
     }
 
     async fn end_readers(&mut self, difference: &Difference) {
@@ -264,7 +282,8 @@ impl Host {
             }
             let tap = self.running.taps.entry(name.clone()).or_default();
             prepared = prepared.sink(tap.sink());
-            match prepared.start(glimpses.remove(&name).unwrap_or_default()).await {
+            let glimpses = glimpses.remove(&name).filter(|_| !next.is_played(config)).unwrap_or_default();
+            match prepared.start(glimpses).await {
                 Ok(pipeline) => {
                     self.running.pipelines.insert(name, pipeline);
                 }
@@ -287,13 +306,23 @@ impl Host {
             let supervisor = Supervisor::spawn(
                 name.clone(),
                 reader.serial.clone(),
-                session_maker(reader),
+                self.session_maker(reader),
                 outlets.collect(),
-                Arc::clone(&self.clock),
+                Arc::clone(self.clock_of(reader.is_replay())),
                 self.seeds.hash_one(name.as_str()),
             );
             self.running.readers.insert(name.clone(), supervisor);
         }
+    }
+
+    /// Sessions of this registry's driver, from settings that were checked against any registry.
+    fn session_maker(&self, reader: &ReaderConfig) -> MakeSession {
+        let ReaderConfig { driver, settings, setup, .. } = reader.clone();
+        let driver = self.registry.driver(driver.describe().name).cloned().unwrap_or(driver);
+        Box::new(move |recorder| {
+            let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
+            Ok(driver.session(&settings, &setup)?)
+        })
     }
 
     /// How the host is, whenever that is asked.
@@ -353,12 +382,4 @@ async fn say_whose_backlogs_wait(config: &Config) {
     for folder in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
         tracing::warn!(folder = %folder.display(), "events wait here for a sink of this name, and there is none");
     }
-}
-
-fn session_maker(reader: &ReaderConfig) -> MakeSession {
-    let ReaderConfig { driver, settings, setup, .. } = reader.clone();
-    Box::new(move |recorder| {
-        let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
-        Ok(driver.session(&settings, &setup)?)
-    })
 }

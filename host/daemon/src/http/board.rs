@@ -41,15 +41,18 @@ pub(crate) struct Board {
     last_reload: Mutex<Option<LastReload>>,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadRequest>,
+    /// When the host's clock stood at zero.
+    pub(super) clock_began: UtcTime,
 }
 
 impl Board {
-    pub(crate) fn new(view: View, reloads: mpsc::Sender<ReloadRequest>) -> Self {
+    pub(crate) fn new(view: View, reloads: mpsc::Sender<ReloadRequest>, clock_began: UtcTime) -> Self {
         Self {
             view: Mutex::new(Arc::new(view)),
             last_reload: Mutex::new(None),
             stopping: AtomicBool::new(false),
             reloads,
+            clock_began,
         }
     }
 

@@ -5,6 +5,7 @@ mod condition;
 mod counters;
 mod events;
 mod metrics;
+mod recording;
 mod routes;
 mod taps;
 mod view;

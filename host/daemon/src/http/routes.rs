@@ -15,7 +15,7 @@ use rfid_core::Name;
 use serde_json::{Value, json};
 
 use super::board::{Board, ReloadOutcome};
-use super::{metrics, taps, webhooks};
+use super::{metrics, recording, taps, webhooks};
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,6 +29,7 @@ pub(super) fn router(board: Arc<Board>) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/readers/{name}/reads", get(reads_of_reader))
+        .route("/api/v1/readers/{name}/recording", post(recording_of_reader))
         .route("/api/v1/pipelines/{name}/events", get(events_of_pipeline))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -66,11 +67,8 @@ async fn status(State(board): State<Arc<Board>>) -> Response {
 /// Reads the configuration anew. 200 with what changed, or 422 with everything that speaks
 /// against it.
 async fn reload(State(board): State<Arc<Board>>, headers: HeaderMap) -> Response {
-    // A page of another origin can make a browser post here without asking anybody.
-    if headers.contains_key(header::ORIGIN) {
-        let detail =
-            "A reload is not asked for from a web page. Use SIGHUP, or a client that sends no Origin.";
-        return problem(StatusCode::FORBIDDEN, "Not from a web page", detail);
+    if let Some(refusal) = from_a_page(&headers, "Use SIGHUP, or a client that sends no Origin.") {
+        return refusal;
     }
     match board.reload().await {
         Some(ReloadOutcome::Changed(difference)) => {
@@ -89,6 +87,31 @@ async fn reload(State(board): State<Arc<Board>>, headers: HeaderMap) -> Response
             json_response(status, "application/problem+json", &body)
         }
         None => problem(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "The host is stopping."),
+    }
+}
+
+/// A page of another origin can make a browser post here without asking anybody.
+fn from_a_page(headers: &HeaderMap, instead: &str) -> Option<Response> {
+    let detail = || format!("This is not asked for from a web page. {instead}");
+    headers
+        .contains_key(header::ORIGIN)
+        .then(|| problem(StatusCode::FORBIDDEN, "Not from a web page", &detail()))
+}
+
+/// What passes between a driver and its reader from a new opening of its session on, which is why
+/// it is asked for by POST.
+async fn recording_of_reader(
+    State(board): State<Arc<Board>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refusal) = from_a_page(&headers, "Use rfid-host record.") {
+        return refusal;
+    }
+    let view = board.view();
+    match view.readers.get(name.as_str()) {
+        Some(reader) => recording::of(&board, reader),
+        None => not_there("reader", &name, view.readers.keys()),
     }
 }
 
@@ -156,7 +179,7 @@ async fn method_not_allowed() -> Response {
 }
 
 /// A problem document (RFC 9457).
-fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
+pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
     let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
     json_response(status, "application/problem+json", &body)
 }

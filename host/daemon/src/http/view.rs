@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rfid_core::pipeline::{PipelineCounters, SinkStatus};
-use rfid_core::presence::{ReaderPlace, ZoneMap};
+use rfid_core::presence::ZoneMap;
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::counters::{Metric, PIPELINE, READER, SINK, get};
 use super::webhooks;
-use crate::config::Config;
+use crate::config::{Config, ReaderConfig};
 use crate::registry::Registry;
 use crate::running::{PipelineTap, Running};
 
@@ -38,8 +38,8 @@ pub(crate) struct View {
 
 /// One reader.
 pub(super) struct ReaderView {
-    pub(super) driver: &'static str,
-    pub(super) place: ReaderPlace,
+    pub(super) config: ReaderConfig,
+    driver: &'static str,
     pub(super) observer: Observer,
 }
 
@@ -63,7 +63,7 @@ impl View {
             let config = config.reader(name)?;
             let view = ReaderView {
                 driver: config.driver.describe().name,
-                place: config.place.clone(),
+                config: config.clone(),
                 observer: supervisor.observer(),
             };
             Some((name.clone(), view))
@@ -214,7 +214,7 @@ impl ReaderView {
         let mut status = state_json(&self.observer.state());
         let more = json!({
             "driver": self.driver,
-            "branch": self.place.branch,
+            "branch": self.config.place.branch,
             "antennas": self.antennas().map(|antenna| antenna.status()).collect::<Vec<_>>(),
         });
         if let (Value::Object(status), Value::Object(more)) = (&mut status, more) {
@@ -227,7 +227,7 @@ impl ReaderView {
     pub(super) fn antennas(&self) -> impl Iterator<Item = Antenna<'_>> {
         let listening = self.observer.listening();
         let counters = self.observer.counters();
-        let ports: Vec<(Option<u16>, &Name)> = match &self.place.zones {
+        let ports: Vec<(Option<u16>, &Name)> = match &self.config.place.zones {
             ZoneMap::Whole(zone) => vec![(None, zone)],
             ZoneMap::ByPort(ports) => ports.iter().map(|(port, zone)| (Some(*port), zone)).collect(),
         };

@@ -339,13 +339,17 @@ fn init_writes_a_configuration_that_is_in_order_and_never_over_another() {
 #[test]
 fn the_schema_names_every_driver_and_sink_with_its_options() {
     let schema: serde_json::Value = serde_json::from_str(&out(&run(&["schema"]))).unwrap();
-    for (table, key, names, option) in [
-        ("readers", "driver", ["mercury4", "thingmagic"].as_slice(), "address"),
-        ("sinks", "type", &["lookup", "log", "notify"], "type"),
+    for (table, key, names) in [
+        (
+            "readers",
+            "driver",
+            [("mercury4", "address"), ("thingmagic", "address"), ("replay", "file")].as_slice(),
+        ),
+        ("sinks", "type", &[("lookup", "type"), ("log", "type"), ("notify", "type")]),
     ] {
         let one = &schema["properties"][table]["additionalProperties"];
         assert_eq!(one["properties"][key]["enum"].as_array().unwrap().len(), names.len());
-        for (case, name) in one["allOf"].as_array().unwrap().iter().zip(names) {
+        for (case, (name, option)) in one["allOf"].as_array().unwrap().iter().zip(names) {
             assert_eq!(case["if"]["properties"][key]["const"], *name);
             assert!(case["then"]["properties"][option].is_object(), "{name}: {case}");
             assert_eq!(case["then"]["additionalProperties"], false, "{name}");

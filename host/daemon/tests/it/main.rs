@@ -9,6 +9,7 @@ mod emulator;
 mod ledger;
 mod looking_on;
 mod metrics;
+mod record;
 mod reload;
 mod resume;
 mod run;

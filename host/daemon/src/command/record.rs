@@ -1,0 +1,236 @@
+//! `rfid-host record`: what a reader really sends, kept to be played back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use indicatif::ProgressBar;
+use rfid_core::recording::{Moment, Recording};
+use rfid_core::{Clock, Name, ReaderSetup, Supervisor, SystemClock};
+use rfid_driver_replay::format::{Decoder, Header, encode};
+use rfid_driver_replay::{Recorded, Summary};
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt, BufWriter};
+
+use super::counted;
+use super::read::driver;
+use super::tap::escaped;
+use crate::cli::{ReaderAddress, Record};
+use crate::client::Client;
+use crate::recording;
+
+/// How often the progress is drawn anew.
+const FRAME: Duration = Duration::from_millis(250);
+
+pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
+    if let Some(file) = &record.show {
+        return show(file).await;
+    }
+    let (Some(reader), Some(path)) = (&record.reader, &record.file) else {
+        bail!("READER and FILE are missing")
+    };
+    // From here on, so that whoever ends it early ends it cleanly.
+    let mut told_to_stop = std::pin::pin!(super::told_to_stop());
+    let mut file = create(path).await?;
+    let (header, mut source) = match begin(&record, reader).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            // Nothing is in it.
+            let _ = tokio::fs::remove_file(path).await;
+            return Err(error);
+        }
+    };
+    let mut bytes = Vec::new();
+    header.encode(&mut bytes);
+    file.write_all(&bytes).await?;
+
+    let progress = ProgressBar::new_spinner();
+    progress.enable_steady_tick(FRAME);
+    let mut summary = Summary::default();
+    let lasts = async {
+        match record.lasts {
+            Some(lasts) => tokio::time::sleep(lasts.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut lasts = std::pin::pin!(lasts);
+    let outcome = loop {
+        let moment = tokio::select! {
+            moment = source.next() => moment,
+            () = &mut lasts => break Ok(()),
+            told = &mut told_to_stop => break told,
+        };
+        match moment {
+            Ok(Some(moment)) => {
+                bytes.clear();
+                encode(&moment, &mut bytes);
+                if let Err(error) = file.write_all(&bytes).await {
+                    break Err(error).with_context(|| path.display().to_string());
+                }
+                summary.add(&moment);
+                progress.set_message(format!("{reader}: {}", amounts(&summary)));
+            }
+            Ok(None) => {
+                break Err(anyhow::anyhow!(
+                    "{}",
+                    summary.ended.as_deref().unwrap_or("the recording has ended")
+                ));
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    progress.finish_and_clear();
+    source.end().await;
+    file.flush().await?;
+    file.get_ref().sync_all().await?;
+    eprintln!("rfid-host: {}: {}", path.display(), amounts(&summary));
+    if outcome.is_ok() && summary.sessions == 0 {
+        bail!(
+            "the reader did not come to read while it was recorded; /ready of the daemon or `rfid-host read` says why"
+        );
+    }
+    outcome
+}
+
+/// A new file for the user alone.
+async fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let file = options.open(path).await.with_context(|| path.display().to_string())?;
+    Ok(BufWriter::new(file))
+}
+
+async fn begin(record: &Record, reader: &str) -> anyhow::Result<(Header, Source)> {
+    if let Some(address) = record.direct() {
+        return direct(reader, &address);
+    }
+    let hint = || {
+        format!(
+            "a reader that no daemon has is recorded with: rfid-host record {reader} FILE --driver DRIVER --address ADDRESS"
+        )
+    };
+    let path = format!("/api/v1/readers/{}/recording", escaped(reader));
+    let body = Client::new(&record.at)?.post(&path).await.with_context(hint)?;
+    let mut daemon = Daemon { body, decoder: Decoder::default() };
+    loop {
+        if let Some(header) = daemon.decoder.header()? {
+            return Ok((header, Source::Daemon(daemon)));
+        }
+        if !daemon.receive().await? {
+            bail!("the daemon has ended");
+        }
+    }
+}
+
+/// Looks after the reader as a daemon would.
+fn direct(reader: &str, address: &ReaderAddress) -> anyhow::Result<(Header, Source)> {
+    let driver = driver(&address.driver)?;
+    let settings = address.settings()?;
+    let setup = ReaderSetup { antenna_ports: address.antennas.clone(), ..ReaderSetup::named(reader) };
+    // What is wrong with the options is said before anything is opened.
+    driver.session(&settings, &setup)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let began = recording::clock_began(clock.as_ref());
+    let header = recording::header(driver.as_ref(), &settings, &setup, began);
+    let make = move |recorder: &rfid_core::Recorder| {
+        let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
+        Ok(driver.session(&settings, &setup)?)
+    };
+    let supervisor = Supervisor::spawn(Name::from(reader), None, Box::new(make), Vec::new(), clock, 1);
+    let recording = supervisor.observer().record()?;
+    Ok((header, Source::Direct(supervisor, recording)))
+}
+
+/// Where the moments come from.
+enum Source {
+    Daemon(Daemon),
+    Direct(Supervisor, Recording),
+}
+
+struct Daemon {
+    body: Incoming,
+    decoder: Decoder,
+}
+
+impl Source {
+    /// The next moment; none after the last. Cancel-safe.
+    async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
+        match self {
+            Self::Daemon(daemon) => loop {
+                if let Some(moment) = daemon.decoder.moment()? {
+                    return Ok(Some(moment));
+                }
+                if !daemon.receive().await? {
+                    return Ok(None);
+                }
+            },
+            Self::Direct(_, recording) => Ok(recording.next().await),
+        }
+    }
+
+    async fn end(self) {
+        if let Self::Direct(supervisor, recording) = self {
+            drop(recording);
+            supervisor.stop().await;
+        }
+    }
+}
+
+impl Daemon {
+    /// Whether more has come.
+    async fn receive(&mut self) -> anyhow::Result<bool> {
+        let Some(frame) = self.body.frame().await else { return Ok(false) };
+        if let Some(bytes) = frame.context("the daemon is gone")?.data_ref() {
+            self.decoder.push(bytes);
+        }
+        Ok(true)
+    }
+}
+
+fn amounts(summary: &Summary) -> String {
+    format!(
+        "{:.1} s, {}, {} from the reader",
+        summary.lasts().as_secs_f64(),
+        counted(summary.reads, "read"),
+        counted(summary.received, "byte"),
+    )
+}
+
+/// Says what a recording holds.
+async fn show(path: &Path) -> anyhow::Result<()> {
+    let Recorded { header, summary, torn, damage } =
+        Recorded::read(path).await.with_context(|| path.display().to_string())?;
+    println!(
+        "reader {}, driver {}, recorded by rfid-host {}",
+        header.reader, header.driver, header.host_version
+    );
+    println!("options {}", header.options);
+    if !header.antenna_ports.is_empty() {
+        let ports: Vec<String> = header.antenna_ports.iter().map(u16::to_string).collect();
+        println!("antennas {}", ports.join(" "));
+    }
+    if let Some((first, last)) = summary.first.zip(summary.last) {
+        println!("from {} to {}, {:.3} s", first.utc, last.utc, summary.lasts().as_secs_f64());
+    }
+    println!(
+        "{}, {}, {}, {} from the reader, {} to it",
+        counted(summary.sessions, "session"),
+        counted(summary.batches, "round"),
+        counted(summary.reads, "read"),
+        counted(summary.received, "byte"),
+        counted(summary.sent, "byte"),
+    );
+    if let Some(why) = &summary.ended {
+        println!("ended early: {why}");
+    }
+    if torn > 0 {
+        println!("its last {} are torn; it can be played up to there", counted(torn as u64, "byte"));
+    }
+    if let Some(damage) = damage {
+        bail!("{damage}; it can be played up to there");
+    }
+    Ok(())
+}
