@@ -11,14 +11,16 @@
 mod recorded;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use bytes::BytesMut;
 use rfid_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 pub use recorded::{Recorded, RecordedConnect, recorded};
 
@@ -84,12 +86,14 @@ pub struct Link<S> {
     unsent: BytesMut,
     /// What people call the other side: "reader", "module".
     other_side: &'static str,
+    /// Kept from one wait to the next: a timer that is set for each row costs as much as the row.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Stream> Link<S> {
     /// Over this connection.
     pub fn new(stream: S, other_side: &'static str) -> Self {
-        Self { stream, unsent: BytesMut::new(), other_side }
+        Self { stream, unsent: BytesMut::new(), other_side, timer: None }
     }
 
     /// Puts bytes into the queue of what is to be sent.
@@ -124,12 +128,13 @@ impl<S: Stream> Link<S> {
         };
         let is_recorded =
             |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<RecordedSilence>());
-        match timeout_at(deadline, self.stream.read_buf(space)).await {
-            Ok(Ok(0)) => Err(self.lost(op, io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) if is_recorded(&error) => Err(silence()),
-            Ok(Err(error)) => Err(self.lost(op, error)),
-            Err(_) => Err(silence()),
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        match until(timer, deadline, self.stream.read_buf(space)).await {
+            Some(Ok(0)) => Err(self.lost(op, io::ErrorKind::UnexpectedEof.into())),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) if is_recorded(&error) => Err(silence()),
+            Some(Err(error)) => Err(self.lost(op, error)),
+            None => Err(silence()),
         }
     }
 
@@ -151,6 +156,28 @@ impl<S: Stream> Link<S> {
         };
         Error::new(ErrorKind::Io, op).with_detail(detail).with_source(error)
     }
+}
+
+/// What the future gives, unless the deadline comes first. The timer may be set for any time before:
+/// it is set again when it has rung too early, which is seldom where deadlines keep moving on.
+async fn until<F: Future>(timer: &mut Pin<Box<Sleep>>, deadline: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= deadline {
+                return Poll::Ready(None);
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]

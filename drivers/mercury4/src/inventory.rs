@@ -169,12 +169,12 @@ impl Inventory {
             if line.is_empty() {
                 return Ok(Taken::RoundEnd);
             }
-            if let Some(error) = RqlError::parse(line) {
-                return Err(refused("read", error));
-            }
             match self.decoder.decode(line, buf) {
                 Ok(()) => self.bad_rows = 0,
                 Err(fault) => {
+                    if let Some(error) = RqlError::parse(line) {
+                        return Err(refused("read", error));
+                    }
                     self.bad_rows += 1;
                     buf.add_lost(1);
                     tracing::debug!(%fault, "a row is not one");

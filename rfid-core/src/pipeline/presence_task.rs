@@ -1,9 +1,11 @@
 //! One task for each pipeline's presence: reads in, events out, time in between.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::Glimpses;
 use super::checkpoint::CheckpointChange;
@@ -43,45 +45,78 @@ pub(super) struct Round {
     place: u32,
 }
 
+/// Kept from one wait to the next: setting a timer for each batch costs as much as a small batch.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// What it is set for.
+    due: Duration,
+}
+
+impl Timer {
+    async fn until(&mut self, due: Duration, now: Duration) {
+        if self.due != due || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(Instant::now() + due.saturating_sub(now));
+            self.due = due;
+        }
+        self.sleep.as_mut().await;
+    }
+}
+
 impl PresenceTask {
     /// Runs until the queue is closed and empty; then hands on the state of all visits and gives
     /// back what was not confirmed. `outcome` is what presence had to say before.
     pub(super) async fn run(mut self, mut outcome: Outcome) -> Glimpses {
         let mut attendance = self.attendance.take();
+        let mut timer = Timer { sleep: Box::pin(sleep(Duration::ZERO)), due: Duration::ZERO };
         self.hand_on(&mut outcome).await;
         self.round.due = self.clock.now().monotonic + ROUND_EVERY;
         while !self.queue.is_finished() {
-            // Before the queue is looked at: what was heard up to now counts before what is due now.
-            let mut now = self.clock.now();
-            match self.queue.try_take() {
-                Some(Item::Reads(reader, batch)) => {
-                    self.advance(batch.received(), &mut outcome);
-                    self.presence.observe(reader, &batch, &mut outcome);
-                    add(&self.counters.batches, 1);
-                    self.queue.recycle(batch);
-                }
-                Some(Item::Listening(reader, listening, at)) => {
-                    self.advance(at, &mut outcome);
-                    self.presence.set_listening(reader, &listening, at);
-                }
+            let now = match self.queue.try_take() {
+                Some(item) => self.take(item, &mut outcome),
                 None => {
-                    let is_more_due = self.advance(now, &mut outcome);
-                    self.publish_counts();
-                    if outcome.is_empty() && !is_more_due {
-                        self.wait(now, attendance.as_mut()).await;
-                        now = self.clock.now();
+                    let now = self.clock.now();
+                    // Looked at again: what was heard up to now counts before what is due now.
+                    match self.queue.try_take() {
+                        Some(item) => self.take(item, &mut outcome),
+                        None => {
+                            let is_more_due = self.advance(now, &mut outcome);
+                            self.publish_counts();
+                            if outcome.is_empty() && !is_more_due {
+                                self.wait(now, &mut timer, attendance.as_mut()).await;
+                            }
+                            now.monotonic
+                        }
                     }
                 }
-            }
+            };
             self.hand_on(&mut outcome).await;
-            if now.monotonic >= self.round.due {
-                self.go_on_with_round(now.monotonic).await;
+            if now >= self.round.due {
+                self.go_on_with_round(now).await;
             }
         }
         self.round.place = 0;
         while self.go_on_with_round(Duration::ZERO).await {}
         self.publish_counts();
         Glimpses(self.presence.glimpses())
+    }
+
+    /// Takes in what came from a reader; returns when it was received.
+    fn take(&mut self, item: Item, outcome: &mut Outcome) -> Duration {
+        match item {
+            Item::Reads(reader, batch) => {
+                let received = batch.received();
+                self.advance(received, outcome);
+                self.presence.observe(reader, &batch, outcome);
+                add(&self.counters.batches, 1);
+                self.queue.recycle(batch);
+                received.monotonic
+            }
+            Item::Listening(reader, listening, at) => {
+                self.advance(at, outcome);
+                self.presence.set_listening(reader, &listening, at);
+                at.monotonic
+            }
+        }
     }
 
     /// Lets time pass up to `now`; a million departures at once are spread over many rounds.
@@ -92,15 +127,16 @@ impl PresenceTask {
 
     /// Waits for reads or for the next moment at which there is something to do; everything up to
     /// `now` is done.
-    async fn wait(&self, now: Stamp, attendance: Option<&mut Attendance>) {
+    async fn wait(&self, now: Stamp, timer: &mut Timer, attendance: Option<&mut Attendance>) {
         let due = self.presence.next_due().unwrap_or(self.round.due).min(self.round.due);
         let later = async {
             match attendance {
                 Some(attendance) => attendance.done_until(now.monotonic).await,
-                None => tokio::time::sleep(due.saturating_sub(self.clock.now().monotonic)).await,
+                None => timer.until(due, now.monotonic).await,
             }
         };
         tokio::select! {
+            biased;
             () = self.queue.ready() => {}
             () = later => {}
         }

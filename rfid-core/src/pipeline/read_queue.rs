@@ -22,7 +22,7 @@ const WAITING_BATCHES: usize = 64;
 const AHEAD_BATCHES: usize = 16;
 
 /// Merged records that wait at most, over all readers. Reads beyond it are shed and counted.
-const MERGED_RECORDS: usize = 65_536;
+const MERGED_RECORDS: usize = 262_144;
 
 /// What presence takes from the queue.
 #[derive(Debug)]

@@ -474,12 +474,12 @@ impl Presence {
                 let lost = lost_at(tag, zone, now);
                 let aside = tag.set_aside_at(&zone.limits).filter(|aside| *aside <= now.mono);
                 match (lost, aside) {
-                    (None, None) => None,
-                    (Some(lost), Some(aside)) if lost.mono > aside => {
-                        Some(Due::SetAside(now.earlier(now.mono - aside)))
+                    (Some(lost), aside) if aside.is_none_or(|aside| lost.mono <= aside) => {
+                        Some(Due::Departure(lost))
                     }
-                    (None, Some(aside)) => Some(Due::SetAside(now.earlier(now.mono - aside))),
-                    (Some(lost), _) => Some(Due::Departure(lost)),
+                    (_, aside) => {
+                        aside.map(|aside| Due::SetAside(tag.on_its_clock(now.earlier(now.mono - aside))))
+                    }
                 }
             }
             Phase::Aside => lost_at(tag, zone, now).map(Due::Freed),
@@ -565,7 +565,7 @@ impl Presence {
 #[inline]
 fn lost_at(tag: &Tracked, zone: &Zone, now: At) -> Option<At> {
     let covered = tag.covered.get() + tag.lost_after(&zone.limits);
-    (zone.coverage.covered(now.mono) >= covered).then(|| zone.coverage.when(covered, now))
+    (zone.coverage.covered(now.mono) >= covered).then(|| tag.on_its_clock(zone.coverage.when(covered, now)))
 }
 
 /// An event to be given.

@@ -192,6 +192,16 @@ impl Tracked {
         Some(self.first.mono() + patience.max(i64::from(self.event_after) * 1_000_000))
     }
 
+    /// This moment with the wall clock going on from the tag's last sighting, unless it was set
+    /// since: two clocks are never read at one instant, and a moment that is counted back from
+    /// whenever it was noticed would tell another time in each run.
+    pub(super) fn on_its_clock(&self, at: At) -> At {
+        const AS_GOOD_AS_EQUAL: u64 = 1_000_000_000;
+        let last = self.last.get();
+        let utc = last.utc.saturating_add_signed(at.mono - last.mono);
+        At { utc: if utc.abs_diff(at.utc) < AS_GOOD_AS_EQUAL { utc } else { at.utc }, ..at }
+    }
+
     /// Whether the last event about a tag that stays lies far enough back.
     #[inline]
     pub(super) fn is_to_be_said_again(&self, limits: &Limits, now: At) -> bool {

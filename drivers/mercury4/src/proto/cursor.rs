@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// The number that eight decimal digits write.
-#[inline]
+#[inline(always)]
 pub(super) fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
     let values = u64::from_le_bytes(*digits) ^ (u64::from(b'0') * ONES);
     // No addition reaches the next byte, since its own top bit is left out.
@@ -135,6 +135,7 @@ pub(super) fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
 }
 
 /// The bytes that the word's leading hexadecimal digits write, and how many digits there are.
+#[inline(always)]
 pub(super) fn hex_digits(word: u64) -> ([u8; 4], usize) {
     let is_letter = (word >> 6) & ONES;
     let upper = word & !(is_letter << 5);

@@ -239,8 +239,11 @@ fn usual_row(row: &[u8]) -> Option<UsualRow> {
         return None;
     };
     let frequency_khz = eight_decimal_digits(&[b'0', b'0', f1, f2, f3, f4, f5, f6])?;
-    let tens_of_years = eight_decimal_digits(&[b'0', b'0', b'0', b'0', b'0', b'0', s1, s2])?;
-    let seconds = tens_of_years * 100_000_000 + eight_decimal_digits(&seconds)?;
+    let (s1, s2) = (s1.wrapping_sub(b'0'), s2.wrapping_sub(b'0'));
+    if s1 > 9 || s2 > 9 {
+        return None;
+    }
+    let seconds = u64::from(s1 * 10 + s2) * 100_000_000 + eight_decimal_digits(&seconds)?;
     let micros = eight_decimal_digits(&[b'0', b'0', m1, m2, m3, m4, m5, m6])?;
     Some(UsualRow {
         id: twelve_bytes(digits)?,
@@ -252,7 +255,7 @@ fn usual_row(row: &[u8]) -> Option<UsualRow> {
 }
 
 /// The first twelve bytes of fourteen that are written as digits.
-#[inline]
+#[inline(always)]
 fn twelve_bytes(digits: &[u8; 28]) -> Option<[u8; 12]> {
     let mut bytes = [0; 12];
     let (words, code) = digits.as_chunks::<8>();
@@ -264,7 +267,7 @@ fn twelve_bytes(digits: &[u8; 28]) -> Option<[u8; 12]> {
     Some(bytes)
 }
 
-#[inline]
+#[inline(always)]
 fn all_hex(digits: [u8; 8]) -> Option<[u8; 4]> {
     let (bytes, count) = hex_digits(u64::from_le_bytes(digits));
     (count == 8).then_some(bytes)
