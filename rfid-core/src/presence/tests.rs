@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::UtcTime;
+use crate::event::{EventId, EventKind};
 use crate::settings::DurationText;
 use crate::tag_id::TagIdKind;
 
