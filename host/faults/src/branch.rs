@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use rfid_core::{TagId, TagIdKind};
+use rfid_core::{TagId, TagIdKind, UtcTime};
 use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -27,6 +27,10 @@ pub(crate) struct Wanted {
     pub(crate) round: &'static str,
     pub(crate) reads_per_second: u32,
     pub(crate) lost_after: &'static str,
+    /// Where presence stops; as the daemon has it if there is none.
+    pub(crate) max_tags: Option<u32>,
+    /// What the clocks of the readers say at the start; right for those that have none here.
+    pub(crate) reader_clocks: Vec<UtcTime>,
     pub(crate) with_proxy: bool,
     /// Folder of all that the daemon keeps; one beside the configuration if there is none.
     pub(crate) data_parent: Option<PathBuf>,
@@ -44,6 +48,8 @@ impl Default for Wanted {
             round: "20ms",
             reads_per_second: 100,
             lost_after: "20s",
+            max_tags: None,
+            reader_clocks: Vec::new(),
             with_proxy: false,
             data_parent: None,
             screens: String::new(),
@@ -101,9 +107,13 @@ impl Branch {
 
     /// Starts one more reader; the configuration is not written.
     pub(crate) async fn add_station(&mut self, dice: &mut Dice) -> Result<usize> {
-        let emulator = Emulator::bind("127.0.0.1:0", Profile::M4, Scenario::default()).await?;
-        let born = Instant::now();
         let number = self.stations.len();
+        let (address, scenario) = ("127.0.0.1:0", Scenario::default());
+        let emulator = match self.wanted.reader_clocks.get(number) {
+            Some(utc) => Emulator::bind_with(address, Profile::M4, scenario, *utc).await?,
+            None => Emulator::bind(address, Profile::M4, scenario).await?,
+        };
+        let born = Instant::now();
         let proxy = match self.wanted.with_proxy {
             true => Some(Proxy::bind(emulator.local_addr(), dice.fork()).await?),
             false => None,
@@ -172,9 +182,10 @@ impl Branch {
         let names: Vec<String> = stations().map(|station| format!("\"{}\"", station.name)).collect();
         write!(
             text,
-            "[pipelines.all]\nreaders = [{}]\nsinks = [\"visits\", \"screens\"]\npresence = {{ lost_after = \"{}\", revisit_within = \"1m\" }}\n",
+            "[pipelines.all]\nreaders = [{}]\nsinks = [\"visits\", \"screens\"]\npresence = {{ lost_after = \"{}\", revisit_within = \"1m\"{} }}\n",
             names.join(", "),
-            self.wanted.lost_after
+            self.wanted.lost_after,
+            self.wanted.max_tags.map(|most| format!(", max_tags = {most}")).unwrap_or_default()
         )?;
         Ok(text)
     }

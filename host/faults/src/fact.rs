@@ -14,6 +14,8 @@ pub(crate) struct Fact {
     pub(crate) time: UtcTime,
     pub(crate) sequence: Option<u64>,
     pub(crate) unconfirmed: bool,
+    /// What the reader's own clock said.
+    pub(crate) reader_time: Option<UtcTime>,
 }
 
 impl Fact {
@@ -32,6 +34,7 @@ impl Fact {
                 .get("unconfirmed_by")
                 .and_then(Value::as_array)
                 .is_some_and(|sinks| !sinks.is_empty()),
+            reader_time: text("reader_time").and_then(|time| time.parse().ok()),
         })
     }
 

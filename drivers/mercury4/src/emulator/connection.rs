@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs a query and adds its reply.
     async fn run(&mut self, query: &TagQuery) {
-        self.reader.run(query, &mut self.replies).await;
+        self.reader.run(query, &self.faults.faults(), &mut self.replies).await;
         if self.faults.lacks_terminator() {
             self.replies.pop();
         }

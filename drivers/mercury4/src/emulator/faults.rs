@@ -33,6 +33,11 @@ pub struct Faults {
     /// A power that is set becomes one that is higher by this many hundredths of a dBm, or lower
     /// if it is negative.
     pub power_off_by_cdbm: i16,
+    /// So many rows in front of each reply to a query of tags are of tags that are not there. No
+    /// two are the same.
+    pub invented_tags: u32,
+    /// How often each invented tag is said to be read; 0 for once.
+    pub invented_reads: u64,
 }
 
 /// Faults and what counts down towards one.

@@ -128,6 +128,11 @@ impl Emulator {
         self.reader.rows_answered()
     }
 
+    /// How many tags were made up so far ([`Faults::invented_tags`]).
+    pub fn tags_invented(&self) -> u64 {
+        self.reader.tags_invented()
+    }
+
     /// Ends all connections and the listener.
     pub async fn shutdown(self) {
         self.server.shutdown().await;

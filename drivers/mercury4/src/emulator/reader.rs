@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rfid_core::{TagId, UtcTime};
+use rfid_core::{AirProtocol, TagId, TagIdKind, UtcTime};
 use tokio::time::Instant;
 
 use super::Scenario;
+use super::faults::Faults;
 use super::query::TagQuery;
 use super::statement::{Refusal, Select, Statement, Update};
 use super::tables::{Moment, Profile, Tables};
 use super::tag_update::{self, Request};
-use rfid_emulated_field::{Memories, NotDone, listen};
+use rfid_emulated_field::{Heard, Memories, NotDone, listen};
 
 /// Cursors at most (§5.2).
 const MOST_CURSORS: usize = 16;
@@ -43,6 +44,8 @@ pub(super) struct Reader {
     radio: tokio::sync::Mutex<()>,
     /// Rows of tags written so far.
     rows: AtomicU64,
+    /// Tags made up so far.
+    invented: AtomicU64,
     start: Instant,
     utc_at_start: UtcTime,
 }
@@ -60,6 +63,7 @@ impl Reader {
             cursors: Mutex::new(BTreeMap::new()),
             radio: tokio::sync::Mutex::new(()),
             rows: AtomicU64::new(0),
+            invented: AtomicU64::new(0),
             start: Instant::now(),
             utc_at_start,
         }
@@ -67,6 +71,10 @@ impl Reader {
 
     pub(super) fn rows_answered(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn tags_invented(&self) -> u64 {
+        self.invented.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_scenario(&self, scenario: Scenario) {
@@ -99,7 +107,7 @@ impl Reader {
     }
 
     /// Listens for the query's time, then writes all its rows and the empty line.
-    pub(super) async fn run(&self, query: &TagQuery, out: &mut Vec<u8>) {
+    pub(super) async fn run(&self, query: &TagQuery, faults: &Faults, out: &mut Vec<u8>) {
         let _radio = self.radio.lock().await;
         let begin = self.start.elapsed();
         let span = Duration::from_millis(query.time_out_ms);
@@ -107,6 +115,10 @@ impl Reader {
         let scenario = Arc::clone(&lock(&self.scenario));
         let query_start = self.utc_at_start.plus(begin);
         let protocols = self.profile.protocols();
+        for heard in self.invent(faults).filter(|heard| query.wants(heard)) {
+            query.write_row(&heard, query_start, out);
+            self.rows.fetch_add(1, Ordering::Relaxed);
+        }
         let memories = lock(&self.memories);
         for mut heard in listen(&scenario, begin, span) {
             // What was written is what is read, and what was killed is silent.
@@ -123,6 +135,26 @@ impl Reader {
             }
         }
         out.push(b'\n');
+    }
+
+    /// Tags that are not there, as a broken or hostile reader reports them.
+    fn invent(&self, faults: &Faults) -> impl Iterator<Item = Heard> {
+        let reads = faults.invented_reads.max(1);
+        (0..faults.invented_tags).filter_map(move |_| {
+            let number = self.invented.fetch_add(1, Ordering::Relaxed);
+            // An odd factor makes far numbers of near ones, and never the same of two.
+            let far = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let id = [&[0xBA, 0xD0, 0xBA, 0xD0], far.to_be_bytes().as_slice()].concat();
+            Some(Heard {
+                id: TagId::new(TagIdKind::Epc, &id).ok()?,
+                protocol: AirProtocol::Gen2,
+                antenna: 1,
+                reads,
+                offset: Duration::ZERO,
+                frequency_khz: 866_300,
+                rssi_dbm: -50,
+            })
+        })
     }
 
     pub(super) async fn update(
