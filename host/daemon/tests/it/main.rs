@@ -1,6 +1,7 @@
 //! The built binary as its users see it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod antennas;
 mod bench;
 mod commands;
 mod config;
