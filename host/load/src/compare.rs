@@ -1,7 +1,7 @@
 //! The daemon beside the least program that does the same, in one run.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -66,7 +66,7 @@ impl Comparison {
             readers: vec![1, 8, 64, 512],
             few_and_many_readers: (8, 1_000),
             tags: 200,
-            tracked: vec![1_000, 100_000, 1_000_000],
+            tracked: vec![1_000, 100_000],
         }
     }
 
@@ -87,18 +87,29 @@ impl Comparison {
     /// Runs all of it; `says` is told how far it is.
     ///
     /// # Errors
-    /// A program cannot be started or does not do what is asked, or `stopped` was set.
+    /// The customers cannot be imported, or `stopped` was set. A part that fails is told in the report.
     pub fn run(&self, stopped: &AtomicBool, says: &mut dyn FnMut(&str)) -> Result<Report> {
         says("customers are imported");
         let bench = Bench::new(self.daemon.clone(), &self.parent, self.customers, stopped)?;
         let report = Report::new(&bench.cpus, self.rounds, self.customers);
         let mut rounds = Rounds { comparison: self, bench, report, says };
-        rounds.saturated()?;
-        rounds.busy_branch()?;
-        rounds.half_load()?;
-        rounds.many_readers()?;
-        rounds.many_tags()?;
-        rounds.burst()?;
+        let parts: [fn(&mut Rounds<'_>) -> Result<()>; 6] = [
+            |rounds| rounds.saturated(),
+            |rounds| rounds.busy_branch(),
+            |rounds| rounds.half_load(),
+            |rounds| rounds.many_readers(),
+            |rounds| rounds.many_tags(),
+            |rounds| rounds.burst(),
+        ];
+        for part in parts {
+            // What was measured before is worth minutes and is told in any case.
+            if let Err(error) = part(&mut rounds) {
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(error);
+                }
+                rounds.report.failed(format!("{error:#}"));
+            }
+        }
         Ok(rounds.report)
     }
 }
@@ -233,7 +244,7 @@ impl Rounds<'_> {
             let name = format!("read with {many} tags against {few}, beyond the ceiling's");
             self.report.figure(Figure::new(name, slower, "times").at_most(2.0));
             let bytes = growth(daemon_few, daemon_many, many - few);
-            self.report.figure(Figure::new("memory of a tracked tag", bytes, "bytes").at_most(128.0));
+            self.report.figure(Figure::new("memory of the whole daemon for a tracked tag", bytes, "bytes"));
         }
         Ok(())
     }

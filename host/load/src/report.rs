@@ -21,6 +21,8 @@ pub struct Report {
     figures: Vec<Figure>,
     /// What the figures are not worth, if anything.
     remarks: Vec<String>,
+    /// Why parts could not be measured.
+    failures: Vec<String>,
 }
 
 /// What it ran on.
@@ -79,7 +81,15 @@ impl Report {
         if !machine.cpu_each {
             remarks.push("the program and the readers share one CPU: no figure is worth much".to_owned());
         }
-        Self { machine, rounds, customers, runs: Vec::new(), figures: Vec::new(), remarks }
+        Self {
+            machine,
+            rounds,
+            customers,
+            runs: Vec::new(),
+            figures: Vec::new(),
+            remarks,
+            failures: Vec::new(),
+        }
     }
 
     /// Adds a run, and says what is wrong with it.
@@ -111,6 +121,16 @@ impl Report {
 
     pub(crate) fn figure(&mut self, figure: Figure) {
         self.figures.push(figure);
+    }
+
+    /// A part could not be measured, for this reason.
+    pub(crate) fn failed(&mut self, why: String) {
+        self.failures.push(why);
+    }
+
+    /// Why parts could not be measured; empty if all were.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     /// Reads and arrivals that are missing, over all runs.
@@ -186,6 +206,9 @@ impl fmt::Display for Report {
         writeln!(f)?;
         for remark in &self.remarks {
             writeln!(f, "{remark}")?;
+        }
+        for failure in &self.failures {
+            writeln!(f, "not measured: {failure}")?;
         }
         if self.missing() == 0 {
             writeln!(f, "every read was judged and every arrival was told")?;

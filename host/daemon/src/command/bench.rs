@@ -60,6 +60,7 @@ pub(crate) async fn run(asked: Bench, data_dir: Option<&Path>) -> anyhow::Result
     } else {
         print!("{report}");
     }
+    anyhow::ensure!(report.failures().is_empty(), "{}", report.failures().join("; "));
     match report.missing() {
         0 => Ok(()),
         missing => anyhow::bail!("{missing} reads or arrivals are missing"),
