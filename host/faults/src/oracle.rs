@@ -337,6 +337,7 @@ mod tests {
             time,
             sequence: None,
             unconfirmed: false,
+            reader_time: None,
         }
     }
 
