@@ -27,8 +27,9 @@ const IN_ONE_RECORD: usize = 128;
 /// Records that are read at once.
 const READ_AT_ONCE: usize = 1_024;
 
-/// How long the run before may take to give its folder back.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a pipeline of this process that was given up may take to let go of its folder. A second
+/// host is refused behind that.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Checkpoints of one pipeline.
 pub(crate) struct Journal {
