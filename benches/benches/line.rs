@@ -100,11 +100,16 @@ impl Line {
     }
 }
 
-/// Every arrival counts: no tag departs while it is measured, and none is one too many. With the
-/// usual limit of tags, arrivals end when it is reached.
+/// Every arrival counts: a read makes one, no tag departs while it is measured, and none is one too
+/// many. With the usual limit of tags, arrivals end when it is reached.
 fn settings() -> PresenceSettings {
     let an_hour = DurationText(Duration::from_secs(3600));
-    PresenceSettings { max_tags: 10_000_000, lost_after: an_hour, ..PresenceSettings::default() }
+    PresenceSettings {
+        confirm_reads: 1,
+        max_tags: 10_000_000,
+        lost_after: an_hour,
+        ..PresenceSettings::default()
+    }
 }
 
 /// What the reader answers, round by round.
