@@ -97,7 +97,7 @@ impl Presence {
         let wait = match tag.phase {
             Phase::Present(_) => {
                 // A silence that adapts may become shorter in the meantime.
-                let to_loss = if limits.is_adaptive { to_loss.min(limits.lost_at_least) } else { to_loss };
+                let to_loss = if limits.is_adaptive() { to_loss.min(limits.lost_at_least) } else { to_loss };
                 let to_setting_aside = tag.set_aside_at(limits).map(|aside| aside - now.mono);
                 to_loss.min(to_setting_aside.unwrap_or(Nanos::MAX))
             }

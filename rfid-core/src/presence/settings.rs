@@ -165,7 +165,6 @@ pub(super) struct Limits {
     pub(super) confirm_within: Nanos,
     pub(super) lost_at_least: Nanos,
     pub(super) lost_at_most: Nanos,
-    pub(super) is_adaptive: bool,
     pub(super) revisit_within: Nanos,
     pub(super) repeat_every_ms: Option<u32>,
     pub(super) stationary_after: Option<Nanos>,
@@ -173,22 +172,29 @@ pub(super) struct Limits {
 
 impl From<ZoneRules> for Limits {
     fn from(rules: ZoneRules) -> Self {
-        let (lost_at_least, lost_at_most, is_adaptive) = match rules.lost {
-            Lost::After(silence) => (nanos(silence), nanos(silence), false),
-            Lost::Adaptive { at_least, at_most } => (nanos(at_least), nanos(at_most), true),
+        let (lost_at_least, lost_at_most) = match rules.lost {
+            Lost::After(silence) => (nanos(silence), nanos(silence)),
+            Lost::Adaptive { at_least, at_most } => (nanos(at_least), nanos(at_most)),
         };
         Self {
             confirm_reads: u32::from(rules.confirm_reads),
             confirm_within: nanos(rules.confirm_within),
             lost_at_least,
             lost_at_most,
-            is_adaptive,
             revisit_within: nanos(rules.revisit_within),
             repeat_every_ms: rules
                 .repeat_every
                 .map(|every| u32::try_from(every.as_millis()).unwrap_or(u32::MAX)),
             stationary_after: rules.stationary_after.map(nanos),
         }
+    }
+}
+
+impl Limits {
+    /// Whether a tag's own silences have a say in when it is lost.
+    #[inline]
+    pub(super) fn is_adaptive(&self) -> bool {
+        self.lost_at_least < self.lost_at_most
     }
 }
 

@@ -168,7 +168,7 @@ impl Tracked {
         let passed = (heard.last.mono - last).max(0);
         if passed > 0 {
             self.last = heard.last.into();
-            if limits.is_adaptive {
+            if limits.is_adaptive() {
                 self.longest_gap.note(silence, last - first, last + passed - first);
             }
         }
@@ -178,10 +178,7 @@ impl Tracked {
     /// The covered silence that makes a departure.
     #[inline]
     pub(super) fn lost_after(&self, limits: &Limits) -> Nanos {
-        match limits.is_adaptive {
-            false => limits.lost_at_least,
-            true => (3 * self.longest_gap.nanos()).clamp(limits.lost_at_least, limits.lost_at_most),
-        }
+        (3 * self.longest_gap.nanos()).clamp(limits.lost_at_least, limits.lost_at_most)
     }
 
     /// When the tag will have been here for too long, on the monotonic clock: not before what was
