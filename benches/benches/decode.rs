@@ -2,15 +2,15 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rfid_benches::{COLUMNS, reply};
+use rfid_benches::reply;
 use rfid_core::ReadBuf;
-use rfid_driver_mercury4::proto::{Lines, RowDecoder};
+use rfid_driver_mercury4::proto::{Column, Lines, RowDecoder};
 
 const ROWS: u32 = 32;
 
 fn decode(criterion: &mut Criterion) {
     let reply = reply(0..ROWS);
-    let decoder = RowDecoder::new(COLUMNS.to_vec());
+    let decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
     let mut lines = Lines::default();
     let mut buf = ReadBuf::with_capacity(ROWS as usize);
     let mut group = criterion.benchmark_group("decode");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rfid_load::opening::Statement;
-pub use rfid_load::rows::{COLUMNS, epc, reply, tag};
+pub use rfid_load::rows::{epc, reply, tag};
 
 /// A reader without a radio: it answers the questions that the driver asks when it opens a
 /// session, and each inventory round at once with the next reply. Serves one connection.

@@ -19,14 +19,7 @@ pub(crate) fn rows(data: &[u8]) {
     let Some((&choice, bytes)) = data.split_first() else { return };
     let columns: &[Column] = match choice % 3 {
         0 => &[Column::ProtocolId, Column::AntennaId, Column::Id],
-        1 => &[
-            Column::ProtocolId,
-            Column::AntennaId,
-            Column::Id,
-            Column::ReadCount,
-            Column::Frequency,
-            Column::Timestamp,
-        ],
+        1 => &Column::OF_MERCURY_4,
         _ => &[Column::Id, Column::ProtocolId, Column::Lqi, Column::AntennaId],
     };
     let piece = usize::from(choice / 3) + 1;

@@ -3,17 +3,7 @@
 use std::fmt::Write;
 
 use rfid_core::{AirProtocol, TagId, TagIdKind};
-use rfid_driver_mercury4::proto::{Column, check_code};
-
-/// The columns of [`row`], those that the driver asks a Mercury 4 for.
-pub const COLUMNS: [Column; 6] = [
-    Column::ProtocolId,
-    Column::AntennaId,
-    Column::Id,
-    Column::ReadCount,
-    Column::Frequency,
-    Column::Timestamp,
-];
+use rfid_driver_mercury4::proto::check_code;
 
 /// What the EPC of every tag here begins with, in hexadecimal digits; its number follows.
 pub const EPC_BEGINS: &str = "2D00000000000000";

@@ -81,7 +81,7 @@ struct Fields {
 impl RowDecoder {
     /// A decoder for rows with these columns.
     pub fn new(columns: Vec<Column>) -> Self {
-        Self { is_usual: columns == USUAL_COLUMNS, columns }
+        Self { is_usual: columns == Column::OF_MERCURY_4, columns }
     }
 
     /// Adds the row's read to the buffer, which must not be full.
@@ -199,17 +199,7 @@ impl Fields {
     }
 }
 
-/// The columns that the driver asks a Mercury 4 for.
-const USUAL_COLUMNS: [Column; 6] = [
-    Column::ProtocolId,
-    Column::AntennaId,
-    Column::Id,
-    Column::ReadCount,
-    Column::Frequency,
-    Column::Timestamp,
-];
-
-/// What a row of [`USUAL_COLUMNS`] says of a Gen2 tag with 96 bits and its check code.
+/// What a row of [`Column::OF_MERCURY_4`] says of a Gen2 tag with 96 bits and its check code.
 struct UsualRow {
     id: [u8; 12],
     antenna_port: u16,
@@ -405,7 +395,7 @@ mod tests {
                 let place = place.index(row.len());
                 row[place] = byte;
             }
-            let decoder = RowDecoder::new(USUAL_COLUMNS.to_vec());
+            let decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
             let (mut short, mut long) = (ReadBuf::with_capacity(1), ReadBuf::with_capacity(1));
             prop_assert_eq!(decoder.decode(&row, &mut short), decoder.decode_any(&row, &mut long));
             let told = |buf: &ReadBuf| format!("{:?}", buf.iter().collect::<Vec<_>>());

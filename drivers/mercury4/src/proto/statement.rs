@@ -40,6 +40,10 @@ impl Column {
     /// What is asked for where the reader has it. `dspmicros` is not: `timestamp` says the same.
     pub const WELCOME: [Self; 4] = [Self::ReadCount, Self::Frequency, Self::Timestamp, Self::Lqi];
 
+    /// Those of both that a Mercury 4 has: all but the signal.
+    pub const OF_MERCURY_4: [Self; 6] =
+        [Self::ProtocolId, Self::AntennaId, Self::Id, Self::ReadCount, Self::Frequency, Self::Timestamp];
+
     /// The name in a statement.
     pub const fn name(self) -> &'static str {
         match self {
