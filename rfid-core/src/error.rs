@@ -157,6 +157,11 @@ impl Error {
         self.reader.as_ref()
     }
 
+    /// What happened, in words for the operator: without the operation, the kind and the causes.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// The device's own error code.
     pub fn vendor_code(&self) -> Option<i64> {
         self.vendor_code
@@ -212,6 +217,7 @@ mod tests {
             error.to_string(),
             "reader hubin_door: open failed (connect): 192.168.10.20:8080 refused the connection"
         );
+        assert_eq!(error.detail(), Some("192.168.10.20:8080 refused the connection"));
         assert!(format!("{error:#}").ends_with(": connection refused"));
         assert_eq!(error.retry(), Retry::Reconnect);
     }

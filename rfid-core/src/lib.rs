@@ -58,7 +58,7 @@ pub use log_limit::{LogLimit, Unsaid};
 pub use name::Name;
 pub use pipeline::{Pipeline, SinkHandle};
 pub use pulse::Pulse;
-pub use read_buf::{BufferFull, Noticed, ReadBuf, Sighting};
+pub use read_buf::{BufferFull, Noticed, ReadBuf, RecordFault, Sighting};
 pub use recording::Recorder;
 pub use replay_clock::{Attendance, ReplayClock};
 pub use settings::{ConfigFault, ConfigFaults, Description, DurationText, Secret, Settings};

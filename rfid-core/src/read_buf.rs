@@ -1,5 +1,7 @@
 //! The buffer that the host lends to a session, and that then travels the line as a batch.
 
+use std::fmt;
+
 use crate::abilities::PinLevel;
 use crate::clock::Stamp;
 use crate::listening::Listening;
@@ -46,6 +48,37 @@ struct Stamps {
 /// The buffer holds as many reads as it may; hand it over before adding more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferFull;
+
+/// Why [`ReadBuf::push_record`] did not take a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFault {
+    /// The buffer holds as many reads as it may.
+    Full,
+    /// There is no id, neither in the record nor beside it.
+    NoId,
+    /// This many bytes are more than an id in that place can have.
+    IdTooLong(usize),
+    /// No [`TagIdKind`] has this number.
+    UnknownIdKind(u8),
+}
+
+impl fmt::Display for RecordFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the buffer is full"),
+            Self::NoId => f.write_str("a read has no id"),
+            Self::IdTooLong(len) => write!(
+                f,
+                "an id has {len} bytes; a record holds {}, and {} fit beside it",
+                TagRead::INLINE_ID,
+                TagId::MAX_LEN
+            ),
+            Self::UnknownIdKind(number) => write!(f, "{number} is no kind of id"),
+        }
+    }
+}
+
+impl std::error::Error for RecordFault {}
 
 /// One read of a batch, with its id and the host's receive times.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +135,30 @@ impl ReadBuf {
             self.long_ids.extend_from_slice(id);
         }
         Ok(read)
+    }
+
+    /// Adds a record that came over the plugin boundary ([`TagRead::to_bytes`]). `long_id` is the id
+    /// of a record that holds none itself (its length there is 0).
+    ///
+    /// What nobody knows is left out: flags, protocols, bytes behind the id. A count of 0 is 1.
+    ///
+    /// # Errors
+    /// What makes it no record of a tag; the buffer is unchanged.
+    pub fn push_record(&mut self, record: &[u8; 64], long_id: Option<&[u8]>) -> Result<(), RecordFault> {
+        let record = TagRead::from_bytes(record);
+        let kind =
+            TagIdKind::from_number(record.id_kind).ok_or(RecordFault::UnknownIdKind(record.id_kind))?;
+        let id = match usize::from(record.id_len) {
+            0 => long_id.unwrap_or_default(),
+            len => record.id.get(..len).ok_or(RecordFault::IdTooLong(len))?,
+        };
+        match id.len() {
+            0 => return Err(RecordFault::NoId),
+            1..=TagId::MAX_LEN => {}
+            len => return Err(RecordFault::IdTooLong(len)),
+        }
+        self.record(kind, id).map_err(|BufferFull| RecordFault::Full)?.take_values(&record);
+        Ok(())
     }
 
     /// The limit.
@@ -273,6 +330,15 @@ impl ReadBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::air_protocol::AirProtocol;
+    use crate::clock::UtcTime;
+    use proptest::prelude::*;
+
+    /// The records of a buffer and their ids where they are long, as a plugin hands them over.
+    fn across(buf: &ReadBuf) -> Vec<([u8; 64], Option<Vec<u8>>)> {
+        let long = |id: &[u8]| (id.len() > TagRead::INLINE_ID).then(|| id.to_vec());
+        buf.iter().map(|sighting| (sighting.read.to_bytes(), long(sighting.id.bytes))).collect()
+    }
 
     #[test]
     fn long_ids_are_kept_beside_the_records() {
@@ -292,5 +358,74 @@ mod tests {
         assert_eq!(buf.record(TagIdKind::Epc, &[2]).unwrap_err(), BufferFull);
         buf.clear();
         assert!(buf.record(TagIdKind::Epc, &[2]).is_ok());
+    }
+
+    #[test]
+    fn records_keep_every_value_across_the_plugin_boundary() {
+        let mut buf = ReadBuf::with_capacity(4);
+        for id in [&[7_u8] as &[u8], &[8; 32], &[9; 33], &[10; 62]] {
+            buf.record(TagIdKind::Epc, id)
+                .unwrap()
+                .set_reader_time(UtcTime::from_nanos(42))
+                .set_antenna_port(2)
+                .set_protocol(AirProtocol::Gen2)
+                .set_frequency_khz(865_700)
+                .set_rssi_cdbm(-6001)
+                .set_phase(17)
+                .set_count(3)
+                .set_pc(0x3400)
+                .set_check_failed();
+        }
+        let mut back = ReadBuf::with_capacity(4);
+        for (record, long_id) in across(&buf) {
+            back.push_record(&record, long_id.as_deref()).unwrap();
+        }
+        for (there, here) in buf.iter().zip(back.iter()) {
+            assert_eq!(here.id, there.id);
+            assert_eq!(here.read.to_bytes(), there.read.to_bytes());
+        }
+        assert_eq!(back.push_record(&[1; 64], None), Err(RecordFault::Full));
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_and_what_is_unknown_left_out() {
+        let mut buf = ReadBuf::with_capacity(1);
+        let mut record = [0xFF; 64];
+        record[41] = 9;
+        assert_eq!(buf.push_record(&record, None), Err(RecordFault::UnknownIdKind(9)));
+        record[41] = TagIdKind::Epc as u8;
+        record[40] = 33;
+        assert_eq!(buf.push_record(&record, None), Err(RecordFault::IdTooLong(33)));
+        record[40] = 0;
+        assert_eq!(buf.push_record(&record, None), Err(RecordFault::NoId));
+        assert_eq!(buf.push_record(&record, Some(&[])), Err(RecordFault::NoId));
+        assert_eq!(buf.push_record(&record, Some(&[1; 63])), Err(RecordFault::IdTooLong(63)));
+        assert!(buf.is_empty());
+
+        record[40] = 2;
+        record[52..54].fill(0);
+        buf.push_record(&record, None).unwrap();
+        let sighting = buf.iter().next().unwrap();
+        assert_eq!(sighting.id.bytes, [0xFF; 2]);
+        assert_eq!((sighting.read.count(), sighting.read.protocol()), (1, None));
+        let bytes = sighting.read.to_bytes();
+        assert_eq!(bytes[10..40], [0; 30], "nothing behind the id");
+        assert_eq!(bytes[56], 3, "no flags that nobody knows");
+        assert_eq!(bytes[58..], [0; 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_a_fault(
+            record in proptest::collection::vec(any::<u8>(), 64),
+            long_id in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..70)),
+        ) {
+            let mut buf = ReadBuf::with_capacity(1);
+            let record: [u8; 64] = record.try_into().unwrap();
+            match buf.push_record(&record, long_id.as_deref()) {
+                Ok(()) => prop_assert!(buf.iter().all(|sighting| !sighting.id.bytes.is_empty())),
+                Err(_) => prop_assert!(buf.is_empty()),
+            }
+        }
     }
 }

@@ -35,6 +35,7 @@ const RSSI_UNKNOWN: i16 = i16::MIN;
 const PHASE_UNKNOWN: u16 = u16::MAX;
 const FLAG_CHECK_FAILED: u8 = 0b0000_0001;
 const FLAG_HAS_PC: u8 = 0b0000_0010;
+const KNOWN_FLAGS: u8 = FLAG_CHECK_FAILED | FLAG_HAS_PC;
 
 impl TagRead {
     /// Longest id in bytes that the record itself holds.
@@ -175,6 +176,49 @@ impl TagRead {
         self
     }
 
+    /// The record as it crosses the plugin boundary, numbers in the machine's byte order.
+    ///
+    /// An id longer than [`TagRead::INLINE_ID`] is not in it: the length of the id is then 0, and
+    /// whoever passes the record on says in the last six bytes where the id is.
+    /// [`ReadBuf::push_record`](crate::ReadBuf::push_record) is the way back.
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..8].copy_from_slice(&self.reader_time_ns.to_ne_bytes());
+        bytes[8..40].copy_from_slice(&self.id);
+        bytes[40] = self.id_len;
+        bytes[41] = self.id_kind;
+        bytes[42..44].copy_from_slice(&self.antenna_port.to_ne_bytes());
+        bytes[44..48].copy_from_slice(&self.frequency_khz.to_ne_bytes());
+        bytes[48..50].copy_from_slice(&self.rssi_cdbm.to_ne_bytes());
+        bytes[50..52].copy_from_slice(&self.phase.to_ne_bytes());
+        bytes[52..54].copy_from_slice(&self.count.to_ne_bytes());
+        bytes[54..56].copy_from_slice(&self.pc.to_ne_bytes());
+        bytes[56] = self.flags;
+        bytes[57] = self.protocol;
+        bytes
+    }
+
+    /// The record with these bytes, as far as it can stand by itself: its id may be absent and its
+    /// kind unknown. Flags and protocols that nobody knows are left out.
+    pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
+        Self {
+            reader_time_ns: u64::from_ne_bytes(piece(bytes, 0)),
+            id: piece(bytes, 8),
+            id_len: bytes[40],
+            id_kind: bytes[41],
+            antenna_port: u16::from_ne_bytes(piece(bytes, 42)),
+            frequency_khz: u32::from_ne_bytes(piece(bytes, 44)),
+            rssi_cdbm: i16::from_ne_bytes(piece(bytes, 48)),
+            phase: u16::from_ne_bytes(piece(bytes, 50)),
+            count: u16::from_ne_bytes(piece(bytes, 52)).max(1),
+            pc: u16::from_ne_bytes(piece(bytes, 54)),
+            flags: bytes[56] & KNOWN_FLAGS,
+            protocol: AirProtocol::from_number(bytes[57]).map_or(0, |protocol| protocol as u8),
+            long_id_len: 0,
+            long_id_at: 0,
+        }
+    }
+
     /// Takes over everything from another record but the id and where it is stored.
     pub(crate) fn take_values(&mut self, other: &Self) {
         let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
@@ -193,6 +237,13 @@ impl TagRead {
     }
 }
 
+/// The bytes of one field, which lies within the record.
+fn piece<const N: usize>(bytes: &[u8; 64], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[at..at + N]);
+    field
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +259,31 @@ mod tests {
         assert_eq!(read.protocol(), None);
         assert_eq!(read.reader_time(), None);
         assert_eq!(read.count(), 1);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_plugin_boundary() {
+        let mut read = TagRead::blank(TagIdKind::Iso15693Uid);
+        read.set_reader_time(UtcTime::from_nanos(0x0102_0304_0506_0708))
+            .set_antenna_port(3)
+            .set_frequency_khz(902_750)
+            .set_rssi_cdbm(-5512)
+            .set_phase(4095)
+            .set_count(7)
+            .set_pc(0x3000)
+            .set_check_failed()
+            .set_protocol(AirProtocol::Iso15693);
+        let bytes = read.to_bytes();
+        assert_eq!(bytes[..8], 0x0102_0304_0506_0708_u64.to_ne_bytes());
+        assert_eq!((bytes[40], bytes[41]), (0, 3), "no id, and its kind");
+        assert_eq!(bytes[42..44], 3_u16.to_ne_bytes());
+        assert_eq!(bytes[44..48], 902_750_u32.to_ne_bytes());
+        assert_eq!(bytes[48..50], (-5512_i16).to_ne_bytes());
+        assert_eq!(bytes[50..52], 4095_u16.to_ne_bytes());
+        assert_eq!(bytes[52..54], 7_u16.to_ne_bytes());
+        assert_eq!(bytes[54..56], 0x3000_u16.to_ne_bytes());
+        assert_eq!((bytes[56], bytes[57]), (3, 6));
+        assert_eq!(bytes[58..], [0; 6], "where a long id is says whoever passes it on");
     }
 
     #[test]
