@@ -218,6 +218,11 @@ impl ReadBuf {
         self.noticed.get_or_insert_default().inputs = Some(inputs);
     }
 
+    /// Whether something besides reads was noticed that nobody has taken yet.
+    pub fn has_noticed(&self) -> bool {
+        self.noticed.is_some()
+    }
+
     /// Takes what was noticed out of the batch. It is for the host and does not travel the line.
     pub fn take_noticed(&mut self) -> Option<Noticed> {
         self.noticed.take().map(|noticed| *noticed)

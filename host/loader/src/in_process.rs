@@ -1,0 +1,80 @@
+//! Instances on threads of this process, where the operator wants it.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use rfid_abi as abi;
+use tokio::sync::mpsc;
+
+use crate::host_side::Told;
+use crate::line::{Line, To, WAITING_FROM, WAITING_TO};
+use crate::message::{Abilities, Fault, FromInstance, LogLine, ReaderEvent, Setup};
+use crate::module::Module;
+use crate::raw::{Cancel, Instance};
+use crate::teller::Teller;
+use crate::thread::{self, Outbox};
+
+/// Making an instance does no I/O, so it takes no time.
+pub(crate) const CREATE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes an instance on a thread of its own.
+pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result<(Line, Abilities), Fault> {
+    let (inbox, asked) = sync_channel(WAITING_TO);
+    let (outbox, from) = mpsc::channel(WAITING_FROM);
+    let (made, is_made) = sync_channel(1);
+    let cancel = Cancel::default();
+    let told = Arc::new(HostLog { teller, outbox: outbox.clone() });
+    let begin = {
+        let cancel = cancel.clone();
+        move || match Instance::create(&module, &setup, told, cancel) {
+            Ok((instance, abilities)) => {
+                // Whoever asked may have lost patience.
+                if made.send(Ok(abilities)).is_ok() {
+                    thread::serve(instance, &asked, &mut ToHost(outbox));
+                }
+            }
+            Err(fault) => drop(made.send(Err(fault))),
+        }
+    };
+    std::thread::Builder::new()
+        .name("plugin".to_owned())
+        .spawn(begin)
+        .map_err(|error| Fault::new(abi::Status::NO_MEMORY, format!("no thread for it: {error}")))?;
+    let abilities = is_made.recv_timeout(CREATE_LIMIT).unwrap_or_else(|_| {
+        Err(Fault::new(
+            abi::Status::TIMEOUT,
+            format!("create has not returned for {} s", CREATE_LIMIT.as_secs()),
+        ))
+    })?;
+    Ok((Line::new(To::Thread { inbox, cancel }, from), abilities))
+}
+
+struct ToHost(mpsc::Sender<FromInstance>);
+
+impl Outbox for ToHost {
+    fn put(&mut self, said: FromInstance) -> bool {
+        self.0.blocking_send(said).is_ok()
+    }
+}
+
+/// What an instance in this process tells.
+struct HostLog {
+    teller: Teller,
+    outbox: mpsc::Sender<FromInstance>,
+}
+
+impl Told for HostLog {
+    fn log_enabled(&self, level: u32) -> bool {
+        level <= Teller::level()
+    }
+
+    fn log(&self, line: LogLine) {
+        self.teller.say(&line);
+    }
+
+    fn reader_event(&self, event: ReaderEvent) {
+        // It must not wait. When nobody takes what was said before, the reader is as good as down.
+        let _ = self.outbox.try_send(FromInstance::Event(event));
+    }
+}

@@ -1,0 +1,222 @@
+//! An instance wherever it lives, made anew after it was lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rfid_abi as abi;
+use rfid_core::{Error, ErrorKind, Result, Retry};
+
+use crate::in_process;
+use crate::line::{Line, NoAnswer};
+use crate::message::{Abilities, Answer, Call, Fault, FromInstance, Setup};
+use crate::plugins::Loaded;
+use crate::process::{Newborn, Stillborn, host_fault};
+use crate::teller::Teller;
+
+/// Losses are remembered for this long.
+const MEMORY: Duration = Duration::from_secs(600);
+/// An instance that is lost more often within that time is tried seldom.
+const MANY: usize = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// An instance of a plugin, there or to be made.
+pub(crate) struct PluginInstance {
+    plugin: Arc<Loaded>,
+    setup: Setup,
+    state: State,
+    pub(crate) abilities: Abilities,
+}
+
+enum State {
+    /// Made, and not yet spoken with.
+    Fresh(Started),
+    There(Line),
+    /// To be made.
+    Lost,
+    /// Stuck on a thread of this process, which nothing can end.
+    Stuck,
+}
+
+/// An instance that was just made.
+pub(crate) enum Started {
+    Thread(Line),
+    Process(Newborn),
+}
+
+impl PluginInstance {
+    /// Makes an instance.
+    ///
+    /// *Behaviour*: waits for the plugin, a few milliseconds as a rule and some seconds at most.
+    pub(crate) fn create(plugin: Arc<Loaded>, setup: Setup) -> Result<Self, Fault> {
+        let (started, abilities) = start(&plugin, &setup)?;
+        Ok(Self { plugin, setup, state: State::Fresh(started), abilities })
+    }
+
+    /// The line to the instance, which is made if there is none.
+    pub(crate) async fn line(&mut self, op: &'static str) -> Result<&mut Line> {
+        if let State::Lost = self.state {
+            let (plugin, setup) = (Arc::clone(&self.plugin), self.setup.clone());
+            let made = tokio::task::spawn_blocking(move || start(&plugin, &setup)).await;
+            let made =
+                made.unwrap_or_else(|_| Err(Fault::new(abi::Status::INTERNAL, "the host is stopping")));
+            match made {
+                Ok((started, abilities)) => {
+                    self.abilities = abilities;
+                    self.state = State::Fresh(started);
+                }
+                Err(fault) => return Err(self.lost(fault, op)),
+            }
+        }
+        if let State::Fresh(_) = self.state {
+            let State::Fresh(started) = std::mem::replace(&mut self.state, State::Lost) else {
+                return Err(stuck(&self.plugin, op));
+            };
+            self.state = match started {
+                Started::Thread(line) => State::There(line),
+                Started::Process(newborn) => {
+                    let teller = self.teller();
+                    match newborn.into_line(teller, self.plugin.most_memory) {
+                        Ok(line) => State::There(line),
+                        Err(error) => {
+                            return Err(self.lost(host_fault("no line to its process", &error), op));
+                        }
+                    }
+                }
+            };
+        }
+        match &mut self.state {
+            State::There(line) => Ok(line),
+            _ => Err(stuck(&self.plugin, op)),
+        }
+    }
+
+    /// The line, if the instance is there.
+    pub(crate) fn present(&mut self) -> Option<&mut Line> {
+        match &mut self.state {
+            State::There(line) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// Makes a call that the instance itself may take this long for.
+    ///
+    /// *Cancel safety*: the answer to a dropped call is dropped when it comes.
+    pub(crate) async fn call(
+        &mut self,
+        op: &'static str,
+        call: Call,
+        limit: Duration,
+        meanwhile: impl FnMut(FromInstance),
+    ) -> Result<Answer> {
+        let answer = self.line(op).await?.call(call, limit, meanwhile).await;
+        answer.map_err(|no_answer| self.fail(no_answer, op))
+    }
+
+    /// Draws the conclusions from an answer that did not come.
+    pub(crate) fn fail(&mut self, no_answer: NoAnswer, op: &'static str) -> Error {
+        let in_process = self.present().is_some_and(|line| line.is_thread());
+        let is_answer = matches!(no_answer, NoAnswer::Fault(_));
+        let is_stuck = matches!(no_answer, NoAnswer::Stuck(_));
+        let fault = no_answer.into_fault(self.plugin.name(), in_process);
+        if is_answer && fault.status != abi::Status::PANIC.0 {
+            return fault.into_error(op);
+        }
+        if is_stuck && in_process {
+            self.state = State::Stuck;
+            return fault.into_error(op);
+        }
+        self.lost(fault, op)
+    }
+
+    /// The instance is gone. It is made anew with the next call, which is to wait.
+    fn lost(&mut self, fault: Fault, op: &'static str) -> Error {
+        self.state = State::Lost;
+        let (wait, times) = self.plugin.note_loss(&self.setup.name);
+        let error = fault.clone().into_error(op);
+        // What the operator wrote does not get better by being tried at once.
+        if error.kind() == ErrorKind::Config {
+            return error;
+        }
+        let again =
+            if times > 1 { format!(" (for the {times}. time in ten minutes)") } else { String::new() };
+        Error::new(error.kind(), op)
+            .with_detail(format!("{}{again}", fault.message))
+            .with_retry(Retry::After(wait))
+    }
+
+    /// Ends the instance, whatever it is doing; it is made anew when it is needed.
+    pub(crate) fn give_up(&mut self) {
+        self.state = match &self.state {
+            State::There(line) if line.is_thread() && line.is_busy() => State::Stuck,
+            State::Stuck => State::Stuck,
+            _ => State::Lost,
+        };
+    }
+
+    fn teller(&self) -> Teller {
+        Teller::new(self.plugin.name(), &self.setup.name)
+    }
+}
+
+/// An instance that never returned is not called again.
+fn stuck(plugin: &Loaded, op: &'static str) -> Error {
+    NoAnswer::Stuck(Duration::ZERO).into_fault(plugin.name(), true).into_error(op)
+}
+
+fn start(plugin: &Arc<Loaded>, setup: &Setup) -> Result<(Started, Abilities), Fault> {
+    let teller = Teller::new(plugin.name(), &setup.name);
+    if let Some(module) = &plugin.module {
+        let (line, abilities) = in_process::start(Arc::clone(module), setup.clone(), teller)?;
+        return Ok((Started::Thread(line), abilities));
+    }
+    let gone = |why: String| Fault::new(abi::Status::INTERNAL, format!("plugin {}: {why}", plugin.name()));
+    let limit = in_process::CREATE_LIMIT;
+    let (mut newborn, _) =
+        Newborn::start(&plugin.runner, &plugin.sealed, plugin.most_memory, limit).map_err(gone)?;
+    match newborn.create(setup, &teller, limit) {
+        Ok(abilities) => Ok((Started::Process(newborn), abilities)),
+        Err(Stillborn::Fault(fault)) => Err(fault),
+        Err(Stillborn::Ended(how)) => Err(gone(how)),
+    }
+}
+
+/// When instances were lost.
+#[derive(Debug, Default)]
+pub(crate) struct Losses(VecDeque<Duration>);
+
+impl Losses {
+    /// One more, now: how long to wait with the next one, and how many there were of late.
+    pub(crate) fn note(&mut self, now: Duration) -> (Duration, usize) {
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) > MEMORY) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        let times = self.0.len();
+        let wait = match times {
+            ..=MANY => FIRST_WAIT * 2u32.pow(times as u32 - 1),
+            _ => LONGEST_WAIT,
+        };
+        // More than these decide nothing.
+        if times > 2 * MANY {
+            self.0.pop_front();
+        }
+        (wait, times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_one_that_is_lost_again_and_again_is_tried_seldom() {
+        let mut losses = Losses::default();
+        let waits: Vec<u128> =
+            (0..7).map(|turn| losses.note(Duration::from_secs(turn)).0.as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1_600, 30_000, 30_000]);
+        let later = Duration::from_secs(7) + MEMORY;
+        assert_eq!(losses.note(later), (FIRST_WAIT, 1), "what is long ago is forgotten");
+    }
+}

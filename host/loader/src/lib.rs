@@ -1,0 +1,47 @@
+//! Drivers and sinks from outside, as shared libraries.
+//!
+//! [`Plugins::load`] takes a file from the folder of plugins and gives its [`Plugin`]: drivers and
+//! kinds of sinks that the framework uses as it does those built in. Each instance lives in a process
+//! of its own, which is this program again ([`run`]), or, where the operator writes so, on a thread
+//! of this one. What is loaded are the very bytes that were looked at: a file is read once into
+//! sealed memory, where nobody can change it any more.
+//!
+//! | file | what |
+//! |---|---|
+//! | `trust.rs` | who may have written the file, and its sum |
+//! | `module.rs` | loading and the handshake |
+//! | `raw.rs`, `host_side.rs` | the calls of the interface, both ways |
+//! | `thread.rs` | the life of an instance |
+//! | `in_process.rs`, `process.rs`, `runner.rs`, `wire.rs` | where it lives |
+//! | `line.rs`, `instance.rs` | how the host speaks with it, and what follows when it is lost |
+//! | `session.rs`, `sink.rs` | what the framework sees |
+//!
+//! Limits: Linux only. A library that brings others along finds them only where the system looks,
+//! not beside itself, since it is loaded from memory. `init` is called, `deinit` never: processes
+//! end, and what is in this one stays. A process has what this program may do, less new rights,
+//! core files, and memory beyond its bound; it is not confined further.
+#![allow(unsafe_code)]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod encoding;
+mod host_side;
+mod in_process;
+mod instance;
+mod line;
+mod message;
+mod module;
+mod plugins;
+mod process;
+mod raw;
+mod runner;
+mod session;
+mod sink;
+mod teller;
+mod thread;
+mod trust;
+mod wire;
+
+pub use plugins::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
+pub use process::Runner;
+pub use runner::run;
+pub use trust::Sha256Text;

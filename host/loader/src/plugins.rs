@@ -1,0 +1,337 @@
+//! The plugins of a host: found in their folder, looked at, and offered as drivers and sinks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rfid_core::{
+    Clock, ConfigFault, ConfigFaults, Description, Driver, Secret, Settings, SinkKind, SystemClock,
+};
+use serde_json::Value;
+
+use crate::instance::Losses;
+use crate::message::{ComponentInfo, Kind, ModuleInfo};
+use crate::module::Module;
+use crate::process::{Newborn, Runner};
+use crate::raw;
+use crate::session::PluginDriver;
+use crate::sink::PluginSinkKind;
+use crate::trust::{self, Sealed, Sha256Text};
+
+/// Loading runs a plugin's constructors, which should do nothing.
+const LOAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// Memory that an instance's process may have, if nobody decides otherwise.
+pub const USUAL_MEMORY: u64 = 64 * 1024 * 1024;
+
+/// Where instances of a plugin live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isolation {
+    /// Each in a process of its own: what it does wrong costs nobody else anything.
+    #[default]
+    Process,
+    /// On threads of this process, which the plugin can take down.
+    InProcess,
+}
+
+/// A plugin's file and how it is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Folder that plugins are taken from.
+    pub folder: PathBuf,
+    /// Name of the file in it.
+    pub file: String,
+    /// The SHA-256 that it must have, if one is asked for.
+    pub sha256: Option<Sha256Text>,
+    /// Where its instances live.
+    pub isolation: Isolation,
+    /// Bytes of memory that the process of an instance may have.
+    pub most_memory: u64,
+}
+
+/// Loads plugins, each once. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugins(Arc<Inner>);
+
+struct Inner {
+    runner: Runner,
+    data_dir: PathBuf,
+    /// By what is in the file and how it is loaded.
+    loaded: Mutex<BTreeMap<(String, Isolation, u64), Plugin>>,
+}
+
+/// A plugin that was loaded, in this process or in one that has told of it and is gone.
+#[derive(Clone)]
+pub struct Plugin {
+    loaded: Arc<Loaded>,
+    drivers: Vec<Arc<dyn Driver>>,
+    sinks: Vec<Arc<dyn SinkKind>>,
+}
+
+/// What instances are made from.
+pub(crate) struct Loaded {
+    pub(crate) sealed: Sealed,
+    pub(crate) runner: Runner,
+    pub(crate) most_memory: u64,
+    /// In this process, if that is where instances live.
+    pub(crate) module: Option<Arc<Module>>,
+    info: ModuleInfo,
+    data_dir: PathBuf,
+    clock: SystemClock,
+    losses: Mutex<HashMap<String, Losses>>,
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugins").field("runner", &self.0.runner).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Plugin").field(&self.loaded.info.id).finish()
+    }
+}
+
+impl Plugins {
+    /// No plugins yet. Instances keep their files below `data_dir`; processes are started by
+    /// `runner`.
+    pub fn new(runner: Runner, data_dir: &Path) -> Self {
+        let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+        Self(Arc::new(Inner { runner, data_dir: data_dir.join("plugins"), loaded: Mutex::default() }))
+    }
+
+    /// Loads a plugin, or gives the one that is loaded already.
+    ///
+    /// *Behaviour*: reads the file each time. Waits for the plugin, a few milliseconds as a rule and
+    /// some seconds at most. Warns of a plugin that is loaded into this process.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what to do.
+    pub fn load(&self, place: &Place) -> Result<Plugin, String> {
+        let sealed = trust::read(&place.folder, &place.file, place.sha256)?;
+        let key = (sealed.sha256.to_string(), place.isolation, place.most_memory);
+        let mut loaded = self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plugin) = loaded.get(&key) {
+            return Ok(plugin.clone());
+        }
+        let path = sealed.path.display().to_string();
+        let (module, info) = match place.isolation {
+            Isolation::Process => {
+                let started = Newborn::start(&self.0.runner, &sealed, place.most_memory, LOAD_LIMIT);
+                (None, started.map_err(|why| format!("{path}: {why}"))?.1)
+            }
+            Isolation::InProcess => {
+                let replaced = loaded.iter().any(|((_, isolation, _), plugin)| {
+                    *isolation == Isolation::InProcess && plugin.loaded.sealed.path == sealed.path
+                });
+                if replaced {
+                    return Err(format!(
+                        "{path} has changed since it was loaded into this process, which cannot unload it; restart the host, or write isolation = \"process\""
+                    ));
+                }
+                let module = in_this_process(&sealed).map_err(|why| format!("{path}: {why}"))?;
+                let info = module.info.clone();
+                (Some(Arc::new(module)), info)
+            }
+        };
+        tracing::info!(
+            plugin = info.id, version = info.version, abi = %format_args!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR),
+            built_with = info.built_with, path, sha256 = %sealed.sha256, "plugin loaded"
+        );
+        let plugin = Plugin::new(Loaded {
+            sealed,
+            runner: self.0.runner.clone(),
+            most_memory: place.most_memory,
+            module,
+            info,
+            data_dir: self.0.data_dir.clone(),
+            clock: SystemClock::new(),
+            losses: Mutex::default(),
+        });
+        loaded.insert(key, plugin.clone());
+        Ok(plugin)
+    }
+}
+
+fn in_this_process(sealed: &Sealed) -> Result<Module, String> {
+    // SAFETY: the operator wrote that this plugin is to run in this process.
+    let module = unsafe { Module::load(&sealed.memory)? };
+    if module.info.isolate {
+        return Err(
+            "must not be loaded into the host's own process, says its author; write isolation = \"process\""
+                .to_owned(),
+        );
+    }
+    if module.info.one_per_process {
+        return Err(
+            "can have one instance in a process only, says its author; write isolation = \"process\""
+                .to_owned(),
+        );
+    }
+    raw::init(&module)?;
+    tracing::warn!(
+        plugin = module.info.id,
+        path = %sealed.path.display(),
+        "the plugin runs in the host's own process and can end it; isolation = \"process\" prevents that"
+    );
+    Ok(module)
+}
+
+impl Plugin {
+    fn new(loaded: Loaded) -> Self {
+        let loaded = Arc::new(loaded);
+        let of_kind = |kind| loaded.info.components.iter().filter(move |one| one.kind == kind);
+        let drivers = of_kind(Kind::Driver).map(|component| {
+            let (plugin, description) = (Arc::clone(&loaded), description(component));
+            Arc::new(PluginDriver { plugin, description }) as Arc<dyn Driver>
+        });
+        let sinks = of_kind(Kind::Sink).map(|component| {
+            let (plugin, description) = (Arc::clone(&loaded), description(component));
+            let takes_late = component.takes_late;
+            Arc::new(PluginSinkKind { plugin, description, takes_late }) as Arc<dyn SinkKind>
+        });
+        let (drivers, sinks) = (drivers.collect(), sinks.collect());
+        Self { loaded, drivers, sinks }
+    }
+
+    /// Its dotted name.
+    pub fn id(&self) -> &str {
+        &self.loaded.info.id
+    }
+
+    /// Who made it.
+    pub fn vendor(&self) -> &str {
+        &self.loaded.info.vendor
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.loaded.info.version
+    }
+
+    /// What it was built with.
+    pub fn built_with(&self) -> &str {
+        &self.loaded.info.built_with
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.loaded.sealed.path
+    }
+
+    /// The SHA-256 of the bytes that are loaded.
+    pub fn sha256(&self) -> Sha256Text {
+        self.loaded.sealed.sha256
+    }
+
+    /// Its drivers.
+    pub fn drivers(&self) -> &[Arc<dyn Driver>] {
+        &self.drivers
+    }
+
+    /// Its kinds of sinks.
+    pub fn sinks(&self) -> &[Arc<dyn SinkKind>] {
+        &self.sinks
+    }
+}
+
+/// A description as built-in components have it. Its texts stay for as long as this program, as a
+/// library that was loaded does.
+fn description(component: &ComponentInfo) -> Description {
+    let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    Description {
+        name: leaked(&component.id),
+        summary: leaked(&component.description),
+        schema: component.schema.clone(),
+        example: leaked(&component.example),
+    }
+}
+
+impl Loaded {
+    pub(crate) fn name(&self) -> &str {
+        &self.info.id
+    }
+
+    /// Where an instance may keep its files.
+    pub(crate) fn data_dir_of(&self, instance: &str) -> String {
+        // Names of readers and sinks are no paths, and one that were would lead out of the folder.
+        let name: String =
+            instance.chars().map(|char| if matches!(char, '/' | '\\' | '\0') { '_' } else { char }).collect();
+        self.data_dir.join(name.trim_start_matches('.')).display().to_string()
+    }
+
+    /// One more loss of this instance: how long to wait, and how many there were of late.
+    pub(crate) fn note_loss(&self, instance: &str) -> (Duration, usize) {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.entry(instance.to_owned()).or_default().note(self.clock.now().monotonic)
+    }
+
+    /// The options with their secrets in clear text: a plugin cannot look where this host can, and
+    /// its process has not this one's environment.
+    pub(crate) fn revealed(&self, settings: &Settings, schema: &Value) -> Result<Value, ConfigFaults> {
+        let mut options = match settings.as_json() {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            options => options.clone(),
+        };
+        let mut faults = ConfigFaults::default();
+        reveal(&mut options, schema, "", &mut faults);
+        if faults.is_empty() { Ok(options) } else { Err(faults) }
+    }
+}
+
+fn reveal(value: &mut Value, schema: &Value, path: &str, faults: &mut ConfigFaults) {
+    match value {
+        Value::String(text) if schema.get("writeOnly") == Some(&Value::Bool(true)) => {
+            match Secret::read(text) {
+                Ok(secret) => secret.reveal().clone_into(text),
+                Err(message) => faults.push(ConfigFault::new(path, message)),
+            }
+        }
+        Value::Object(table) => {
+            for (key, value) in table {
+                let named = schema.get("properties").and_then(|properties| properties.get(key));
+                if let Some(schema) = named.or_else(|| schema.get("additionalProperties")) {
+                    reveal(value, schema, &format!("{path}/{key}"), faults);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                for (place, item) in items.iter_mut().enumerate() {
+                    reveal(item, schema, &format!("{path}/{place}"), faults);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_revealed_where_the_schema_says_that_they_are_secrets() {
+        let secret = json!({ "type": "string", "writeOnly": true });
+        let schema = json!({ "properties": {
+            "password": secret,
+            "users": { "items": { "properties": { "key": secret } } },
+            "path": { "type": "string" },
+        } });
+        let mut options = json!({
+            "password": "plain", "users": [{ "key": "env:NO_SUCH_VARIABLE_HERE" }], "path": "env:PATH",
+        });
+        let mut faults = ConfigFaults::default();
+        reveal(&mut options, &schema, "", &mut faults);
+        assert_eq!(options["password"], "plain");
+        assert_eq!(options["path"], "env:PATH", "this is no secret");
+        let faults: Vec<_> = faults.into_iter().collect();
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].path, "/users/0/key");
+    }
+}

@@ -1,0 +1,166 @@
+//! The other end: this program as the process of one plugin's instance.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rfid_abi as abi;
+use rfid_core::ReadBuf;
+
+use crate::host_side::Told;
+use crate::line::WAITING_TO;
+use crate::message::{Answer, Fault, FromInstance, LogLine, ReaderEvent, ToInstance};
+use crate::module::Module;
+use crate::process::{descriptor, take_socket};
+use crate::raw::{Cancel, Instance, init};
+use crate::thread::{self, Outbox};
+use crate::wire::{self, FromHost};
+
+/// How long an instance may take to end once the host is gone.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Is the process of a plugin, until the host closes the socket on standard input.
+///
+/// The first argument is the number of the descriptor with the plugin's file. To be called first
+/// thing in the program, before any thread is started.
+///
+/// *Errors*: one line; nobody but the host starts this, and it has the line in its log.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let memory = arguments
+        .next()
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| "this is started by rfid-host and by nobody else".to_owned())?;
+    let memory = descriptor(memory).map_err(|error| format!("no plugin is handed over: {error}"))?;
+    let mut stream = take_socket().map_err(|error| format!("no line to the host: {error}"))?;
+    let failed = |error: io::Error| format!("the line to the host: {error}");
+    // SAFETY: this process is there for nothing else.
+    let module = unsafe { Module::load(&memory) };
+    let out = Out(Arc::new(Mutex::new(Sending {
+        stream: stream.try_clone().map_err(failed)?,
+        frame: Vec::new(),
+        free: VecDeque::new(),
+    })));
+    match &module {
+        Ok(module) => out.send(|frame| wire::put_module(frame, &Ok(module.info.clone()))),
+        Err(why) => out.send(|frame| wire::put_module(frame, &Err(why.clone()))),
+    };
+    let Ok(module) = module else { return Ok(()) };
+
+    let mut payload = Vec::new();
+    let Some(kind) = wire::read_frame(&mut stream, &mut payload).map_err(failed)? else { return Ok(()) };
+    let FromHost::Setup(setup, log_level) = wire::from_host(kind, &payload)? else {
+        return Err("the host begins with something else".to_owned());
+    };
+    let told = Arc::new(ToHost { out: out.clone(), log_level });
+    let cancel = Cancel::default();
+    let made = init(&module)
+        .map_err(|why| Fault::new(abi::Status::INTERNAL, why))
+        .and_then(|()| Instance::create(&module, &setup, told, cancel.clone()));
+    let mut outbox = out.clone();
+    let instance = match made {
+        Ok((instance, abilities)) => {
+            outbox.put(FromInstance::Answer(Ok(Answer::Created(abilities))));
+            instance
+        }
+        Err(fault) => {
+            outbox.put(FromInstance::Answer(Err(fault)));
+            return Ok(());
+        }
+    };
+    let (inbox, asked) = sync_channel(WAITING_TO);
+    std::thread::Builder::new()
+        .name("host".to_owned())
+        .spawn(move || hear(stream, inbox, &cancel, &out))
+        .map_err(failed)?;
+    thread::serve(instance, &asked, &mut outbox);
+    Ok(())
+}
+
+/// Takes what the host says until it is gone; then this process ends, whatever the plugin does.
+fn hear(mut stream: UnixStream, inbox: SyncSender<ToInstance>, cancel: &Cancel, out: &Out) {
+    let mut payload = Vec::new();
+    while let Ok(Some(kind)) = wire::read_frame(&mut stream, &mut payload) {
+        let said = match wire::from_host(kind, &payload) {
+            Ok(FromHost::Cancel) => {
+                cancel.cancel();
+                continue;
+            }
+            Ok(FromHost::Lend(capacity)) => ToInstance::Lend(out.free_buffer(capacity)),
+            Ok(FromHost::Said(said)) => said,
+            Ok(FromHost::Setup(..)) | Err(_) => break,
+        };
+        if inbox.send(said).is_err() {
+            break;
+        }
+    }
+    cancel.cancel();
+    // The instance has nobody to serve any more: it closes, and the process ends by itself.
+    drop(inbox);
+    std::thread::sleep(LAST_WORDS);
+    std::process::exit(1);
+}
+
+/// Where frames are sent, whole, from any thread.
+#[derive(Clone)]
+struct Out(Arc<Mutex<Sending>>);
+
+struct Sending {
+    stream: UnixStream,
+    frame: Vec<u8>,
+    /// Buffers that have been sent, for the next loan.
+    free: VecDeque<ReadBuf>,
+}
+
+impl Out {
+    fn lock(&self) -> MutexGuard<'_, Sending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Sending { stream, frame, .. } = &mut *self.lock();
+        frame.clear();
+        fill(frame);
+        stream.write_all(frame).is_ok()
+    }
+
+    fn free_buffer(&self, capacity: usize) -> ReadBuf {
+        match self.lock().free.pop_front() {
+            Some(buf) if buf.capacity() == capacity => buf,
+            _ => ReadBuf::with_capacity(capacity),
+        }
+    }
+}
+
+impl Outbox for Out {
+    fn put(&mut self, said: FromInstance) -> bool {
+        let is_sent = self.send(|frame| wire::put_from_instance(frame, &said));
+        if let FromInstance::Read(mut buf, _) = said {
+            buf.clear();
+            self.lock().free.push_back(buf);
+        }
+        is_sent
+    }
+}
+
+/// What an instance in this process tells.
+struct ToHost {
+    out: Out,
+    log_level: u32,
+}
+
+impl Told for ToHost {
+    fn log_enabled(&self, level: u32) -> bool {
+        level <= self.log_level
+    }
+
+    fn log(&self, line: LogLine) {
+        self.out.send(|frame| wire::put_log(frame, &line));
+    }
+
+    fn reader_event(&self, event: ReaderEvent) {
+        self.out.send(|frame| wire::put_from_instance(frame, &FromInstance::Event(event)));
+    }
+}

@@ -1,0 +1,421 @@
+//! A driver from outside, as the framework sees any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rfid_abi::extension as ext;
+use rfid_core::abilities::{Bank, Gpio, LockTarget, PinLevel, TagAccess, TagTarget, Tune};
+use rfid_core::{
+    AirProtocol, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, Listening, ReadBuf,
+    ReaderInfo, ReaderSetup, Result, Session, Settings,
+};
+
+use crate::instance::PluginInstance;
+use crate::line::{NoAnswer, Unasked};
+use crate::message::{
+    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance,
+};
+use crate::plugins::Loaded;
+use crate::raw::TAG_LIMIT_MS;
+
+/// Buffers that an instance may fill before the first of them is taken.
+const LENT: usize = 4;
+
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// An instance that has not returned from a read for so long never will.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// Later than that, so that the reason is known.
+const SILENCE_LIMIT: Duration = Duration::from_secs(15);
+
+/// A driver of a plugin.
+pub(crate) struct PluginDriver {
+    pub(crate) plugin: Arc<Loaded>,
+    pub(crate) description: Description,
+}
+
+impl Driver for PluginDriver {
+    fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
+    fn session(
+        &self,
+        settings: &Settings,
+        reader: &ReaderSetup,
+    ) -> Result<Box<dyn DynSession>, ConfigFaults> {
+        let setup = Setup {
+            kind: Kind::Driver,
+            component: self.description.name.to_owned(),
+            name: reader.reader.to_string(),
+            antenna_ports: reader.antenna_ports.clone(),
+            data_dir: self.plugin.data_dir_of(&reader.reader),
+            options: self.plugin.revealed(settings, &self.description.schema)?,
+        };
+        let instance =
+            PluginInstance::create(Arc::clone(&self.plugin), setup).map_err(Fault::into_config_faults)?;
+        Ok(Box::new(PluginSession {
+            instance,
+            spare: Vec::new(),
+            lent: 0,
+            left: None,
+            antennas: Antennas { wanted: reader.antenna_ports.clone(), ..Antennas::default() },
+            inputs: Vec::new(),
+        }))
+    }
+}
+
+/// A session with a reader through an instance of a plugin.
+struct PluginSession {
+    instance: PluginInstance,
+    spare: Vec<ReadBuf>,
+    lent: usize,
+    left: Option<Left>,
+    antennas: Antennas,
+    inputs: Vec<PinLevel>,
+}
+
+/// What of a batch did not fit.
+struct Left {
+    buf: ReadBuf,
+    from: usize,
+    outcome: Result<(), Fault>,
+}
+
+/// Which antennas listen, as far as the plugin says.
+#[derive(Default)]
+struct Antennas {
+    /// Those that belong to a zone, or none if all do.
+    wanted: Vec<u16>,
+    there: Vec<u16>,
+    down: Vec<u16>,
+}
+
+impl Antennas {
+    /// A port's antenna listens or does not: what that makes of all, if they are known.
+    fn set(&mut self, port: u16, listens: bool) -> Option<Listening> {
+        self.down.retain(|down| *down != port);
+        if !listens {
+            self.down.push(port);
+        }
+        let known = if self.there.is_empty() { &self.wanted } else { &self.there };
+        match (self.down.is_empty(), known.is_empty()) {
+            (true, true) => Some(Listening::All),
+            (false, true) => None,
+            _ => Some(Listening::Ports(
+                known.iter().copied().filter(|port| !self.down.contains(port)).collect(),
+            )),
+        }
+    }
+}
+
+impl PluginSession {
+    /// Keeps room for reads in hand with the instance.
+    fn lend(&mut self, capacity: usize) -> Result<()> {
+        while self.lent < LENT {
+            let buf = self.spare.pop().unwrap_or_else(|| ReadBuf::with_capacity(capacity));
+            let Some(line) = self.instance.present() else { break };
+            if let Err(no_answer) = line.send(ToInstance::Lend(buf)) {
+                return Err(self.instance.fail(no_answer, "read"));
+            }
+            self.lent += 1;
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, mut buf: ReadBuf) {
+        buf.clear();
+        self.spare.push(buf);
+    }
+
+    /// Moves a batch into the buffer, whole if it fits.
+    fn hand_over(&mut self, mut got: ReadBuf, outcome: Result<(), Fault>, buf: &mut ReadBuf) -> Result<()> {
+        if buf.is_empty() && buf.lost() == 0 && buf.capacity() == got.capacity() && !buf.has_noticed() {
+            std::mem::swap(buf, &mut got);
+            self.take_back(got);
+            return outcome.map_err(|fault| self.instance.fail(NoAnswer::Fault(fault), "read"));
+        }
+        self.left = Some(Left { buf: got, from: 0, outcome });
+        self.hand_over_left(buf)
+    }
+
+    fn hand_over_left(&mut self, buf: &mut ReadBuf) -> Result<()> {
+        let Some(mut left) = self.left.take() else { return Ok(()) };
+        left.from = buf.take_from(&mut left.buf, left.from);
+        if left.from < left.buf.len() {
+            self.left = Some(left);
+            return Ok(());
+        }
+        self.take_back(left.buf);
+        left.outcome.map_err(|fault| self.instance.fail(NoAnswer::Fault(fault), "read"))
+    }
+
+    fn notice(&mut self, event: ReaderEvent, buf: &mut ReadBuf) {
+        match event {
+            ReaderEvent::Antenna { port, listens } => {
+                if let Some(listening) = self.antennas.set(port, listens) {
+                    buf.notice_listening(listening);
+                }
+            }
+            ReaderEvent::Input { pin, high } => {
+                self.inputs.retain(|level| level.pin != pin);
+                self.inputs.push(PinLevel { pin, high });
+                self.inputs.sort_by_key(|level| level.pin);
+                buf.notice_inputs(self.inputs.clone());
+            }
+            ReaderEvent::Lost { reads } => buf.add_lost(reads),
+        }
+    }
+
+    /// A call whose answer has nothing to add. Buffers that come back meanwhile are of an inventory
+    /// that is over.
+    async fn plain(&mut self, op: &'static str, call: Call, limit: Duration) -> Result<Answer> {
+        let (spare, lent) = (&mut self.spare, &mut self.lent);
+        let stale = |said| {
+            if let FromInstance::Read(mut buf, _) = said {
+                buf.clear();
+                spare.push(buf);
+                *lent -= 1;
+            }
+        };
+        let answer = self.instance.call(op, call, limit, stale).await;
+        if self.instance.present().is_none() {
+            self.forget_loans();
+        }
+        answer
+    }
+
+    fn forget_loans(&mut self) {
+        self.lent = 0;
+        self.left = None;
+    }
+
+    fn info(&mut self, opened: OpenedReader) -> ReaderInfo {
+        self.antennas.there.clone_from(&opened.antenna_ports);
+        self.antennas.down.clear();
+        ReaderInfo {
+            model: if opened.model.is_empty() { "reader of a plugin".to_owned() } else { opened.model },
+            firmware: if opened.firmware.is_empty() { "unknown".to_owned() } else { opened.firmware },
+            serial: opened.serial,
+            protocols: opened.protocols.into_iter().filter_map(AirProtocol::from_number).collect(),
+            antenna_ports: opened.antenna_ports,
+            silence_limit: SILENCE_LIMIT,
+        }
+    }
+}
+
+impl Session for PluginSession {
+    async fn open(&mut self) -> Result<ReaderInfo> {
+        let limit_ms = millis(OPEN_LIMIT);
+        self.inputs.clear();
+        match self.plain("open", Call::Open { limit_ms }, OPEN_LIMIT).await? {
+            Answer::Opened(opened) => Ok(self.info(opened)),
+            _ => Err(out_of_turn("open")),
+        }
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        self.plain("start", Call::Start, CALL_LIMIT).await.map(|_| self.left = None)
+    }
+
+    async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
+        if self.left.is_some() {
+            return self.hand_over_left(buf);
+        }
+        self.lend(buf.capacity())?;
+        let Some(line) = self.instance.present() else {
+            return Err(Error::new(ErrorKind::Connect, "read").with_detail("the session is not open"));
+        };
+        let said = match tokio::time::timeout(STUCK_AFTER, line.next()).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(no_answer)) => {
+                self.forget_loans();
+                return Err(self.instance.fail(no_answer, "read"));
+            }
+            Err(_) => {
+                self.forget_loans();
+                return Err(self.instance.fail(NoAnswer::Stuck(STUCK_AFTER), "read"));
+            }
+        };
+        match said {
+            Unasked::Event(event) => {
+                self.notice(event, buf);
+                Ok(())
+            }
+            Unasked::Read(got, outcome) => {
+                self.lent = self.lent.saturating_sub(1);
+                self.hand_over(got, outcome, buf)
+            }
+        }
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        self.plain("stop", Call::Stop, CALL_LIMIT).await.map(drop)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.left = None;
+        let Some(line) = self.instance.present() else { return Ok(()) };
+        line.cancel();
+        let limit_ms = millis(CLOSE_LIMIT);
+        let closed = tokio::time::timeout(
+            CLOSE_LIMIT + Duration::from_secs(1),
+            self.plain("close", Call::Close { limit_ms }, CLOSE_LIMIT),
+        )
+        .await;
+        if closed.is_err() {
+            self.instance.give_up();
+            self.forget_loans();
+        }
+        // The session is closed in any case.
+        Ok(())
+    }
+
+    fn tune(&mut self) -> Option<&mut dyn Tune> {
+        if self.instance.abilities.tune { Some(self) } else { None }
+    }
+
+    fn gpio(&mut self) -> Option<&mut dyn Gpio> {
+        if self.instance.abilities.gpio { Some(self) } else { None }
+    }
+
+    fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
+        if self.instance.abilities.tag_access { Some(self) } else { None }
+    }
+}
+
+fn millis(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn out_of_turn(op: &'static str) -> Error {
+    Error::new(ErrorKind::Internal, op).with_detail("the plugin answered another question")
+}
+
+#[async_trait]
+impl Tune for PluginSession {
+    async fn read_power_cdbm(&mut self) -> Result<i16> {
+        self.power(Call::Power { port: 0 }).await
+    }
+
+    async fn set_read_power_cdbm(&mut self, cdbm: i16) -> Result<i16> {
+        self.power(Call::SetPower { port: 0, cdbm }).await
+    }
+
+    async fn read_power_of_port_cdbm(&mut self, port: u16) -> Result<i16> {
+        self.power(Call::Power { port }).await
+    }
+
+    async fn set_read_power_of_port_cdbm(&mut self, port: u16, cdbm: i16) -> Result<i16> {
+        self.power(Call::SetPower { port, cdbm }).await
+    }
+}
+
+impl PluginSession {
+    async fn power(&mut self, call: Call) -> Result<i16> {
+        match self.plain("tune", call, CALL_LIMIT).await? {
+            Answer::Power(cdbm) => Ok(cdbm),
+            _ => Err(out_of_turn("tune")),
+        }
+    }
+
+    async fn tag(&mut self, op: &'static str, call: TagCall) -> Result<Vec<u8>> {
+        let limit = Duration::from_millis(TAG_LIMIT_MS.into());
+        match self.plain(op, Call::Tag(call), limit).await? {
+            Answer::Memory(bytes) => Ok(bytes),
+            _ => Err(out_of_turn(op)),
+        }
+    }
+}
+
+#[async_trait]
+impl Gpio for PluginSession {
+    async fn inputs(&mut self) -> Result<Vec<PinLevel>> {
+        match self.plain("inputs", Call::Inputs, CALL_LIMIT).await? {
+            Answer::Inputs(pins) => Ok(pins.into_iter().map(|(pin, high)| PinLevel { pin, high }).collect()),
+            _ => Err(out_of_turn("inputs")),
+        }
+    }
+
+    async fn set_output(&mut self, level: PinLevel) -> Result<()> {
+        let PinLevel { pin, high } = level;
+        self.plain("set output", Call::SetOutput { pin, high }, CALL_LIMIT).await.map(drop)
+    }
+}
+
+fn tag_call(kind: u32, tag: &TagTarget) -> TagCall {
+    TagCall {
+        kind,
+        tag: tag.id,
+        password: tag.password,
+        antenna: tag.antenna_port,
+        protocol: tag.protocol as u8,
+        bank: 0,
+        count: 0,
+        address: 0,
+        kill_password: 0,
+        lock_mask: 0,
+        lock_action: 0,
+        data: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl TagAccess for PluginSession {
+    async fn read_memory(
+        &mut self,
+        tag: &TagTarget,
+        bank: Bank,
+        address: u32,
+        count: u16,
+    ) -> Result<Vec<u8>> {
+        let call = TagCall { bank: bank as u8, address, count, ..tag_call(ext::TAG_READ_MEMORY, tag) };
+        self.tag("read memory", call).await
+    }
+
+    async fn write_memory(&mut self, tag: &TagTarget, bank: Bank, address: u32, data: &[u8]) -> Result<()> {
+        let data = data.to_vec();
+        let call = TagCall { bank: bank as u8, address, data, ..tag_call(ext::TAG_WRITE_MEMORY, tag) };
+        self.tag("write memory", call).await.map(drop)
+    }
+
+    async fn write_id(&mut self, tag: &TagTarget, id: &[u8]) -> Result<()> {
+        let call = TagCall { data: id.to_vec(), ..tag_call(ext::TAG_WRITE_ID, tag) };
+        self.tag("write id", call).await.map(drop)
+    }
+
+    async fn lock(&mut self, tag: &TagTarget, lock: LockTarget) -> Result<()> {
+        let call = match lock {
+            LockTarget::Gen2(lock) => TagCall {
+                lock_mask: lock.mask(),
+                lock_action: lock.action(),
+                ..tag_call(ext::TAG_LOCK_GEN2, tag)
+            },
+            LockTarget::Whole => tag_call(ext::TAG_LOCK_WHOLE, tag),
+            LockTarget::Byte(address) => TagCall { address, ..tag_call(ext::TAG_LOCK_BYTE, tag) },
+        };
+        self.tag("lock", call).await.map(drop)
+    }
+
+    async fn kill(&mut self, tag: &TagTarget, password: u32) -> Result<()> {
+        let call = TagCall { kill_password: password, ..tag_call(ext::TAG_KILL, tag) };
+        self.tag("kill", call).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn antennas_that_are_down_are_left_out_of_those_that_are_known() {
+        let mut antennas = Antennas { wanted: vec![1, 2, 3], ..Antennas::default() };
+        assert_eq!(antennas.set(2, false), Some(Listening::Ports(vec![1, 3])));
+        assert_eq!(antennas.set(2, true), Some(Listening::Ports(vec![1, 2, 3])));
+        let mut unknown = Antennas::default();
+        assert_eq!(unknown.set(2, false), None, "nobody knows which others there are");
+        assert_eq!(unknown.set(2, true), Some(Listening::All));
+    }
+}
