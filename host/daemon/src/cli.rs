@@ -2,6 +2,7 @@
 
 mod bench;
 mod ledger;
+mod plugin;
 mod record;
 mod simulate;
 mod watch;
@@ -19,6 +20,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
+pub(crate) use plugin::PluginAct;
 pub(crate) use record::Record;
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use watch::{At, Tap, Top};
@@ -136,16 +138,24 @@ Editors with a TOML language server take it from the first line of the configura
     /// List the drivers that are there, or describe one
     #[command(after_help = "Examples:
   rfid-host drivers
-  rfid-host drivers describe mercury4")]
+  rfid-host drivers describe mercury4
+  rfid-host drivers describe acme --plugin-dir ./plugins")]
     Drivers {
+        /// List those of the plugins in this folder as well
+        #[arg(long, value_name = "DIR", global = true)]
+        plugin_dir: Option<PathBuf>,
         #[command(subcommand)]
         describe: Option<Describe>,
     },
     /// List the sinks that are there, or describe one
     #[command(after_help = "Examples:
   rfid-host sinks
-  rfid-host sinks describe log")]
+  rfid-host sinks describe log
+  rfid-host sinks --plugin-dir ./plugins")]
     Sinks {
+        /// List those of the plugins in this folder as well
+        #[arg(long, value_name = "DIR", global = true)]
+        plugin_dir: Option<PathBuf>,
         #[command(subcommand)]
         describe: Option<Describe>,
     },
@@ -259,6 +269,11 @@ A recording is as confidential as the tags in it; its file is for its user alone
 
 q ends it; arrows and page keys scroll.")]
     Top(Top),
+    /// Look at drivers and sinks from outside, and begin one
+    Plugin {
+        #[command(subcommand)]
+        act: PluginAct,
+    },
     /// Measure the daemon on this machine, with emulated readers
     #[command(after_help = "Examples:
   rfid-host bench

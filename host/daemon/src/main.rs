@@ -29,12 +29,25 @@ use clap::Parser;
 use cli::{Cli, Command, Global, Imported, Simulated};
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().is_some_and(|first| first == registry::RUN_PLUGIN) {
+        return match rfid_loader::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Cli { command, global } = Cli::parse();
     // Where tags or answers are shown, what goes right is not worth a line between them.
     let shows_tags = matches!(
         command,
         Command::Bench(_)
             | Command::Check { .. }
+            | Command::Drivers { .. }
+            | Command::Plugin { .. }
+            | Command::Sinks { .. }
             | Command::Demo { .. }
             | Command::Read { .. }
             | Command::Record(_)
@@ -64,8 +77,12 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Init { file, reader } => command::init::init(&file, &reader),
             Command::Config { act } => command::config_file::run(&act),
             Command::Schema => command::init::schema(),
-            Command::Drivers { describe } => command::components::drivers(describe),
-            Command::Sinks { describe } => command::components::sinks(describe),
+            Command::Drivers { plugin_dir, describe } => {
+                command::components::drivers(plugin_dir.as_deref(), describe)
+            }
+            Command::Sinks { plugin_dir, describe } => {
+                command::components::sinks(plugin_dir.as_deref(), describe)
+            }
             Command::Emulate { reader } => command::emulate::run(reader).await,
             Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
             Command::Reader { reader, power_dbm, outputs } => {
@@ -77,6 +94,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             #[cfg(feature = "top")]
             Command::Top(top) => command::top::run(top).await,
             Command::Epc { way, json } => command::epc::run(way, json),
+            Command::Plugin { act } => command::plugin::run(&act),
             Command::Webhook { act } => command::webhook::run(act, data_dir).await,
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await

@@ -3,17 +3,21 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use rfid_core::{
-    ConfigFault, ConfigFaults, Description, Driver, Name, Result, Settings, Sink, SinkKind, SystemClock,
-};
+use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Result, Sink, SinkKind, SystemClock};
 use rfid_driver_mercury4::Mercury4;
 use rfid_driver_replay::{RecordedDriver, Replay};
 use rfid_driver_thingmagic::ThingMagic;
 use rfid_durable::Stores;
 use rfid_ledger::LedgerSettings;
+use rfid_loader::{Plugin, Plugins, Runner};
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters, LogKind};
 use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
 use rfid_sink_notify::{Hub, NotifyKind, Webhooks};
+
+use crate::config::{PluginSource, ReaderConfig, SinkConfig};
+
+/// The word that makes this program the process of a plugin.
+pub(crate) const RUN_PLUGIN: &str = "run-plugin";
 
 /// Drivers and sinks by name, and what the sinks share.
 #[derive(Clone)]
@@ -28,6 +32,7 @@ pub(crate) struct Registry {
     pub(crate) lookups: Arc<LookupCounters>,
     pub(crate) logs: Arc<LogCounters>,
     pub(crate) webhooks: Webhooks,
+    pub(crate) plugins: Plugins,
 }
 
 impl Registry {
@@ -51,7 +56,8 @@ impl Registry {
         let sinks: Vec<Arc<dyn SinkKind>> = vec![Arc::new(lookup), Arc::new(log), Arc::new(notify)];
         let replay = Arc::new(Replay::new(recorded_drivers()));
         let drivers = drivers(&replay);
-        Self { drivers, replay, sinks, stores, ledger, index, hub, lookups, logs, webhooks }
+        let plugins = Plugins::new(runner(), stores.data_dir());
+        Self { drivers, replay, sinks, stores, ledger, index, hub, lookups, logs, webhooks, plugins }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {
@@ -63,12 +69,36 @@ impl Registry {
     }
 
     /// A sink over this registry's stores, from settings that were checked against any registry.
-    pub(crate) fn make_sink(&self, kind: &str, settings: &Settings, name: &Name) -> Result<Box<dyn Sink>> {
-        let kind = self.sink(kind).ok_or_else(|| {
-            let fault = ConfigFault::new("/type", format!("\"{kind}\" is not in this build"));
-            ConfigFaults::from(fault)
-        })?;
-        Ok(kind.sink(settings, name)?)
+    pub(crate) fn make_sink(&self, config: &SinkConfig) -> Result<Box<dyn Sink>> {
+        let kind = match &config.plugin {
+            None => self.sink(&config.kind).cloned(),
+            Some(source) => {
+                let plugin = self.load(source)?;
+                plugin.sinks().iter().find(|sink| sink.describe().name == config.kind).cloned()
+            }
+        };
+        let kind = kind.ok_or_else(|| gone("/type", &config.kind))?;
+        Ok(kind.sink(&config.settings, &config.name)?)
+    }
+
+    /// The driver of this registry that a reader was checked with in any registry.
+    pub(crate) fn driver_of(&self, reader: &ReaderConfig) -> Result<Arc<dyn Driver>> {
+        let name = reader.driver.describe().name;
+        let driver = match &reader.plugin {
+            None => self.driver(name).cloned(),
+            Some(source) => {
+                let plugin = self.load(source)?;
+                plugin.drivers().iter().find(|driver| driver.describe().name == name).cloned()
+            }
+        };
+        Ok(driver.ok_or_else(|| gone("/driver", name))?)
+    }
+
+    fn load(&self, source: &PluginSource) -> Result<Plugin> {
+        Ok(self
+            .plugins
+            .load(&source.place)
+            .map_err(|why| ConfigFaults::from(ConfigFault::new("/plugin", why)))?)
     }
 
     pub(crate) fn driver_descriptions(&self) -> Vec<Description> {
@@ -78,6 +108,16 @@ impl Registry {
     pub(crate) fn sink_descriptions(&self) -> Vec<Description> {
         self.sinks.iter().map(|sink| sink.describe()).collect()
     }
+}
+
+fn gone(key: &str, name: &str) -> ConfigFaults {
+    ConfigFault::new(key, format!("\"{name}\" is not there any more")).into()
+}
+
+/// How this program is started as the process of a plugin: the file that runs, also where another
+/// has taken its place on the disk.
+pub(crate) fn runner() -> Runner {
+    Runner { program: "/proc/self/exe".into(), arguments: vec![RUN_PLUGIN.into()] }
 }
 
 /// Identity of a ledger that is begun: random, from what the standard library seeds its maps with.

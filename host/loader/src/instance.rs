@@ -50,7 +50,7 @@ impl PluginInstance {
     ///
     /// *Behaviour*: waits for the plugin, a few milliseconds as a rule and some seconds at most.
     pub(crate) fn create(plugin: Arc<Loaded>, setup: Setup) -> Result<Self, Fault> {
-        let (started, abilities) = start(&plugin, &setup)?;
+        let (started, abilities) = while_others_go_on(|| start(&plugin, &setup))?;
         Ok(Self { plugin, setup, state: State::Fresh(started), abilities })
     }
 
@@ -157,6 +157,15 @@ impl PluginInstance {
 
     fn teller(&self) -> Teller {
         Teller::new(self.plugin.name(), &self.setup.name)
+    }
+}
+
+/// Waits without holding up the other tasks of the runtime, if there is one that has other threads.
+fn while_others_go_on<T>(wait: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Isolation {
 }
 
 /// A plugin's file and how it is to be loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Folder that plugins are taken from.
     pub folder: PathBuf,
@@ -124,17 +124,9 @@ impl Plugins {
                 (None, started.map_err(|why| format!("{path}: {why}"))?.1)
             }
             Isolation::InProcess => {
-                let replaced = loaded.iter().any(|((_, isolation, _), plugin)| {
-                    *isolation == Isolation::InProcess && plugin.loaded.sealed.path == sealed.path
-                });
-                if replaced {
-                    return Err(format!(
-                        "{path} has changed since it was loaded into this process, which cannot unload it; restart the host, or write isolation = \"process\""
-                    ));
-                }
                 let module = in_this_process(&sealed).map_err(|why| format!("{path}: {why}"))?;
                 let info = module.info.clone();
-                (Some(Arc::new(module)), info)
+                (Some(module), info)
             }
         };
         tracing::info!(
@@ -156,7 +148,23 @@ impl Plugins {
     }
 }
 
-fn in_this_process(sealed: &Sealed) -> Result<Module, String> {
+/// The module of this file in this process, which has it once and for ever.
+fn in_this_process(sealed: &Sealed) -> Result<Arc<Module>, String> {
+    static MODULES: Mutex<BTreeMap<PathBuf, (Sha256Text, Arc<Module>)>> = Mutex::new(BTreeMap::new());
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    match modules.get(&sealed.path) {
+        Some((sha256, module)) if *sha256 == sealed.sha256 => return Ok(Arc::clone(module)),
+        Some(_) => {
+            return Err("has changed since it was loaded into this process, which cannot unload it; restart the host, or write isolation = \"process\"".to_owned());
+        }
+        None => {}
+    }
+    let module = Arc::new(load_into_this_process(sealed)?);
+    modules.insert(sealed.path.clone(), (sealed.sha256, Arc::clone(&module)));
+    Ok(module)
+}
+
+fn load_into_this_process(sealed: &Sealed) -> Result<Module, String> {
     // SAFETY: the operator wrote that this plugin is to run in this process.
     let module = unsafe { Module::load(&sealed.memory)? };
     if module.info.isolate {

@@ -1,46 +1,91 @@
 //! `rfid-host drivers` and `rfid-host sinks`.
 
+use std::path::Path;
+
 use rfid_core::Description;
 use rfid_durable::Stores;
+use rfid_loader::Plugin;
 use serde_json::Value;
 
 use crate::cli::Describe;
 use crate::config::{choices, nearest, types, with_failure_keys};
 use crate::registry::Registry;
 
-pub(crate) fn drivers(describe: Option<Describe>) -> anyhow::Result<()> {
-    let known = Registry::built_in(Stores::new("")).driver_descriptions();
-    show(describe, &known, "driver", |name| {
+/// A driver or kind of sink, and the file that it is in if it is not built in.
+struct Known {
+    about: Description,
+    file: Option<String>,
+}
+
+impl Known {
+    fn built_in(about: Description) -> Self {
+        Self { about, file: None }
+    }
+
+    /// The line that takes it from its plugin.
+    fn plugin_key(&self) -> String {
+        self.file.as_ref().map_or_else(String::new, |file| format!("plugin = \"{file}\"\n"))
+    }
+}
+
+pub(crate) fn drivers(plugin_dir: Option<&Path>, describe: Option<Describe>) -> anyhow::Result<()> {
+    let built_in = Registry::built_in(Stores::new("")).driver_descriptions();
+    let mut known: Vec<Known> = built_in.into_iter().map(Known::built_in).collect();
+    for (file, plugin) in plugins(plugin_dir)? {
+        known.extend(
+            plugin.drivers().iter().map(|it| Known { about: it.describe(), file: Some(file.clone()) }),
+        );
+    }
+    show(describe, &known, "driver", |Known { about: Description { name, .. }, .. }| {
         format!(
             "[readers.my_reader]\ndriver = \"{name}\"\nantennas = {{ 1 = \"door\" }}          # port = zone\n"
         )
     })
 }
 
-pub(crate) fn sinks(describe: Option<Describe>) -> anyhow::Result<()> {
-    let mut known = Registry::built_in(Stores::new("")).sink_descriptions();
-    for description in &mut known {
-        description.schema = with_failure_keys(std::mem::take(&mut description.schema));
+pub(crate) fn sinks(plugin_dir: Option<&Path>, describe: Option<Describe>) -> anyhow::Result<()> {
+    let built_in = Registry::built_in(Stores::new("")).sink_descriptions();
+    let mut known: Vec<Known> = built_in.into_iter().map(Known::built_in).collect();
+    for (file, plugin) in plugins(plugin_dir)? {
+        known
+            .extend(plugin.sinks().iter().map(|it| Known { about: it.describe(), file: Some(file.clone()) }));
     }
-    show(describe, &known, "sink", |name| format!("[sinks.my_sink]\ntype = \"{name}\"\n"))
+    for Known { about, .. } in &mut known {
+        about.schema = with_failure_keys(std::mem::take(&mut about.schema));
+    }
+    show(describe, &known, "sink", |known| format!("[sinks.my_sink]\ntype = \"{}\"\n", known.about.name))
+}
+
+/// The plugins of the folder. One that is refused is said and left out.
+fn plugins(dir: Option<&Path>) -> anyhow::Result<Vec<(String, Plugin)>> {
+    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let mut plugins = Vec::new();
+    for (file, loaded) in super::plugin::in_folder(dir)? {
+        match loaded {
+            Ok(plugin) => plugins.push((file, plugin)),
+            Err(why) => eprintln!("refused: {why}"),
+        }
+    }
+    Ok(plugins)
 }
 
 fn show(
     describe: Option<Describe>,
-    known: &[Description],
+    known: &[Known],
     what: &str,
-    head: impl Fn(&str) -> String,
+    head: impl Fn(&Known) -> String,
 ) -> anyhow::Result<()> {
     let Some(Describe::Describe { name }) = describe else {
-        let width = known.iter().map(|description| description.name.len()).max().unwrap_or(0);
-        for description in known {
-            println!("{:width$}  {}  (built in)", description.name, description.summary);
+        let width = known.iter().map(|known| known.about.name.len()).max().unwrap_or(0);
+        for Known { about, file } in known {
+            let place = file.as_deref().unwrap_or("built in");
+            println!("{:width$}  {}  ({place})", about.name, about.summary);
         }
         println!("\nOptions and an example: rfid-host {what}s describe NAME");
         return Ok(());
     };
-    let names = || known.iter().map(|description| description.name);
-    let Some(description) = known.iter().find(|description| description.name == name) else {
+    let names = || known.iter().map(|known| known.about.name);
+    let Some(known) = known.iter().find(|known| known.about.name == name) else {
         let hint =
             nearest(&name, names()).map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
         anyhow::bail!(
@@ -48,9 +93,10 @@ fn show(
             names().collect::<Vec<_>>().join(", ")
         );
     };
-    println!("{}: {}\n", description.name, description.summary);
-    print!("{}", table(&description.schema));
-    println!("\nExample:\n\n{}{}", head(description.name), description.example);
+    let Description { name, summary, schema, example } = &known.about;
+    println!("{name}: {summary}\n");
+    print!("{}", table(schema));
+    println!("\nExample:\n\n{}{}{example}", head(known), known.plugin_key());
     Ok(())
 }
 

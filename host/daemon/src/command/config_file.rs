@@ -1,10 +1,7 @@
 //! `rfid-host config`: a configuration as it takes effect.
 
-use rfid_durable::Stores;
-
 use crate::cli::{ConfigAct, ConfigFiles, ConfigFormat};
 use crate::config;
-use crate::registry::Registry;
 
 pub(crate) fn run(act: &ConfigAct) -> anyhow::Result<()> {
     match act {
@@ -17,11 +14,10 @@ pub(crate) fn run(act: &ConfigAct) -> anyhow::Result<()> {
 fn show(files: &ConfigFiles, format: ConfigFormat) -> anyhow::Result<()> {
     let checked = super::checked(files, None).map_err(|report| super::print_report(&report))?;
     super::print_lines(&checked.report);
-    let registry = Registry::built_in(Stores::new(""));
     match format {
-        ConfigFormat::Toml => print!("{}", config::as_toml(&checked, &registry)),
+        ConfigFormat::Toml => print!("{}", config::as_toml(&checked)),
         ConfigFormat::Json => {
-            println!("{}", serde_json::to_string_pretty(&config::as_json(&checked, &registry))?);
+            println!("{}", serde_json::to_string_pretty(&config::as_json(&checked))?);
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod manual;
+pub(crate) mod plugin;
 pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod record;

@@ -11,11 +11,13 @@ use rfid_core::settings::schema_of;
 use rfid_core::{ConfigFaults, Driver, DurationText, Name, ReaderSetup, Settings, SinkKind};
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_thingmagic::emulator as thingmagic;
+use rfid_loader::Plugins;
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, Gathered, Severity};
 use super::files::Texts;
 use super::names::{listed, nearest};
+use super::plugins::Origin;
 use super::schema::{Misfit, check};
 use super::sections::{
     BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, NOT_YET,
@@ -41,12 +43,13 @@ pub(super) struct Checker<'a> {
     pub(super) faults: Gathered,
     /// Where secrets stand in the files themselves.
     pub(super) secrets: Vec<Place>,
-    drivers: Kinds<'a, dyn Driver>,
-    sinks: Kinds<'a, dyn SinkKind>,
+    drivers: Kinds<dyn Driver>,
+    sinks: Kinds<dyn SinkKind>,
+    pub(super) plugins: &'a Plugins,
 }
 
 /// Drivers or sinks by name, each with its schema.
-type Kinds<'a, T> = Vec<(&'static str, Value, &'a Arc<T>)>;
+type Kinds<T> = Vec<(&'static str, Value, Arc<T>)>;
 
 impl<'a> Checker<'a> {
     pub(super) fn new(texts: Texts, registry: &'a Registry) -> Self {
@@ -55,21 +58,14 @@ impl<'a> Checker<'a> {
         for (file, source) in sources.iter().enumerate() {
             tree.add(file, source, &NAMED, &mut faults);
         }
-        let drivers = registry.drivers.iter().map(|driver| {
-            let about = driver.describe();
-            (about.name, with_reader_keys(about.schema), driver)
-        });
-        let sinks = registry.sinks.iter().map(|sink| {
-            let about = sink.describe();
-            (about.name, with_sink_keys(about.schema), sink)
-        });
         Self {
             sources,
             tree,
             faults,
             secrets: Vec::new(),
-            drivers: drivers.collect(),
-            sinks: sinks.collect(),
+            drivers: drivers_of(&registry.drivers),
+            sinks: sinks_of(&registry.sinks),
+            plugins: &registry.plugins,
         }
     }
 
@@ -78,6 +74,7 @@ impl<'a> Checker<'a> {
         self.top_level();
         let host = self.host();
         let ledger = self.ledger();
+        self.plugin_sections();
         let branches = self.names("branches");
         for (_, pointer, table) in self.tables("branches") {
             self.fits(&Value::Object(table), &schema_of::<BranchSection>(), &pointer);
@@ -155,12 +152,11 @@ impl<'a> Checker<'a> {
     }
 
     fn host(&mut self) -> Option<HostConfig> {
-        let mut table = match self.tree.root.get("host") {
+        let table = match self.tree.root.get("host") {
             None => Map::new(),
             Some(Value::Object(table)) => table.clone(),
             Some(_) => return None,
         };
-        table.remove("plugin_dir");
         let usual = HostSection::default().listen;
         let written = table.get("listen").map_or(Some(usual.as_str()), Value::as_str);
         let listen = self.address("/host/listen", written, "127.0.0.1:8460");
@@ -252,10 +248,13 @@ impl<'a> Checker<'a> {
         // What does not depend on the driver is looked at whatever the driver is.
         self.branch(&table, pointer, branches);
         let zones = self.zones(&table, pointer);
-        let names: Vec<&'static str> = self.drivers.iter().map(|(name, ..)| *name).collect();
-        let index = self.named(&table, pointer, "driver", &names)?;
-        let (_, schema, driver) = self.drivers.get(index)?;
-        let (schema, driver) = (schema.clone(), Arc::clone(driver));
+        let (known, place, plugin) = match self.origin(&table, pointer)? {
+            Origin::BuiltIn => (self.drivers.clone(), THIS_BUILD.to_owned(), None),
+            Origin::Plugin(plugin, source) => {
+                (drivers_of(plugin.drivers()), source.place.file.clone(), Some(source))
+            }
+        };
+        let (_, schema, driver) = self.named(&table, pointer, "driver", &known, &place)?;
         let mut whole = Value::Object(table.clone());
         self.hide_secrets(&mut whole, &schema, pointer);
         if !self.fits(&whole, &schema, pointer) {
@@ -275,7 +274,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         let place = ReaderPlace { reader: Name::from(name), branch, zones: zones? };
-        Some(ReaderConfig { driver, settings, secrets, setup, place, serial })
+        Some(ReaderConfig { driver, settings, secrets, setup, place, serial, plugin })
     }
 
     fn branch(&mut self, table: &Map<String, Value>, pointer: &str, branches: &BTreeSet<String>) {
@@ -332,10 +331,14 @@ impl<'a> Checker<'a> {
     }
 
     fn sink(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<SinkConfig> {
-        let names: Vec<&'static str> = self.sinks.iter().map(|(name, ..)| *name).collect();
-        let index = self.named(&table, pointer, "type", &names)?;
-        let (kind, schema, maker) = self.sinks.get(index)?;
-        let (kind, schema, maker) = ((*kind).to_owned(), schema.clone(), Arc::clone(maker));
+        let (known, place, plugin) = match self.origin(&table, pointer)? {
+            Origin::BuiltIn => (self.sinks.clone(), THIS_BUILD.to_owned(), None),
+            Origin::Plugin(plugin, source) => {
+                (sinks_of(plugin.sinks()), source.place.file.clone(), Some(source))
+            }
+        };
+        let (kind, schema, maker) = self.named(&table, pointer, "type", &known, &place)?;
+        let kind = kind.to_owned();
         let mut whole = Value::Object(table.clone());
         self.hide_secrets(&mut whole, &schema, pointer);
         if !self.fits(&whole, &schema, pointer) {
@@ -350,7 +353,8 @@ impl<'a> Checker<'a> {
             Ok(sink) => match failure_policy(&table, sink.as_ref()) {
                 Ok(failure) => {
                     let resources = maker.resources(&settings);
-                    Some(SinkConfig { name, kind, settings, secrets, failure, resources })
+                    let schema = maker.describe().schema;
+                    Some(SinkConfig { name, kind, settings, secrets, failure, schema, resources, plugin })
                 }
                 Err(faults) => {
                     for (key, message) in faults {
@@ -459,25 +463,27 @@ impl<'a> Checker<'a> {
         tables.filter(|(_, table)| table.is_object()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Number of the driver or sink that a table names.
-    fn named(
+    /// The driver or sink that a table names, of those that are in this place.
+    fn named<T: ?Sized>(
         &mut self,
         table: &Map<String, Value>,
         pointer: &str,
         key: &str,
-        known: &[&'static str],
-    ) -> Option<usize> {
-        let list = listed(known.iter());
+        known: &Kinds<T>,
+        place: &str,
+    ) -> Option<(&'static str, Value, Arc<T>)> {
+        let names = known.iter().map(|(name, ..)| *name);
+        let list = listed(names.clone());
         match table.get(key) {
             Some(Value::String(name)) => {
-                let found = known.iter().position(|known| known == name);
+                let found = known.iter().find(|(known, ..)| known == name);
                 if found.is_none() {
-                    let hint = nearest(name, known.iter().copied())
+                    let hint = nearest(name, names)
                         .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
-                    let message = format!("\"{name}\" is not in this build{hint}; there are: {list}");
+                    let message = format!("\"{name}\" is not in {place}{hint}; there are: {list}");
                     self.at_value(&join(pointer, key), message);
                 }
-                found
+                found.cloned()
             }
             Some(_) => {
                 self.at_value(
@@ -496,7 +502,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn typed<T: serde::de::DeserializeOwned>(
+    pub(super) fn typed<T: serde::de::DeserializeOwned>(
         &mut self,
         value: &Value,
         schema: &Value,
@@ -554,6 +560,25 @@ impl<'a> Checker<'a> {
         let place = place.or(Some(Place::new(0, 0..0)));
         self.faults.push(Fault { severity, place, key: dotted(pointer), message: message.into(), other });
     }
+}
+
+/// Where drivers and sinks are that are no plugins.
+const THIS_BUILD: &str = "this build";
+
+fn drivers_of(drivers: &[Arc<dyn Driver>]) -> Kinds<dyn Driver> {
+    let kinds = drivers.iter().map(|driver| {
+        let about = driver.describe();
+        (about.name, with_reader_keys(about.schema), Arc::clone(driver))
+    });
+    kinds.collect()
+}
+
+fn sinks_of(sinks: &[Arc<dyn SinkKind>]) -> Kinds<dyn SinkKind> {
+    let kinds = sinks.iter().map(|sink| {
+        let about = sink.describe();
+        (about.name, with_sink_keys(about.schema), Arc::clone(sink))
+    });
+    kinds.collect()
 }
 
 /// Whether something is about a key or its value.

@@ -110,6 +110,7 @@ impl Difference {
 /// to it.
 fn same_session(a: &ReaderConfig, b: &ReaderConfig) -> bool {
     a.driver.describe().name == b.driver.describe().name
+        && a.plugin == b.plugin
         && (&a.settings, a.secrets, &a.serial) == (&b.settings, b.secrets, &b.serial)
         && (&a.setup.reader, &a.setup.antenna_ports) == (&b.setup.reader, &b.setup.antenna_ports)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
+use super::plugins::PluginSection;
 use super::sections::{
     BranchSection, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection, SINGLE,
     with_reader_keys, with_sink_keys,
@@ -12,10 +13,9 @@ use super::sections::{
 use super::sink_keys::show_failure_policy;
 use super::tree::join;
 use super::{Checked, secrets};
-use crate::registry::Registry;
 
 /// Everything as one object.
-pub(crate) fn as_json(checked: &Checked, registry: &Registry) -> Value {
+pub(crate) fn as_json(checked: &Checked) -> Value {
     let mut all = Map::new();
     for (section, schema) in
         SINGLE.into_iter().zip([schema_of::<HostSection>(), schema_of::<LedgerSection>()])
@@ -29,7 +29,7 @@ pub(crate) fn as_json(checked: &Checked, registry: &Registry) -> Value {
         let mut complete_ones = Map::new();
         for (name, table) in tables {
             let mut table = table.clone();
-            if let Some(schema) = schema(section, &table, registry) {
+            if let Some(schema) = schema(section, name, checked) {
                 complete(&mut table, &schema);
                 secrets::mask(&mut table, &schema);
             }
@@ -46,9 +46,9 @@ pub(crate) fn as_json(checked: &Checked, registry: &Registry) -> Value {
 }
 
 /// The same as TOML that says which file each table came from.
-pub(crate) fn as_toml(checked: &Checked, registry: &Registry) -> String {
+pub(crate) fn as_toml(checked: &Checked) -> String {
     let mut text = String::new();
-    let Value::Object(all) = as_json(checked, registry) else { return text };
+    let Value::Object(all) = as_json(checked) else { return text };
     let from = |pointer: &str| {
         let place = checked.tree.key(pointer);
         let source = place.and_then(|place| checked.report.sources.get(place.file));
@@ -80,14 +80,20 @@ fn table(text: &mut String, from: &str, header: &str, content: &Map<String, Valu
     }
 }
 
-fn schema(section: &str, table: &Value, registry: &Registry) -> Option<Value> {
-    let named = |key: &str| table.get(key).and_then(Value::as_str);
+fn schema(section: &str, name: &str, checked: &Checked) -> Option<Value> {
     match section {
         "branches" => Some(schema_of::<BranchSection>()),
         "emulators" => Some(schema_of::<EmulatorSection>()),
         "pipelines" => Some(schema_of::<PipelineSection>()),
-        "readers" => Some(with_reader_keys(registry.driver(named("driver")?)?.describe().schema)),
-        "sinks" => Some(with_sink_keys(registry.sink(named("type")?)?.describe().schema)),
+        "plugins" => Some(schema_of::<PluginSection>()),
+        "readers" => {
+            let driver = &checked.config.reader(name)?.driver;
+            Some(with_reader_keys(driver.describe().schema))
+        }
+        "sinks" => {
+            let sink = checked.config.sinks.iter().find(|sink| sink.name.as_str() == name)?;
+            Some(with_sink_keys(sink.schema.clone()))
+        }
         _ => None,
     }
 }

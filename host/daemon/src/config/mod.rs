@@ -13,6 +13,7 @@ mod fault;
 mod files;
 mod hidden;
 mod names;
+mod plugins;
 mod schema;
 mod secrets;
 mod sections;
@@ -37,6 +38,7 @@ pub(crate) use effective::{as_json, as_toml};
 pub(crate) use fault::Report;
 pub(crate) use files::{Texts, read};
 pub(crate) use names::nearest;
+pub(crate) use plugins::PluginSource;
 pub(crate) use schema::{choices, misfits, types};
 pub(crate) use sections::{EmulatedReader, whole_schema};
 pub(crate) use sink_keys::with_failure_keys;
@@ -124,12 +126,14 @@ pub(crate) struct ReaderConfig {
     pub(crate) place: ReaderPlace,
     /// The serial number that the reader must have.
     pub(crate) serial: Option<String>,
+    /// Where the driver is taken from, unless it is built in.
+    pub(crate) plugin: Option<PluginSource>,
 }
 
 impl ReaderConfig {
     /// Whether it plays what was recorded.
     pub(crate) fn is_replay(&self) -> bool {
-        self.driver.describe().name == rfid_driver_replay::NAME
+        self.plugin.is_none() && self.driver.describe().name == rfid_driver_replay::NAME
     }
 }
 
@@ -149,8 +153,12 @@ pub(crate) struct SinkConfig {
     pub(crate) failure: FailurePolicy,
     /// Differs if a secret has, though the settings that name it have not.
     pub(crate) secrets: u64,
+    /// Schema of its options.
+    pub(crate) schema: serde_json::Value,
     /// What it has for itself.
     pub(crate) resources: Vec<String>,
+    /// Where the kind of sink is taken from, unless it is built in.
+    pub(crate) plugin: Option<PluginSource>,
 }
 
 /// `[pipelines.NAME]`.

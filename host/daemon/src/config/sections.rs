@@ -7,17 +7,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
 use super::sink_keys::with_failure_keys;
 use crate::registry::Registry;
 
 /// Keys of a reader that the host reads; the others are the driver's.
-pub(super) const READER_KEYS: [&str; 5] = ["driver", "branch", "antennas", "zone", "serial"];
+pub(super) const READER_KEYS: [&str; 7] =
+    ["driver", "branch", "antennas", "zone", "serial", PLUGIN_KEYS[0], PLUGIN_KEYS[1]];
 
 /// What the interface promises and this build does not have yet.
-pub(super) const NOT_YET: [(&str, &str); 2] = [
-    ("/store", "this build keeps everything embedded in data_dir; there is nothing to choose"),
-    ("/host/plugin_dir", "this build loads no plugins"),
-];
+pub(super) const NOT_YET: [(&str, &str); 1] =
+    [("/store", "this build keeps everything embedded in data_dir; there is nothing to choose")];
 
 /// `[host]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -31,6 +31,10 @@ pub(super) struct HostSection {
     pub(super) data_dir: String,
     /// Address and port of HTTP.
     pub(super) listen: String,
+    /// Folder that plugins are taken from. It and the files in it belong to root or to the user of
+    /// the host, and nobody else may write to them.
+    #[schemars(length(min = 1))]
+    pub(super) plugin_dir: Option<String>,
 }
 
 impl Default for HostSection {
@@ -39,6 +43,7 @@ impl Default for HostSection {
             name: "rfid-host".to_owned(),
             data_dir: "./data".to_owned(),
             listen: "127.0.0.1:8460".to_owned(),
+            plugin_dir: None,
         }
     }
 }
@@ -68,7 +73,7 @@ impl Default for LedgerSection {
 pub(super) const SINGLE: [&str; 2] = ["host", "ledger"];
 
 /// Tables of tables, which may be spread over several files.
-pub(super) const NAMED: [&str; 5] = ["branches", "emulators", "readers", "sinks", "pipelines"];
+pub(super) const NAMED: [&str; 6] = ["branches", "emulators", "plugins", "readers", "sinks", "pipelines"];
 
 /// `[emulators.NAME]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -142,6 +147,7 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
             "ledger": schema_of::<LedgerSection>(),
             "branches": tables(schema_of::<BranchSection>()),
             "emulators": tables(schema_of::<EmulatorSection>()),
+            "plugins": tables(schema_of::<PluginSection>()),
             "readers": readers,
             "sinks": sinks,
             "pipelines": pipelines,
@@ -174,6 +180,9 @@ pub(super) fn with_sink_keys(schema: Value) -> Value {
         let properties = schema.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
             properties.insert("type".to_owned(), json!({ "type": "string" }));
+            if let Value::Object(keys) = plugin_keys() {
+                properties.extend(keys);
+            }
         }
     }
     schema
@@ -192,6 +201,9 @@ pub(super) fn with_reader_keys(mut schema: Value) -> Value {
         (schema.get_mut("properties").and_then(Value::as_object_mut), host_keys)
     {
         properties.extend(host_keys);
+        if let Value::Object(keys) = plugin_keys() {
+            properties.extend(keys);
+        }
     }
     schema
 }

@@ -5,8 +5,10 @@ use rfid_core::pipeline::{FailurePolicy, OnFailure};
 use rfid_core::settings::schema_of;
 use serde_json::{Map, Value, json};
 
+use super::plugins::PLUGIN_KEYS;
+
 /// Keys that the host reads; the others are the sink's.
-pub(super) const SINK_KEYS: [&str; 3] = ["type", "on_failure", "patience"];
+pub(super) const SINK_KEYS: [&str; 5] = ["type", "on_failure", "patience", PLUGIN_KEYS[0], PLUGIN_KEYS[1]];
 
 /// The sink's schema with the keys that say what happens when it fails.
 pub(crate) fn with_failure_keys(mut schema: Value) -> Value {

@@ -144,7 +144,7 @@ fn secrets_are_read_beside_the_file_that_names_them() {
     write(&folder, "secret", "hunter2\n", 0o600);
     let checked = check(read(&main, &[]), &registry()).unwrap_or_else(|_| panic!("it is in order"));
     assert_eq!(checked.report.warnings(), 0);
-    let shown = as_toml(&checked, &registry());
+    let shown = as_toml(&checked);
     assert!(shown.contains("password = \"***\"") && !shown.contains("hunter2"), "{shown}");
     // A secret that changed is a change, though no settings did.
     let vault = |checked: &Checked| {
@@ -166,7 +166,7 @@ fn a_secret_in_the_file_itself_is_warned_of_and_not_shown() {
         ["branch.toml:9:12: warning: readers.vault.password: the secret itself stands here; \
              write \"env:NAME\" or \"file:PATH\""]
     );
-    let shown = format!("{}{}", as_toml(&checked, &registry()), as_json(&checked, &registry()));
+    let shown = format!("{}{}", as_toml(&checked), as_json(&checked));
     assert!(!shown.contains("hunter2"), "{shown}");
     let pictures = checked.report.pictures();
     assert!(!pictures.contains("hunter2") && pictures.contains("*******"), "{pictures}");
@@ -197,7 +197,7 @@ proptest! {
                 "{}{}{}",
                 checked.report.lines().collect::<String>(),
                 checked.report.pictures(),
-                as_json(&checked, &registry())
+                as_json(&checked)
             ),
             Err(report) => format!(
                 "{}{}{}",

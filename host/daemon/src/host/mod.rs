@@ -158,19 +158,20 @@ impl Host {
     ) -> Result<Vec<(&'a SinkConfig, Box<dyn Sink>)>> {
         let mut made = Vec::new();
         for config in &next.sinks {
-            let SinkConfig { name, kind, settings, .. } = config;
+            let SinkConfig { name, kind, settings, plugin, .. } = config;
             if !difference.sinks.begins(name) {
                 continue;
             }
-            let mut sink = self.registry.make_sink(kind, settings, name)?;
+            let mut sink = self.registry.make_sink(config)?;
             let says = |error: Error| {
                 Error::new(error.kind(), "reload")
                     .with_detail(format!("sink {name} could not work: {error:#}"))
             };
             // At the first start a sink that cannot work yet is tried again and again instead, and
             // one that fails must not keep anybody from changing what happens then.
-            let is_same_work =
-                |sink: &SinkConfig| (&sink.name, &sink.kind, &sink.settings) == (name, kind, settings);
+            let is_same_work = |sink: &SinkConfig| {
+                (&sink.name, &sink.kind, &sink.settings, &sink.plugin) == (name, kind, settings, plugin)
+            };
             if !self.config.sinks.is_empty() && !self.config.sinks.iter().any(is_same_work) {
                 timeout(PROBE_LIMIT, sink.probe())
                     .await
@@ -185,7 +186,7 @@ impl Host {
     /// Starts a sink on what earlier runs still owe it, whatever its policy is now.
     fn start_sink(&self, config: &SinkConfig, sink: Box<dyn Sink>) -> SinkHandle {
         let (registry, again) = (self.registry.clone(), config.clone());
-        let remake = move || registry.make_sink(&again.kind, &again.settings, &again.name);
+        let remake = move || registry.make_sink(&again);
         let data_dir = &self.config.host.data_dir;
         let backlog = DiskBacklog::new(data_dir, &config.name, Arc::clone(&self.clock));
         SinkHandle::builder(config.name.clone(), sink)
@@ -317,11 +318,10 @@ impl Host {
 
     /// Sessions of this registry's driver, from settings that were checked against any registry.
     fn session_maker(&self, reader: &ReaderConfig) -> MakeSession {
-        let ReaderConfig { driver, settings, setup, .. } = reader.clone();
-        let driver = self.registry.driver(driver.describe().name).cloned().unwrap_or(driver);
+        let (registry, reader) = (self.registry.clone(), reader.clone());
         Box::new(move |recorder| {
-            let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
-            Ok(driver.session(&settings, &setup)?)
+            let setup = ReaderSetup { recorder: recorder.clone(), ..reader.setup.clone() };
+            Ok(registry.driver_of(&reader)?.session(&reader.settings, &setup)?)
         })
     }
 

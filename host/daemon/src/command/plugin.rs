@@ -1,0 +1,99 @@
+//! `rfid-host plugin`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rfid_loader::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
+use serde_json::{Value, json};
+
+use super::counted;
+use crate::cli::PluginAct;
+use crate::registry::runner;
+
+pub(crate) fn run(act: &PluginAct) -> anyhow::Result<()> {
+    match act {
+        PluginAct::List { dir, json } => list(dir, *json),
+        PluginAct::New { .. } => anyhow::bail!("later"),
+    }
+}
+
+/// The plugins of a folder by their files, each loaded in a process of its own or refused with a
+/// reason.
+pub(crate) fn in_folder(dir: &Path) -> anyhow::Result<Vec<(String, Result<Plugin, String>)>> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot look into {}", dir.display()))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
+    files.sort();
+    let plugins = Plugins::new(runner(), Path::new(""));
+    let names = files.iter().filter_map(|path| path.file_name()?.to_str());
+    Ok(names
+        .map(|file| {
+            let place = Place {
+                folder: dir.to_owned(),
+                file: file.to_owned(),
+                sha256: None,
+                isolation: Isolation::Process,
+                most_memory: USUAL_MEMORY,
+            };
+            (file.to_owned(), plugins.load(&place))
+        })
+        .collect())
+}
+
+fn list(dir: &Path, as_json: bool) -> anyhow::Result<()> {
+    let found = in_folder(dir)?;
+    let mut refused = 0;
+    for (file, loaded) in &found {
+        match loaded {
+            Ok(plugin) if as_json => println!("{}", described(file, plugin)),
+            Ok(plugin) => print(file, plugin),
+            Err(why) => {
+                refused += 1;
+                match as_json {
+                    true => println!("{}", json!({ "file": file, "refused": why })),
+                    false => println!("{file}\n  refused: {why}\n"),
+                }
+            }
+        }
+    }
+    if found.is_empty() && !as_json {
+        println!("{} has no plugins: files that end in .so", dir.display());
+    }
+    anyhow::ensure!(refused == 0, "{} refused", counted(refused, "plugin"));
+    Ok(())
+}
+
+fn print(file: &str, plugin: &Plugin) {
+    println!("{file}");
+    println!(
+        "  {} {} by {}, built with {}",
+        plugin.id(),
+        plugin.version(),
+        plugin.vendor(),
+        plugin.built_with()
+    );
+    for driver in plugin.drivers() {
+        let about = driver.describe();
+        println!("  driver = \"{}\"  {}", about.name, about.summary);
+    }
+    for sink in plugin.sinks() {
+        let about = sink.describe();
+        println!("  type = \"{}\"  {}", about.name, about.summary);
+    }
+    println!("  sha256 = \"{}\"\n", plugin.sha256());
+}
+
+fn described(file: &str, plugin: &Plugin) -> Value {
+    let drivers: Vec<&str> = plugin.drivers().iter().map(|driver| driver.describe().name).collect();
+    let sinks: Vec<&str> = plugin.sinks().iter().map(|sink| sink.describe().name).collect();
+    json!({
+        "file": file,
+        "id": plugin.id(),
+        "version": plugin.version(),
+        "vendor": plugin.vendor(),
+        "built_with": plugin.built_with(),
+        "sha256": plugin.sha256().to_string(),
+        "drivers": drivers,
+        "sinks": sinks,
+    })
+}
