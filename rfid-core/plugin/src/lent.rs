@@ -1,0 +1,116 @@
+//! Memory that the host lends for one call of `read`.
+
+use rfid_abi::{AUX_ID, INLINE_ID, READ_MORE, ReadBuf, TagRead};
+use rfid_core::Sighting;
+
+use crate::failure::Failure;
+
+/// Bytes of an item of the side area before its content.
+const ITEM_HEAD: usize = 4;
+/// Where a record says how long its items are (`u16`) and where they begin (`u32`).
+const AUX_PLACE: usize = 58;
+
+/// A host's buffer. Records that fit are written to it, and nothing is read from it.
+pub(crate) struct Lent<'a> {
+    buf: &'a mut ReadBuf,
+}
+
+/// Whether the host's memory took a read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Taken,
+    /// Not any more in this call.
+    Used,
+    /// Not even in an empty buffer.
+    Never,
+}
+
+impl<'a> Lent<'a> {
+    /// An empty buffer of the host's.
+    ///
+    /// # Safety
+    /// `buf` is null or lent by the host for `'a`, with as much memory behind it as it says.
+    pub(crate) unsafe fn new(buf: *mut ReadBuf) -> Result<Self, Failure> {
+        // SAFETY: the caller says so.
+        let buf = unsafe { buf.as_mut() }
+            .filter(|buf| buf.struct_size as usize >= size_of::<ReadBuf>())
+            .ok_or_else(|| Failure::invalid("no buffer, or one of another version"))?;
+        (buf.count, buf.aux_len, buf.lost, buf.flags) = (0, 0, 0, 0);
+        let stride = buf.stride as usize;
+        if buf.capacity > 0
+            && (buf.reads.is_null() || stride < size_of::<TagRead>() || !stride.is_multiple_of(8))
+        {
+            return Err(Failure::invalid(format!("a buffer with records of {stride} bytes, or nowhere")));
+        }
+        if buf.aux_capacity > 0 && buf.aux.is_null() {
+            return Err(Failure::invalid("a side area that is nowhere"));
+        }
+        Ok(Self { buf })
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.buf.capacity
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.buf.count
+    }
+
+    pub(crate) fn add_lost(&mut self, reads: u64) {
+        self.buf.lost = self.buf.lost.saturating_add(reads);
+    }
+
+    pub(crate) fn say_more(&mut self) {
+        self.buf.flags |= READ_MORE;
+    }
+
+    /// Writes a read behind those that are there.
+    pub(crate) fn push(&mut self, sighting: &Sighting<'_>) -> Room {
+        if self.buf.count >= self.buf.capacity {
+            return Room::Used;
+        }
+        let mut record = sighting.read.to_bytes();
+        if sighting.id.bytes.len() > INLINE_ID {
+            match self.push_id(sighting.id.bytes, &mut record) {
+                Room::Taken => {}
+                full => return full,
+            }
+        }
+        let at = self.buf.count as usize * self.buf.stride as usize;
+        // SAFETY: record number `count` is within the capacity, and the stride at least as long as a
+        // record; the host's memory is its own, so it does not overlap the array.
+        unsafe {
+            let place = self.buf.reads.cast::<u8>().add(at);
+            place.copy_from_nonoverlapping(record.as_ptr(), record.len());
+        }
+        self.buf.count += 1;
+        Room::Taken
+    }
+
+    /// Writes an id to the side area, and into the record where it is.
+    fn push_id(&mut self, id: &[u8], record: &mut [u8; 64]) -> Room {
+        let (at, len) = (self.buf.aux_len, ITEM_HEAD + id.len());
+        if len > self.buf.aux_capacity as usize {
+            return Room::Never;
+        }
+        if len > (self.buf.aux_capacity - at) as usize {
+            return Room::Used;
+        }
+        let ([type_0, type_1], [len_0, len_1]) = (AUX_ID.to_ne_bytes(), (id.len() as u16).to_ne_bytes());
+        self.append(&[type_0, type_1, len_0, len_1]);
+        self.append(id);
+        record[AUX_PLACE..AUX_PLACE + 2].copy_from_slice(&(len as u16).to_ne_bytes());
+        record[AUX_PLACE + 2..].copy_from_slice(&at.to_ne_bytes());
+        Room::Taken
+    }
+
+    /// Writes to the side area what fits in it.
+    fn append(&mut self, bytes: &[u8]) {
+        let left = self.buf.aux_capacity - self.buf.aux_len;
+        let len = bytes.len().min(left as usize);
+        // SAFETY: `len` bytes from `aux_len` on are within the side area and within `bytes`; the host's
+        // memory is its own.
+        unsafe { self.buf.aux.add(self.buf.aux_len as usize).copy_from_nonoverlapping(bytes.as_ptr(), len) };
+        self.buf.aux_len += len as u32;
+    }
+}

@@ -1,0 +1,83 @@
+//! The runtime of the plugin, and calls of the host that run on it.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::task::Poll;
+use std::time::Duration;
+
+use rfid_abi::Status;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
+
+use crate::failure::Failure;
+use crate::instance::Link;
+
+/// How a call that waits ended.
+pub(crate) enum Ended<T> {
+    Done(T),
+    /// The limit is reached.
+    Limit,
+    /// The host cancelled, or the instance is poisoned.
+    Interrupted,
+}
+
+/// The one runtime. Begun with the first instance and never ended, as the plugin is never unloaded.
+pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    // Its worker serves what runs between the host's calls, which is little.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("rfid-plugin")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Status::INTERNAL, format!("no threads for the plugin: {error}")))?;
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+/// Runs a future on this thread until it is done, the limit is reached, or the call is interrupted.
+pub(crate) fn run<T>(
+    link: &Link,
+    limit: Option<Duration>,
+    future: impl Future<Output = T>,
+) -> Result<Ended<T>, Failure> {
+    Ok(runtime()?.block_on(async {
+        let mut future = pin!(future);
+        let mut interrupted = pin!(link.interrupted());
+        let mut at_limit = pin!(async {
+            match limit {
+                Some(limit) => sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        });
+        poll_fn(|cx| {
+            if interrupted.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ended::Interrupted);
+            }
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ended::Done(value));
+            }
+            at_limit.as_mut().poll(cx).map(|()| Ended::Limit)
+        })
+        .await
+    }))
+}
+
+/// The same for a call that has failed where it was not done.
+pub(crate) fn finish<T, E>(
+    link: &Link,
+    limit: Option<Duration>,
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match run(link, limit, future)? {
+        Ended::Done(outcome) => outcome.map_err(Failure::from),
+        Ended::Limit => Err(Failure::too_slow(limit.unwrap_or_default())),
+        Ended::Interrupted => Err(Failure::cancelled()),
+    }
+}

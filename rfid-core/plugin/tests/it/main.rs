@@ -1,0 +1,16 @@
+//! The exported tables, called in-process as a host in C would.
+#![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
+
+mod driver;
+mod extensions;
+mod faults;
+mod host;
+mod module;
+mod staged;
+
+rfid_plugin::export! {
+    id: "com.example.staged",
+    vendor: "Example",
+    drivers: [staged::Staged],
+    sinks: [],
+}
