@@ -176,14 +176,14 @@ fn stuck(plugin: &Loaded, op: &'static str) -> Error {
 
 fn start(plugin: &Arc<Loaded>, setup: &Setup) -> Result<(Started, Abilities), Fault> {
     let teller = Teller::new(plugin.name(), &setup.name);
-    if let Some(module) = &plugin.module {
+    if let Some(module) = plugin.module() {
         let (line, abilities) = in_process::start(Arc::clone(module), setup.clone(), teller)?;
         return Ok((Started::Thread(line), abilities));
     }
     let gone = |why: String| Fault::new(abi::Status::INTERNAL, format!("plugin {}: {why}", plugin.name()));
     let limit = in_process::CREATE_LIMIT;
     let (mut newborn, _) =
-        Newborn::start(&plugin.runner, &plugin.sealed, plugin.most_memory, limit).map_err(gone)?;
+        Newborn::start(&plugin.runner, plugin.sealed(), plugin.most_memory, limit).map_err(gone)?;
     match newborn.create(setup, &teller, limit) {
         Ok(abilities) => Ok((Started::Process(newborn), abilities)),
         Err(Stillborn::Fault(fault)) => Err(fault),

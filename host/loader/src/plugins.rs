@@ -52,99 +52,116 @@ pub struct Place {
 }
 
 /// Loads plugins, each once. Cheap to clone.
-#[derive(Clone)]
-pub struct Plugins(Arc<Inner>);
-
-struct Inner {
+#[derive(Clone, Debug)]
+pub struct Plugins {
     runner: Runner,
     data_dir: PathBuf,
-    /// By what is in the file and how it is loaded.
-    loaded: Mutex<BTreeMap<(String, Isolation, u64), Plugin>>,
 }
 
 /// A plugin that was loaded, in this process or in one that has told of it and is gone.
 #[derive(Clone)]
 pub struct Plugin {
-    loaded: Arc<Loaded>,
+    found: Arc<Found>,
     drivers: Vec<Arc<dyn Driver>>,
     sinks: Vec<Arc<dyn SinkKind>>,
 }
 
-/// What instances are made from.
-pub(crate) struct Loaded {
-    pub(crate) sealed: Sealed,
-    pub(crate) runner: Runner,
-    pub(crate) most_memory: u64,
+/// A plugin's file as it was looked at, and what the module in it says of itself. What was found
+/// once stays for as long as this program, as a library that was loaded does.
+struct Found {
+    sealed: Sealed,
     /// In this process, if that is where instances live.
-    pub(crate) module: Option<Arc<Module>>,
+    module: Option<Arc<Module>>,
     info: ModuleInfo,
-    data_dir: PathBuf,
+    drivers: Vec<Description>,
+    sinks: Vec<(Description, bool)>,
     clock: SystemClock,
     losses: Mutex<HashMap<String, Losses>>,
 }
 
-impl fmt::Debug for Plugins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugins").field("runner", &self.0.runner).finish_non_exhaustive()
-    }
+/// What instances are made from.
+pub(crate) struct Loaded {
+    found: Arc<Found>,
+    pub(crate) runner: Runner,
+    pub(crate) most_memory: u64,
+    data_dir: PathBuf,
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Plugin").field(&self.loaded.info.id).finish()
+        f.debug_tuple("Plugin").field(&self.found.info.id).finish()
     }
 }
 
 impl Plugins {
-    /// No plugins yet. Instances keep their files below `data_dir`; processes are started by
-    /// `runner`.
+    /// Instances keep their files below `data_dir`; processes are started by `runner`.
     pub fn new(runner: Runner, data_dir: &Path) -> Self {
         let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-        Self(Arc::new(Inner { runner, data_dir: data_dir.join("plugins"), loaded: Mutex::default() }))
+        Self { runner, data_dir: data_dir.join("plugins") }
     }
 
     /// Loads a plugin, or gives the one that is loaded already.
     ///
-    /// *Behaviour*: reads the file each time. Waits for the plugin, a few milliseconds as a rule and
-    /// some seconds at most. Warns of a plugin that is loaded into this process.
+    /// *Behaviour*: with a sum that was loaded before, nothing is read and nothing waits. Otherwise
+    /// reads the file and waits for the plugin, some milliseconds as a rule and some seconds at most.
+    /// Warns of a plugin that is loaded into this process.
     ///
     /// # Errors
     /// A sentence that says what is wrong and what to do.
     pub fn load(&self, place: &Place) -> Result<Plugin, String> {
-        let sealed = trust::read(&place.folder, &place.file, place.sha256)?;
-        let key = (sealed.sha256.to_string(), place.isolation, place.most_memory);
-        let mut loaded = self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plugin) = loaded.get(&key) {
-            return Ok(plugin.clone());
+        let found = self.find(place)?;
+        Ok(Plugin::new(Loaded {
+            found,
+            runner: self.runner.clone(),
+            most_memory: place.most_memory,
+            data_dir: self.data_dir.clone(),
+        }))
+    }
+
+    fn find(&self, place: &Place) -> Result<Arc<Found>, String> {
+        static FOUND: Mutex<BTreeMap<(PathBuf, Sha256Text, Isolation), Arc<Found>>> =
+            Mutex::new(BTreeMap::new());
+        let known = |sha256| {
+            let key = (place.folder.join(&place.file), sha256, place.isolation);
+            FOUND.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        };
+        if let Some(found) = place.sha256.and_then(known) {
+            return Ok(found);
         }
-        let path = sealed.path.display().to_string();
+        let sealed = trust::read(&place.folder, &place.file, place.sha256)?;
+        if let Some(found) = known(sealed.sha256) {
+            return Ok(found);
+        }
+        let path = sealed.path.clone();
+        let about = |why| format!("{}: {why}", path.display());
         let (module, info) = match place.isolation {
             Isolation::Process => {
-                let started = Newborn::start(&self.0.runner, &sealed, place.most_memory, LOAD_LIMIT);
-                (None, started.map_err(|why| format!("{path}: {why}"))?.1)
+                let started = Newborn::start(&self.runner, &sealed, place.most_memory, LOAD_LIMIT);
+                (None, started.map_err(about)?.1)
             }
             Isolation::InProcess => {
-                let module = in_this_process(&sealed).map_err(|why| format!("{path}: {why}"))?;
+                let module = in_this_process(&sealed).map_err(about)?;
                 let info = module.info.clone();
                 (Some(module), info)
             }
         };
         tracing::info!(
             plugin = info.id, version = info.version, abi = %format_args!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR),
-            built_with = info.built_with, path, sha256 = %sealed.sha256, "plugin loaded"
+            built_with = info.built_with, path = %path.display(), sha256 = %sealed.sha256, "plugin loaded"
         );
-        let plugin = Plugin::new(Loaded {
-            sealed,
-            runner: self.0.runner.clone(),
-            most_memory: place.most_memory,
-            module,
-            info,
-            data_dir: self.0.data_dir.clone(),
-            clock: SystemClock::new(),
-            losses: Mutex::default(),
-        });
-        loaded.insert(key, plugin.clone());
-        Ok(plugin)
+        let key = (path, sealed.sha256, place.isolation);
+        let found = Arc::new(Found::new(sealed, module, info));
+        FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
+        Ok(found)
+    }
+}
+
+impl Found {
+    fn new(sealed: Sealed, module: Option<Arc<Module>>, info: ModuleInfo) -> Self {
+        let of_kind = |kind| info.components.iter().filter(move |one| one.kind == kind);
+        let drivers = of_kind(Kind::Driver).map(description).collect();
+        let sinks = of_kind(Kind::Sink).map(|one| (description(one), one.takes_late)).collect();
+        Self { sealed, module, info, drivers, sinks, clock: SystemClock::new(), losses: Mutex::default() }
     }
 }
 
@@ -190,49 +207,47 @@ fn load_into_this_process(sealed: &Sealed) -> Result<Module, String> {
 
 impl Plugin {
     fn new(loaded: Loaded) -> Self {
+        let found = Arc::clone(&loaded.found);
         let loaded = Arc::new(loaded);
-        let of_kind = |kind| loaded.info.components.iter().filter(move |one| one.kind == kind);
-        let drivers = of_kind(Kind::Driver).map(|component| {
-            let (plugin, description) = (Arc::clone(&loaded), description(component));
+        let drivers = found.drivers.iter().map(|description| {
+            let (plugin, description) = (Arc::clone(&loaded), description.clone());
             Arc::new(PluginDriver { plugin, description }) as Arc<dyn Driver>
         });
-        let sinks = of_kind(Kind::Sink).map(|component| {
-            let (plugin, description) = (Arc::clone(&loaded), description(component));
-            let takes_late = component.takes_late;
-            Arc::new(PluginSinkKind { plugin, description, takes_late }) as Arc<dyn SinkKind>
+        let sinks = found.sinks.iter().map(|(description, takes_late)| {
+            let (plugin, description) = (Arc::clone(&loaded), description.clone());
+            Arc::new(PluginSinkKind { plugin, description, takes_late: *takes_late }) as Arc<dyn SinkKind>
         });
-        let (drivers, sinks) = (drivers.collect(), sinks.collect());
-        Self { loaded, drivers, sinks }
+        Self { drivers: drivers.collect(), sinks: sinks.collect(), found }
     }
 
     /// Its dotted name.
     pub fn id(&self) -> &str {
-        &self.loaded.info.id
+        &self.found.info.id
     }
 
     /// Who made it.
     pub fn vendor(&self) -> &str {
-        &self.loaded.info.vendor
+        &self.found.info.vendor
     }
 
     /// Its version.
     pub fn version(&self) -> &str {
-        &self.loaded.info.version
+        &self.found.info.version
     }
 
     /// What it was built with.
     pub fn built_with(&self) -> &str {
-        &self.loaded.info.built_with
+        &self.found.info.built_with
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.loaded.sealed.path
+        &self.found.sealed.path
     }
 
     /// The SHA-256 of the bytes that are loaded.
     pub fn sha256(&self) -> Sha256Text {
-        self.loaded.sealed.sha256
+        self.found.sealed.sha256
     }
 
     /// Its drivers.
@@ -260,7 +275,17 @@ fn description(component: &ComponentInfo) -> Description {
 
 impl Loaded {
     pub(crate) fn name(&self) -> &str {
-        &self.info.id
+        &self.found.info.id
+    }
+
+    /// The bytes that are loaded.
+    pub(crate) fn sealed(&self) -> &Sealed {
+        &self.found.sealed
+    }
+
+    /// The module in this process, if that is where instances live.
+    pub(crate) fn module(&self) -> Option<&Arc<Module>> {
+        self.found.module.as_ref()
     }
 
     /// Where an instance may keep its files.
@@ -273,8 +298,8 @@ impl Loaded {
 
     /// One more loss of this instance: how long to wait, and how many there were of late.
     pub(crate) fn note_loss(&self, instance: &str) -> (Duration, usize) {
-        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        losses.entry(instance.to_owned()).or_default().note(self.clock.now().monotonic)
+        let mut losses = self.found.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.entry(instance.to_owned()).or_default().note(self.found.clock.now().monotonic)
     }
 
     /// The options with their secrets in clear text: a plugin cannot look where this host can, and

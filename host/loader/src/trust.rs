@@ -24,7 +24,7 @@ pub(crate) struct Sealed {
 }
 
 /// The SHA-256 of a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sha256Text([u8; 32]);
 
 impl Sha256Text {
