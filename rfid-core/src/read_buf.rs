@@ -145,13 +145,19 @@ impl ReadBuf {
     /// # Errors
     /// What makes it no record of a tag; the buffer is unchanged.
     pub fn push_record(&mut self, record: &[u8; 64], long_id: Option<&[u8]>) -> Result<(), RecordFault> {
-        let record = TagRead::from_bytes(record);
+        let mut record = TagRead::from_bytes(record);
         let kind =
             TagIdKind::from_number(record.id_kind).ok_or(RecordFault::UnknownIdKind(record.id_kind))?;
-        let id = match usize::from(record.id_len) {
-            0 => long_id.unwrap_or_default(),
-            len => record.id.get(..len).ok_or(RecordFault::IdTooLong(len))?,
-        };
+        let len = usize::from(record.id_len);
+        if len > 0 {
+            record.id.get_mut(len..).ok_or(RecordFault::IdTooLong(len))?.fill(0);
+            if self.is_full() {
+                return Err(RecordFault::Full);
+            }
+            self.reads.push(record);
+            return Ok(());
+        }
+        let id = long_id.unwrap_or_default();
         match id.len() {
             0 => return Err(RecordFault::NoId),
             1..=TagId::MAX_LEN => {}

@@ -23,6 +23,8 @@
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+#[cfg(feature = "boundary")]
+pub mod boundary;
 mod encoding;
 mod host_side;
 mod in_process;

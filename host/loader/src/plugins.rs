@@ -250,6 +250,11 @@ impl Plugin {
         self.found.sealed.sha256
     }
 
+    #[cfg(feature = "boundary")]
+    pub(crate) fn module(&self) -> Option<&Arc<Module>> {
+        self.found.module.as_ref()
+    }
+
     /// Its drivers.
     pub fn drivers(&self) -> &[Arc<dyn Driver>] {
         &self.drivers

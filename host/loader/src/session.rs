@@ -1,5 +1,6 @@
 //! A driver from outside, as the framework sees any other.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::raw::TAG_LIMIT_MS;
 
 /// Buffers that an instance may fill before the first of them is taken.
 const LENT: usize = 4;
+
+/// What a reader may notice between two reads; more would be a flood.
+const MOST_NOTICED: usize = 1_024;
 
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -62,7 +66,8 @@ impl Driver for PluginDriver {
             lent: 0,
             left: None,
             antennas: Antennas { wanted: reader.antenna_ports.clone(), ..Antennas::default() },
-            inputs: Vec::new(),
+            inputs: BTreeMap::new(),
+            noticed: Vec::new(),
         }))
     }
 }
@@ -74,7 +79,9 @@ struct PluginSession {
     lent: usize,
     left: Option<Left>,
     antennas: Antennas,
-    inputs: Vec<PinLevel>,
+    inputs: BTreeMap<u8, bool>,
+    /// What the reader noticed, to go with the next reads: what belongs together came before them.
+    noticed: Vec<ReaderEvent>,
 }
 
 /// What of a batch did not fit.
@@ -89,24 +96,51 @@ struct Left {
 struct Antennas {
     /// Those that belong to a zone, or none if all do.
     wanted: Vec<u16>,
+    /// Those that the reader says it has.
     there: Vec<u16>,
-    down: Vec<u16>,
+    heard: Heard,
+}
+
+/// What was said of the antennas since the session was opened.
+enum Heard {
+    /// All listen but these.
+    AllBut(BTreeSet<u16>),
+    /// These listen.
+    Only(BTreeSet<u16>),
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self::AllBut(BTreeSet::new())
+    }
 }
 
 impl Antennas {
-    /// A port's antenna listens or does not: what that makes of all, if they are known.
-    fn set(&mut self, port: u16, listens: bool) -> Option<Listening> {
-        self.down.retain(|down| *down != port);
-        if !listens {
-            self.down.push(port);
+    /// An antenna listens or does not; port 0 stands for all.
+    fn set(&mut self, port: u16, listens: bool) {
+        match (&mut self.heard, port, listens) {
+            (heard, 0, true) => *heard = Heard::default(),
+            (heard, 0, false) => *heard = Heard::Only(BTreeSet::new()),
+            (Heard::AllBut(ports), port, false) | (Heard::Only(ports), port, true) => {
+                ports.insert(port);
+            }
+            (Heard::AllBut(ports), port, true) | (Heard::Only(ports), port, false) => {
+                ports.remove(&port);
+            }
         }
+    }
+
+    /// What that makes of all of them. Nothing where it is known only which do not listen.
+    fn listening(&self) -> Option<Listening> {
         let known = if self.there.is_empty() { &self.wanted } else { &self.there };
-        match (self.down.is_empty(), known.is_empty()) {
-            (true, true) => Some(Listening::All),
-            (false, true) => None,
-            _ => Some(Listening::Ports(
-                known.iter().copied().filter(|port| !self.down.contains(port)).collect(),
-            )),
+        match &self.heard {
+            Heard::AllBut(down) if down.is_empty() && self.there.is_empty() => Some(Listening::All),
+            Heard::AllBut(_) if known.is_empty() => None,
+            Heard::AllBut(down) => {
+                Some(Listening::Ports(known.iter().copied().filter(|port| !down.contains(port)).collect()))
+            }
+            Heard::Only(ports) if ports.is_empty() => Some(Listening::None),
+            Heard::Only(ports) => Some(Listening::Ports(ports.iter().copied().collect())),
         }
     }
 }
@@ -152,20 +186,27 @@ impl PluginSession {
         left.outcome.map_err(|fault| self.instance.fail(NoAnswer::Fault(fault), "read"))
     }
 
-    fn notice(&mut self, event: ReaderEvent, buf: &mut ReadBuf) {
-        match event {
-            ReaderEvent::Antenna { port, listens } => {
-                if let Some(listening) = self.antennas.set(port, listens) {
-                    buf.notice_listening(listening);
+    /// Adds what the reader noticed to the reads that came with it.
+    fn hand_over_noticed(&mut self, buf: &mut ReadBuf) {
+        let (mut antennas, mut inputs) = (false, false);
+        for event in self.noticed.drain(..) {
+            match event {
+                ReaderEvent::Antenna { port, listens } => {
+                    self.antennas.set(port, listens);
+                    antennas = true;
                 }
+                ReaderEvent::Input { pin, high } => {
+                    self.inputs.insert(pin, high);
+                    inputs = true;
+                }
+                ReaderEvent::Lost { reads } => buf.add_lost(reads),
             }
-            ReaderEvent::Input { pin, high } => {
-                self.inputs.retain(|level| level.pin != pin);
-                self.inputs.push(PinLevel { pin, high });
-                self.inputs.sort_by_key(|level| level.pin);
-                buf.notice_inputs(self.inputs.clone());
-            }
-            ReaderEvent::Lost { reads } => buf.add_lost(reads),
+        }
+        if antennas && let Some(listening) = self.antennas.listening() {
+            buf.notice_listening(listening);
+        }
+        if inputs {
+            buf.notice_inputs(self.inputs.iter().map(|(&pin, &high)| PinLevel { pin, high }).collect());
         }
     }
 
@@ -194,7 +235,7 @@ impl PluginSession {
 
     fn info(&mut self, opened: OpenedReader) -> ReaderInfo {
         self.antennas.there.clone_from(&opened.antenna_ports);
-        self.antennas.down.clear();
+        self.antennas.heard = Heard::default();
         ReaderInfo {
             model: if opened.model.is_empty() { "reader of a plugin".to_owned() } else { opened.model },
             firmware: if opened.firmware.is_empty() { "unknown".to_owned() } else { opened.firmware },
@@ -210,6 +251,7 @@ impl Session for PluginSession {
     async fn open(&mut self) -> Result<ReaderInfo> {
         let limit_ms = millis(OPEN_LIMIT);
         self.inputs.clear();
+        self.noticed.clear();
         match self.plain("open", Call::Open { limit_ms }, OPEN_LIMIT).await? {
             Answer::Opened(opened) => Ok(self.info(opened)),
             _ => Err(out_of_turn("open")),
@@ -228,25 +270,27 @@ impl Session for PluginSession {
         let Some(line) = self.instance.present() else {
             return Err(Error::new(ErrorKind::Connect, "read").with_detail("the session is not open"));
         };
-        let said = match tokio::time::timeout(STUCK_AFTER, line.next()).await {
-            Ok(Ok(said)) => said,
-            Ok(Err(no_answer)) => {
-                self.forget_loans();
-                return Err(self.instance.fail(no_answer, "read"));
-            }
-            Err(_) => {
-                self.forget_loans();
-                return Err(self.instance.fail(NoAnswer::Stuck(STUCK_AFTER), "read"));
+        let noticed = &mut self.noticed;
+        let reads = async {
+            loop {
+                match line.next().await? {
+                    Unasked::Read(got, outcome) => return Ok((got, outcome)),
+                    Unasked::Event(event) if noticed.len() < MOST_NOTICED => noticed.push(event),
+                    Unasked::Event(_) => {}
+                }
             }
         };
-        match said {
-            Unasked::Event(event) => {
-                self.notice(event, buf);
-                Ok(())
-            }
-            Unasked::Read(got, outcome) => {
+        let said = tokio::time::timeout(STUCK_AFTER, reads).await;
+        match said.unwrap_or(Err(NoAnswer::Stuck(STUCK_AFTER))) {
+            Ok((got, outcome)) => {
                 self.lent = self.lent.saturating_sub(1);
-                self.hand_over(got, outcome, buf)
+                let handed_over = self.hand_over(got, outcome, buf);
+                self.hand_over_noticed(buf);
+                handed_over
+            }
+            Err(no_answer) => {
+                self.forget_loans();
+                Err(self.instance.fail(no_answer, "read"))
             }
         }
     }
@@ -412,10 +456,25 @@ mod tests {
     #[test]
     fn antennas_that_are_down_are_left_out_of_those_that_are_known() {
         let mut antennas = Antennas { wanted: vec![1, 2, 3], ..Antennas::default() };
-        assert_eq!(antennas.set(2, false), Some(Listening::Ports(vec![1, 3])));
-        assert_eq!(antennas.set(2, true), Some(Listening::Ports(vec![1, 2, 3])));
+        antennas.set(2, false);
+        assert_eq!(antennas.listening(), Some(Listening::Ports(vec![1, 3])));
+        antennas.set(2, true);
+        assert_eq!(antennas.listening(), Some(Listening::All));
         let mut unknown = Antennas::default();
-        assert_eq!(unknown.set(2, false), None, "nobody knows which others there are");
-        assert_eq!(unknown.set(2, true), Some(Listening::All));
+        unknown.set(2, false);
+        assert_eq!(unknown.listening(), None, "nobody knows which others there are");
+        unknown.set(2, true);
+        assert_eq!(unknown.listening(), Some(Listening::All));
+    }
+
+    #[test]
+    fn antenna_0_stands_for_all() {
+        let mut antennas = Antennas { there: vec![1, 2], ..Antennas::default() };
+        antennas.set(0, false);
+        assert_eq!(antennas.listening(), Some(Listening::None));
+        antennas.set(2, true);
+        assert_eq!(antennas.listening(), Some(Listening::Ports(vec![2])));
+        antennas.set(0, true);
+        assert_eq!(antennas.listening(), Some(Listening::Ports(vec![1, 2])));
     }
 }
