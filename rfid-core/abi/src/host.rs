@@ -22,7 +22,7 @@ pub struct Host {
     pub version: *const c_char,
     /// An extension of the host by its id, or null.
     pub get_extension: Option<unsafe extern "C" fn(*const Self, *const c_char) -> *const c_void>,
-    /// Whether a line of this level would be kept: 1 error, 2 warning, 3 information, 4 debug, 5 trace.
+    /// Whether a line of this [level](Log::level) would be kept.
     pub log_enabled: Option<unsafe extern "C" fn(*const Self, i32) -> i32>,
     /// Writes a line to the host's log.
     pub log: Option<unsafe extern "C" fn(*const Self, *const Log)>,
@@ -41,6 +41,17 @@ pub struct Host {
     pub reserved2: u32,
 }
 
+/// [`Log::level`]: an error.
+pub const LOG_ERROR: u32 = 1;
+/// [`Log::level`]: a warning.
+pub const LOG_WARNING: u32 = 2;
+/// [`Log::level`]: information.
+pub const LOG_INFO: u32 = 3;
+/// [`Log::level`]: for whoever looks for a fault.
+pub const LOG_DEBUG: u32 = 4;
+/// [`Log::level`]: everything.
+pub const LOG_TRACE: u32 = 5;
+
 /// A key and a value of a line of the log.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -56,7 +67,7 @@ pub struct Field {
 pub struct Log {
     /// Size of this struct.
     pub struct_size: u32,
-    /// 1 error, 2 warning, 3 information, 4 debug, 5 trace.
+    /// [`LOG_ERROR`], …
     pub level: u32,
     /// The part of the plugin that says it.
     pub target: Str,

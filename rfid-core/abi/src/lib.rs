@@ -29,11 +29,14 @@ pub use event_record::{
     EVENT_ARRIVED, EVENT_DEPARTED, EVENT_MOVED, EVENT_REVISIT, EVENT_SEEN, EVENT_SET_ASIDE, EventBatch,
     EventRecord, HEADING_ENTERING, HEADING_LEAVING, HEADING_NONE, Loss, Span, WriteResult,
 };
-pub use host::{Field, Host, Log, ReaderEvent, reader_event};
+pub use host::{
+    Field, Host, LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_TRACE, LOG_WARNING, Log, ReaderEvent, reader_event,
+};
 pub use status::{ERROR_FATAL, ERROR_RECONNECT, ERROR_RETRY, Error, Status};
 pub use tag_read::{
-    AUX_ID, INLINE_ID, PHASE_UNKNOWN, READ_CHECK_FAILED, READ_HAS_PC, READ_MORE, RSSI_UNKNOWN, ReadBuf,
-    TagRead,
+    AUX_ID, ID_EPC, ID_ISO14443_UID, ID_ISO15693_UID, ID_ISO18000_6B_UID, ID_TID, INLINE_ID, PHASE_UNKNOWN,
+    PROTOCOL_EPC_CLASS0, PROTOCOL_EPC_CLASS1, PROTOCOL_GEN2, PROTOCOL_ISO14443A, PROTOCOL_ISO15693,
+    PROTOCOL_ISO18000_6B, READ_CHECK_FAILED, READ_HAS_PC, READ_MORE, RSSI_UNKNOWN, ReadBuf, TagRead,
 };
 
 /// The number in the symbol's name: plugins of another one cannot be spoken with.

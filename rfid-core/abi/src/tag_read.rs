@@ -6,6 +6,28 @@ pub const INLINE_ID: usize = 32;
 pub const RSSI_UNKNOWN: i16 = i16::MIN;
 /// [`TagRead::phase`] where the reader does not say.
 pub const PHASE_UNKNOWN: u16 = u16::MAX;
+/// [`TagRead::id_kind`]: an EPC.
+pub const ID_EPC: u8 = 1;
+/// [`TagRead::id_kind`]: a UID of ISO 14443.
+pub const ID_ISO14443_UID: u8 = 2;
+/// [`TagRead::id_kind`]: a UID of ISO 15693.
+pub const ID_ISO15693_UID: u8 = 3;
+/// [`TagRead::id_kind`]: a TID.
+pub const ID_TID: u8 = 4;
+/// [`TagRead::id_kind`]: a UID of ISO 18000-6B.
+pub const ID_ISO18000_6B_UID: u8 = 5;
+/// [`TagRead::protocol`]: EPC Class 1 Generation 2, ISO 18000-63.
+pub const PROTOCOL_GEN2: u8 = 1;
+/// [`TagRead::protocol`]: ISO 18000-6B.
+pub const PROTOCOL_ISO18000_6B: u8 = 2;
+/// [`TagRead::protocol`]: EPC Class 0.
+pub const PROTOCOL_EPC_CLASS0: u8 = 3;
+/// [`TagRead::protocol`]: EPC Class 1.
+pub const PROTOCOL_EPC_CLASS1: u8 = 4;
+/// [`TagRead::protocol`]: ISO 14443 A.
+pub const PROTOCOL_ISO14443A: u8 = 5;
+/// [`TagRead::protocol`]: ISO 15693.
+pub const PROTOCOL_ISO15693: u8 = 6;
 /// [`TagRead::flags`]: the check code that came with the id does not fit it.
 pub const READ_CHECK_FAILED: u8 = 1;
 /// [`TagRead::flags`]: [`TagRead::pc`] is there.
@@ -26,7 +48,7 @@ pub struct TagRead {
     pub id: [u8; INLINE_ID],
     /// Bytes of the id; 0: it is an item of the side area.
     pub id_len: u8,
-    /// 1 EPC, 2 ISO 14443 UID, 3 ISO 15693 UID, 4 TID, 5 ISO 18000-6B UID.
+    /// [`ID_EPC`], …
     pub id_kind: u8,
     /// Antenna port, counted from 1; 0: not known.
     pub antenna: u16,
@@ -42,7 +64,7 @@ pub struct TagRead {
     pub pc: u16,
     /// [`READ_CHECK_FAILED`], [`READ_HAS_PC`].
     pub flags: u8,
-    /// 1 Gen2, 2 ISO 18000-6B, 3 EPC Class 0, 4 EPC Class 1, 5 ISO 14443 A, 6 ISO 15693; 0: not known.
+    /// [`PROTOCOL_GEN2`], …; 0: not known.
     pub protocol: u8,
     /// Bytes of this record's items in the side area.
     pub aux_len: u16,
