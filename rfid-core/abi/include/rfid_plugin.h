@@ -945,7 +945,7 @@ static inline int rfid_record_add(rfid_write_result *result, uint32_t place, con
 typedef struct rfid_options {
     const char *at;
     const char *end;
-    int started;
+    int step;    /* 0 at the beginning, 1 inside, 2 behind the end */
     int damaged; /* out: what is there is not a JSON object */
 } rfid_options;
 
@@ -1017,13 +1017,12 @@ static inline int rfid_options_value_(rfid_options *all, rfid_str *whole) {
 /* The next option: 1; 0 if there is none, and then `damaged` says whether all was in order. */
 static inline int rfid_options_next(rfid_options *all, rfid_option *option) {
     int fits;
-    if (all->damaged) return 0;
-    if (!all->started) {
-        all->started = 1;
+    if (all->damaged || all->step == 2) return 0;
+    if (all->step == 0) {
+        all->step = 1;
         fits = rfid_options_mark_(all, '{');
         if (fits && rfid_options_mark_(all, '}')) goto end;
     } else {
-        if (all->at == all->end) return 0;
         if (rfid_options_mark_(all, '}')) goto end;
         fits = rfid_options_mark_(all, ',');
     }
@@ -1036,6 +1035,7 @@ static inline int rfid_options_next(rfid_options *all, rfid_option *option) {
     }
     return fits;
 end:
+    all->step = 2;
     rfid_options_space_(all);
     all->damaged = all->at != all->end;
     return 0;

@@ -1,0 +1,7 @@
+//! The header against the types of this crate, and the header's own code.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod compiler;
+mod header;
+mod layout;
+mod optional;
