@@ -13,9 +13,16 @@
  *
  *     #include "rfid_plugin.h"
  *     #include <poll.h>
+ *     #include <stdatomic.h>
  *     #include <stdlib.h>
  *
- *     struct rfid_instance { int opened, started; };
+ *     struct rfid_instance { int opened, started; atomic_int cancelled; };
+ *
+ *     static rfid_status check(rfid_instance *i, int in_order, rfid_error *err) {
+ *         if (!in_order) return rfid_error_set(err, RFID_STATE, "this call is not allowed now");
+ *         if (i->cancelled) return rfid_error_set(err, RFID_CANCELLED, "cancelled");
+ *         return RFID_OK;
+ *     }
  *
  *     static rfid_status create(const rfid_host *host, rfid_str options, rfid_instance **made, rfid_error *err) {
  *         rfid_options all = rfid_options_of(options);
@@ -28,36 +35,37 @@
  *         return *made ? RFID_OK : rfid_error_set(err, RFID_NO_MEMORY, "out of memory");
  *     }
  *     static rfid_status open_(rfid_instance *i, uint32_t timeout_ms, rfid_error *err) {
+ *         rfid_status status = check(i, !i->opened, err);
  *         (void)timeout_ms;
- *         if (i->opened) return rfid_error_set(err, RFID_STATE, "already open");
- *         i->opened = 1;
- *         return RFID_OK;
+ *         if (status == RFID_OK) i->opened = 1;
+ *         return status;
  *     }
  *     static rfid_status start(rfid_instance *i, rfid_error *err) {
- *         if (!i->opened || i->started) return rfid_error_set(err, RFID_STATE, "not open, or started");
- *         i->started = 1;
- *         return RFID_OK;
+ *         rfid_status status = check(i, i->opened && !i->started, err);
+ *         if (status == RFID_OK) i->started = 1;
+ *         return status;
  *     }
  *     static rfid_status read_(rfid_instance *i, rfid_read_buf *buf, uint32_t timeout_ms, rfid_error *err) {
  *         static const uint8_t epc[] = {0x30, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
  *         rfid_tag_read read;
- *         if (!i->started) return rfid_error_set(err, RFID_STATE, "not started");
- *         if (buf->capacity == 0) return RFID_NO_DATA;
+ *         rfid_status status = check(i, i->started, err);
+ *         if (status != RFID_OK) return status;
  *         poll(NULL, 0, timeout_ms < 50 ? (int)timeout_ms : 50);
+ *         if (buf->capacity == 0) return RFID_NO_DATA;
  *         rfid_read_init(&read, RFID_ID_EPC, epc, sizeof epc);
  *         read.antenna = 1;
  *         rfid_push(buf, &read);
  *         return RFID_OK;
  *     }
  *     static rfid_status stop(rfid_instance *i, rfid_error *err) {
- *         if (!i->started) return rfid_error_set(err, RFID_STATE, "not started");
+ *         rfid_status status = check(i, i->started, err);
  *         i->started = 0;
- *         return RFID_OK;
+ *         return status;
  *     }
- *     static void cancel(rfid_instance *i) { (void)i; }       // nothing here takes longer than 50 ms
+ *     static void cancel(rfid_instance *i) { i->cancelled = 1; } // no call here takes longer than 50 ms
  *     static rfid_status close_(rfid_instance *i, uint32_t timeout_ms, rfid_error *err) {
  *         (void)timeout_ms; (void)err;
- *         i->opened = i->started = 0;
+ *         i->opened = i->started = i->cancelled = 0;
  *         return RFID_OK;
  *     }
  *     static void destroy(rfid_instance *i) { free(i); }
@@ -205,8 +213,8 @@ typedef int32_t rfid_status;
 
 #define RFID_ERROR_MESSAGE 480 /* bytes of a message at most */
 
-/* Why a call failed. The host's, filled in by the plugin (rfid_error_set below); may be null. It is
- * read when the status is negative. An operator will read the message: say what happened, where,
+/* Why a call failed. The host's, filled in by the plugin (rfid_error_set below) with every
+ * negative status; may be null. An operator will read the message: say what happened, where,
  * and what to do, without the name of the reader, which the host adds.
  *
  * With RFID_CONFIG each line may begin with the JSON pointer of an option, which the host turns
@@ -582,9 +590,9 @@ typedef struct rfid_component {
     const char *description;    /* one line for a list */
     const char *config_schema;  /* JSON Schema of the options, an object: "additionalProperties": false
                                    at every level, a "description" for every key, "writeOnly": true
-                                   for what is secret. Used are: type, properties, required,
-                                   additionalProperties, items, enum, const, oneOf, minimum,
-                                   maximum, minLength, minItems, default, format */
+                                   for what is secret. The host heeds type, properties, required,
+                                   items, enum, const, oneOf, anyOf, minimum, maximum, minLength,
+                                   minItems and default, and refuses what it does not know */
     const char *config_example; /* TOML with these options and no others; may be empty */
     uint32_t flags;             /* RFID_SINK_NOT_LATE */
     uint32_t reserved;

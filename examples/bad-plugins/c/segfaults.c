@@ -1,0 +1,7 @@
+/* Writes to address 0. */
+#define ID "segfaults"
+#define DESCRIPTION "Writes to address 0"
+#define HARM \
+    int *volatile nowhere = NULL; \
+    *nowhere = 1;
+#include "healthy.h"
