@@ -1,6 +1,7 @@
 //! An instance as the host holds it: a pointer, and what guards every call through it.
 
 use std::ffi::{CStr, c_char};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
@@ -65,6 +66,7 @@ impl Link {
 pub(crate) struct Setup {
     pub(crate) link: Arc<Link>,
     pub(crate) name: Name,
+    pub(crate) data_dir: PathBuf,
     pub(crate) antenna_ports: Vec<u16>,
     pub(crate) settings: Settings,
 }
@@ -78,9 +80,9 @@ impl Setup {
             .filter(|there| there.struct_size as usize >= size_of::<Host>())
             .ok_or_else(|| Failure::invalid("no host, or one of another version"))?;
         // SAFETY: the host's lists and texts are valid as long as it is.
-        let (name, antenna_ports) = unsafe {
+        let (name, data_dir, antenna_ports) = unsafe {
             let ports = slice(there.antenna_ports, there.antenna_port_count as usize)?;
-            (text(there.instance)?, ports.to_vec())
+            (text(there.instance)?, text(there.data_dir)?, ports.to_vec())
         };
         // SAFETY: valid during the call.
         let config = unsafe { slice(config.ptr.cast::<u8>(), config.len) }?;
@@ -94,7 +96,13 @@ impl Setup {
         let link = Arc::new(Link::new());
         // SAFETY: the host is valid until `destroy` has returned, which makes it leave.
         unsafe { link.host.join(host) };
-        Ok(Self { link, name: Name::from(name.unwrap_or("unnamed")), antenna_ports, settings })
+        Ok(Self {
+            link,
+            name: Name::from(name.unwrap_or("unnamed")),
+            data_dir: PathBuf::from(data_dir.unwrap_or_default()),
+            antenna_ports,
+            settings,
+        })
     }
 }
 

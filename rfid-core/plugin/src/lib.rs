@@ -61,6 +61,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod driver;
+mod event;
 mod extension;
 mod failure;
 mod held;
@@ -72,6 +73,7 @@ mod logging;
 mod module;
 mod panics;
 mod runtime;
+mod sink;
 mod tasks;
 
 pub use tasks::{spawn, thread};
@@ -87,6 +89,7 @@ compile_error!(
 pub mod exported {
     pub use crate::driver::{ExportedDriver, component as driver};
     pub use crate::module::{Exported, entry};
+    pub use crate::sink::{ExportedSink, MakeKind, component as sink, make_kind};
     pub use rfid_abi as abi;
     pub use rfid_core as core;
 }
@@ -94,7 +97,10 @@ pub mod exported {
 /// Exports drivers and sinks as a plugin: the one C function that `rfid-host` looks for.
 ///
 /// `id` is a dotted name that nobody else has, `vendor` who made it. A driver is an expression of a
-/// type that implements [`Driver`](rfid_core::Driver).
+/// type that implements [`Driver`](rfid_core::Driver). A sink is a closure that gets the folder in
+/// which this sink may keep files (`&Path`; it need not exist yet) and returns a
+/// [`SinkKind`](rfid_core::SinkKind); it is also called with an empty path, to describe the sink, and
+/// does no I/O.
 ///
 /// To be used once, in the crate that is the plugin (`crate-type = ["cdylib"]`): two in one program
 /// would define the function twice.
@@ -104,7 +110,7 @@ macro_rules! export {
         id: $id:expr,
         vendor: $vendor:expr,
         drivers: [$($driver:expr),* $(,)?],
-        sinks: [] $(,)?
+        sinks: [$($sink:expr),* $(,)?] $(,)?
     ) => {
         /// The module of this plugin, or null for a host that it cannot work with.
         #[unsafe(no_mangle)]
@@ -126,6 +132,18 @@ macro_rules! export {
                             }
                         }
                         $crate::exported::driver::<Component>()
+                    },)*
+                    $({
+                        struct Component;
+                        impl $crate::exported::ExportedSink for Component {
+                            fn kind() -> &'static $crate::exported::MakeKind {
+                                static KIND: ::std::sync::OnceLock<
+                                    ::std::boxed::Box<$crate::exported::MakeKind>,
+                                > = ::std::sync::OnceLock::new();
+                                &**KIND.get_or_init(|| $crate::exported::make_kind($sink))
+                            }
+                        }
+                        $crate::exported::sink::<Component>()
                     },)*
                 ])
             })

@@ -5,12 +5,14 @@ mod driver;
 mod extensions;
 mod faults;
 mod host;
+mod marking;
 mod module;
+mod sink;
 mod staged;
 
 rfid_plugin::export! {
     id: "com.example.staged",
     vendor: "Example",
     drivers: [staged::Staged],
-    sinks: [],
+    sinks: [|data_dir: &std::path::Path| marking::Marking::new(data_dir)],
 }
