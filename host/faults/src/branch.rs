@@ -36,6 +36,10 @@ pub(crate) struct Wanted {
     pub(crate) data_parent: Option<PathBuf>,
     /// Lines for `[sinks.screens]`.
     pub(crate) screens: String,
+    /// Folder of plugins.
+    pub(crate) plugin_dir: Option<PathBuf>,
+    /// More tables of the configuration.
+    pub(crate) more: String,
     pub(crate) environment: Vec<(String, String)>,
     /// How many the daemon may have open.
     pub(crate) descriptors: Option<u64>,
@@ -53,6 +57,8 @@ impl Default for Wanted {
             with_proxy: false,
             data_parent: None,
             screens: String::new(),
+            plugin_dir: None,
+            more: String::new(),
             environment: Vec::new(),
             descriptors: None,
         }
@@ -163,9 +169,13 @@ impl Branch {
     /// The configuration.
     pub(crate) fn text(&self) -> Result<String> {
         let mut text = format!(
-            "[host]\nname = \"faults\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n",
+            "[host]\nname = \"faults\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n",
             self.data().display()
         );
+        if let Some(plugin_dir) = &self.wanted.plugin_dir {
+            writeln!(text, "plugin_dir = '{}'", plugin_dir.display())?;
+        }
+        writeln!(text, "\n{}", self.wanted.more)?;
         let stations = || self.stations.iter().filter(|station| station.configured);
         for Station { name, zone, options, .. } in stations() {
             write!(text, "[readers.{name}]\ndriver = \"mercury4\"\n")?;

@@ -28,7 +28,10 @@ const MOST_NOTICED: usize = 1_024;
 
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Ending takes no longer than this, with what the interface allows beyond it; a host that stops
+/// waits for nobody.
+const END_LIMIT: Duration = Duration::from_secs(1);
+const END_PATIENCE: Duration = Duration::from_millis(1_500);
 /// An instance that has not returned from a read for so long never will.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// Later than that, so that the reason is known.
@@ -228,6 +231,17 @@ impl PluginSession {
         answer
     }
 
+    /// A call that ends something. An instance that does not come back from it is given up.
+    async fn end(&mut self, op: &'static str, call: Call) -> Result<()> {
+        let ended = tokio::time::timeout(END_PATIENCE, self.plain(op, call, END_LIMIT)).await;
+        let Ok(ended) = ended else {
+            self.instance.give_up();
+            self.forget_loans();
+            return Err(Error::new(ErrorKind::Timeout, op).with_detail("the plugin does not return"));
+        };
+        ended.map(drop)
+    }
+
     fn forget_loans(&mut self) {
         self.lent = 0;
         self.left = None;
@@ -296,24 +310,15 @@ impl Session for PluginSession {
     }
 
     async fn stop(&mut self) -> Result<()> {
-        self.plain("stop", Call::Stop, CALL_LIMIT).await.map(drop)
+        self.end("stop", Call::Stop).await
     }
 
     async fn close(&mut self) -> Result<()> {
         self.left = None;
         let Some(line) = self.instance.present() else { return Ok(()) };
         line.cancel();
-        let limit_ms = millis(CLOSE_LIMIT);
-        let closed = tokio::time::timeout(
-            CLOSE_LIMIT + Duration::from_secs(1),
-            self.plain("close", Call::Close { limit_ms }, CLOSE_LIMIT),
-        )
-        .await;
-        if closed.is_err() {
-            self.instance.give_up();
-            self.forget_loans();
-        }
         // The session is closed in any case.
+        let _ = self.end("close", Call::Close { limit_ms: millis(END_LIMIT) }).await;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The faults, one file each.
 
+mod bad_plugins;
 mod clock;
 mod corrupt;
 mod disk_full;
@@ -130,6 +131,7 @@ faults! {
     "storm", "8 readers with 2,000 reads a second each", (1, 1), (60, 5), storm::play;
     "invented-tags", "a reader that makes up a million tags", (1_000_000, 150_000), (0, 0), invented_tags::play;
     "reader-clocks", "readers whose clocks are wrong by years", (20, 3), (0, 0), reader_clocks::play;
+    "bad-plugins", "plugins that crash, hang, leak, lie and flood", (1, 1), (60, 25), bad_plugins::play;
     "slow-subscriber", "subscribers that do not read", (6000, 300), (0, 0), slow_subscriber::play;
     "dead-webhook", "a receiver that refuses", (24_000, 100), (0, 0), webhooks::dead;
     "slow-webhook", "a receiver that takes two seconds", (200, 10), (0, 0), webhooks::slow;
