@@ -139,8 +139,7 @@ impl PluginInstance {
         if error.kind() == ErrorKind::Config {
             return error;
         }
-        let again =
-            if times > 1 { format!(" (for the {times}. time in ten minutes)") } else { String::new() };
+        let again = if times > 1 { format!("; {times} times in ten minutes") } else { String::new() };
         Error::new(error.kind(), op)
             .with_detail(format!("{}{again}", fault.message))
             .with_retry(Retry::After(wait))
