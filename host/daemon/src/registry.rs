@@ -1,6 +1,5 @@
 //! The drivers and sinks that are there.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Result, Sink, SinkKind, SystemClock};
@@ -46,8 +45,7 @@ impl Registry {
         let hub = Hub::new();
         let lookup = LookupKind::new(Arc::new(SledDirectory::new(stores.clone())));
         let clock = Arc::new(SystemClock::new());
-        let settings = LedgerSettings { new_id: new_id(), ..settings };
-        let ledger = EventLedger::new(stores.data_dir().join("ledger"), settings, clock);
+        let ledger = EventLedger::new(stores.data_dir().join("ledger"), settings.with_random_id(), clock);
         let index = EventIndex::new(stores.clone(), ledger.clone());
         let log = LogKind::new(ledger.clone());
         let (lookups, logs) = (Arc::clone(lookup.counters()), Arc::clone(log.counters()));
@@ -118,12 +116,6 @@ fn gone(key: &str, name: &str) -> ConfigFaults {
 /// has taken its place on the disk.
 pub(crate) fn runner() -> Runner {
     Runner { program: "/proc/self/exe".into(), arguments: vec![RUN_PLUGIN.into()] }
-}
-
-/// Identity of a ledger that is begun: random, from what the standard library seeds its maps with.
-fn new_id() -> [u8; 16] {
-    let half = || u128::from(RandomState::new().hash_one(0u8));
-    (half() << 64 | half()).to_le_bytes()
 }
 
 /// The drivers that are built in.

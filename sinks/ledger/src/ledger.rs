@@ -1,5 +1,6 @@
 //! The ledger: everything numbered, nothing lost.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +34,17 @@ pub struct LedgerSettings {
     pub reserve_bytes: u64,
     /// Identity of a ledger that is begun, random.
     pub new_id: [u8; 16],
+}
+
+impl LedgerSettings {
+    /// The same with another identity for a ledger that is begun: random, from what the standard
+    /// library seeds its maps with.
+    #[must_use]
+    pub fn with_random_id(mut self) -> Self {
+        let half = || u128::from(RandomState::new().hash_one(0u8));
+        self.new_id = (half() << 64 | half()).to_le_bytes();
+        self
+    }
 }
 
 impl Default for LedgerSettings {
