@@ -105,10 +105,12 @@ impl Reader {
             Phase::Running | Phase::Stopped => {}
             _ => return Err(Failure::state("read comes after start")),
         }
-        let mut ready = self.inventory.lock();
-        if lent.capacity() > 0 {
-            ready.hand_over(lent);
+        if lent.capacity() == 0 {
+            // Reads and errors are kept for a call that has room for them.
+            return Ok(Status::NO_DATA);
         }
+        let mut ready = self.inventory.lock();
+        ready.hand_over(lent);
         match self.failure.take_if(|_| ready.is_empty() && lent.count() == 0) {
             Some(failure) => Err(failure),
             None if lent.count() == 0 => Ok(Status::NO_DATA),

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use rfid_abi::{Status, reader_event};
 
-use crate::host::{Batch, Reader, told};
+use crate::allocations;
+use crate::host::{Batch, Lent, Reader, told};
 use crate::staged::id;
 
 /// The ids of the next `count` reads, in whatever pieces they come.
@@ -35,6 +36,20 @@ fn every_read_comes_once_and_in_order_in_buffers_of_every_size() {
 }
 
 #[test]
+fn in_the_steady_state_a_read_costs_no_allocation() {
+    for capacity in [1, 256] {
+        let reader = Reader::running(r#"{"play": "counts"}"#);
+        let mut lent = Lent::new(capacity, 64, 65_536);
+        let mut read = || assert_eq!(reader.read_lent(&mut lent, 1000).unwrap(), Status::OK);
+        // The first fill memory that is then used again and again.
+        (0..20).for_each(|_| read());
+        let before = allocations();
+        (0..50).for_each(|_| read());
+        assert_eq!(allocations() - before, 0, "capacity {capacity}");
+    }
+}
+
+#[test]
 fn a_record_says_what_the_session_said() {
     let reader = Reader::running(r#"{"play": "counts"}"#);
     let (_, batch) = reader.read(1, 1000);
@@ -61,6 +76,16 @@ fn no_room_at_all_keeps_what_the_session_has() {
         assert_eq!((told.unwrap(), batch.ids.len(), batch.lost), (Status::NO_DATA, 0, 0));
     }
     assert_eq!(reader.read(256, 1000).1.ids, (0..5).map(id).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_room_at_all_keeps_an_error_as_well() {
+    let reader = Reader::running(r#"{"play": "breaks"}"#);
+    assert_eq!(reader.read(3, 1000).1.ids.len(), 3);
+    for _ in 0..3 {
+        assert_eq!(reader.read(0, 20).0.unwrap(), Status::NO_DATA);
+    }
+    assert_eq!(reader.read(3, 1000).0.unwrap_err().0, Status::IO);
 }
 
 #[test]

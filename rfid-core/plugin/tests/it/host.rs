@@ -156,6 +156,7 @@ pub(crate) struct Batch {
 
 /// What memory is filled with that nobody may touch.
 const UNTOUCHED: u8 = 0xA5;
+const UNTOUCHED_WORD: u64 = u64::from_ne_bytes([UNTOUCHED; 8]);
 
 impl Reader {
     pub(crate) fn create(driver: &str, options: &str) -> Result<Self, (Status, String)> {
@@ -214,12 +215,40 @@ impl Reader {
         aux_capacity: u32,
         timeout_ms: u32,
     ) -> (Told, Batch) {
-        // One record and one byte more than is lent, to see that nobody touches them. Words, so that
-        // records are aligned.
-        let untouched = u64::from_ne_bytes([UNTOUCHED; 8]);
-        let mut memory = vec![untouched; (capacity as usize + 1) * stride as usize / 8];
+        let mut lent = Lent::new(capacity, stride, aux_capacity);
+        let told = self.read_lent(&mut lent, timeout_ms);
+        (told, lent.batch())
+    }
+
+    /// The same into memory that may have been used before.
+    pub(crate) fn read_lent(&self, lent: &mut Lent, timeout_ms: u32) -> Told {
+        let buf = &raw mut lent.buf;
+        // SAFETY: as of `open`; the memory is as large as it says.
+        told(|err| unsafe { self.functions.read.unwrap()(self.raw, buf, timeout_ms, err) })
+    }
+
+    /// Cancels what runs, from any thread.
+    pub(crate) fn canceller(&self) -> impl FnOnce() + Send + use<> {
+        let (cancel, instance) = (self.functions.cancel.unwrap(), self.raw as usize);
+        // SAFETY: the instance lives until the tests have joined whoever calls this.
+        move || unsafe { cancel(instance as *mut Instance) }
+    }
+}
+
+/// Memory that is lent, with one record and one byte more than is said, to see that nobody touches
+/// them.
+pub(crate) struct Lent {
+    buf: ReadBuf,
+    /// Words, so that records are aligned.
+    memory: Vec<u64>,
+    aux: Vec<u8>,
+}
+
+impl Lent {
+    pub(crate) fn new(capacity: u32, stride: u32, aux_capacity: u32) -> Self {
+        let mut memory = vec![UNTOUCHED_WORD; (capacity as usize + 1) * stride as usize / 8];
         let mut aux = vec![UNTOUCHED; aux_capacity as usize + 1];
-        let mut buf = ReadBuf {
+        let buf = ReadBuf {
             struct_size: size_of::<ReadBuf>() as u32,
             stride,
             reads: if capacity == 0 { null_mut() } else { memory.as_mut_ptr().cast() },
@@ -232,30 +261,26 @@ impl Reader {
             flags: 9,
             reserved: 0,
         };
-        // SAFETY: as of `open`; the memory is as large as it says.
-        let said =
-            told(|err| unsafe { self.functions.read.unwrap()(self.raw, &raw mut buf, timeout_ms, err) });
-        assert!(buf.count <= capacity && buf.aux_len <= aux_capacity);
-        assert!(aux[buf.aux_len as usize..].iter().all(|byte| *byte == UNTOUCHED));
-        let words = stride as usize / 8;
-        let written = memory.chunks_exact(words).take(buf.count as usize);
-        assert!(written.flat_map(|record| &record[8..]).all(|word| *word == untouched), "within the stride");
-        assert!(memory[buf.count as usize * words..].iter().all(|word| *word == untouched));
-        let reads: Vec<TagRead> = memory
-            .chunks_exact(words)
-            .take(buf.count as usize)
-            // SAFETY: 64 aligned bytes, and any bytes are a record.
-            .map(|record| unsafe { record.as_ptr().cast::<TagRead>().read() })
-            .collect();
-        let ids = reads.iter().map(|read| id_of(read, &aux)).collect();
-        (said, Batch { reads, ids, more: buf.flags & rfid_abi::READ_MORE != 0, lost: buf.lost })
+        Self { buf, memory, aux }
     }
 
-    /// Cancels what runs, from any thread.
-    pub(crate) fn canceller(&self) -> impl FnOnce() + Send + use<> {
-        let (cancel, instance) = (self.functions.cancel.unwrap(), self.raw as usize);
-        // SAFETY: the instance lives until the tests have joined whoever calls this.
-        move || unsafe { cancel(instance as *mut Instance) }
+    /// What is there now, having seen that nothing else was touched since it was new.
+    fn batch(&self) -> Batch {
+        let Self { buf, memory, aux } = self;
+        assert!(buf.count <= buf.capacity && buf.aux_len <= buf.aux_capacity);
+        assert!(aux[buf.aux_len as usize..].iter().all(|byte| *byte == UNTOUCHED));
+        let words = buf.stride as usize / 8;
+        let (written, rest) = memory.split_at(buf.count as usize * words);
+        assert!(rest.iter().all(|word| *word == UNTOUCHED_WORD));
+        let (mut reads, mut ids) = (Vec::new(), Vec::new());
+        for record in written.chunks_exact(words) {
+            assert!(record[8..].iter().all(|word| *word == UNTOUCHED_WORD), "within the stride");
+            // SAFETY: 64 aligned bytes, and any bytes are a record.
+            let read = unsafe { record.as_ptr().cast::<TagRead>().read() };
+            reads.push(read);
+            ids.push(id_of(&read, aux));
+        }
+        Batch { reads, ids, more: buf.flags & rfid_abi::READ_MORE != 0, lost: buf.lost }
     }
 }
 

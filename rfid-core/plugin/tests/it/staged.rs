@@ -61,14 +61,20 @@ struct Stage {
 
 /// Id number `number`: every third is longer than a record can hold.
 pub(crate) fn id(number: u32) -> Vec<u8> {
-    let len = if number % 3 == 2 { 62 } else { 12 };
-    number.to_be_bytes().into_iter().cycle().take(len).collect()
+    digits(number).take(if number % 3 == 2 { 62 } else { 12 }).collect()
+}
+
+fn digits(number: u32) -> impl Iterator<Item = u8> {
+    number.to_be_bytes().into_iter().cycle()
 }
 
 impl Stage {
     fn count(&mut self, buf: &mut ReadBuf, most: u32) {
         for _ in 0..most {
-            let Ok(read) = buf.record(TagIdKind::Epc, &id(self.next)) else { break };
+            let mut id = [0; 62];
+            id.iter_mut().zip(digits(self.next)).for_each(|(to, digit)| *to = digit);
+            let id = if self.next % 3 == 2 { &id[..] } else { &id[..12] };
+            let Ok(read) = buf.record(TagIdKind::Epc, id) else { break };
             read.set_antenna_port(2).set_rssi_cdbm(-5500).set_protocol(AirProtocol::Gen2);
             self.next += 1;
         }
