@@ -2,6 +2,6 @@
 #define ID "segfaults"
 #define DESCRIPTION "Writes to address 0"
 #define HARM \
-    int *volatile nowhere = NULL; \
+    volatile int *volatile nowhere = NULL; \
     *nowhere = 1;
 #include "healthy.h"
