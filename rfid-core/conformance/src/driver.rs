@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::report::{Report, Verdict};
 use crate::rig::session;
-use crate::tag_access;
+use crate::{schema, tag_access};
 
 pub use crate::rig::Rig;
 
@@ -56,25 +56,8 @@ fn description_is_complete(rig: &dyn Rig) -> Verdict {
 }
 
 fn schema_is_closed(rig: &dyn Rig) -> Verdict {
-    let description = rig.driver().describe();
-    check_schema_of("", &description.schema)?;
+    schema::check(&rig.driver().describe().schema)?;
     Ok(None)
-}
-
-/// Every table of a schema names all its keys, and every key says what it is for.
-fn check_schema_of(path: &str, schema: &Value) -> Result<(), String> {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
-    if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
-        return Err(format!("the table {path:?} takes unknown keys"));
-    }
-    for (key, property) in properties {
-        let path = format!("{path}/{key}");
-        if property.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
-            return Err(format!("{path} has no description"));
-        }
-        check_schema_of(&path, property)?;
-    }
-    Ok(())
 }
 
 fn wrong_settings(rig: &dyn Rig) -> Verdict {

@@ -11,6 +11,7 @@ pub mod driver;
 pub mod hostile;
 mod report;
 mod rig;
+pub mod schema;
 pub mod sink;
 mod tag_access;
 
