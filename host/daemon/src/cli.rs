@@ -20,7 +20,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
-pub(crate) use plugin::PluginAct;
+pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use watch::{At, Tap, Top};

@@ -29,15 +29,8 @@ use clap::Parser;
 use cli::{Cli, Command, Global, Imported, Simulated};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().is_some_and(|first| first == registry::RUN_PLUGIN) {
-        return match rfid_loader::run(arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        };
+    if let Some(ended) = process_of_a_plugin() {
+        return ended;
     }
     let Cli { command, global } = Cli::parse();
     // Where tags or answers are shown, what goes right is not worth a line between them.
@@ -62,6 +55,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What this program is when it was started by itself, for a plugin: then nothing else happens, and
+/// no thread is started before.
+fn process_of_a_plugin() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    let ended = match arguments.next()?.as_str() {
+        registry::RUN_PLUGIN => rfid_loader::run(arguments),
+        registry::PLUGIN_CASE => rfid_plugin_conformance::serve().map_err(|error| error.to_string()),
+        _ => return None,
+    };
+    Some(match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 fn run(command: Command, global: &Global) -> anyhow::Result<()> {

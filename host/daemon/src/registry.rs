@@ -18,6 +18,9 @@ use crate::config::{PluginSource, ReaderConfig, SinkConfig};
 /// The word that makes this program the process of a plugin.
 pub(crate) const RUN_PLUGIN: &str = "run-plugin";
 
+/// The word that makes this program the process of one case for a plugin.
+pub(crate) const PLUGIN_CASE: &str = "plugin-case";
+
 /// Drivers and sinks by name, and what the sinks share.
 #[derive(Clone)]
 pub(crate) struct Registry {

@@ -3,18 +3,55 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rfid_loader::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
+use rfid_core::Settings;
+use rfid_loader::{Isolation, Place, Plugin, Plugins, Runner, USUAL_MEMORY};
+use rfid_plugin_conformance::{Entry, Options, Subject};
 use serde_json::{Value, json};
 
 use super::counted;
-use crate::cli::PluginAct;
-use crate::registry::runner;
+use crate::cli::{Checked, PluginAct};
+use crate::registry::{PLUGIN_CASE, runner};
 
 pub(crate) fn run(act: &PluginAct) -> anyhow::Result<()> {
     match act {
         PluginAct::List { dir, json } => list(dir, *json),
+        PluginAct::Check(checked) => check(checked),
         PluginAct::New { .. } => anyhow::bail!("later"),
     }
+}
+
+fn check(Checked { file, config, component, filter, quick, json }: &Checked) -> anyhow::Result<()> {
+    let options = match config {
+        None => None,
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let options = Settings::from_toml(&text)
+                .map_err(|faults| anyhow::anyhow!("{}: {faults}", path.display()))?;
+            Some(options.as_json().clone())
+        }
+    };
+    let subject = Subject { component: component.clone(), options, ..Subject::new(file) };
+    let how = Options { filter: filter.clone(), quick: *quick, ..Options::default() };
+    let child = || {
+        let Runner { program, .. } = runner();
+        let mut child = std::process::Command::new(program);
+        child.arg(PLUGIN_CASE);
+        child
+    };
+    let progress = |entry: &Entry| {
+        if !json {
+            println!("{entry}");
+        }
+    };
+    let report = rfid_plugin_conformance::check(&subject, &how, &child, &progress)?;
+    if *json {
+        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+    } else {
+        println!("\n{report}");
+    }
+    anyhow::ensure!(report.is_passed(), "{} does not keep to the interface", file.display());
+    Ok(())
 }
 
 /// The plugins of a folder by their files, each loaded in a process of its own or refused with a

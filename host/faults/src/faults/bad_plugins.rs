@@ -62,6 +62,7 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
         }
         tokio::time::sleep(play.dice.millis(50, 150)).await;
     }
+    branch.settle(Duration::from_secs(20)).await;
     told(&daemon, &mut verdict).await?;
     let back = times_back(&daemon, "segfaults");
     let soonest = back.iter().min().copied().unwrap_or(Duration::MAX);
