@@ -43,6 +43,10 @@ mod thread;
 mod trust;
 mod wire;
 
+#[cfg(test)]
+#[path = "../fuzz/hostile.rs"]
+mod hostile;
+
 pub use plugins::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
 pub use process::Runner;
 pub use runner::run;

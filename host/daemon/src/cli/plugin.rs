@@ -30,8 +30,8 @@ are skipped where that leads to none. Ends with 1 if a case fails.")]
     Check(Checked),
     /// Write a starting point for a driver: a whole one, with a reader to try it on
     #[command(after_help = "Examples:
-  rfid-host plugin new --lang rust ./acme
   rfid-host plugin new --lang c ./acme
+  rfid-host plugin new --lang rust ./acme --source ~/rfid-host
 
 The folder's name becomes the driver's. README.md in it leads from there to tags on the screen.")]
     New {
@@ -40,6 +40,9 @@ The folder's name becomes the driver's. README.md in it leads from there to tags
         lang: Language,
         /// Folder to write; must not be there yet
         dir: PathBuf,
+        /// Source tree of rfid-host, for a plugin in Rust; the current folder if left out
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
 }
 

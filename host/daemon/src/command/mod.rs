@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod manual;
 pub(crate) mod plugin;
+mod plugin_template;
 pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod record;

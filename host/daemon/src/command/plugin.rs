@@ -8,7 +8,7 @@ use rfid_loader::{Isolation, Place, Plugin, Plugins, Runner, USUAL_MEMORY};
 use rfid_plugin_conformance::{Entry, Options, Subject};
 use serde_json::{Value, json};
 
-use super::counted;
+use super::{counted, plugin_template};
 use crate::cli::{Checked, PluginAct};
 use crate::registry::{PLUGIN_CASE, runner};
 
@@ -16,7 +16,7 @@ pub(crate) fn run(act: &PluginAct) -> anyhow::Result<()> {
     match act {
         PluginAct::List { dir, json } => list(dir, *json),
         PluginAct::Check(checked) => check(checked),
-        PluginAct::New { .. } => anyhow::bail!("later"),
+        PluginAct::New { lang, dir, source } => plugin_template::write(*lang, dir, source.as_deref()),
     }
 }
 
