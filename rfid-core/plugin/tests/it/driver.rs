@@ -162,6 +162,7 @@ fn a_cancelled_read_returns_and_cancelling_holds_until_close() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "the interpreter is slower than the silence is long")]
 fn a_session_without_a_sign_of_life_is_taken_for_dead() {
     let reader = Reader::running(r#"{"play": "is silent"}"#);
     // A host that did not ask could not hear anything either.
