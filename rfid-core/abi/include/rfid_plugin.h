@@ -1229,7 +1229,7 @@ static inline void rfid_queue_reset(rfid_queue *queue) {
 }
 
 /* [I] For `read`: waits for reads and moves them to the buffer. Returns OK, NO_DATA, CANCELLED or what
- * rfid_queue_fail was told; with a capacity of 0 at once. */
+ * rfid_queue_fail was told, for which you set the error; with a capacity of 0 at once. */
 static inline rfid_status rfid_queue_take(rfid_queue *queue, rfid_read_buf *buf, uint32_t timeout_ms) {
     struct timespec until;
     rfid_status status = RFID_OK;

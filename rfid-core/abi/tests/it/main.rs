@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod compiler;
+mod example;
 mod header;
 mod layout;
 mod optional;
