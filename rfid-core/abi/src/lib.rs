@@ -6,7 +6,7 @@
 //! use `rfid-plugin`, which hides all of this.
 //!
 //! Rules of growth: a struct begins with its size as whoever allocated it knows it, and may only
-//! gain fields at its end; what is optional is an [extension](extension), found by a name whose
+//! gain fields at its end; what is optional is an [extension], found by a name whose
 //! meaning never changes. Until three drivers and two sinks from outside use it the interface is
 //! version 0: the symbol is [`SYMBOL`], and a host takes only what was built for the very same
 //! [`MINOR`].
