@@ -1081,7 +1081,8 @@ static inline int rfid_option_hex_(const char *at, uint32_t *code) {
     *code = 0;
     for (digit = 0; digit < 4; digit++) {
         char c = at[digit];
-        uint32_t value = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10) : 16u;
+        uint32_t value = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : 16u;
+        if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) value = (uint32_t)((c | 0x20) - 'a') + 10;
         if (value == 16) return 0;
         *code = *code * 16 + value;
     }

@@ -128,6 +128,10 @@ static int options(void) {
     LOOK(rfid_options_next(&all, &option) == 0 && !all.damaged && rfid_options_next(&all, &option) == 0);
     value_of("\"\\ud83d\\ude00\\u20ac\"", &option);
     LOOK(rfid_option_text(&option, text, sizeof text) == 1 && strcmp(text, "\xF0\x9F\x98\x80\xE2\x82\xAC") == 0);
+    value_of("\"\\u00E9\\u00eA\"", &option);
+    LOOK(rfid_option_text(&option, text, sizeof text) == 1 && strcmp(text, "\xC3\xA9\xC3\xAA") == 0);
+    value_of("\"\\u00g0\"", &option);
+    LOOK(rfid_option_text(&option, text, sizeof text) == 0);
     value_of("\"\\ud83d\"", &option);
     LOOK(rfid_option_text(&option, text, sizeof text) == 0);
     value_of("\"\\u0000\"", &option);
