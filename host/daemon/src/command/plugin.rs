@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use indicatif::ProgressBar;
 use rfid_core::Settings;
 use rfid_loader::{Isolation, Place, Plugin, Plugins, Runner, USUAL_MEMORY};
 use rfid_plugin_conformance::{Entry, Options, Subject};
@@ -39,16 +40,16 @@ fn check(Checked { file, config, component, filter, quick, json }: &Checked) -> 
         child.arg(PLUGIN_CASE);
         child
     };
+    let bar = ProgressBar::new_spinner();
     let progress = |entry: &Entry| {
-        if !json {
-            println!("{entry}");
-        }
+        bar.inc(1);
+        bar.set_message(format!("{} cases, last {}", bar.position(), entry.case));
     };
     let report = rfid_plugin_conformance::check(&subject, &how, &child, &progress)?;
-    if *json {
-        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
-    } else {
-        println!("\n{report}");
+    bar.finish_and_clear();
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&report.to_json())?),
+        false => println!("{report}"),
     }
     anyhow::ensure!(report.is_passed(), "{} does not keep to the interface", file.display());
     Ok(())

@@ -17,8 +17,7 @@ macro_rules! example {
 }
 
 const C: [Piece; 5] = example!("driver-c": "acme.c", "emulator.c", "host.c", "Makefile", "README.md");
-const HEADER: Piece =
-    ("rfid_plugin.h", include_str!("../../../../rfid-core/abi/include/rfid_plugin.h"));
+const HEADER: Piece = ("rfid_plugin.h", include_str!("../../../../rfid-core/abi/include/rfid_plugin.h"));
 const RUST: [Piece; 8] = example!("driver-rust": "Cargo.toml", ".gitignore", "README.md", "src/lib.rs",
     "src/line.rs", "src/emulator.rs", "src/bin/acme-reader.rs", "tests/conformance.rs");
 
@@ -94,6 +93,9 @@ mod tests {
         for folder in ["/", "..", "Zebra", "9x", "a-b", "a b", "é"] {
             assert!(name_of(Path::new(folder)).is_err(), "{folder}");
         }
-        assert_eq!(renamed("struct Acme; // libacme.so ACME_H", "zebra"), "struct Zebra; // libzebra.so ZEBRA_H");
+        assert_eq!(
+            renamed("struct Acme; // libacme.so ACME_H", "zebra"),
+            "struct Zebra; // libzebra.so ZEBRA_H"
+        );
     }
 }

@@ -10,6 +10,7 @@ mod emulator;
 mod ledger;
 mod looking_on;
 mod metrics;
+mod plugins;
 mod record;
 mod reload;
 mod resume;
