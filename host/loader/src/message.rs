@@ -8,6 +8,19 @@ use rfid_core::{ConfigFault, ConfigFaults, Error, ErrorKind, Loss, ReadBuf, Retr
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Faults of options that are shown.
+const MOST_FAULTS: usize = 64;
+
+/// Longest text of a plugin that is shown.
+const LONGEST_TEXT: usize = 4096;
+
+/// A plugin's text as it may be shown: in one line, so that it cannot look like lines of the host,
+/// and not for ever.
+pub(crate) fn shown(text: &str) -> String {
+    let text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
 /// What a module says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ModuleInfo {
@@ -18,6 +31,20 @@ pub(crate) struct ModuleInfo {
     pub(crate) isolate: bool,
     pub(crate) one_per_process: bool,
     pub(crate) components: Vec<ComponentInfo>,
+}
+
+impl ModuleInfo {
+    /// The same with texts that may be shown.
+    pub(crate) fn shown(mut self) -> Self {
+        let components = self.components.iter_mut().flat_map(|one| [&mut one.id, &mut one.description]);
+        for text in [&mut self.id, &mut self.vendor, &mut self.version, &mut self.built_with]
+            .into_iter()
+            .chain(components)
+        {
+            *text = shown(text);
+        }
+        self
+    }
 }
 
 /// What a component says of itself.
@@ -212,7 +239,7 @@ impl Fault {
         if self.vendor_code != 0 {
             error = error.with_vendor_code(self.vendor_code);
         }
-        if self.message.is_empty() { error } else { error.with_detail(self.message) }
+        if self.message.is_empty() { error } else { error.with_detail(shown(&self.message)) }
     }
 
     /// The faults of a configuration that an instance could not be made from, one for each line
@@ -223,7 +250,8 @@ impl Fault {
             abi::Status::CONFIG => String::new(),
             _ => format!("the plugin could not make an instance ({})", self.kind().label()),
         };
-        for line in self.message.lines().filter(|line| !line.is_empty()) {
+        for line in self.message.lines().filter(|line| !line.is_empty()).take(MOST_FAULTS).map(shown) {
+            let line = line.as_str();
             faults.push(match line.split_once(": ") {
                 Some((pointer, message)) if pointer.starts_with('/') && refused.is_empty() => {
                     ConfigFault::new(pointer, message)
@@ -263,6 +291,14 @@ mod tests {
         for status in [abi::Status::CONFIG, abi::Status::NO_MEMORY] {
             assert!(!Fault::new(status, "").into_config_faults().is_empty());
         }
+    }
+
+    #[test]
+    fn a_text_of_a_plugin_is_one_line_and_not_a_long_one() {
+        let error =
+            Fault::new(abi::Status::IO, "cut\n2026-11-29 ERROR all is lost\x1b[2J").into_error("read");
+        assert_eq!(error.detail(), Some("cut 2026-11-29 ERROR all is lost [2J"));
+        assert_eq!(shown(&"ä".repeat(LONGEST_TEXT)).len(), LONGEST_TEXT);
     }
 
     #[test]

@@ -145,6 +145,7 @@ impl Plugins {
                 (Some(module), info)
             }
         };
+        let info = info.shown();
         tracing::info!(
             plugin = info.id, version = info.version, abi = %format_args!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR),
             built_with = info.built_with, path = %path.display(), sha256 = %sealed.sha256, "plugin loaded"

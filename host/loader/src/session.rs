@@ -15,7 +15,7 @@ use rfid_core::{
 use crate::instance::PluginInstance;
 use crate::line::{NoAnswer, Unasked};
 use crate::message::{
-    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance,
+    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance, shown,
 };
 use crate::plugins::Loaded;
 use crate::raw::TAG_LIMIT_MS;
@@ -251,9 +251,9 @@ impl PluginSession {
         self.antennas.there.clone_from(&opened.antenna_ports);
         self.antennas.heard = Heard::default();
         ReaderInfo {
-            model: if opened.model.is_empty() { "reader of a plugin".to_owned() } else { opened.model },
-            firmware: if opened.firmware.is_empty() { "unknown".to_owned() } else { opened.firmware },
-            serial: opened.serial,
+            model: shown(if opened.model.is_empty() { "reader of a plugin" } else { &opened.model }),
+            firmware: shown(if opened.firmware.is_empty() { "unknown" } else { &opened.firmware }),
+            serial: opened.serial.as_deref().map(shown),
             protocols: opened.protocols.into_iter().filter_map(AirProtocol::from_number).collect(),
             antenna_ports: opened.antenna_ports,
             silence_limit: SILENCE_LIMIT,

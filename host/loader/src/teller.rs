@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rfid_core::{Clock, LogLimit, SystemClock};
 use tracing::Level;
 
-use crate::message::LogLine;
+use crate::message::{LogLine, shown};
 
 /// Places in a plugin's source that are limited each by itself.
 const MOST_PLACES: usize = 256;
@@ -53,7 +53,7 @@ impl Teller {
             limits.entry(place.to_owned()).or_default().allow(now)
         };
         let Some(unsaid) = unsaid else { return };
-        let (message, from) = (&line.message, &line.target);
+        let (message, from) = (shown(&line.message), shown(&line.target));
         match line.level {
             1 => tracing::error!(target: "plugin", %plugin, %instance, %from, "{message}{unsaid}"),
             2 => tracing::warn!(target: "plugin", %plugin, %instance, %from, "{message}{unsaid}"),
@@ -65,8 +65,7 @@ impl Teller {
 
     /// Says a line that the plugin printed instead of logging it.
     pub(crate) fn say_printed(&self, stream: &'static str, text: &str) {
-        let message = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
         let (target, place) = (stream.to_owned(), stream.to_owned());
-        self.say(&LogLine { level: 2, target, message, place });
+        self.say(&LogLine { level: 2, target, message: text.to_owned(), place });
     }
 }
