@@ -1,11 +1,12 @@
 //! Cases for drivers, after the contract in `rfid_core::driver`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::{
-    AirProtocol, DynSession, Error, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings, TagId,
+    AirProtocol, Clock, DynSession, Error, ErrorKind, ReadBuf, ReadHandler, ReaderSetup, Retry, Settings,
+    SystemClock, TagId, UtcTime,
 };
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::report::{Report, Verdict};
 use crate::rig::session;
-use crate::{schema, tag_access};
+use crate::{endurance, schema, tag_access};
 
 pub use crate::rig::Rig;
 
@@ -30,11 +31,14 @@ pub async fn check(rig: &mut dyn Rig) -> Report {
     report.run("sessions can be opened again and again", lifecycle(rig)).await;
     report.run("closing is allowed in every state", closing(rig)).await;
     report.run("every tag in the field is reported", every_tag(rig)).await;
+    report.run("reads tell antenna and time as they are", where_and_when(rig)).await;
     report.run("a small buffer loses nothing", small_buffer(rig)).await;
     report.run("an interrupted read loses nothing", interrupted_reads(rig)).await;
     report.run("an empty field gives signs of life", signs_of_life(rig)).await;
     report.run("a broken connection is said and mended", broken_connection(rig)).await;
     report.run("stopping leaves nothing running", stopping(rig)).await;
+    report.run("ten sessions read at the same time", endurance::side_by_side(rig)).await;
+    report.run("a hundred connections leave nothing behind", endurance::again_and_again(rig)).await;
     report.run("power that is set is the power that is told", tuning(rig)).await;
     report.run("inputs can be asked for", inputs(rig)).await;
     report.run("what is written to a tag is read from it", tag_access::writing(rig)).await;
@@ -133,6 +137,36 @@ async fn every_tag(rig: &mut dyn Rig) -> Verdict {
     let reads = wait_for_tags(&mut *session, &tags, ReadBuf::DEFAULT_CAPACITY).await?;
     if let Some(without) = reads.iter().find(|read| read.antenna_port.is_none() || read.protocol.is_none()) {
         return Err(format!("a read without antenna port or protocol: {without:?}"));
+    }
+    end(session).await
+}
+
+/// How far a reader's clock may be ahead, and its stamps out of order.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+async fn where_and_when(rig: &mut dyn Rig) -> Verdict {
+    let tags = rig.lay_tags(40).await;
+    let mut session = session(rig, &rig.settings())?;
+    let info = session.open().await.map_err(|error| format!("open: {error:#}"))?;
+    session.start().await.map_err(|error| format!("start: {error:#}"))?;
+    let reads = wait_for_tags(&mut *session, &tags, ReadBuf::DEFAULT_CAPACITY).await?;
+    let now = SystemClock::new().now().utc.plus(CLOCK_TOLERANCE);
+    let mut latest: BTreeMap<u16, UtcTime> = BTreeMap::new();
+    for Reported { tag, antenna_port, reader_time, .. } in reads {
+        let port = antenna_port.unwrap_or(0);
+        if port != 1 || !(info.antenna_ports.is_empty() || info.antenna_ports.contains(&port)) {
+            let ports = info.antenna_ports;
+            return Err(format!("{tag} before antenna 1 of {ports:?} was read by antenna {port}"));
+        }
+        let Some(time) = reader_time else { continue };
+        if time > now {
+            return Err(format!("{tag} was read in the future, at {time}"));
+        }
+        let before = latest.entry(port).or_insert(time);
+        if time.plus(CLOCK_TOLERANCE) < *before {
+            return Err(format!("on antenna {port} time went back from {before} to {time}"));
+        }
+        *before = time.max(*before);
     }
     end(session).await
 }
@@ -266,7 +300,7 @@ fn expect_reconnect(error: &Error) -> Result<(), String> {
 }
 
 /// Reads until each of the tags has come, with batches of at most `capacity` reads.
-async fn wait_for_tags(
+pub(crate) async fn wait_for_tags(
     session: &mut dyn DynSession,
     tags: &[TagId],
     capacity: usize,
@@ -296,10 +330,11 @@ async fn wait_for_tags(
 
 /// What a session reported of one tag.
 #[derive(Clone, Debug)]
-struct Reported {
+pub(crate) struct Reported {
     tag: TagId,
     antenna_port: Option<u16>,
     protocol: Option<AirProtocol>,
+    reader_time: Option<UtcTime>,
 }
 
 /// Collects what a session reports.
@@ -334,7 +369,8 @@ impl Collector {
             let tag = sighting.id.to_owned();
             self.missing.remove(&tag);
             let (antenna_port, protocol) = (sighting.read.antenna_port(), sighting.read.protocol());
-            self.reads.push(Reported { tag, antenna_port, protocol });
+            let reader_time = sighting.read.reader_time();
+            self.reads.push(Reported { tag, antenna_port, protocol, reader_time });
         }
         self.buffer.clear();
     }

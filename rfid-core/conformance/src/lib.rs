@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+mod endurance;
 pub mod hostile;
 mod report;
 mod rig;

@@ -6,8 +6,8 @@ use rfid_conformance::driver::{Rig, check};
 use rfid_conformance::{Outcome, Report};
 use rfid_core::settings::schema_of;
 use rfid_core::{
-    AirProtocol, ConfigFault, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, ReadBuf,
-    ReaderInfo, ReaderSetup, Result, Retry, Session, Settings, TagId, TagIdKind,
+    AirProtocol, Clock, ConfigFault, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind,
+    ReadBuf, ReaderInfo, ReaderSetup, Result, Retry, Session, Settings, SystemClock, TagId, TagIdKind,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +25,10 @@ enum Fault {
     CannotOpenTwice,
     SwallowsTheBreak,
     KeepsReportingOldTags,
+    WrongAntennaPort,
+    FutureTimes,
+    OneAtATime,
+    LeavesTasks,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -42,11 +46,12 @@ struct OpenConfig {
     address: String,
 }
 
-/// The reader: tags in the field, and how often its connections were cut.
+/// The reader: tags in the field, how often its connections were cut, and how many there are.
 #[derive(Default)]
 struct Reader {
     tags: Vec<TagId>,
     cuts: u32,
+    sessions: u32,
 }
 
 struct MemoryDriver {
@@ -98,7 +103,15 @@ impl Session for MemorySession {
         if self.nowhere || (self.fault == Fault::CannotOpenTwice && self.opened > 1) {
             return Err(refused);
         }
-        self.cuts = self.reader.lock().unwrap().cuts;
+        if self.fault == Fault::LeavesTasks {
+            tokio::spawn(std::future::pending::<()>());
+        }
+        let mut reader = self.reader.lock().unwrap();
+        self.cuts = reader.cuts;
+        reader.sessions += 1;
+        if self.fault == Fault::OneAtATime && reader.sessions > 1 {
+            return Err(refused);
+        }
         Ok(ReaderInfo {
             model: "memory".into(),
             firmware: "1".into(),
@@ -137,8 +150,13 @@ impl Session for MemorySession {
         {
             let read = buf.record(tag.kind(), tag.bytes()).unwrap();
             read.set_protocol(AirProtocol::Gen2);
-            if self.fault != Fault::NoAntennaPort {
-                read.set_antenna_port(1);
+            match self.fault {
+                Fault::NoAntennaPort => {}
+                Fault::WrongAntennaPort => _ = read.set_antenna_port(9),
+                _ => _ = read.set_antenna_port(1),
+            }
+            if self.fault == Fault::FutureTimes {
+                read.set_reader_time(SystemClock::new().now().utc.plus(Duration::from_secs(3_600)));
             }
         }
         if self.fault == Fault::DropsWhatDoesNotFit {
@@ -153,6 +171,7 @@ impl Session for MemorySession {
 
     async fn close(&mut self) -> Result<()> {
         self.waiting.clear();
+        self.reader.lock().unwrap().sessions = 0;
         Ok(())
     }
 }
@@ -221,6 +240,10 @@ async fn each_fault_fails_its_case() {
         (Fault::CannotOpenTwice, "sessions can be opened again and again"),
         (Fault::SwallowsTheBreak, "a broken connection is said and mended"),
         (Fault::KeepsReportingOldTags, "stopping leaves nothing running"),
+        (Fault::WrongAntennaPort, "reads tell antenna and time as they are"),
+        (Fault::FutureTimes, "reads tell antenna and time as they are"),
+        (Fault::OneAtATime, "ten sessions read at the same time"),
+        (Fault::LeavesTasks, "a hundred connections leave nothing behind"),
     ] {
         let report = run(fault).await;
         assert!(failed(&report).contains(&case), "{fault:?} is not caught by {case:?}:\n{report}");

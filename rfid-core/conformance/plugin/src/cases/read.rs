@@ -228,7 +228,7 @@ fn fields(bench: &Bench) -> Verdict {
     let count = collect(&instance, &lent, 1_000, |delivered| {
         delivered.reads.iter().try_for_each(|read| field_fault(read).map_or(Ok(()), fail))
     })?;
-    Ok(Some(format!("{count} reads")))
+    if count == 0 { skip("no more tags came") } else { Ok(Some(format!("{count} reads"))) }
 }
 
 fn field_fault(read: &TagRead) -> Option<String> {
