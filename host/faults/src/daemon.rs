@@ -57,10 +57,11 @@ impl Log {
             // It is for people who look for a reason; the run does not depend on it.
             let _ = writeln!(lock(kept), "{line}");
         }
-        if line.contains("panicked") {
+        let json: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
+        // Of the host: that of a plugin is told in a line of the log.
+        if json.is_null() && line.contains("panicked") {
             self.panics.push(line.clone());
         }
-        let json: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
         let level = json.get("level").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.lines.push_back(LogLine { level, text: line });
         if self.lines.len() > KEPT_LINES {

@@ -1,7 +1,7 @@
 //! Plugins that crash, hang, leak, lie and flood, each beside the others and beside readers that
 //! are well.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -15,23 +15,30 @@ use crate::daemon::{Daemon, until};
 use crate::oracle::Verdict;
 use crate::watch::Sample;
 
-/// A bad plugin, and what the host says of it; nothing where the host need not notice.
-const PLUGINS: [(&str, &str); 12] = [
-    ("segfaults", "signal 11 (SIGSEGV)"),
-    ("aborts", "signal 6 (SIGABRT)"),
-    ("stack-overflow", "was ended by signal"),
-    ("exits", "ended by itself with exit code"),
-    ("hangs", "has not returned for 10 s; its process was ended"),
-    ("spins", "has not returned for 10 s; its process was ended"),
-    ("leaks", "MiB of memory and may have 24 MiB"),
-    ("lies-count", "the plugin is at fault: read said"),
-    ("prints", "acme sdk: connected"),
-    ("writes-beyond", ""),
-    ("keeps-buffer", ""),
-    ("floods", ""),
+/// A bad driver, the file it is in, and what the host says of it; nothing where the host need not
+/// notice.
+const DRIVERS: [(&str, &str, &str); 16] = [
+    ("segfaults", "segfaults.so", "signal 11 (SIGSEGV)"),
+    ("aborts", "aborts.so", "signal 6 (SIGABRT)"),
+    ("stack-overflow", "stack-overflow.so", "was ended by signal"),
+    ("exits", "exits.so", "ended by itself with exit code"),
+    ("hangs", "hangs.so", "has not returned for 10 s; its process was ended"),
+    ("spins", "spins.so", "has not returned for 10 s; its process was ended"),
+    ("leaks", "leaks.so", "MiB of memory and may have 24 MiB"),
+    ("lies-count", "lies-count.so", "the plugin is at fault: read said"),
+    ("prints", "prints.so", "acme sdk: connected"),
+    ("writes-beyond", "writes-beyond.so", ""),
+    ("keeps-buffer", "keeps-buffer.so", ""),
+    ("floods-the-log", "floods.so", ""),
+    ("panics", RUST, "failed (panicked)"),
+    ("panics-in-thread", RUST, "failed (panicked)"),
+    ("floods", RUST, ""),
+    ("lies", RUST, ""),
 ];
 /// Where they stand in the source tree.
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bad-plugins/c");
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bad-plugins");
+/// The file with those in Rust.
+const RUST: &str = "librfid_bad_plugins.so";
 /// From the crash of a plugin to its reader reading again.
 const BACK: Duration = Duration::from_millis(500);
 /// The host's own memory beside them: their lines, and what it keeps of each process.
@@ -72,8 +79,8 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     let lines = daemon.log().count;
     verdict.expect(lines <= MOST_LINES, || format!("{lines} lines in the log"));
     verdict.detail(format!(
-        "{} bad plugins; after a segmentation fault back in {} ms; the host's memory +{} MiB, {lines} lines in its log",
-        PLUGINS.len(),
+        "{} bad drivers; after a segmentation fault back in {} ms; the host's memory +{} MiB, {lines} lines in its log",
+        DRIVERS.len(),
         soonest.as_millis(),
         growth / 1024
     ));
@@ -83,34 +90,38 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
 
 /// Compiles the plugins into a folder that the daemon trusts.
 async fn build(folder: &Path) -> Result<()> {
-    let made = Command::new("make")
-        .args(["-s", "-C", SOURCES])
-        .arg(format!("OUT={}", folder.display()))
-        .args(PLUGINS.map(|(name, _)| file(folder, name).display().to_string()))
-        .output()
-        .await
-        .context("make cannot be started; install make and a C compiler")?;
-    if !made.status.success() {
-        bail!("the bad plugins do not compile: {}", String::from_utf8_lossy(&made.stderr));
-    }
+    let in_c = DRIVERS.iter().map(|(_, file, _)| file).filter(|file| **file != RUST);
+    let mut make = Command::new("make");
+    make.args(["-s", "-C", &format!("{SOURCES}/c"), &format!("OUT={}", folder.display())]);
+    done(make.args(in_c.map(|file| folder.join(file)))).await.context("those in C")?;
+    // Beside what else this program is built with, so that it is compiled once.
+    let target = std::env::current_exe()?.parent().context("no folder")?.join("../examples");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path", &format!("{SOURCES}/rust/Cargo.toml")]);
+    done(cargo.arg("--target-dir").arg(&target)).await.context("those in Rust")?;
+    std::fs::copy(target.join("debug").join(RUST), folder.join(RUST))?;
     // Nobody but this user may write there, whatever the umask.
-    let guarded = Command::new("chmod").args(["-R", "go-w"]).arg(folder).status().await?;
-    if guarded.success() { Ok(()) } else { bail!("{} cannot be guarded", folder.display()) }
+    done(Command::new("chmod").args(["-R", "go-w"]).arg(folder)).await
 }
 
-fn file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.so"))
+async fn done(command: &mut Command) -> Result<()> {
+    let output = command.output().await.with_context(|| format!("{command:?} cannot be started"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 /// A reader for each, and a pipeline of their own, in which nobody is told of their tags.
 fn configuration() -> String {
     let mut text = String::from("[plugins.\"leaks.so\"]\nmemory_bytes = 25_165_824\n\n");
-    for (name, _) in PLUGINS {
+    for (name, file, _) in DRIVERS {
+        let driver = if file == RUST { name } else { file.trim_end_matches(".so") };
         text.push_str(&format!(
-            "[readers.{name}]\ndriver = \"{name}\"\nplugin = \"{name}.so\"\nzone = \"{name}\"\n\n"
+            "[readers.{name}]\ndriver = \"{driver}\"\nplugin = \"{file}\"\nzone = \"{name}\"\n\n"
         ));
     }
-    let names = PLUGINS.map(|(name, _)| format!("\"{name}\"")).join(", ");
+    let names = DRIVERS.map(|(name, ..)| format!("\"{name}\"")).join(", ");
     text.push_str("[sinks.known]\ntype = \"lookup\"\nsource = \"directory\"\n\n");
     text.push_str(&format!("[pipelines.bad]\nreaders = [{names}]\nsinks = [\"known\"]\n"));
     text
@@ -118,7 +129,7 @@ fn configuration() -> String {
 
 /// Waits until the host has said of each plugin what is wrong with it.
 async fn told(daemon: &Daemon, verdict: &mut Verdict) -> Result<()> {
-    for (name, said) in PLUGINS.iter().filter(|(_, said)| !said.is_empty()) {
+    for (name, _, said) in DRIVERS.iter().filter(|(.., said)| !said.is_empty()) {
         let heard = until("a line about a plugin", Duration::from_secs(30), async || {
             let log = daemon.log();
             let found = log.lines().any(|line| line.text.contains(said) && line.text.contains(name));
