@@ -1,0 +1,8 @@
+//! A Mifare Classic in memory, as emulators of readers and the tests need it: it keeps keys and
+//! access bits as a real one does, and misbehaves on demand.
+
+mod card;
+mod faults;
+
+pub use card::{Answer, Operand, SimulatedCard};
+pub use faults::{CardFaults, TornWrite};
