@@ -10,7 +10,9 @@
 //! ISO 14443 calls a card is a tag everywhere else in the framework.
 #![forbid(unsafe_code)]
 
+mod card;
 pub mod coupler;
+mod desk;
 pub mod model;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -3,6 +3,8 @@
 
 mod card;
 mod faults;
+mod pad;
 
 pub use card::{Answer, Operand, SimulatedCard};
 pub use faults::{CardFaults, TornWrite};
+pub use pad::SimulatedPad;
