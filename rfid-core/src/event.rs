@@ -193,6 +193,9 @@ pub struct Event {
     /// Which way the tag is going (`direction` and `direction_confidence` in JSON), where zones are
     /// configured as a passage and both were heard of late.
     pub heading: Option<Heading>,
+    /// Whether the tag proved to be the one that its id names, by a signature that it carries;
+    /// `None` where nobody checked. An id alone proves nothing: it can be put on another tag.
+    pub authentic: Option<bool>,
     /// What lookup found.
     pub record: Option<Record>,
     /// Names of sinks that this event was passed on from although they had not done their duty.
@@ -243,6 +246,8 @@ struct EventJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction_confidence: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    authentic: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<Record>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unconfirmed_by: Vec<Name>,
@@ -281,6 +286,7 @@ impl From<Event> for EventJson {
             coverage_gap_ms: event.coverage_gap_ms,
             direction: event.heading.map(|heading| heading.direction),
             direction_confidence: event.heading.map(|heading| heading.confidence),
+            authentic: event.authentic,
             record: event.record,
             unconfirmed_by: event.unconfirmed_by,
         }
@@ -323,6 +329,7 @@ impl TryFrom<EventJson> for Event {
                 .direction
                 .zip(json.direction_confidence)
                 .map(|(direction, confidence)| Heading { direction, confidence }),
+            authentic: json.authentic,
             record: json.record,
             unconfirmed_by: json.unconfirmed_by,
         })
@@ -358,6 +365,7 @@ impl Event {
             set_aside: false,
             coverage_gap_ms: 0,
             heading: None,
+            authentic: None,
             record: None,
             unconfirmed_by: Vec::new(),
         }
@@ -387,6 +395,16 @@ mod tests {
             let event = Event { tag: TagId::new(kind, &[1, 2, 3, 4]).unwrap(), ..Event::sample() };
             let json = serde_json::to_value(event.clone()).unwrap();
             assert_eq!(json["uid_hex"], "01020304");
+            assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_doubt_survives_json_and_is_left_out_where_nobody_checked() {
+        for authentic in [Some(true), Some(false), None] {
+            let event = Event { authentic, ..Event::sample() };
+            let json = serde_json::to_value(event.clone()).unwrap();
+            assert_eq!(json.get("authentic").and_then(serde_json::Value::as_bool), authentic);
             assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
         }
     }

@@ -35,7 +35,10 @@ const RSSI_UNKNOWN: i16 = i16::MIN;
 const PHASE_UNKNOWN: u16 = u16::MAX;
 const FLAG_CHECK_FAILED: u8 = 0b0000_0001;
 const FLAG_HAS_PC: u8 = 0b0000_0010;
-const KNOWN_FLAGS: u8 = FLAG_CHECK_FAILED | FLAG_HAS_PC;
+
+const FLAG_AUTHENTIC: u8 = 0b0000_0100;
+const FLAG_NOT_AUTHENTIC: u8 = 0b0000_1000;
+const KNOWN_FLAGS: u8 = FLAG_CHECK_FAILED | FLAG_HAS_PC | FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC;
 
 impl TagRead {
     /// Longest id in bytes that the record itself holds.
@@ -219,6 +222,23 @@ impl TagRead {
         }
     }
 
+    /// Whether the tag proved to be the one that its id names; `None` where nobody checked. An id
+    /// alone proves nothing.
+    #[inline]
+    pub fn authentic(&self) -> Option<bool> {
+        match self.flags & (FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC) {
+            0 => None,
+            flags => Some(flags & FLAG_NOT_AUTHENTIC == 0),
+        }
+    }
+
+    /// Says whether the tag proved to be the one that its id names.
+    pub fn set_authentic(&mut self, authentic: bool) -> &mut Self {
+        self.flags &= !(FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC);
+        self.flags |= if authentic { FLAG_AUTHENTIC } else { FLAG_NOT_AUTHENTIC };
+        self
+    }
+
     /// Takes over everything from another record but the id and where it is stored.
     pub(crate) fn take_values(&mut self, other: &Self) {
         let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
@@ -227,13 +247,16 @@ impl TagRead {
     }
 
     /// Takes in a later sighting of the same tag by the same antenna: counts add up, the
-    /// strongest signal stays, everything else is that of the later one.
+    /// strongest signal stays, a doubt about the tag is not forgotten, everything else is that of
+    /// the later one.
     pub(crate) fn absorb(&mut self, later: &Self) {
         let count = self.count.saturating_add(later.count);
         let rssi = self.rssi_cdbm.max(later.rssi_cdbm);
+        let proved = self.flags & (FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC);
         self.take_values(later);
         self.count = count;
         self.rssi_cdbm = rssi;
+        self.flags |= proved;
     }
 }
 
@@ -296,5 +319,26 @@ mod tests {
         assert_eq!(first.count(), u16::MAX, "the count stops at its end instead of wrapping");
         assert_eq!(first.rssi_cdbm(), Some(-5000));
         assert_eq!(first.frequency_khz(), Some(903_250));
+    }
+
+    #[test]
+    fn a_doubt_outlives_a_later_proof() {
+        let read = |authentic: Option<bool>| {
+            let mut read = TagRead::blank(TagIdKind::Iso14443Uid);
+            authentic.map(|authentic| read.set_authentic(authentic));
+            assert_eq!(read.authentic(), authentic);
+            read
+        };
+        for (before, later, both) in [
+            (None, None, None),
+            (Some(true), None, Some(true)),
+            (None, Some(true), Some(true)),
+            (Some(false), Some(true), Some(false)),
+            (Some(true), Some(false), Some(false)),
+        ] {
+            let mut merged = read(before);
+            merged.absorb(&read(later));
+            assert_eq!(merged.authentic(), both, "{before:?}, then {later:?}");
+        }
     }
 }

@@ -261,6 +261,7 @@ mod tests {
             antenna_port: Some(1),
             zone: sample.zone,
             protocol: sample.protocol,
+            authentic: None,
             peak_rssi_cdbm: None,
             read_count: 3,
             first_seen: sample.first_seen,

@@ -44,7 +44,7 @@ impl Presence {
             zone_before: fact.zone_before,
             branch: reader.branch.clone(),
             tag: id,
-            protocol: tag.protocol,
+            protocol: tag.answered.protocol(),
             peak_rssi_cdbm: tag.peak.cdbm(),
             read_count: u64::from(tag.reads),
             first_seen: first.utc(),
@@ -55,6 +55,7 @@ impl Presence {
             set_aside: fact.set_aside,
             coverage_gap_ms: millis(silence - covered_silence),
             heading: self.passages.heading(number),
+            authentic: tag.answered.authentic(),
             record: None,
             unconfirmed_by: Vec::new(),
         });

@@ -225,6 +225,7 @@ mod tests {
             count: 1,
             rssi_cdbm: None,
             protocol: None,
+            authentic: None,
             first: at,
             last: at,
         }

@@ -37,6 +37,7 @@ impl Presence {
             count: read.count(),
             rssi_cdbm: read.rssi_cdbm(),
             protocol: read.protocol(),
+            authentic: read.authentic(),
             first,
             last,
         };

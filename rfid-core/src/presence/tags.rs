@@ -216,6 +216,7 @@ mod tests {
             count: 3,
             rssi_cdbm: None,
             protocol: None,
+            authentic: None,
             first: at,
             last: at,
         };

@@ -361,6 +361,29 @@ fn a_departure_tells_when_the_silence_was_long_enough_however_late_it_is_noticed
 }
 
 #[test]
+fn a_doubt_lasts_as_long_as_the_visit() {
+    let settings = PresenceSettings { confirm_reads: 1, ..PresenceSettings::default() };
+    let mut pad = Door::with(settings);
+    let lay = |pad: &mut Door, authentic: Option<bool>| {
+        let mut batch = ReadBuf::with_capacity(1);
+        let read = batch.record(TagIdKind::Iso14443Uid, &[4; 7]).unwrap();
+        read.set_antenna_port(1);
+        authentic.map(|authentic| read.set_authentic(authentic));
+        batch.set_received(pad.now);
+        pad.presence.observe(READER, &batch, &mut pad.outcome);
+        pad.wait(100);
+    };
+    lay(&mut pad, None);
+    assert_eq!(pad.event().authentic, None, "nobody checked");
+    lay(&mut pad, Some(true));
+    assert_eq!(pad.wait(20_000).event().authentic, Some(true));
+    lay(&mut pad, Some(false));
+    assert_eq!(pad.event().authentic, Some(false), "another visit, another card under the same id");
+    lay(&mut pad, Some(true));
+    assert_eq!(pad.wait(20_000).event().authentic, Some(false));
+}
+
+#[test]
 fn what_cannot_be_a_tag_is_counted_and_not_remembered() {
     let settings = PresenceSettings { epc_headers: EpcHeaders::Known, ..PresenceSettings::default() };
     let mut door = Door::with(settings);

@@ -20,6 +20,7 @@ pub(super) struct Heard {
     pub(super) count: u16,
     pub(super) rssi_cdbm: Option<i16>,
     pub(super) protocol: Option<AirProtocol>,
+    pub(super) authentic: Option<bool>,
     pub(super) first: At,
     pub(super) last: At,
 }
@@ -49,7 +50,7 @@ pub(super) struct Tracked {
     pub(super) antenna_port: u16,
     pub(super) zone: ZoneIndex,
     pub(super) peak: Peak,
-    pub(super) protocol: Option<AirProtocol>,
+    pub(super) answered: Answered,
     /// Longest covered silence of late in this zone, kept only where its rules ask for it.
     pub(super) longest_gap: Gap,
 }
@@ -94,7 +95,7 @@ impl Tracked {
             antenna_port: heard.antenna_port,
             zone: heard.zone,
             peak: Peak::default(),
-            protocol: heard.protocol,
+            answered: Answered::default(),
             longest_gap: Gap::default(),
         };
         tag.arrive(glimpse, heard);
@@ -105,7 +106,7 @@ impl Tracked {
     pub(super) fn arrive(&mut self, glimpse: &Glimpse, heard: &Heard) {
         self.reads = self.reads.saturating_add(glimpse.reads);
         self.peak.raise(glimpse.peak_rssi_cdbm);
-        self.protocol = heard.protocol;
+        self.answered = Answered::new(heard.protocol, heard.authentic);
         self.longest_gap = Gap::default();
         self.last = heard.last.into();
         self.arrived_after = self.millis_since_first(heard.last);
@@ -163,6 +164,7 @@ impl Tracked {
     fn note(&mut self, heard: &Heard, silence: Nanos, limits: &Limits) -> Nanos {
         self.reads = self.reads.saturating_add(u32::from(heard.count));
         self.peak.raise(heard.rssi_cdbm);
+        self.answered.note(heard.authentic);
         let (first, last) = (self.first.mono(), self.last.mono());
         // Batches of two readers may come in another order than they were received in.
         let passed = (heard.last.mono - last).max(0);
@@ -230,6 +232,42 @@ impl Peak {
 
     pub(super) fn cdbm(self) -> Option<i16> {
         (self.0 != i16::MIN).then_some(self.0)
+    }
+}
+
+/// Air protocol of a tag, and whether it proved to be the one that its id names: one byte, since
+/// there is no room for two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answered(u8);
+
+impl Answered {
+    const AUTHENTIC: u8 = 0x40;
+    const NOT_AUTHENTIC: u8 = 0x80;
+
+    #[inline]
+    pub(super) fn new(protocol: Option<AirProtocol>, authentic: Option<bool>) -> Self {
+        let mut answered = Self(protocol.map_or(0, |protocol| protocol as u8));
+        answered.note(authentic);
+        answered
+    }
+
+    /// Takes in what a later read says of it. A doubt lasts as long as the visit.
+    #[inline]
+    pub(super) fn note(&mut self, authentic: Option<bool>) {
+        self.0 |= match authentic {
+            None => 0,
+            Some(true) => Self::AUTHENTIC,
+            Some(false) => Self::NOT_AUTHENTIC,
+        };
+    }
+
+    pub(super) fn protocol(self) -> Option<AirProtocol> {
+        AirProtocol::from_number(self.0 & !(Self::AUTHENTIC | Self::NOT_AUTHENTIC))
+    }
+
+    pub(super) fn authentic(self) -> Option<bool> {
+        let said = self.0 & (Self::AUTHENTIC | Self::NOT_AUTHENTIC);
+        (said != 0).then_some(said == Self::AUTHENTIC)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Presence;
 use super::moment::{At, Nanos, Packed, nanos};
 use super::tags::ShortId;
-use super::tracked::{Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
+use super::tracked::{Answered, Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
 use super::wheel::Links;
 use crate::air_protocol::AirProtocol;
 use crate::clock::{Stamp, UtcTime};
@@ -33,6 +33,9 @@ pub struct VisitCheckpoint {
     /// Air protocol of the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<AirProtocol>,
+    /// Whether the tag proved to be the one that its id names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentic: Option<bool>,
     /// Strongest signal of the visit in hundredths of a dBm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_rssi_cdbm: Option<i16>,
@@ -83,7 +86,8 @@ impl Presence {
             reader: self.places.reader(tag.reader)?.name.clone(),
             antenna_port: (tag.antenna_port != 0).then_some(tag.antenna_port),
             zone: self.places.zone(tag.zone)?.name.clone(),
-            protocol: tag.protocol,
+            protocol: tag.answered.protocol(),
+            authentic: tag.answered.authentic(),
             peak_rssi_cdbm: tag.peak.cdbm(),
             read_count: u64::from(tag.reads),
             first_seen: tag.first.get().utc(),
@@ -142,7 +146,7 @@ impl Presence {
             antenna_port: visit.antenna_port.unwrap_or(0),
             zone: zone as ZoneIndex,
             peak: Peak::default(),
-            protocol: visit.protocol,
+            answered: Answered::new(visit.protocol, visit.authentic),
             longest_gap: Gap::default(),
         };
         tag.peak.raise(visit.peak_rssi_cdbm);

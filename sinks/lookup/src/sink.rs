@@ -21,18 +21,29 @@ pub struct LookupCounters {
     pub known: AtomicU64,
     /// Events whose tag was not known. They pass on without a record.
     pub unknown: AtomicU64,
+    /// Events whose tag was found not to be authentic, where that is refused. They pass on
+    /// without a record.
+    pub refused: AtomicU64,
 }
 
 /// Adds records to events.
 pub struct LookupSink {
     directory: Arc<dyn Directory>,
     counters: Arc<LookupCounters>,
+    refuses_doubtful: bool,
 }
 
 impl LookupSink {
     /// A sink that asks this directory.
     pub fn new(directory: Arc<dyn Directory>, counters: Arc<LookupCounters>) -> Self {
-        Self { directory, counters }
+        Self { directory, counters, refuses_doubtful: false }
+    }
+
+    /// Whether a tag that was found not to be authentic gets no record.
+    #[must_use]
+    pub fn refusing_doubtful(mut self, refuses: bool) -> Self {
+        self.refuses_doubtful = refuses;
+        self
     }
 }
 
@@ -56,9 +67,14 @@ impl Sink for LookupSink {
             )));
         }
         for (event, record) in batch.events.iter_mut().zip(found) {
-            let counter = if record.is_some() { &self.counters.known } else { &self.counters.unknown };
+            let is_refused = self.refuses_doubtful && event.authentic == Some(false);
+            let counter = match &record {
+                _ if is_refused => &self.counters.refused,
+                Some(_) => &self.counters.known,
+                None => &self.counters.unknown,
+            };
             counter.fetch_add(1, Ordering::Relaxed);
-            event.record = record;
+            event.record = record.filter(|_| !is_refused);
         }
         Ok(())
     }
@@ -84,6 +100,10 @@ struct LookupConfig {
     /// Who knows the tags: "directory" is the embedded table that `rfid-host import directory`
     /// fills.
     source: String,
+    /// Gives no record to a tag that was checked and found not to be authentic, so that a copy of
+    /// a card names nobody. A tag that nobody checked gets its record.
+    #[serde(default)]
+    refuse_doubtful: bool,
 }
 
 /// Makes lookup sinks: `type = "lookup"`.
@@ -118,7 +138,8 @@ impl SinkKind for LookupKind {
         let config: LookupConfig = settings.parse()?;
         match config.source.as_str() {
             "directory" => {
-                Ok(Box::new(LookupSink::new(Arc::clone(&self.directory), Arc::clone(&self.counters))))
+                let sink = LookupSink::new(Arc::clone(&self.directory), Arc::clone(&self.counters));
+                Ok(Box::new(sink.refusing_doubtful(config.refuse_doubtful)))
             }
             other => Err(ConfigFault::new(
                 "/source",
@@ -160,6 +181,23 @@ mod tests {
         assert_eq!(names, [Some(record("01")), None, Some(record("03"))]);
         assert_eq!(counters.known.load(Ordering::Relaxed), 2);
         assert_eq!(counters.unknown.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_doubtful_tag_gets_no_record_where_that_is_asked_for() {
+        for (refuses, found) in [(false, [true, true, true]), (true, [true, true, false])] {
+            let mut directory = MockDirectory::new();
+            directory.expect_find().returning(|tags| Ok(vec![Some(record("somebody")); tags.len()]));
+            let counters = Arc::new(LookupCounters::default());
+            let sink = LookupSink::new(Arc::new(directory), Arc::clone(&counters));
+            let mut batch = events(&[1, 2, 3]);
+            for (event, authentic) in batch.events.iter_mut().zip([None, Some(true), Some(false)]) {
+                event.authentic = authentic;
+            }
+            sink.refusing_doubtful(refuses).deliver(&mut batch).await.unwrap();
+            assert_eq!(batch.events.iter().map(|event| event.record.is_some()).collect::<Vec<_>>(), found);
+            assert_eq!(counters.refused.load(Ordering::Relaxed), u64::from(refuses));
+        }
     }
 
     #[tokio::test]

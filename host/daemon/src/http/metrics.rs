@@ -129,7 +129,11 @@ impl Collector for HostMetrics {
         )?;
         let subscribers = [("events", hub.subscribers)];
         write(out, "rfid_subscribers", "Subscriptions at present", Gauge, "kind", subscribers.into_iter())?;
-        let lookups = [("known", get(&view.lookups.known)), ("unknown", get(&view.lookups.unknown))];
+        let lookups = [
+            ("known", get(&view.lookups.known)),
+            ("unknown", get(&view.lookups.unknown)),
+            ("refused", get(&view.lookups.refused)),
+        ];
         write(
             out,
             "rfid_lookups",
