@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::abilities::{Gpio, TagAccess, Tune};
+use crate::abilities::{CardAccess, Gpio, TagAccess, Tune};
 use crate::air_protocol::AirProtocol;
 use crate::error::Result;
 use crate::name::Name;
@@ -181,6 +181,11 @@ pub trait Session: Send + 'static {
     fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
         None
     }
+
+    /// Memory of cards at 13.56 MHz, if this reader lets it be read and written.
+    fn card_access(&mut self) -> Option<&mut dyn CardAccess> {
+        None
+    }
 }
 
 /// Takes the batches of a running inventory.
@@ -224,6 +229,8 @@ pub trait DynSession: Send {
     fn gpio(&mut self) -> Option<&mut dyn Gpio>;
     /// See [`Session::tag_access`].
     fn tag_access(&mut self) -> Option<&mut dyn TagAccess>;
+    /// See [`Session::card_access`].
+    fn card_access(&mut self) -> Option<&mut dyn CardAccess>;
 }
 
 #[async_trait]
@@ -273,5 +280,9 @@ impl<S: Session> DynSession for S {
 
     fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
         Session::tag_access(self)
+    }
+
+    fn card_access(&mut self) -> Option<&mut dyn CardAccess> {
+        Session::card_access(self)
     }
 }

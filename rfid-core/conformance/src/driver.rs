@@ -132,7 +132,7 @@ async fn closing(rig: &mut dyn Rig) -> Verdict {
 }
 
 async fn every_tag(rig: &mut dyn Rig) -> Verdict {
-    let tags = rig.lay_tags(40).await;
+    let tags = rig.lay_tags(rig.most_tags()).await;
     let mut session = running(rig).await?;
     let reads = wait_for_tags(&mut *session, &tags, ReadBuf::DEFAULT_CAPACITY).await?;
     if let Some(without) = reads.iter().find(|read| read.antenna_port.is_none() || read.protocol.is_none()) {
@@ -172,14 +172,14 @@ async fn where_and_when(rig: &mut dyn Rig) -> Verdict {
 }
 
 async fn small_buffer(rig: &mut dyn Rig) -> Verdict {
-    let tags = rig.lay_tags(40).await;
+    let tags = rig.lay_tags(rig.most_tags()).await;
     let mut session = running(rig).await?;
     wait_for_tags(&mut *session, &tags, 1).await?;
     end(session).await
 }
 
 async fn interrupted_reads(rig: &mut dyn Rig) -> Verdict {
-    let tags = rig.lay_tags(40).await;
+    let tags = rig.lay_tags(rig.most_tags()).await;
     let mut session = running(rig).await?;
     let mut handler = Collector::new(3).waiting_for(&tags);
     for turn in 0..5_000 {

@@ -17,8 +17,13 @@ pub trait Rig: Send {
     fn settings_to_nowhere(&self) -> Settings;
 
     /// Puts exactly these tags before antenna 1 and returns their ids as the driver is to report
-    /// them. Asked for 0, 1 and 40 tags.
+    /// them. Asked for 0, 1 and [`Rig::most_tags`] tags.
     async fn lay_tags(&mut self, count: usize) -> Vec<TagId>;
+
+    /// How many tags can be before the antenna at once: many, or one on a pad.
+    fn most_tags(&self) -> usize {
+        40
+    }
 
     /// Breaks every connection to the reader, as a pulled cable or a reboot does. New ones are
     /// accepted at once.

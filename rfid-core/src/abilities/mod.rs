@@ -1,8 +1,10 @@
 //! What some readers can do besides reading tags. Asked for on a session, never assumed:
 //! a reader that cannot do a thing answers `None` and not an error.
 
+mod card_access;
 mod tag_access;
 
+pub use card_access::{CardAccess, CardBlock, CardOnPad, NumberPlan, SectorKey};
 pub use tag_access::{Bank, Gen2Lock, LockField, LockState, LockTarget, TagAccess, TagTarget};
 
 use async_trait::async_trait;
