@@ -1,7 +1,7 @@
 //! One card on the pad: sectors opened, blocks read and written, and tried again where that can
 //! help.
 
-use rfid_core::{Error, ErrorKind};
+use rfid_core::{Error, ErrorKind, Retry};
 
 use crate::coupler::{CardFault, Coupler};
 use crate::model::{Block, Key, KeySlot, Sector, Trailer, Uid, is_trailer};
@@ -90,7 +90,11 @@ impl<'a> Card<'a> {
             // Either the access bits, or the session was lost on the way (§1.5).
             CardFault::AccessRefused => 2,
             CardFault::Garbled => ATTEMPTS,
-            CardFault::KeyRefused | CardFault::Gone | CardFault::Unsupported | CardFault::Coupler(_) => 0,
+            CardFault::KeyRefused
+            | CardFault::Gone
+            | CardFault::Unsupported
+            | CardFault::Unexpected(_)
+            | CardFault::Coupler(_) => 0,
         };
         let Some((sector, slot, key)) = self.open.clone().filter(|_| attempt < limit) else {
             return Err(fault);
@@ -111,6 +115,12 @@ pub(crate) fn error(op: &'static str, fault: CardFault) -> Error {
             (ErrorKind::TagLost, "the card answers only in part; lay it flat on the pad and leave it there")
         }
         CardFault::Unsupported => (ErrorKind::Unsupported, "the card or the reader cannot do this"),
+        CardFault::Unexpected(status) => {
+            return Error::new(ErrorKind::Protocol, op)
+                .with_detail(format!("the reader answers {status:04X}, which this driver does not know"))
+                .with_vendor_code(i64::from(status))
+                .with_retry(Retry::Never);
+        }
         CardFault::Coupler(error) => return error,
     };
     Error::new(kind, op).with_detail(detail)

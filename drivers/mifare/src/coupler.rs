@@ -32,8 +32,8 @@ pub trait Coupler: Send {
     /// Waits until something else lies on the pad than the caller knows of, at most for
     /// `patience`, and says what lies there now.
     ///
-    /// *Behaviour*: with nothing new, returns after `patience` with what is known. A card that
-    /// went and came, or was swapped, since the last call is another [`Pad::Card`] only if its
+    /// *Behaviour*: looks at least once, and with nothing new returns after `patience` with what is
+    /// known. A card that went and came, or was swapped, since the last call is another [`Pad::Card`] only if its
     /// UID differs. Waits without using the processor beyond what the transport needs to notice
     /// cards; sees a card that is laid on within 150 ms where the reader allows. *Errors*: of the
     /// link to the reader; what a card does is never one.
@@ -127,6 +127,8 @@ pub enum CardFault {
     Garbled,
     /// The card or the reader has no such command.
     Unsupported,
+    /// The reader answered with a status that the driver does not know.
+    Unexpected(u16),
     /// The reader failed, not the card.
     Coupler(Error),
 }

@@ -2,17 +2,66 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`model`] | UIDs, kinds, blocks, keys, without I/O |
+//! | [`model`] | UIDs, kinds, blocks, keys, trailers, records, without I/O |
 //! | [`coupler`] | the border between card layer and transports |
-//! | `sim` (feature) | a Mifare Classic in memory, with keys, access bits and faults |
+//! | [`Mifare`] | the driver: cards on a pad, whether they are authentic, their memory, personalising |
+//! | `PcscCoupler` (feature `pcsc`) | readers of the PC/SC service |
+//! | `sim` (feature) | a Mifare Classic in memory, with keys, access bits and faults, and a PC/SC reader for it |
 //!
 //! The facts come from the project's protocol document (`mifare-13.56`), cited by section. What
 //! ISO 14443 calls a card is a tag everywhere else in the framework.
+//!
+//! # What a UID proves
+//!
+//! Nothing: it is sent in clear and can be put on another card. With `read_secret` and
+//! `record_secret`, the driver looks for a record that was signed for this card, and events say
+//! `authentic`: a UID that was copied alone carries none. A complete copy of a Mifare Classic cannot
+//! be told from the original by what it holds, and its cipher is broken: it is a hint and no proof.
+//! Cards that make up a UID each time they are laid on give no reads.
+//!
+//! # Presence at a pad
+//!
+//! A card is reported as long as it lies there, four times a second unless `repeat` says otherwise;
+//! presence makes an arrival and a departure of that. What serves a pad:
+//!
+//! ```toml
+//! [pipeline.presence]
+//! confirm_reads = 1                    # one read is a card
+//! lost_after = "1s"                    # four reads that did not come
+//! revisit_within = "0s"                # laid on again is another visit
+//! stationary_after = "40d"             # a card that stays is not forgotten
+//! ```
+//!
+//! # Personalising
+//!
+//! The customer number stands in two blocks of one sector, which are written in turn: the one that
+//! counts is never written over. A new card gets keys of its own last, derived after AN10922. A
+//! card that is pulled away in the middle has its old number or the new one; only one that is
+//! pulled away while its keys are being written may be lost, as the card has no way to tear-proof
+//! that.
+//!
+//! **Tested on** a real `pcscd` with a virtual reader that plays four families; no hardware has been
+//! seen.
+//!
+//! **Limits.** Readers that keep keys only in lasting memory (Omnikey 5x21) are refused. Escape
+//! commands, lamps and buzzers are not used. The PC/SC service tells of a swap only if it looks in
+//! between; most readers tell it at once. What is called MAD is neither read nor written.
 #![forbid(unsafe_code)]
 
 mod card;
+mod card_access;
+pub mod config;
 pub mod coupler;
 mod desk;
+mod driver;
 pub mod model;
+#[cfg(feature = "pcsc")]
+mod pcsc;
+mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+
+pub use config::MifareConfig;
+pub use driver::{Mifare, session_over};
+#[cfg(feature = "pcsc")]
+pub use pcsc::PcscCoupler;

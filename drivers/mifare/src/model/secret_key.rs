@@ -58,6 +58,11 @@ impl SecretKey {
         Ok(Self(bytes))
     }
 
+    /// Whether both are the same, in a time that tells nothing of either.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0.iter()).fold(0, |difference, (one, two)| difference | (one ^ two)) == 0
+    }
+
     /// AES-CMAC of a message (NIST SP 800-38B).
     pub fn mac(&self, message: &[u8]) -> Zeroizing<[u8; BLOCK]> {
         self.mac_over(message, message.len().next_multiple_of(BLOCK).max(BLOCK))

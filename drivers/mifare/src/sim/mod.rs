@@ -4,7 +4,11 @@
 mod card;
 mod faults;
 mod pad;
+mod reader;
+mod vpcd;
 
 pub use card::{Answer, Operand, SimulatedCard};
 pub use faults::{CardFaults, TornWrite};
 pub use pad::SimulatedPad;
+pub use reader::Family;
+pub use vpcd::VirtualReader;
