@@ -21,6 +21,7 @@ use rfid_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+use zeroize::Zeroize;
 
 pub use recorded::{Recorded, RecordedConnect, recorded};
 
@@ -35,6 +36,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Stream for TcpStream {}
 impl Stream for DuplexStream {}
+#[cfg(feature = "serial")]
+impl Stream for tokio_serial::SerialStream {}
 
 /// In an [`io::Error`] of a stream that plays what was recorded: nothing came here for as long as
 /// the driver would wait.
@@ -83,7 +86,9 @@ where
 #[derive(Debug)]
 pub struct Link<S> {
     stream: S,
-    unsent: BytesMut,
+    queued: Vec<u8>,
+    /// How much of it has gone out.
+    sent: usize,
     /// What people call the other side: "reader", "module".
     other_side: &'static str,
     /// Kept from one wait to the next: a timer that is set for each row costs as much as the row.
@@ -93,26 +98,29 @@ pub struct Link<S> {
 impl<S: Stream> Link<S> {
     /// Over this connection.
     pub fn new(stream: S, other_side: &'static str) -> Self {
-        Self { stream, unsent: BytesMut::new(), other_side, timer: None }
+        Self { stream, queued: Vec::new(), sent: 0, other_side, timer: None }
     }
 
     /// Puts bytes into the queue of what is to be sent.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.unsent.extend_from_slice(bytes);
+        self.queued.extend_from_slice(bytes);
     }
 
-    /// Sends what is queued. *Cancel safety*: what was not sent stays queued.
+    /// Sends what is queued, and wipes it: some commands carry keys. *Cancel safety*: what was not
+    /// sent stays queued.
     ///
     /// # Errors
     /// `Io` when the connection is lost.
     pub async fn send(&mut self, op: &'static str) -> Result<()> {
-        while !self.unsent.is_empty() {
-            match self.stream.write_buf(&mut self.unsent).await {
+        while let Some(unsent) = self.queued.get(self.sent..).filter(|unsent| !unsent.is_empty()) {
+            match self.stream.write(unsent).await {
                 Ok(0) => return Err(self.lost(op, io::ErrorKind::WriteZero.into())),
-                Ok(_) => {}
+                Ok(count) => self.sent += count,
                 Err(error) => return Err(self.lost(op, error)),
             }
         }
+        self.queued.zeroize();
+        self.sent = 0;
         self.stream.flush().await.map_err(|error| self.lost(op, error))
     }
 

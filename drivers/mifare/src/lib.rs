@@ -6,6 +6,7 @@
 //! | [`coupler`] | the border between card layer and transports |
 //! | [`Mifare`] | the driver: cards on a pad, whether they are authentic, their memory, personalising |
 //! | `PcscCoupler` (feature `pcsc`) | readers of the PC/SC service |
+//! | [`pn532`] | the transport over a PN532 on a serial line, and an emulated one (feature `emulator`) |
 //! | `sim` (feature) | a Mifare Classic in memory, with keys, access bits and faults, and a PC/SC reader for it |
 //!
 //! The facts come from the project's protocol document (`mifare-13.56`), cited by section. What
@@ -57,6 +58,7 @@ mod driver;
 pub mod model;
 #[cfg(feature = "pcsc")]
 mod pcsc;
+pub mod pn532;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
