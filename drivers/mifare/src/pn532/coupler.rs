@@ -52,6 +52,8 @@ pub struct Pn532<C: Connect> {
     next_search: Instant,
     /// Whether a search of [`Coupler::look`] has begun and not ended.
     is_searching: bool,
+    /// Whether it is made because the one before was doubtful.
+    is_second_search: bool,
     /// The card that the chip has selected.
     selected: Option<Target>,
 }
@@ -75,6 +77,7 @@ impl<C: Connect> Pn532<C> {
             pad: WatchedPad::default(),
             next_search: Instant::now(),
             is_searching: false,
+            is_second_search: false,
             selected: None,
         }
     }
@@ -82,20 +85,20 @@ impl<C: Connect> Pn532<C> {
     /// Searches once and says what lies there now. *Cancel safety*: the next call goes on.
     async fn search(&mut self, op: &'static str) -> Result<Pad> {
         let wire = self.wire.as_mut().ok_or_else(|| not_open(op))?;
-        let answer = if self.is_searching {
-            wire.finish().await
-        } else {
+        if !self.is_searching {
             self.selected = None;
-            configure_anew(wire, op).await?;
-            wire.begin(op, &command::search(), SEARCH).await?;
+            begin_search(wire, op, &command::search()).await?;
             self.is_searching = true;
-            wire.finish().await
-        };
+        }
+        let outcome = end_search(wire, op).await;
         self.is_searching = false;
         let now = Instant::now();
-        let interval = self.options.poll_interval;
-        self.next_search = now + if self.pad.has_card() { interval * 2 } else { interval };
-        let seen = match found_in(op, answer?)? {
+        self.is_second_search = !self.is_second_search && is_doubtful(&outcome, wire);
+        if self.is_second_search {
+            self.next_search = now;
+            return Ok(self.pad.lies.clone());
+        }
+        let seen = match outcome? {
             Found { count: 0, .. } => Pad::Empty,
             Found { count: 1, first: Some(target) } => {
                 self.selected = Some(target);
@@ -104,10 +107,9 @@ impl<C: Connect> Pn532<C> {
             Found { count: 1, first: None } => Pad::Unreadable,
             Found { .. } => Pad::Several,
         };
-        // A chip that was reset meanwhile has no radio, and says that the pad is empty or nothing.
-        if !wire.may_be_reset() {
-            self.pad.sees(seen, now);
-        }
+        self.pad.sees(seen, now);
+        let interval = self.options.poll_interval;
+        self.next_search = now + if self.pad.has_card() { interval * 2 } else { interval };
         Ok(self.pad.lies.clone())
     }
 
@@ -127,9 +129,26 @@ impl<C: Connect> Pn532<C> {
     }
 }
 
-/// Tells a chip anew what it may have forgotten. *Cancel safety*: it is told again.
-async fn configure_anew<S: Stream>(wire: &mut Wire<S>, op: &'static str) -> Result<()> {
-    if wire.may_be_reset() { configure(wire, op).await.map(drop) } else { Ok(()) }
+/// Begins a search, by a chip that has not forgotten what it was told.
+async fn begin_search<S: Stream>(wire: &mut Wire<S>, op: &'static str, search: &Command) -> Result<()> {
+    if wire.may_be_reset() {
+        configure(wire, op).await?;
+    }
+    wire.begin(op, search, SEARCH).await
+}
+
+/// Waits for what it finds. *Cancel safety*: nothing is lost; call it again.
+async fn end_search<S: Stream>(wire: &mut Wire<S>, op: &'static str) -> Result<Found> {
+    command::found(wire.finish().await?.data(op)?).ok_or_else(|| no_answer(op))
+}
+
+/// Whether a chip that was reset would have found the same: without its mode it has no radio, and
+/// without its retries it does not say so.
+fn is_doubtful<S: Stream>(outcome: &Result<Found>, wire: &Wire<S>) -> bool {
+    match outcome {
+        Ok(found) => found.count == 0 && wire.may_be_reset(),
+        Err(error) => error.kind() == ErrorKind::Timeout,
+    }
 }
 
 /// Wakes a chip and puts it into a known state (§2.3).
@@ -149,8 +168,15 @@ async fn configure<S: Stream>(wire: &mut Wire<S>, op: &'static str) -> Result<Fi
     Ok(version)
 }
 
-fn found_in(op: &'static str, answer: Answer<'_>) -> Result<Found> {
-    command::found(answer.data(op)?).ok_or_else(|| no_answer(op))
+/// Searches, and once more if the outcome is doubtful.
+async fn find<S: Stream>(wire: &mut Wire<S>, op: &'static str, search: &Command) -> Result<Found> {
+    begin_search(wire, op, search).await?;
+    let outcome = end_search(wire, op).await;
+    if !is_doubtful(&outcome, wire) {
+        return outcome;
+    }
+    begin_search(wire, op, search).await?;
+    end_search(wire, op).await
 }
 
 #[async_trait]
@@ -195,12 +221,8 @@ impl<C: Connect> Coupler for Pn532<C> {
         self.is_searching = false;
         self.selected = None;
         let wire = self.wire.as_mut().ok_or_else(|| CardFault::Coupler(not_open(OP)))?;
-        let found = async {
-            configure_anew(wire, OP).await?;
-            found_in(OP, wire.ask(OP, &command::select(uid), SEARCH).await?)
-        };
-        let target = found.await.map_err(CardFault::Coupler)?.first;
-        self.selected = target.filter(|target| target.uid == *uid);
+        let found = find(wire, OP, &command::select(uid)).await.map_err(CardFault::Coupler)?;
+        self.selected = found.first.filter(|target| target.uid == *uid);
         self.selected()
     }
 

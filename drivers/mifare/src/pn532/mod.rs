@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`frame`], [`command`], [`status`] | the chip's protocol, without I/O |
 //! | [`Pn532`] | the coupler: searches the pad, carries commands to the card |
-//! | `emulator` (feature `sim`) | a chip on a pseudo-terminal, with cards that come and go |
+//! | `emulator` (feature) | a chip on a pseudo-terminal, with cards that come and go |
 //!
 //! **Tested on** the emulator only; no hardware has been seen.
 //!
@@ -13,6 +13,8 @@
 
 pub mod command;
 mod coupler;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod frame;
 mod port;
 pub mod status;

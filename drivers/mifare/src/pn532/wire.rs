@@ -95,8 +95,8 @@ impl<S: Stream> Wire<S> {
         }
     }
 
-    /// Whether the chip failed to acknowledge or answer, or was never heard: what it was told may be
-    /// forgotten.
+    /// Whether the chip did not take a command at first, did not answer one, or was never heard: it
+    /// may have forgotten what it was told.
     pub(super) fn may_be_reset(&self) -> bool {
         self.may_be_reset
     }
@@ -236,8 +236,6 @@ impl<S: Stream> Wire<S> {
         if self.frames.give_up_unfinished() {
             return Ok(());
         }
-        self.is_settled = false;
-        self.may_be_reset = true;
         let ack_patience = self.ack_patience();
         let Some(exchange) = &mut self.exchange else { return Ok(()) };
         if exchange.is_acknowledged && exchange.asked_again < MOST_TRIES {
@@ -248,12 +246,15 @@ impl<S: Stream> Wire<S> {
             self.link.queue(&ACK);
             self.link.queue(&WAKE_UP);
             self.link.queue(&exchange.frame);
+            self.may_be_reset = true;
             exchange.sent += 1;
             exchange.deadline = Instant::now() + ack_patience;
             return Ok(());
         }
         let (op, is_acknowledged) = (exchange.op, exchange.is_acknowledged);
         self.exchange = None;
+        self.is_settled = false;
+        self.may_be_reset = true;
         Err(Error::new(ErrorKind::Timeout, op).with_detail(if is_acknowledged {
             "the PN532 takes a command and does not answer it"
         } else {

@@ -8,3 +8,4 @@ mod pcsc_faults;
 mod presence;
 #[cfg(feature = "pcsc")]
 mod service;
+mod pn532;
