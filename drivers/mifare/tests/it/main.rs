@@ -9,3 +9,4 @@ mod presence;
 #[cfg(feature = "pcsc")]
 mod service;
 mod pn532;
+mod hostile;
