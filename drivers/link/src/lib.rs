@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod recorded;
+#[cfg(feature = "serial")]
+mod serial;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -24,6 +26,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zeroize::Zeroize;
 
 pub use recorded::{Recorded, RecordedConnect, recorded};
+#[cfg(feature = "serial")]
+pub use serial::Serial;
 
 /// Both halves of a connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -36,8 +40,6 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Stream for TcpStream {}
 impl Stream for DuplexStream {}
-#[cfg(feature = "serial")]
-impl Stream for tokio_serial::SerialStream {}
 
 /// In an [`io::Error`] of a stream that plays what was recorded: nothing came here for as long as
 /// the driver would wait.

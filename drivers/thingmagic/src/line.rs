@@ -1,25 +1,25 @@
 //! The line to a module: serial, or carried over TCP.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rfid_driver_link::Serial;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_serial::{SerialPortBuilderExt, SerialStream};
 
 /// Both ends of it.
 pub(crate) enum Line {
     Tcp(TcpStream),
-    Serial(SerialStream),
+    Serial(Serial),
 }
 
 impl Line {
     /// Opens a device if the address is a path, and connects otherwise.
     pub(crate) async fn open(address: String, baud: u32) -> io::Result<Self> {
         if address.starts_with('/') {
-            // Eight bits, no parity, one stop bit (§A), which are the builder's own.
-            return Ok(Self::Serial(tokio_serial::new(address, baud).open_native_async()?));
+            return Ok(Self::Serial(Serial::open(Path::new(&address), baud)?));
         }
         let stream = TcpStream::connect(address).await?;
         // A command is one small packet; it must not wait for an acknowledgement.

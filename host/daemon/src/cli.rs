@@ -423,6 +423,20 @@ Without a scenario, two tags come and go every half minute.")]
         #[arg(long, default_value = "m6e")]
         profile: thingmagic::Profile,
     },
+    /// A PN532 on a pseudo-terminal, with Mifare cards on its pad
+    #[command(after_help = "Examples:
+  rfid-host emulate pn532 --link /tmp/pn532
+  rfid-host emulate pn532 --link /tmp/pn532 --scenario examples/pad.toml
+
+Without a scenario, two cards come and go every twenty seconds.")]
+    Pn532 {
+        /// Name of the serial port: a link to the pseudo-terminal, gone when the emulator ends
+        #[arg(long, value_name = "PATH")]
+        link: PathBuf,
+        /// Which cards come and go, and what goes wrong
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
+    },
 }
 
 /// Where an emulated reader listens and what it hears.

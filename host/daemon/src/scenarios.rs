@@ -11,13 +11,22 @@ const USUAL: &str = include_str!("command/emulate_scenario.toml");
 /// Largest scenario that is read.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// Reads a scenario, or the usual one.
+/// Reads a scenario, or the usual one of tags before antennas.
 pub(crate) fn read<S, E: Display>(
     path: Option<&Path>,
     parse: impl Fn(&str) -> std::result::Result<S, E>,
 ) -> anyhow::Result<S> {
+    read_or(USUAL, path, parse)
+}
+
+/// Reads a scenario, or takes this one.
+pub(crate) fn read_or<S, E: Display>(
+    usual: &str,
+    path: Option<&Path>,
+    parse: impl Fn(&str) -> std::result::Result<S, E>,
+) -> anyhow::Result<S> {
     let Some(path) = path else {
-        return parse(USUAL).map_err(|fault| anyhow::anyhow!("the built-in scenario:{fault}"));
+        return parse(usual).map_err(|fault| anyhow::anyhow!("the built-in scenario:{fault}"));
     };
     let name = path.display();
     let about = std::fs::metadata(path).with_context(|| name.to_string())?;

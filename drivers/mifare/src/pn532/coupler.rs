@@ -201,11 +201,12 @@ impl<C: Connect> Coupler for Pn532<C> {
     async fn look(&mut self, known: &Pad, patience: Duration) -> Result<Pad> {
         const OP: &str = "look";
         let end = Instant::now() + patience;
+        let mut has_looked = false;
         loop {
             if !self.is_searching {
                 let wire = self.wire.as_mut().ok_or_else(|| not_open(OP))?;
                 wire.rest(OP, self.next_search.min(end)).await?;
-                if self.next_search > end {
+                if has_looked && self.next_search > end {
                     return Ok(self.pad.lies.clone());
                 }
             }
@@ -213,6 +214,7 @@ impl<C: Connect> Coupler for Pn532<C> {
             if lies != *known {
                 return Ok(lies);
             }
+            has_looked = true;
         }
     }
 

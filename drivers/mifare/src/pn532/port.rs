@@ -4,13 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use rfid_core::{Error, ErrorKind, Retry};
-use rfid_driver_link::Connect;
-use tokio_serial::{SerialPortBuilderExt, SerialStream};
+use rfid_driver_link::{Connect, Serial};
 
 /// The chip's rate after every reset, in baud (§2.1).
 pub const USUAL_BAUD: u32 = 115_200;
 
-/// A serial port by its path, opened anew for each connection: 8 data bits, no parity, one stop bit.
+/// A serial port by its path, opened anew for each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialPort {
     /// As in `/dev/serial/by-id/…`, which stays the same wherever the board is plugged in.
@@ -20,17 +19,10 @@ pub struct SerialPort {
 }
 
 impl Connect for SerialPort {
-    type Stream = SerialStream;
+    type Stream = Serial;
 
-    async fn connect(&mut self) -> io::Result<SerialStream> {
-        let port = tokio_serial::new(self.path.to_string_lossy(), self.baud);
-        port.open_native_async().map_err(|error| match error.kind {
-            // So the library tells that somebody else has locked it.
-            tokio_serial::ErrorKind::NoDevice => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "another program has opened the port")
-            }
-            _ => error.into(),
-        })
+    async fn connect(&mut self) -> io::Result<Serial> {
+        Serial::open(&self.path, self.baud)
     }
 }
 

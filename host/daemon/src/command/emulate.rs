@@ -1,13 +1,17 @@
 //! `rfid-host emulate`.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 
 use anyhow::Context;
 use rfid_driver_mercury4::emulator as mercury4;
+use rfid_driver_mifare::pn532::emulator as pn532;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
 use crate::cli::{Emulated, Field};
 use crate::scenarios;
+
+/// What comes and goes on a pad where no scenario is given.
+const USUAL_CARDS: &str = include_str!("emulate_cards.toml");
 
 pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
     match reader {
@@ -25,15 +29,22 @@ pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
             serve_until_told("ThingMagic module", emulator.local_addr()).await?;
             emulator.shutdown().await;
         }
+        Emulated::Pn532 { link, scenario } => {
+            let scenario = scenarios::read_or(USUAL_CARDS, scenario.as_deref(), pn532::Scenario::from_toml)?;
+            let emulator = pn532::Emulator::start(&link, scenario).await;
+            let emulator = emulator.with_context(|| cannot_be_used(link.display()))?;
+            serve_until_told("PN532", link.display()).await?;
+            emulator.shutdown().await;
+        }
     }
     Ok(())
 }
 
-async fn serve_until_told(what: &str, address: SocketAddr) -> anyhow::Result<()> {
+async fn serve_until_told(what: &str, address: impl Display) -> anyhow::Result<()> {
     println!("an emulated {what} listens on {address}; Ctrl-C ends it");
     super::told_to_stop().await
 }
 
-fn cannot_be_used(address: SocketAddr) -> String {
+fn cannot_be_used(address: impl Display) -> String {
     format!("{address} cannot be used")
 }

@@ -164,7 +164,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         let bytes: Vec<u8> = noise.chain(frame).copied().collect();
         for piece in bytes.chunks(faults.split_every.unwrap_or(usize::MAX).max(1)) {
             self.stream.write_all(piece).await?;
-            self.stream.flush().await?;
             if faults.split_every.is_some() {
                 tokio::task::yield_now().await;
             }

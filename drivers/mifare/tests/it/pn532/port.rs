@@ -107,3 +107,8 @@ async fn the_cable_is_pulled_when_the_scenario_says_so() {
     }
     rig.emulator.shutdown().await;
 }
+
+#[test]
+fn the_example_of_a_scenario_is_one() {
+    Scenario::from_toml(include_str!("../../../../../examples/pad.toml")).unwrap();
+}
