@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk::{ReadingKeys, WritingKeys};
 use crate::model::{SecretKey, Sector};
+use crate::pn532::{Options, SerialPort, USUAL_BAUD};
 
 /// Options of one pad.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,14 @@ pub struct MifareConfig {
     /// With `pn532`: the serial device, as in "/dev/serial/by-id/…".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    /// With `pn532`: rate of the serial line in baud; 115200 if left out, as the chip has it after
+    /// every reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baud: Option<u32>,
+    /// With `pn532`: time from one search of an empty pad to the next, 20ms to 1s; 100ms if left
+    /// out. A pad on which a card lies is searched half as often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_interval: Option<DurationText>,
     /// How often a card that lies there is reported: 50ms to 10s. The silence after which presence
     /// takes it for departed should be at least four times as long.
     #[serde(default = "default_repeat")]
@@ -78,7 +87,7 @@ pub(crate) struct Checked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Pcsc { reader: Option<String> },
-    Pn532 { port: String },
+    Pn532 { port: SerialPort, options: Options },
 }
 
 impl MifareConfig {
@@ -86,21 +95,37 @@ impl MifareConfig {
     pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
         let mut faults = ConfigFaults::default();
         let mut refuse = |path: &str, message: &str| faults.push(ConfigFault::new(path, message));
-        let way = match (self.transport, &self.port) {
-            (Transport::Pcsc, port) => {
-                if port.is_some() {
-                    refuse("/port", "has an effect only with transport = \"pn532\"");
+        let way = match self.transport {
+            Transport::Pcsc => {
+                for (path, is_given) in [
+                    ("/port", self.port.is_some()),
+                    ("/baud", self.baud.is_some()),
+                    ("/poll_interval", self.poll_interval.is_some()),
+                ] {
+                    if is_given {
+                        refuse(path, "has an effect only with transport = \"pn532\"");
+                    }
                 }
                 Way::Pcsc { reader: self.reader.clone() }
             }
-            (Transport::Pn532, port) => {
-                if port.is_none() {
+            Transport::Pn532 => {
+                if self.port.is_none() {
                     refuse("/port", "is needed: the serial device of the PN532");
                 }
                 if self.reader.is_some() {
                     refuse("/reader", "has an effect only with transport = \"pcsc\"");
                 }
-                Way::Pn532 { port: port.clone().unwrap_or_default() }
+                let baud = self.baud.unwrap_or(USUAL_BAUD);
+                if !(9_600..=921_600).contains(&baud) {
+                    refuse("/baud", "9600 to 921600 are allowed");
+                }
+                let usual = Options::default();
+                let poll_interval = self.poll_interval.map_or(usual.poll_interval, |interval| interval.0);
+                if !(Duration::from_millis(20)..=Duration::from_secs(1)).contains(&poll_interval) {
+                    refuse("/poll_interval", "20ms to 1s are allowed");
+                }
+                let path = self.port.clone().unwrap_or_default().into();
+                Way::Pn532 { port: SerialPort { path, baud }, options: Options { poll_interval } }
             }
         };
         if !(Duration::from_millis(50)..=Duration::from_secs(10)).contains(&self.repeat.0) {
@@ -168,6 +193,10 @@ mod tests {
     fn everything_that_is_wrong_is_said_at_once() {
         assert_eq!(faults("transport = \"pcsc\""), [""; 0]);
         assert_eq!(faults("transport = \"pn532\""), ["/port"]);
+        assert_eq!(faults("transport = \"pn532\"\nport = \"/dev/ttyS0\""), [""; 0]);
+        let line = "port = \"/dev/ttyS0\"\nbaud = 300\npoll_interval = \"2s\"";
+        assert_eq!(faults(&format!("transport = \"pn532\"\n{line}")), ["/baud", "/poll_interval"]);
+        assert_eq!(faults(&format!("transport = \"pcsc\"\n{line}")), ["/port", "/baud", "/poll_interval"]);
         let all = "transport = \"pcsc\"\nport = \"/dev/ttyS0\"\nrepeat = \"1ms\"\nsector = 0\nkey_version = 16\nwrite_secret = \"secret\"";
         assert_eq!(
             faults(all),

@@ -5,14 +5,23 @@ use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, DynSession, Read
 
 use crate::config::{Checked, MifareConfig, Way};
 use crate::coupler::Coupler;
+use crate::pn532::Pn532;
 use crate::session::MifareSession;
 
 /// The driver for Mifare cards on a pad.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mifare;
 
+#[cfg(feature = "pcsc")]
 const EXAMPLE: &str = r#"transport = "pcsc"                   # or "pn532" with port = "/dev/ttyUSB0"
 reader = "ACR1252"                   # part of the reader's name
+# read_secret = "file:read.key"      # with these two, events say whether a card is authentic
+# record_secret = "file:record.key"
+"#;
+
+#[cfg(not(feature = "pcsc"))]
+const EXAMPLE: &str = r#"transport = "pn532"
+port = "/dev/ttyUSB0"                # better a name of /dev/serial/by-id, which stays
 # read_secret = "file:read.key"      # with these two, events say whether a card is authentic
 # record_secret = "file:record.key"
 "#;
@@ -41,8 +50,8 @@ impl Driver for Mifare {
         let config = settings.parse::<MifareConfig>().ok().and_then(|config| config.check().ok());
         let name = |config: Checked| match config.way {
             Way::Pcsc { reader } => format!("pcsc {}", reader.unwrap_or_default()),
-            Way::Pn532 { port } => {
-                let device = std::fs::canonicalize(&port).unwrap_or_else(|_| port.into());
+            Way::Pn532 { port, .. } => {
+                let device = std::fs::canonicalize(&port.path).unwrap_or(port.path);
                 format!("serial {}", device.display())
             }
         };
@@ -83,11 +92,7 @@ fn coupler(way: &Way) -> Result<Box<dyn Coupler>, ConfigFaults> {
         #[cfg(feature = "pcsc")]
         Way::Pcsc { reader } => Ok(Box::new(crate::pcsc::PcscCoupler::new(reader.clone()))),
         #[cfg(not(feature = "pcsc"))]
-        Way::Pcsc { .. } => Err(missing("pcsc")),
-        Way::Pn532 { .. } => Err(missing("pn532")),
+        Way::Pcsc { .. } => Err(ConfigFault::new("/transport", "\"pcsc\" is not in this build").into()),
+        Way::Pn532 { port, options } => Ok(Box::new(Pn532::new(port.clone(), *options))),
     }
-}
-
-fn missing(transport: &str) -> ConfigFaults {
-    ConfigFault::new("/transport", format!("\"{transport}\" is not in this build")).into()
 }

@@ -48,6 +48,14 @@ struct Watched {
     is_known: bool,
 }
 
+impl Watched {
+    /// Whether a card was seen and its first read not handed over: the call was dropped in between,
+    /// or the buffer was full.
+    fn owes_a_read(&self) -> bool {
+        matches!(self.pad, Pad::Card(target) if !target.uid.is_random()) && !self.is_known
+    }
+}
+
 /// Whether the card proved to be the one that its UID names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
@@ -105,7 +113,11 @@ impl Session for MifareSession {
     async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
         let Phase::Reading(watched) = &mut self.phase else { return Err(not_open("read")) };
         let due = *watched.due.get_or_insert_with(|| Instant::now() + PATIENCE);
-        let pad = self.coupler.look(&watched.pad, due.saturating_duration_since(Instant::now())).await?;
+        let pad = if watched.owes_a_read() {
+            watched.pad.clone()
+        } else {
+            self.coupler.look(&watched.pad, due.saturating_duration_since(Instant::now())).await?
+        };
         let is_due = Instant::now() >= due;
         if is_due {
             watched.due = None;
@@ -121,12 +133,15 @@ impl Session for MifareSession {
         if let Proof::Open(tries) = watched.proof {
             let checked = match &self.config.reading {
                 None => Ok(None),
-                Some(keys) => match Card::select(&mut *self.coupler, target.uid).await {
-                    Ok(mut card) => keys.is_authentic(&mut card).await.map(Some),
-                    Err(fault) => Err(fault),
-                },
+                Some(keys) => {
+                    let checked = match Card::select(&mut *self.coupler, target.uid).await {
+                        Ok(mut card) => keys.is_authentic(&mut card).await.map(Some),
+                        Err(fault) => Err(fault),
+                    };
+                    self.coupler.release().await;
+                    checked
+                }
             };
-            self.coupler.release().await;
             watched.proof = match checked {
                 Ok(authentic) => Proof::Known(authentic),
                 Err(CardFault::Coupler(error)) => return Err(error),

@@ -68,6 +68,19 @@ struct Exchange {
     asked_again: u8,
 }
 
+/// Whether what comes next answers what is asked next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// It does.
+    Settled,
+    /// Something may still come that answers an earlier command.
+    Unsettled,
+    /// That was aborted; the chip is left alone until then.
+    Aborted(Instant),
+    /// A command of another kind was sent: with its answer everything earlier has come.
+    Checking,
+}
+
 /// A connection with its unfinished business.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
@@ -76,8 +89,7 @@ pub(super) struct Wire<S> {
     exchange: Option<Exchange>,
     answer: Vec<u8>,
     has_heard: bool,
-    /// Whether nothing can still come that answers an earlier command.
-    is_settled: bool,
+    order: Order,
     /// See [`Wire::may_be_reset`].
     may_be_reset: bool,
 }
@@ -90,7 +102,7 @@ impl<S: Stream> Wire<S> {
             exchange: None,
             answer: Vec::new(),
             has_heard: false,
-            is_settled: false,
+            order: Order::Unsettled,
             may_be_reset: true,
         }
     }
@@ -128,6 +140,7 @@ impl<S: Stream> Wire<S> {
     ) -> Result<()> {
         self.settle(op).await?;
         self.put(op, command, patience);
+        self.order = Order::Unsettled;
         Ok(())
     }
 
@@ -136,7 +149,7 @@ impl<S: Stream> Wire<S> {
         self.link.queue(&ACK);
         self.link.queue(&WAKE_UP);
         self.put(op, command, PLAIN);
-        self.is_settled = false;
+        self.order = Order::Unsettled;
         self.finish().await.map(drop)
     }
 
@@ -154,17 +167,26 @@ impl<S: Stream> Wire<S> {
     }
 
     /// Makes sure that what comes next answers what is asked next: aborts what was not waited for,
-    /// and passes over whatever comes before the answer to a command of another kind.
+    /// and passes over whatever comes before the answer to a command of another kind. *Cancel
+    /// safety*: the next call goes on.
     async fn settle(&mut self, op: &'static str) -> Result<()> {
-        if self.is_settled && self.exchange.is_none() {
-            return Ok(());
+        loop {
+            match self.order {
+                Order::Settled => return Ok(()),
+                Order::Unsettled => {
+                    self.exchange = None;
+                    self.link.queue(&ACK);
+                    self.order = Order::Aborted(Instant::now() + AFTER_ABORT);
+                }
+                Order::Aborted(until) => {
+                    self.rest(op, until).await?;
+                    self.put(op, &command::get_firmware_version(), PLAIN);
+                    self.order = Order::Checking;
+                }
+                // On a line that loses something each time it does not become better than that.
+                Order::Checking => return self.finish().await.map(drop),
+            }
         }
-        self.is_settled = false;
-        self.exchange = None;
-        self.link.queue(&ACK);
-        self.rest(op, Instant::now() + AFTER_ABORT).await?;
-        self.put(op, &command::get_firmware_version(), PLAIN);
-        self.finish().await.map(drop)
     }
 
     /// Waits for the answer to what was begun. *Cancel safety*: nothing is lost; call it again.
@@ -220,7 +242,8 @@ impl<S: Stream> Wire<S> {
     fn is_answered(&mut self) {
         self.has_heard = true;
         let exchange = self.exchange.take();
-        self.is_settled = exchange.is_some_and(|exchange| exchange.sent == 1 && exchange.asked_again == 0);
+        let is_clean = exchange.is_some_and(|exchange| exchange.sent == 1 && exchange.asked_again == 0);
+        self.order = if is_clean { Order::Settled } else { Order::Unsettled };
     }
 
     fn ask_again(&mut self) {
@@ -253,7 +276,7 @@ impl<S: Stream> Wire<S> {
         }
         let (op, is_acknowledged) = (exchange.op, exchange.is_acknowledged);
         self.exchange = None;
-        self.is_settled = false;
+        self.order = Order::Unsettled;
         self.may_be_reset = true;
         Err(Error::new(ErrorKind::Timeout, op).with_detail(if is_acknowledged {
             "the PN532 takes a command and does not answer it"

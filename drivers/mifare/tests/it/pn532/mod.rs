@@ -3,6 +3,7 @@
 mod cards;
 mod line;
 mod port;
+mod suite;
 
 use std::future::ready;
 use std::time::Duration;
