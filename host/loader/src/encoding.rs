@@ -47,7 +47,12 @@ fn encode_event(event: &Event, aux: &mut Vec<u8>) -> abi::EventRecord {
         },
         protocol: event.protocol.map_or(0, |protocol| protocol as u8),
         flags: if event.revisit { abi::EVENT_REVISIT } else { 0 }
-            | if event.set_aside { abi::EVENT_SET_ASIDE } else { 0 },
+            | if event.set_aside { abi::EVENT_SET_ASIDE } else { 0 }
+            | match event.authentic {
+                None => 0,
+                Some(true) => abi::EVENT_AUTHENTIC,
+                Some(false) => abi::EVENT_NOT_AUTHENTIC,
+            },
         heading: match event.heading.map(|heading| heading.direction) {
             None => abi::HEADING_NONE,
             Some(Direction::Entering) => abi::HEADING_ENTERING,
@@ -94,11 +99,15 @@ mod tests {
         event.heading = Some(Heading { direction: Direction::Leaving, confidence: 0.87 });
         event.unconfirmed_by = vec![Name::from("visits")];
         event.revisit = true;
+        event.authentic = Some(false);
         let encoded = encode(&[Event::sample(), event.clone()]);
         let record = &encoded.events[1];
         assert_eq!(record.event_id, event.event_id.to_bytes());
         assert_eq!(&record.id[..usize::from(record.id_len)], event.tag.bytes());
-        assert_eq!((record.kind, record.flags), (abi::EVENT_ARRIVED, abi::EVENT_REVISIT));
+        assert_eq!(
+            (record.kind, record.flags),
+            (abi::EVENT_ARRIVED, abi::EVENT_REVISIT | abi::EVENT_NOT_AUTHENTIC)
+        );
         assert_eq!((record.heading, record.heading_percent), (abi::HEADING_LEAVING, 87));
         assert_eq!(text(&encoded, record.reader), "hubin_door");
         assert_eq!(text(&encoded, record.zone), "door");

@@ -260,6 +260,8 @@ typedef struct rfid_str {
 /* rfid_tag_read.flags */
 #define RFID_READ_CHECK_FAILED 1 /* the check code that came with the id does not fit it */
 #define RFID_READ_HAS_PC 2       /* `pc` is there */
+#define RFID_READ_AUTHENTIC 4    /* the tag proved to be the one that its id names */
+#define RFID_READ_NOT_AUTHENTIC 8 /* it proved not to be; neither: nobody checked */
 
 /* Type of an item of the side area: an id longer than RFID_INLINE_ID bytes. */
 #define RFID_AUX_ID 1
@@ -278,7 +280,7 @@ typedef struct rfid_tag_read {
     uint16_t phase;              /* a full turn being 4096, or RFID_PHASE_UNKNOWN */
     uint16_t count;              /* sightings that this one stands for, at least 1 */
     uint16_t pc;                 /* Gen2 protocol control word, with RFID_READ_HAS_PC; else 0 */
-    uint8_t flags;               /* RFID_READ_CHECK_FAILED, RFID_READ_HAS_PC */
+    uint8_t flags;               /* RFID_READ_CHECK_FAILED, RFID_READ_HAS_PC, RFID_READ_AUTHENTIC, RFID_READ_NOT_AUTHENTIC */
     uint8_t protocol;            /* RFID_PROTOCOL_..., or 0 */
     uint16_t aux_len;            /* bytes of this record's items in the side area, or 0 */
     uint32_t aux_off;            /* where they begin there, or 0. Items follow one another: uint16_t type,
@@ -315,6 +317,8 @@ typedef struct rfid_read_buf {
 /* rfid_event_record.flags */
 #define RFID_EVENT_REVISIT 1   /* continues a visit that had ended a short while before */
 #define RFID_EVENT_SET_ASIDE 2 /* departed by being here for too long to matter */
+#define RFID_EVENT_AUTHENTIC 4 /* the tag proved to be the one that its id names */
+#define RFID_EVENT_NOT_AUTHENTIC 8 /* it proved not to be; neither: nobody checked */
 
 /* rfid_event_record.heading */
 #define RFID_HEADING_NONE 0     /* not known */
@@ -343,7 +347,7 @@ typedef struct rfid_event_record {
     uint8_t id_kind;          /* RFID_ID_... */
     uint8_t kind;             /* RFID_EVENT_ARRIVED, ... */
     uint8_t protocol;         /* RFID_PROTOCOL_..., or 0 */
-    uint8_t flags;            /* RFID_EVENT_REVISIT, RFID_EVENT_SET_ASIDE */
+    uint8_t flags;            /* RFID_EVENT_REVISIT, RFID_EVENT_SET_ASIDE, RFID_EVENT_AUTHENTIC, RFID_EVENT_NOT_AUTHENTIC */
     uint8_t heading;          /* RFID_HEADING_... */
     uint16_t heading_percent; /* how sure the heading is, in hundredths */
     uint16_t antenna;         /* port, counted from 1; 0: not known */

@@ -13,6 +13,10 @@ pub const EVENT_DEPARTED: u8 = 4;
 pub const EVENT_REVISIT: u8 = 1;
 /// [`EventRecord::flags`]: departed by being here for too long to matter.
 pub const EVENT_SET_ASIDE: u8 = 2;
+/// [`EventRecord::flags`]: the tag proved to be the one that its id names.
+pub const EVENT_AUTHENTIC: u8 = 4;
+/// [`EventRecord::flags`]: it proved not to be.
+pub const EVENT_NOT_AUTHENTIC: u8 = 8;
 
 /// [`EventRecord::heading`]: not known.
 pub const HEADING_NONE: u8 = 0;
@@ -63,7 +67,7 @@ pub struct EventRecord {
     pub kind: u8,
     /// As [`TagRead::protocol`](crate::TagRead::protocol).
     pub protocol: u8,
-    /// [`EVENT_REVISIT`], [`EVENT_SET_ASIDE`].
+    /// [`EVENT_REVISIT`], [`EVENT_SET_ASIDE`], [`EVENT_AUTHENTIC`], [`EVENT_NOT_AUTHENTIC`].
     pub flags: u8,
     /// [`HEADING_NONE`], …
     pub heading: u8,

@@ -32,6 +32,10 @@ pub const PROTOCOL_ISO15693: u8 = 6;
 pub const READ_CHECK_FAILED: u8 = 1;
 /// [`TagRead::flags`]: [`TagRead::pc`] is there.
 pub const READ_HAS_PC: u8 = 2;
+/// [`TagRead::flags`]: the tag proved to be the one that its id names.
+pub const READ_AUTHENTIC: u8 = 4;
+/// [`TagRead::flags`]: it proved not to be.
+pub const READ_NOT_AUTHENTIC: u8 = 8;
 /// Type of an item of the side area: an id longer than [`INLINE_ID`] bytes.
 pub const AUX_ID: u16 = 1;
 /// [`ReadBuf::flags`]: more reads are ready now.
@@ -62,7 +66,7 @@ pub struct TagRead {
     pub count: u16,
     /// Gen2 protocol control word, with [`READ_HAS_PC`].
     pub pc: u16,
-    /// [`READ_CHECK_FAILED`], [`READ_HAS_PC`].
+    /// [`READ_CHECK_FAILED`], [`READ_HAS_PC`], [`READ_AUTHENTIC`], [`READ_NOT_AUTHENTIC`].
     pub flags: u8,
     /// [`PROTOCOL_GEN2`], …; 0: not known.
     pub protocol: u8,

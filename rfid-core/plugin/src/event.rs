@@ -1,8 +1,9 @@
 //! Events as they come over the boundary.
 
 use rfid_abi::{
-    EVENT_ARRIVED, EVENT_DEPARTED, EVENT_MOVED, EVENT_REVISIT, EVENT_SEEN, EVENT_SET_ASIDE, EventBatch,
-    EventRecord, HEADING_ENTERING, HEADING_LEAVING, RSSI_UNKNOWN, Span,
+    EVENT_ARRIVED, EVENT_AUTHENTIC, EVENT_DEPARTED, EVENT_MOVED, EVENT_NOT_AUTHENTIC, EVENT_REVISIT,
+    EVENT_SEEN, EVENT_SET_ASIDE, EventBatch, EventRecord, HEADING_ENTERING, HEADING_LEAVING, RSSI_UNKNOWN,
+    Span,
 };
 use rfid_core::{
     AirProtocol, Direction, Event, EventId, EventKind, Heading, Name, TagId, TagIdKind, UtcTime,
@@ -106,6 +107,10 @@ impl<'a> Offered<'a> {
             dwell_ms: record.dwell_ms,
             revisit: record.flags & EVENT_REVISIT != 0,
             set_aside: record.flags & EVENT_SET_ASIDE != 0,
+            authentic: match record.flags & (EVENT_AUTHENTIC | EVENT_NOT_AUTHENTIC) {
+                0 => None,
+                proved => Some(proved & EVENT_NOT_AUTHENTIC == 0),
+            },
             coverage_gap_ms: record.coverage_gap_ms,
             heading: direction.map(|direction| Heading { direction, confidence }),
             record: self.json(record.record)?,

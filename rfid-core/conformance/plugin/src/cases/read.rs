@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rfid_abi::extension::{READER_INFO, ReaderInfo, ReaderInfoTable};
-use rfid_abi::{AUX_ID, Error, INLINE_ID, READ_CHECK_FAILED, READ_HAS_PC, RSSI_UNKNOWN, Status, TagRead};
+use rfid_abi::{
+    AUX_ID, Error, INLINE_ID, READ_AUTHENTIC, READ_CHECK_FAILED, READ_HAS_PC, READ_NOT_AUTHENTIC,
+    RSSI_UNKNOWN, Status, TagRead,
+};
 
 use super::{SHORT, on_component};
 use crate::bench::{Bench, CLOSING, READING, expect};
@@ -249,7 +252,7 @@ fn field_fault(read: &TagRead) -> Option<String> {
     if count == 0 {
         return Some("`count` is 0; one sighting is 1".to_owned());
     }
-    if flags & !(READ_CHECK_FAILED | READ_HAS_PC) != 0 {
+    if flags & !(READ_CHECK_FAILED | READ_HAS_PC | READ_AUTHENTIC | READ_NOT_AUTHENTIC) != 0 {
         return Some(format!("`flags` is {flags:#04x}, which has bits that mean nothing"));
     }
     if protocol > 6 {
