@@ -426,8 +426,8 @@ typedef struct rfid_log {
 } rfid_log;
 
 /* rfid_reader_event.kind; what is unknown to the host is ignored */
-#define RFID_READER_EVENT_ANTENNA_UP 1u      /* the port's antenna listens (again) */
-#define RFID_READER_EVENT_ANTENNA_DOWN 2u    /* the port's antenna is known not to listen */
+#define RFID_READER_EVENT_ANTENNA_UP 1u      /* the port's antenna listens (again); antenna 0: all */
+#define RFID_READER_EVENT_ANTENNA_DOWN 2u    /* the port's antenna does not listen; antenna 0: none does */
 #define RFID_READER_EVENT_INPUT 3u           /* input `port` has the level `value`: 0 low, 1 high */
 #define RFID_READER_EVENT_TEMPERATURE 4u     /* the temperature is `value` degrees Celsius */
 #define RFID_READER_EVENT_BUFFER_OVERFLOW 5u /* the reader's own buffer overflowed; `value` reads are

@@ -85,9 +85,9 @@ pub struct Log {
 
 /// Kinds of [`ReaderEvent`].
 pub mod reader_event {
-    /// The port's antenna listens (again).
+    /// The port's antenna listens (again); antenna 0: all do.
     pub const ANTENNA_UP: u32 = 1;
-    /// The port's antenna is known not to listen.
+    /// The port's antenna is known not to listen; antenna 0: none does.
     pub const ANTENNA_DOWN: u32 = 2;
     /// The input `port` has the level `value`: 0 low, 1 high.
     pub const INPUT: u32 = 3;

@@ -51,6 +51,10 @@
 //!
 //! A profile with `panic = "abort"` does not compile. A plugin that is loaded is never unloaded.
 //!
+//! Limits: a call without room for reads keeps up to one batch and then leaves the session alone, as a
+//! host does that is behind, so only its tasks keep the connection alive. A sink can add a record to an
+//! event and change it, and not take it away. A driver's connections cannot be recorded.
+//!
 //! [`Driver`]: rfid_core::Driver
 //! [`Session`]: rfid_core::Session
 //! [`Session::read`]: rfid_core::Session::read

@@ -11,11 +11,10 @@ use rfid_abi::{
 /// What the tables' functions say of themselves.
 pub(crate) type Told = Result<Status, (Status, String)>;
 
-/// The host's side of one instance.
+/// The host's side of one instance. Leaked, so that pointers to it stay good wherever it is moved.
 pub(crate) struct TestHost {
-    raw: Box<Host>,
-    heard: Box<Heard>,
-    _texts: Vec<CString>,
+    raw: &'static Host,
+    heard: &'static Heard,
 }
 
 /// What the plugin said.
@@ -27,31 +26,30 @@ struct Heard {
 
 impl TestHost {
     pub(crate) fn new(instance: &str) -> Self {
-        let heard = Box::<Heard>::default();
-        let texts: Vec<CString> =
-            ["test", "0", instance, "data"].map(|text| CString::new(text).unwrap()).into();
-        let raw = Box::new(Host {
+        let heard: &Heard = Box::leak(Box::default());
+        let text = |text: &str| CString::new(text).unwrap().into_raw().cast_const();
+        let raw = Box::leak(Box::new(Host {
             struct_size: size_of::<Host>() as u32,
             abi_minor: rfid_abi::MINOR,
             reserved: 0,
-            ctx: std::ptr::from_ref(&*heard).cast_mut().cast(),
-            name: texts[0].as_ptr(),
-            version: texts[1].as_ptr(),
+            ctx: std::ptr::from_ref(heard).cast_mut().cast(),
+            name: text("test"),
+            version: text("0"),
             get_extension: None,
             log_enabled: Some(log_enabled),
             log: Some(log),
             reader_event: Some(reader_event),
-            instance: texts[2].as_ptr(),
-            data_dir: texts[3].as_ptr(),
+            instance: text(instance),
+            data_dir: text("data"),
             antenna_ports: null(),
             antenna_port_count: 0,
             reserved2: 0,
-        });
-        Self { raw, heard, _texts: texts }
+        }));
+        Self { raw, heard }
     }
 
     pub(crate) fn raw(&self) -> *const Host {
-        &raw const *self.raw
+        self.raw
     }
 
     /// Lines of the log: level, target, message, fields.
@@ -66,7 +64,7 @@ impl TestHost {
 }
 
 unsafe fn heard<'a>(host: *const Host) -> &'a Heard {
-    // SAFETY: `ctx` of a test's host, which outlives the instance.
+    // SAFETY: `ctx` of a test's host, which is never freed.
     unsafe { &*(*host).ctx.cast::<Heard>() }
 }
 

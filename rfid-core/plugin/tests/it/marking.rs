@@ -59,6 +59,13 @@ impl Sink for Marks {
             "is slow" => tokio::time::sleep(Duration::from_millis(200)).await,
             "panics" => panic!("out of ink"),
             "is busy" => return Err(Error::new(ErrorKind::Busy, "deliver")),
+            "echoes" => {
+                for event in &mut batch.events {
+                    let whole = serde_json::to_value(event.clone());
+                    event.record = whole.ok().and_then(|event| event.as_object().cloned());
+                }
+                return Ok(());
+            }
             _ => {}
         }
         self.deliveries += 1;

@@ -3,6 +3,7 @@
 use std::ptr::{null, null_mut};
 
 use rfid_abi::{EventBatch, EventRecord, Instance, Loss, Sink, Span, Status, Str, WriteResult};
+use rfid_core::{Direction, Event, EventKind, Heading, Name};
 use serde_json::{Value, json};
 
 use crate::host::{TestHost, Told, component, told};
@@ -180,6 +181,57 @@ fn what_the_sink_adds_comes_back_and_what_it_leaves_alone_does_not() {
     assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 9], "event 8, of antenna 9, was left alone");
     assert_eq!(written.records[0].1["name"], "Ada");
     assert_eq!(written.records[1].1, mark(1, 0));
+}
+
+#[test]
+fn an_event_arrives_whole() {
+    let expected = Event {
+        sequence: Some(7),
+        kind: EventKind::Moved,
+        zone_before: Some(Name::from("door")),
+        heading: Some(Heading { direction: Direction::Leaving, confidence: 0.75 }),
+        revisit: true,
+        set_aside: true,
+        coverage_gap_ms: 12,
+        unconfirmed_by: vec![Name::from("log")],
+        ..Event::sample()
+    };
+    let mut aux = Vec::new();
+    let mut span = |text: &str| {
+        let span = Span { off: aux.len() as u32, len: text.len() as u32 };
+        aux.extend_from_slice(text.as_bytes());
+        span
+    };
+    let mut id = [0; 62];
+    id[..12].copy_from_slice(expected.tag.bytes());
+    let event = EventRecord {
+        event_id: expected.event_id.to_bytes(),
+        sequence: 7,
+        time_ns: expected.time.as_nanos(),
+        first_seen_ns: expected.first_seen.as_nanos(),
+        last_seen_ns: expected.last_seen.as_nanos(),
+        reader_time_ns: expected.reader_time.unwrap().as_nanos(),
+        read_count: 3,
+        dwell_ms: 313,
+        coverage_gap_ms: 12,
+        id,
+        id_len: 12,
+        kind: rfid_abi::EVENT_MOVED,
+        flags: rfid_abi::EVENT_REVISIT | rfid_abi::EVENT_SET_ASIDE,
+        heading: rfid_abi::HEADING_LEAVING,
+        heading_percent: 75,
+        antenna: 1,
+        peak_rssi_cdbm: -5500,
+        reader: span("hubin_door"),
+        zone: span("door"),
+        zone_before: span("door"),
+        branch: span("hubin"),
+        unconfirmed_by: span(r#"["log"]"#),
+        ..Batch::of(0).event(1)
+    };
+    let (told, written) = Writer::opened("echoes").write(&Batch { events: vec![event], aux }, 4096, 1000);
+    assert_eq!(told.unwrap(), Status::OK);
+    assert_eq!(written.records, [(0, serde_json::to_value(expected).unwrap())]);
 }
 
 #[test]
