@@ -86,13 +86,8 @@ impl Setup {
         };
         // SAFETY: valid during the call.
         let config = unsafe { slice(config.ptr.cast::<u8>(), config.len) }?;
-        let settings = match config {
-            [] => Settings::default(),
-            json => Settings::new(
-                serde_json::from_slice(json)
-                    .map_err(|error| Failure::new(Status::CONFIG, format!("the options: {error}")))?,
-            ),
-        };
+        let options = serde_json::from_slice(config)
+            .map_err(|error| Failure::new(Status::CONFIG, format!("the options: {error}")))?;
         let link = Arc::new(Link::new());
         // SAFETY: the host is valid until `destroy` has returned, which makes it leave.
         unsafe { link.host.join(host) };
@@ -101,7 +96,7 @@ impl Setup {
             name: Name::from(name.unwrap_or("unnamed")),
             data_dir: PathBuf::from(data_dir.unwrap_or_default()),
             antenna_ports,
-            settings,
+            settings: Settings::new(options),
         })
     }
 }

@@ -32,6 +32,8 @@ pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("rfid-plugin")
+        // What blocked for an instance is gone soon after it is closed.
+        .thread_keep_alive(Duration::from_millis(250))
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Status::INTERNAL, format!("no threads for the plugin: {error}")))?;
