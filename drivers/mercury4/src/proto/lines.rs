@@ -33,16 +33,24 @@ impl std::fmt::Display for LineTooLong {
 impl std::error::Error for LineTooLong {}
 
 impl Lines {
-    /// Where received bytes are added, with room for at least `room` more.
+    /// Where received bytes are added: room for `room` bytes, those of a line that has begun among
+    /// them. Only a line that leaves less than half of it makes the memory grow.
     pub fn space(&mut self, room: usize) -> &mut BytesMut {
         self.bytes.advance(std::mem::take(&mut self.taken));
-        self.bytes.reserve(room);
+        let begun = self.bytes.len();
+        let more = room.saturating_sub(begun).max(room / 2);
+        if !self.bytes.try_reclaim(more) {
+            // Growing in place would double what was there, taken bytes included.
+            let mut larger = BytesMut::with_capacity(begun + more);
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
+        }
         &mut self.bytes
     }
 
     /// Adds received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.space(bytes.len()).extend_from_slice(bytes);
+        self.space(0).extend_from_slice(bytes);
     }
 
     /// The next whole line, without its end; `None` until more bytes come.
