@@ -14,6 +14,7 @@ use crate::name::Name;
 use crate::pipeline::Outlet;
 use crate::read_buf::{Noticed, ReadBuf};
 use crate::recording::{Happened, Recorder};
+use crate::tag_read::TagRead;
 
 /// Where a reader's batches go. Can be changed while the reader reads: a batch goes wholly to the
 /// outlets of before or wholly to those of after.
@@ -148,16 +149,12 @@ impl Lane {
         }
         self.counters.reads.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
-        // One addition to the shared counters for each port and not for each read.
-        let mut by_port = [0u32; PORTS];
-        for read in self.buffer.reads() {
-            let port = usize::from(read.antenna_port().unwrap_or(0)).min(PORTS - 1);
-            if let Some(count) = by_port.get_mut(port) {
-                *count += 1;
+        // Antennas take turns, so a batch has few runs of one port.
+        for run in self.buffer.reads().chunk_by(|one, next| one.antenna_port() == next.antenna_port()) {
+            let port = run.first().and_then(TagRead::antenna_port).map_or(0, usize::from);
+            if let Some(total) = self.counters.by_port.get(port.min(PORTS - 1)) {
+                total.fetch_add(run.len() as u64, Ordering::Relaxed);
             }
-        }
-        for (total, count) in self.counters.by_port.iter().zip(by_port).filter(|(_, count)| *count > 0) {
-            total.fetch_add(u64::from(count), Ordering::Relaxed);
         }
     }
 }
