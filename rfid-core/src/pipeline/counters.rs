@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::presence::PresenceCounts;
+
 /// Counts of one pipeline since it was started. All only grow, but `unkept`, `tracked`,
 /// `present` and `set_aside`.
 #[derive(Debug, Default)]
@@ -44,6 +46,23 @@ pub struct PipelineCounters {
     pub present: AtomicU64,
     /// Tags that are here and set aside.
     pub set_aside: AtomicU64,
+}
+
+impl PipelineCounters {
+    /// Takes over what presence has counted.
+    pub(super) fn publish(&self, counts: PresenceCounts) {
+        set(&self.sightings, counts.sightings);
+        set(&self.unconfirmed, counts.unconfirmed);
+        set(&self.without_zone, counts.without_zone);
+        set(&self.over_limit, counts.over_limit);
+        set(&self.tracked, counts.tracked);
+        set(&self.present, counts.present);
+        set(&self.set_aside, counts.set_aside);
+        set(&self.crowded_out, counts.crowded_out);
+        set(&self.check_failed, counts.check_failed);
+        set(&self.impossible_length, counts.impossible_length);
+        set(&self.unknown_header, counts.unknown_header);
+    }
 }
 
 /// Adds to a counter. Counters carry no other data with them, so no ordering is needed.

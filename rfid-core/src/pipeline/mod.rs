@@ -1,17 +1,17 @@
 //! The line itself: readers, presence and an ordered chain of sinks, joined with bounded memory.
 //!
 //! ```text
-//! Outlet ─┐                    steps                   ┌─► sink ─► sink ─► sink
-//! Outlet ─┼─► read queue ─► presence task ─► chain task┤   (a task each, may be shared)
-//! Outlet ─┘   merges when                              └─► checkpoints
-//!             it is full
+//! Outlet ─┐            events                steps         ┌─► sink ─► sink ─► sink
+//! Outlet ─┼─► presence ───────► presence task ───► chain task┤   (a task each, may be shared)
+//! Outlet ─┘   or merged                                    └─► checkpoints
+//!             while it cannot be
 //! ```
 //!
-//! The presence task takes batches of reads and gives events. The chain task saves each step and
-//! sends its events through the sinks in order; each sink may be at another step, so a slow one
-//! holds up nobody before it. What a failing sink does to those behind it is its
-//! [`FailurePolicy`]. When the chain is full presence waits, and the read queue merges reads of
-//! the same tag; a reader never waits.
+//! Presence judges a batch where it comes in. The presence task lets time pass and takes the events
+//! on. The chain task saves each step and sends its events through the sinks in order; each sink may
+//! be at another step, so a slow one holds up nobody before it. What a failing sink does to those
+//! behind it is its [`FailurePolicy`]. When the chain is full, reads of the same tag are merged; a
+//! reader never waits.
 //!
 //! A whole pipeline with one reader stands in `examples/embed.rs`.
 
@@ -21,8 +21,8 @@ mod checkpoint;
 mod counters;
 mod delivery;
 mod failure;
+mod intake;
 mod presence_task;
-mod read_queue;
 mod sink_call;
 mod sink_handle;
 mod sink_status;
@@ -30,6 +30,7 @@ mod sink_task;
 mod spill;
 #[cfg(test)]
 mod spill_model;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ pub use sink_handle::{SinkBuilder, SinkHandle};
 pub use sink_status::SinkStatus;
 
 use chain::{Chain, CheckpointLedger};
+use intake::Intake;
 use presence_task::{PresenceTask, Round};
-use read_queue::ReadQueue;
 
 use crate::clock::{Clock, Stamp, SystemClock};
 use crate::error::Result;
@@ -110,8 +111,8 @@ impl PipelineBuilder {
     /// Makes the pipeline ready to take reads, without starting it.
     pub fn prepare(self) -> PreparedPipeline {
         let counters = Arc::new(PipelineCounters::default());
-        let queue = Arc::new(ReadQueue::new(self.readers.len(), Arc::clone(&counters)));
-        PreparedPipeline { plan: self, counters, queue }
+        let intake = Arc::new(Intake::new(Arc::clone(&counters)));
+        PreparedPipeline { plan: self, counters, intake }
     }
 }
 
@@ -122,7 +123,7 @@ impl PipelineBuilder {
 pub struct PreparedPipeline {
     plan: PipelineBuilder,
     counters: Arc<PipelineCounters>,
-    queue: Arc<ReadQueue>,
+    intake: Arc<Intake>,
 }
 
 impl PreparedPipeline {
@@ -132,10 +133,10 @@ impl PreparedPipeline {
         self
     }
 
-    /// Where the reads of this reader go in, if the pipeline has the reader. They wait, merged
-    /// when there are many, until the pipeline is started.
+    /// Where the reads of this reader go in, if the pipeline has the reader. They wait, merged,
+    /// until the pipeline is started.
     pub fn outlet(&self, reader: &str) -> Option<Outlet> {
-        outlet(self.plan.readers.iter().map(|place| &place.reader), reader, &self.queue)
+        outlet(self.plan.readers.iter().map(|place| &place.reader), reader, &self.intake)
     }
 
     /// Loads what the run before left and starts. `glimpses` are what it had not yet confirmed.
@@ -143,7 +144,7 @@ impl PreparedPipeline {
     /// # Errors
     /// Those of [`Checkpoints::load`]; nothing has been started then.
     pub async fn start(self, glimpses: Glimpses) -> Result<Pipeline> {
-        let Self { mut plan, counters, queue } = self;
+        let Self { mut plan, counters, intake } = self;
         let kept = plan.checkpoints.load().await?;
         let mut presence = Presence::new(plan.name.clone(), plan.presence, &plan.readers);
         let over = presence.restore(kept.visits, plan.clock.now());
@@ -159,18 +160,17 @@ impl PreparedPipeline {
         let visits = over.into_iter().map(|tag| (tag, None)).collect();
         let first = CheckpointChange { visits, ..CheckpointChange::default() };
         let chain = tokio::spawn(chain.run(first, kept.undelivered, inbox));
-        let presence = PresenceTask {
-            presence,
-            queue: Arc::clone(&queue),
+        let task = PresenceTask {
+            intake: Arc::clone(&intake),
             steps,
             attendance: plan.clock.attend(),
             clock: plan.clock,
-            counters: Arc::clone(&counters),
             round: Round::default(),
         };
-        let presence = tokio::spawn(presence.run(outcome));
+        intake.begin(presence, outcome);
+        let presence = tokio::spawn(task.run());
         let readers = plan.readers.into_iter().map(|place| place.reader).collect();
-        Ok(Pipeline { name: plan.name, readers, queue, counters, presence, chain })
+        Ok(Pipeline { name: plan.name, readers, intake, counters, presence, chain })
     }
 }
 
@@ -178,13 +178,9 @@ impl PreparedPipeline {
 #[derive(Debug, Default)]
 pub struct Glimpses(Vec<(Name, ReadBuf)>);
 
-fn outlet<'a>(
-    readers: impl Iterator<Item = &'a Name>,
-    reader: &str,
-    queue: &Arc<ReadQueue>,
-) -> Option<Outlet> {
+fn outlet<'a>(readers: impl Iterator<Item = &'a Name>, reader: &str, intake: &Arc<Intake>) -> Option<Outlet> {
     let index = readers.into_iter().position(|name| name.as_str() == reader)?;
-    Some(Outlet { reader: ReaderIndex(index as u16), queue: Arc::clone(queue) })
+    Some(Outlet { reader: ReaderIndex(index as u16), intake: Arc::clone(intake) })
 }
 
 /// A running pipeline.
@@ -192,7 +188,7 @@ fn outlet<'a>(
 pub struct Pipeline {
     name: Name,
     readers: Vec<Name>,
-    queue: Arc<ReadQueue>,
+    intake: Arc<Intake>,
     counters: Arc<PipelineCounters>,
     presence: JoinHandle<Glimpses>,
     chain: JoinHandle<()>,
@@ -223,7 +219,7 @@ impl Pipeline {
 
     /// Where the reads of this reader go in, if the pipeline has the reader.
     pub fn outlet(&self, reader: &str) -> Option<Outlet> {
-        outlet(self.readers.iter(), reader, &self.queue)
+        outlet(self.readers.iter(), reader, &self.intake)
     }
 
     /// Takes everything that is inside through presence and the sinks, then ends. Returns what
@@ -233,7 +229,7 @@ impl Pipeline {
     /// taken. Sinks stay open. *Cancel safety*: the pipeline ends at once; events that were not
     /// delivered stay in the checkpoint.
     pub async fn stop(self) -> Glimpses {
-        self.queue.close();
+        self.intake.close();
         let mut tasks = Tasks { name: &self.name, presence: self.presence, chain: self.chain };
         tasks.ended().await
     }
@@ -271,29 +267,19 @@ impl Drop for Tasks<'_> {
 #[derive(Clone, Debug)]
 pub struct Outlet {
     reader: ReaderIndex,
-    queue: Arc<ReadQueue>,
+    intake: Arc<Intake>,
 }
 
 impl Outlet {
-    /// Hands over the reads of the buffer and leaves it empty, possibly another one.
-    pub fn put(&self, batch: &mut ReadBuf) {
-        self.queue.put(self.reader, batch);
-    }
-
-    /// Hands over a copy of the reads.
-    pub fn put_copy(&self, batch: &ReadBuf) {
-        self.queue.put_copy(self.reader, batch);
-    }
-
-    /// Whether the pipeline should have its turn before the reader is read on. It need not: what it
-    /// cannot keep up with is merged.
-    pub fn is_ahead(&self) -> bool {
-        self.queue.is_ahead()
+    /// Hands over the reads of a batch. Returns whether the pipeline should have its turn before the
+    /// reader is read on. It need not: what it cannot keep up with is merged.
+    pub fn put(&self, batch: &ReadBuf) -> bool {
+        self.intake.put(self.reader, batch)
     }
 
     /// Says which antennas are known to be listening, from `at` on. For an outage, `at` is the
     /// last sign of life.
     pub fn set_listening(&self, listening: Listening, at: Stamp) {
-        self.queue.put_listening(self.reader, listening, at);
+        self.intake.put_listening(self.reader, listening, at);
     }
 }

@@ -62,21 +62,14 @@ impl Shared {
     }
 
     /// Gives the batch to all outlets; whether one of them should have its turn now.
-    fn hand_over(&self, batch: &mut ReadBuf) -> bool {
+    fn hand_over(&self, batch: &ReadBuf) -> bool {
         if self.tap.receiver_count() > 0 && !batch.is_empty() {
             let mut copy = ReadBuf::with_capacity(batch.len());
             copy.copy_from(batch);
             // Whoever listened may be gone by now.
             let _ = self.tap.send(Arc::new(copy));
         }
-        let attached = self.lock();
-        if let Some((last, others)) = attached.outlets.split_last() {
-            for outlet in others {
-                outlet.put_copy(batch);
-            }
-            last.put(batch);
-        }
-        attached.outlets.iter().any(Outlet::is_ahead)
+        self.lock().outlets.iter().fold(false, |is_ahead, outlet| outlet.put(batch) | is_ahead)
     }
 
     /// The state is whole after every statement, so a panic elsewhere does not spoil it.
@@ -173,7 +166,7 @@ impl ReadHandler for Lane {
             self.notice(noticed, now);
         }
         self.count();
-        self.is_ahead = self.shared.hand_over(&mut self.buffer);
+        self.is_ahead = self.shared.hand_over(&self.buffer);
         self.buffer.clear();
     }
 
