@@ -136,7 +136,7 @@ pub(super) fn eight_decimal_digits(digits: &[u8; 8]) -> Option<u64> {
 
 /// The bytes that the word's leading hexadecimal digits write, and how many digits there are.
 #[inline(always)]
-pub(super) fn hex_digits(word: u64) -> ([u8; 4], usize) {
+fn hex_digits(word: u64) -> ([u8; 4], usize) {
     let is_letter = (word >> 6) & ONES;
     let upper = word & !(is_letter << 5);
     let values = (word & (0x0F * ONES)) + is_letter * 9;
