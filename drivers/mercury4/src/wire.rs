@@ -15,8 +15,8 @@ use crate::proto::{Lines, RqlError};
 const RECEIVE_ROOM: usize = 2048;
 
 /// Room for a reader that fills what it has: a call costs as much for one row as for the hundred
-/// that a batch takes.
-const MOST_RECEIVE_ROOM: usize = 8 * 1024;
+/// that a batch takes. No more than that, or each call would make a small batch as well.
+const MOST_RECEIVE_ROOM: usize = 8_000;
 
 /// How long a reader may take to answer beyond what it was asked to take (§5.1).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
