@@ -6,9 +6,10 @@ use rfid_abi::Status;
 
 use super::{SHORT, on_component};
 use crate::bench::{Bench, CLOSING};
-use crate::case::{AppliesTo, Case, Group, Verdict, fail, skip, warn};
+use crate::case::{AppliesTo, Case, Group, Stop, Verdict, fail, skip, warn};
 use crate::cases::footprint::{life, life_on};
 use crate::child::ENDS_IN_ORDER;
+use crate::instance::Answer;
 use crate::lent::Lent;
 use crate::proxy;
 
@@ -61,35 +62,53 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn no_panic(bench: &Bench) -> Verdict {
-    for answer in life(bench)? {
-        if answer.is(Status::PANIC) {
-            return fail(format!("{answer}"));
-        }
+    let (steps, after) = until_panic(bench)?;
+    match steps.into_iter().chain(after).find(|answer| answer.is(Status::PANIC)) {
+        Some(answer) => fail(format!("{answer}")),
+        None => Ok(None),
     }
-    Ok(None)
 }
 
 fn poisoned(bench: &Bench) -> Verdict {
-    let instance = bench.create()?;
-    let mut steps = vec![instance.open(bench.reaching())];
-    if bench.component().is_driver() {
-        let lent = Lent::ordinary()?;
-        steps.push(instance.start());
-        steps.push(lent.read(&instance, Duration::from_millis(50)).answer);
-        steps.push(lent.read(&instance, Duration::from_millis(50)).answer);
-        steps.push(instance.stop());
-    } else {
-        steps.push(super::sinks::write_some(&instance)?);
-        steps.push(instance.flush(CLOSING));
-    }
-    let after: Vec<_> = steps.into_iter().skip_while(|answer| !answer.is(Status::PANIC)).collect();
+    let (_, after) = until_panic(bench)?;
     if after.is_empty() {
         return skip("nothing panicked");
     }
-    if let Some(other) = after.iter().find(|answer| !answer.is(Status::PANIC)) {
-        return fail(format!("after a panic: {other}"));
+    match after.iter().find(|answer| !answer.is(Status::PANIC)) {
+        Some(other) => fail(format!("after a panic: {other}")),
+        None => Ok(None),
     }
-    Ok(None)
+}
+
+/// Calls one thing after another for a second, and where something panics some more: what was
+/// said until then, and from then on.
+fn until_panic(bench: &Bench) -> Result<(Vec<Answer>, Vec<Answer>), Stop> {
+    let (instance, answer) = bench.try_create(bench.options()?.to_string().as_bytes());
+    let mut steps = vec![answer];
+    let Some(instance) = instance else { return Ok((steps, Vec::new())) };
+    let lent = Lent::ordinary()?;
+    let is_driver = bench.component().is_driver();
+    let work = || -> Result<Answer, Stop> {
+        if is_driver {
+            return Ok(lent.read(&instance, Duration::from_millis(50)).answer);
+        }
+        super::sinks::write_some(&instance)
+    };
+    steps.push(instance.open(bench.reaching()));
+    if is_driver {
+        steps.push(instance.start());
+    }
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) && steps.iter().all(|answer| answer.status.is_ok()) {
+        steps.push(work()?);
+    }
+    let good = steps.iter().take_while(|answer| !answer.is(Status::PANIC)).count();
+    let mut after = steps.split_off(good);
+    if !after.is_empty() {
+        after.push(work()?);
+        after.push(if is_driver { instance.stop() } else { instance.flush(CLOSING) });
+    }
+    Ok((steps, after))
 }
 
 fn error_texts(bench: &Bench) -> Verdict {

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rfid_abi::{Loss, Str};
+use rfid_abi::{Loss, Status, Str};
 use serde_json::Value;
 
 use super::{LONG, SHORT, on_component};
 use crate::bench::{Bench, CLOSING, READING, expect};
 use crate::case::{AppliesTo, Case, Group, Stop, Verdict, fail, skip};
-use crate::events::{Batch, FIRST_NS};
+use crate::events::{Batch, FIRST_NS, Written};
 use crate::instance::{Answer, Instance};
 
 const fn case(
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "sinks/empty-batch",
-        |bench| write_all(bench, &[0]),
+        |bench| write_one(bench, 0),
         "A batch without events is no error.",
         "Look at `count` before the first event.",
     ),
@@ -61,7 +61,7 @@ pub(super) const CASES: &[Case] = &[
         limit: LONG,
         ..case(
             "sinks/large-batch",
-            |bench| write_all(bench, &[10_000]),
+            |bench| write_one(bench, 10_000),
             "A batch of ten thousand events is taken, in as many parts as the sink likes.",
             "Bound what you keep in memory, and accept only so many.",
         )
@@ -103,15 +103,25 @@ pub(super) fn write_nothing(instance: &Instance) -> Result<Answer, Stop> {
 
 /// Offers a batch until all of it is taken.
 fn deliver(instance: &Instance, batch: &Batch) -> Result<(), Stop> {
+    deliver_and(instance, batch, |_, _| Ok(()))
+}
+
+/// The same, with a look at each answer and at how many events were offered.
+fn deliver_and(
+    instance: &Instance,
+    batch: &Batch,
+    look: impl Fn(&Written, u32) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let (mut from, mut last) = (0, Instant::now());
     loop {
         let offered = batch.count() - from;
         let written = batch.write(instance, from, READING);
-        if !written.answer.is(rfid_abi::Status::BUSY) {
+        if !written.answer.is(Status::BUSY) {
             written.answer.clone().ok()?;
         }
         let accepted = written.result.accepted;
         expect(accepted <= offered, || format!("of {offered} events {accepted} were accepted"))?;
+        look(&written, offered)?;
         if accepted > 0 {
             last = Instant::now();
         }
@@ -137,18 +147,24 @@ fn end(instance: &Instance) -> Verdict {
     Ok(None)
 }
 
-fn write_all(bench: &Bench, sizes: &[u32]) -> Verdict {
+fn write_one(bench: &Bench, events: u32) -> Verdict {
     let instance = bench.opened()?;
-    let mut first = 0;
-    for size in sizes {
-        deliver(&instance, &Batch::of(first, *size)?)?;
-        first += size;
-    }
+    deliver(&instance, &Batch::of(0, events)?)?;
     end(&instance)
 }
 
 fn accepts_from_the_front(bench: &Bench) -> Verdict {
-    write_all(bench, &[1, 16, 256, 1, 1_000])
+    let instance = bench.opened()?;
+    for (turn, size) in [1, 16, 256, 1, 1_000].into_iter().enumerate() {
+        let batch = Batch::of(turn as u32 * 1_000, size)?;
+        deliver_and(&instance, &batch, |written, offered| {
+            let is_busy = written.answer.is(Status::BUSY);
+            expect(!is_busy || written.result.accepted < offered, || {
+                "`write` said BUSY, and that it took all events".to_owned()
+            })
+        })?;
+    }
+    end(&instance)
 }
 
 fn batch_untouched(bench: &Bench) -> Verdict {
@@ -188,7 +204,7 @@ fn records(bench: &Bench) -> Verdict {
     for (turn, capacity) in [65_536, 4_096, 64, 0].into_iter().enumerate() {
         let batch = Batch::of(turn as u32 * 50, 50)?.with_room_for_records(capacity);
         let written = batch.write(&instance, 0, CLOSING);
-        if written.answer.is(rfid_abi::Status::BUSY) {
+        if written.answer.is(Status::BUSY) {
             continue;
         }
         written.answer.clone().ok()?;

@@ -72,6 +72,8 @@ fails! {
     starts_thread_in_entry: "starts-thread-in-entry" => ["load/starts-nothing"];
     two_symbols: "two-symbols" => ["load/exports-one-symbol"];
     writes_beyond: "writes-beyond" => ["read/never-beyond-capacity"];
+    good_sink: "good-sink" => [];
+    loses_on_busy: "loses-on-busy" => ["sinks/accepts-from-the-front"];
     wrong_major: "wrong-major" => ["load/opens"];
     wrong_minor: "wrong-minor" => ["load/speaks-this-version"];
 }

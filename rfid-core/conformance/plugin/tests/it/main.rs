@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod bad_plugins;
+mod one_line;
 
 use std::process::Command;
 
@@ -22,7 +23,12 @@ fn launcher() -> Command {
 
 /// What the suite says of a plugin, without the long waits.
 fn report(subject: &Subject) -> Report {
-    let options = Options { quick: true, jobs: 8.try_into().unwrap(), ..Options::default() };
+    report_of(subject, None)
+}
+
+/// The same of the cases with this in their names.
+fn report_of(subject: &Subject, filter: Option<String>) -> Report {
+    let options = Options { quick: true, jobs: 8.try_into().unwrap(), filter };
     let report = check(subject, &options, &launcher, &|_| ()).unwrap();
     println!("{report}");
     report
