@@ -60,7 +60,7 @@ async fn run(faults: Faults) {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(folder.path().join("pn532"), Scenario::default()).await.unwrap();
     let mut rig = Pn532Rig { emulator, faults };
-    check(&mut rig).await.assert_passed(4);
+    check(&mut rig).await.assert_passed(5);
     rig.emulator.shutdown().await;
 }
 
