@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod card;
 mod ledger;
 mod plugin;
 mod record;
@@ -19,6 +20,7 @@ use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use bench::{Bench, BenchMode};
+pub(crate) use card::{CardAct, CardTarget};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
@@ -164,11 +166,12 @@ Editors with a TOML language server take it from the first line of the configura
   rfid-host read mercury4 192.168.10.20
   rfid-host read mercury4 192.168.10.20:8080 --antennas 1,2 --set mode=autonomous
   rfid-host read mercury4 192.168.10.20 --once --json
+  rfid-host read mifare --transport pn532 --port /dev/ttyUSB0
 
 Ends with Ctrl-C and leaves nothing running on the reader.")]
     Read {
         #[command(flatten)]
-        reader: ReaderAddress,
+        reader: AnyReader,
         /// End after the first round that heard a tag
         #[arg(long)]
         once: bool,
@@ -202,6 +205,17 @@ Without --tag exactly one tag must lie before the antenna. Nothing is tried twic
     Tag {
         #[command(subcommand)]
         act: TagAct,
+    },
+    /// Read or personalise the card that lies on a pad
+    #[command(after_help = "Examples:
+  rfid-host card dump --transport pcsc
+  rfid-host card write-number 1234567890 --transport pcsc --dry-run \\
+      --set read_secret=file:read.key --set record_secret=file:record.key --set write_secret=file:write.key
+
+Keys come from the environment or from files and are never printed.")]
+    Card {
+        #[command(subcommand)]
+        act: CardAct,
     },
     /// Be a reader
     Emulate {
@@ -481,6 +495,65 @@ impl ReaderAddress {
         let mut all = serde_json::Map::from_iter([("address".to_owned(), self.address.clone().into())]);
         all.extend(options(&self.options)?);
         Ok(Settings::new(all.into()))
+    }
+}
+
+/// A reader that has an address or is told otherwise where it is.
+#[derive(Debug, Args)]
+pub(crate) struct AnyReader {
+    /// The driver; `rfid-host drivers` lists them
+    pub(crate) driver: String,
+    /// Where the reader is, as the driver's option `address`, if it has one
+    #[arg(value_name = "HOST[:PORT]")]
+    address: Option<String>,
+    /// Antenna ports to listen on; all that there are if left out
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
+    pub(crate) antennas: Vec<u16>,
+    #[command(flatten)]
+    pad: Pad,
+}
+
+impl AnyReader {
+    /// The driver's options.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let address = self.address.as_deref().map(|address| ("address".to_owned(), address.into()));
+        Ok(Settings::new(serde_json::Map::from_iter(address.into_iter().chain(self.pad.options()?)).into()))
+    }
+
+    /// What it is called in errors.
+    pub(crate) fn name(&self) -> &str {
+        self.address.as_deref().unwrap_or_else(|| self.pad.name())
+    }
+}
+
+/// A pad that the command line names.
+#[derive(Debug, Args)]
+pub(crate) struct Pad {
+    /// What reaches the cards, as the driver's option `transport`: pcsc or pn532
+    #[arg(long)]
+    transport: Option<String>,
+    /// The serial device, as the driver's option `port`
+    #[arg(long, value_name = "PATH")]
+    port: Option<String>,
+    /// Another option of the driver, as in a configuration; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+}
+
+impl Pad {
+    /// The driver's options.
+    pub(crate) fn options(&self) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+        let mut all = serde_json::Map::new();
+        for (key, value) in [("transport", &self.transport), ("port", &self.port)] {
+            all.extend(value.as_deref().map(|value| (key.to_owned(), value.into())));
+        }
+        all.extend(options(&self.options)?);
+        Ok(all)
+    }
+
+    /// What it is called in errors.
+    pub(crate) fn name(&self) -> &str {
+        self.port.as_deref().or(self.transport.as_deref()).unwrap_or("pad")
     }
 }
 

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let shows_tags = matches!(
         command,
         Command::Bench(_)
+            | Command::Card { .. }
             | Command::Check { .. }
             | Command::Drivers { .. }
             | Command::Plugin { .. }
@@ -100,6 +101,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
                 command::reader::run(&reader, power_dbm, &outputs).await
             }
             Command::Tag { act } => command::tag::run(act).await,
+            Command::Card { act } => command::card::run(act).await,
             Command::Tap(tap) => command::tap::run(tap).await,
             Command::Record(record) => command::record::run(record).await,
             #[cfg(feature = "top")]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Result, Sink, SinkKind, SystemClock};
 use rfid_driver_mercury4::Mercury4;
+use rfid_driver_mifare::Mifare;
 use rfid_driver_replay::{RecordedDriver, Replay};
 use rfid_driver_thingmagic::ThingMagic;
 use rfid_durable::Stores;
@@ -124,7 +125,7 @@ pub(crate) fn runner() -> Runner {
 /// The drivers that are built in.
 fn drivers(replay: &Arc<Replay>) -> Vec<Arc<dyn Driver>> {
     let replay = Arc::clone(replay);
-    vec![Arc::new(Mercury4), Arc::new(ThingMagic), replay]
+    vec![Arc::new(Mercury4), Arc::new(Mifare), Arc::new(ThingMagic), replay]
 }
 
 /// Those whose recordings can be played back.

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod bench;
+pub(crate) mod card;
 pub(crate) mod check;
 pub(crate) mod components;
 pub(crate) mod config_file;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rfid_core::{
-    AirProtocol, Clock, Driver, DynSession, ReadBuf, ReadHandler, ReaderInfo, ReaderSetup, Sighting, Stamp,
-    SystemClock, TagId, TagIdKind, epc,
+    AirProtocol, Clock, Driver, DynSession, ReadBuf, ReadHandler, ReaderInfo, ReaderSetup, Settings,
+    Sighting, Stamp, SystemClock, TagId, TagIdKind, epc,
 };
 use rfid_durable::Stores;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::cli::ReaderAddress;
+use crate::cli::{AnyReader, ReaderAddress};
 use crate::registry::Registry;
 use crate::sighting;
 
@@ -31,8 +31,8 @@ const MOST_ROWS: usize = 10_000;
 /// Lines of a screen that the live table leaves alone: the headline and what stands around it.
 const OTHER_LINES: usize = 6;
 
-pub(crate) async fn run(reader: &ReaderAddress, once: bool, as_json: bool) -> anyhow::Result<()> {
-    let mut session = session(reader)?;
+pub(crate) async fn run(reader: &AnyReader, once: bool, as_json: bool) -> anyhow::Result<()> {
+    let mut session = session_with(&reader.driver, reader.name(), &reader.antennas, &reader.settings()?)?;
     let outcome = match session.open().await {
         Ok(info) => show(&mut *session, &info, once, as_json).await,
         Err(error) => Err(error.into()),
@@ -45,9 +45,18 @@ pub(crate) async fn run(reader: &ReaderAddress, once: bool, as_json: bool) -> an
 
 /// A session with a reader that the command line names.
 pub(super) fn session(reader: &ReaderAddress) -> anyhow::Result<Box<dyn DynSession>> {
-    let mut setup = ReaderSetup::named(&reader.address);
-    setup.antenna_ports.clone_from(&reader.antennas);
-    Ok(driver(&reader.driver)?.session(&reader.settings()?, &setup)?)
+    session_with(&reader.driver, &reader.address, &reader.antennas, &reader.settings()?)
+}
+
+/// A session of this driver with a reader that is called so in errors.
+pub(super) fn session_with(
+    driver_name: &str,
+    name: &str,
+    antennas: &[u16],
+    settings: &Settings,
+) -> anyhow::Result<Box<dyn DynSession>> {
+    let setup = ReaderSetup { antenna_ports: antennas.to_vec(), ..ReaderSetup::named(name) };
+    Ok(driver(driver_name)?.session(settings, &setup)?)
 }
 
 /// The driver of this name.

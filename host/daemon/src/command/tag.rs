@@ -74,7 +74,7 @@ async fn act_on(
         return Ok(());
     }
     if let Some(why) = asks.filter(|_| !consent.yes) {
-        confirm(why, &what, &tag)?;
+        confirm(why, &what, &tag.id)?;
     }
     carry_out(access, &tag, plan, locks).await?;
     Ok(())
@@ -204,11 +204,11 @@ fn describe(plan: &Plan, locks: &[LockTarget]) -> (String, Option<&'static str>)
 }
 
 /// Asks for the end of the tag's id, which nobody types by accident.
-fn confirm(why: &str, what: &str, tag: &TagTarget) -> anyhow::Result<()> {
+pub(super) fn confirm(why: &str, what: &str, tag: &TagId) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
         bail!("{why}: {what}; say --yes if it is meant");
     }
-    let id = tag.id.hex();
+    let id = tag.hex();
     let (_, end) = id.split_at_checked(id.len().saturating_sub(4)).unwrap_or(("", &id));
     print!("Mind that {why}: {what}.\nType the last {} digits of the tag to go on: ", end.len());
     std::io::stdout().flush()?;

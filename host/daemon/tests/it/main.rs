@@ -3,6 +3,7 @@
 
 mod antennas;
 mod bench;
+mod cards;
 mod commands;
 mod config;
 mod daemon;
