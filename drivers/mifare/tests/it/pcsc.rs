@@ -1,5 +1,7 @@
 //! Cards on a real PC/SC service with a virtual reader.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +9,7 @@ use rfid_conformance::driver::{Rig, check};
 use rfid_core::abilities::SectorKey;
 use rfid_core::{Driver, ErrorKind, ReadBuf, Settings, TagId, TagIdKind};
 use rfid_driver_mifare::coupler::{Coupler, Pad, ValueChange};
-use rfid_driver_mifare::model::{CardKind, Key, KeySlot, Uid, ValueBlock};
+use rfid_driver_mifare::model::{CardKind, Key, KeySlot, SecretKey, Sector, Uid, ValueBlock};
 use rfid_driver_mifare::sim::{Family, SimulatedCard, VirtualReader};
 use rfid_driver_mifare::{Mifare, PcscCoupler};
 
@@ -135,6 +137,39 @@ async fn a_reader_that_would_keep_keys_for_ever_is_refused_with_its_reason() {
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert!(refused.to_string().contains("volatile memory"), "{refused}");
     session.close().await.unwrap();
+}
+
+/// `scriptor` of pcsc-tools knows nothing of us: it gets the documented commands and keys that were
+/// derived for this card.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_personalised_is_read_by_another_program() {
+    let service = Service::start();
+    let mut reader = service.reader(Family::Acs);
+    reader.lay(card_with(&UID)).unwrap();
+    let mut session = session(SECRETS);
+    open(&mut *session).await;
+    let access = session.card_access().unwrap();
+    access.card().await.unwrap();
+    access.write_number(&id(&UID), "1234567890").await.unwrap();
+    session.close().await.unwrap();
+
+    let secret = SecretKey::from_hex("0102030405060708090a0b0c0d0e0f10").unwrap();
+    let key = secret.card_key(&Uid::try_from(&UID[..]).unwrap(), Sector::of_block(4), KeySlot::A);
+    let key = key.reveal().map(|byte| format!("{byte:02X}")).join(" ");
+    let script =
+        format!("FF CA 00 00 00\nFF 82 00 00 06 {key}\nFF 86 00 00 05 01 00 04 60 00\nFF B0 00 04 10\n");
+    let mut scriptor = Command::new("scriptor")
+        .args(["-r", "Virtual PCD 00 00"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("scriptor is missing; apt-get install pcsc-tools");
+    scriptor.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = scriptor.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("< 04 A1 B2 C3 D4 E5 F6 90 00"), "{said}");
+    // Layout 1, sequence 0, a number, 1234567890.
+    assert!(said.contains("01 00 01 00 00 00 00 49 96 02 D2 00"), "{said}");
 }
 
 /// A coupler to a service that may still be coming up.
