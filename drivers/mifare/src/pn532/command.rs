@@ -51,7 +51,8 @@ pub struct Command(Zeroizing<Vec<u8>>);
 
 impl Command {
     fn new(code: u8, data: &[&[u8]]) -> Self {
-        Self(Zeroizing::new([&[TO_CHIP, code], data.concat().as_slice()].concat()))
+        let data = Zeroizing::new(data.concat());
+        Self(Zeroizing::new([&[TO_CHIP, code], data.as_slice()].concat()))
     }
 
     /// Its number.

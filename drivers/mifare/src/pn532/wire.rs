@@ -53,8 +53,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// A command that was sent and not yet answered.
-#[derive(Debug)]
+/// A command that was sent and not yet answered. It may carry a key and so is never printed.
 struct Exchange {
     op: &'static str,
     code: u8,
@@ -82,7 +81,6 @@ enum Order {
 }
 
 /// A connection with its unfinished business.
-#[derive(Debug)]
 pub(super) struct Wire<S> {
     link: Link<S>,
     frames: Frames,
@@ -118,9 +116,8 @@ impl<S: Stream> Wire<S> {
         self.may_be_reset = false;
     }
 
-    /// Sends a command, with what wakes a chip up if it may sleep, and waits for its answer.
-    ///
-    /// *Cancel safety*: what was asked is not asked again; the next call aborts it.
+    /// Sends a command and waits for its answer. *Cancel safety*: what was asked is not asked again;
+    /// the next call aborts it.
     pub(super) async fn ask(
         &mut self,
         op: &'static str,

@@ -93,6 +93,7 @@ fn wrong_words_end_with_2_and_help_has_examples() {
         &["drivers", "--help"],
         &["sinks", "--help"],
         &["emulate", "mercury4", "--help"],
+        &["emulate", "pn532", "--help"],
         &["import", "directory", "--help"],
     ] {
         let output = run(command);

@@ -12,6 +12,7 @@ mod ledger;
 mod looking_on;
 mod metrics;
 mod plugins;
+mod pn532;
 mod record;
 mod reload;
 mod resume;
