@@ -1,8 +1,8 @@
 //! A connection to a chip: one command at a time, its acknowledgement, its answer.
 //!
 //! Every command here may be sent twice: a search, an authentication, a write, and filling the
-//! card's buffer do the same again. So a command is repeated when nobody acknowledges it, and an
-//! answer is asked for again when it does not come or is damaged.
+//! card's buffer do the same again. So a command is repeated when nobody acknowledges or answers it,
+//! and an answer is asked for again when it is damaged.
 
 use std::time::Duration;
 
@@ -258,16 +258,14 @@ impl<S: Stream> Wire<S> {
         }
         let ack_patience = self.ack_patience();
         let Some(exchange) = &mut self.exchange else { return Ok(()) };
-        if exchange.is_acknowledged && exchange.asked_again < MOST_TRIES {
-            self.ask_again();
-            return Ok(());
-        }
-        if !exchange.is_acknowledged && exchange.sent < MOST_TRIES {
+        // Not asked for again: a chip that is only slow would say its answer to the command before.
+        if exchange.sent < MOST_TRIES {
             self.link.queue(&ACK);
             self.link.queue(&WAKE_UP);
             self.link.queue(&exchange.frame);
             self.may_be_reset = true;
             exchange.sent += 1;
+            exchange.is_acknowledged = false;
             exchange.deadline = Instant::now() + ack_patience;
             return Ok(());
         }
