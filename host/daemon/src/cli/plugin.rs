@@ -13,7 +13,7 @@ pub(crate) enum PluginAct {
 
 Each is loaded in a process of its own. Ends with 1 if one is refused.")]
     List {
-        /// The folder, as plugin_dir in [host]
+        /// The folder, as the key plugin_dir of the host names it
         dir: PathBuf,
         /// Print one JSON object a line
         #[arg(long)]
