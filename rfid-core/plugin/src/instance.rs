@@ -86,7 +86,8 @@ impl Setup {
         };
         // SAFETY: valid during the call.
         let config = unsafe { slice(config.ptr.cast::<u8>(), config.len) }?;
-        let options = serde_json::from_slice(config)
+        // A list would do for a struct whose fields all have defaults.
+        let options: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(config)
             .map_err(|error| Failure::new(Status::CONFIG, format!("the options: {error}")))?;
         let link = Arc::new(Link::new());
         // SAFETY: the host is valid until `destroy` has returned, which makes it leave.
@@ -96,7 +97,7 @@ impl Setup {
             name: Name::from(name.unwrap_or("unnamed")),
             data_dir: PathBuf::from(data_dir.unwrap_or_default()),
             antenna_ports,
-            settings: Settings::new(options),
+            settings: Settings::new(options.into()),
         })
     }
 }
