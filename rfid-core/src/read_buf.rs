@@ -145,24 +145,45 @@ impl ReadBuf {
     /// # Errors
     /// What makes it no record of a tag; the buffer is unchanged.
     pub fn push_record(&mut self, record: &[u8; 64], long_id: Option<&[u8]>) -> Result<(), RecordFault> {
-        let mut record = TagRead::from_bytes(record);
+        self.push_read(&TagRead::from_bytes(record), long_id)
+    }
+
+    /// The same of a record that lies in memory as one, whoever wrote it there.
+    ///
+    /// # Errors
+    /// As of [`ReadBuf::push_record`].
+    #[inline]
+    pub fn push_read(&mut self, record: &TagRead, long_id: Option<&[u8]>) -> Result<(), RecordFault> {
         let kind =
             TagIdKind::from_number(record.id_kind).ok_or(RecordFault::UnknownIdKind(record.id_kind))?;
         let len = usize::from(record.id_len);
-        if len > 0 {
-            record.id.get_mut(len..).ok_or(RecordFault::IdTooLong(len))?.fill(0);
-            if self.is_full() {
-                return Err(RecordFault::Full);
-            }
-            self.reads.push(record);
-            return Ok(());
+        if len == 0 {
+            return self.push_beside(kind, record, long_id.unwrap_or_default());
         }
-        let id = long_id.unwrap_or_default();
+        if len > TagRead::INLINE_ID {
+            return Err(RecordFault::IdTooLong(len));
+        }
+        if self.is_full() {
+            return Err(RecordFault::Full);
+        }
+        // Copied as it is: put together from its parts, it would have to be read back in whole.
+        self.reads.push(*record);
+        if !record.is_in_order()
+            && let Some(read) = self.reads.last_mut()
+        {
+            *read = read.in_order();
+        }
+        Ok(())
+    }
+
+    /// Adds a record whose id stands beside it.
+    fn push_beside(&mut self, kind: TagIdKind, record: &TagRead, id: &[u8]) -> Result<(), RecordFault> {
         match id.len() {
             0 => return Err(RecordFault::NoId),
             1..=TagId::MAX_LEN => {}
             len => return Err(RecordFault::IdTooLong(len)),
         }
+        let record = record.in_order();
         self.record(kind, id).map_err(|BufferFull| RecordFault::Full)?.take_values(&record);
         Ok(())
     }

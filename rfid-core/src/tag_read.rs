@@ -184,6 +184,7 @@ impl TagRead {
     /// An id longer than [`TagRead::INLINE_ID`] is not in it: the length of the id is then 0, and
     /// whoever passes the record on says in the last six bytes where the id is.
     /// [`ReadBuf::push_record`](crate::ReadBuf::push_record) is the way back.
+    #[inline]
     pub fn to_bytes(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
         bytes[..8].copy_from_slice(&self.reader_time_ns.to_ne_bytes());
@@ -201,8 +202,7 @@ impl TagRead {
         bytes
     }
 
-    /// The record with these bytes, as far as it can stand by itself: its id may be absent and its
-    /// kind unknown. Flags and protocols that nobody knows are left out.
+    /// The record with these bytes, as they are.
     pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
         Self {
             reader_time_ns: u64::from_ne_bytes(piece(bytes, 0)),
@@ -213,12 +213,44 @@ impl TagRead {
             frequency_khz: u32::from_ne_bytes(piece(bytes, 44)),
             rssi_cdbm: i16::from_ne_bytes(piece(bytes, 48)),
             phase: u16::from_ne_bytes(piece(bytes, 50)),
-            count: u16::from_ne_bytes(piece(bytes, 52)).max(1),
+            count: u16::from_ne_bytes(piece(bytes, 52)),
             pc: u16::from_ne_bytes(piece(bytes, 54)),
-            flags: bytes[56] & KNOWN_FLAGS,
-            protocol: AirProtocol::from_number(bytes[57]).map_or(0, |protocol| protocol as u8),
+            flags: bytes[56],
+            protocol: bytes[57],
+            long_id_len: u16::from_ne_bytes(piece(bytes, 58)),
+            long_id_at: u32::from_ne_bytes(piece(bytes, 60)),
+        }
+    }
+
+    /// Whether everything in it is what this build knows, and nothing lies behind the id.
+    #[inline]
+    pub(crate) fn is_in_order(&self) -> bool {
+        let (low, high) = (u128::from_le_bytes(piece(&self.id, 0)), u128::from_le_bytes(piece(&self.id, 16)));
+        let behind = match u32::from(self.id_len) * 8 {
+            bits @ 0..128 => (low >> bits) | high,
+            bits @ 128..256 => high >> (bits - 128),
+            _ => 0,
+        };
+        behind == 0
+            && self.flags & !KNOWN_FLAGS == 0
+            && (self.protocol == 0 || AirProtocol::from_number(self.protocol).is_some())
+            && self.count > 0
+            && self.long_id_len == 0
+            && self.long_id_at == 0
+    }
+
+    /// The same without what nobody knows; a count of 0 is 1.
+    pub(crate) fn in_order(&self) -> Self {
+        let mut id = self.id;
+        id.iter_mut().skip(self.id_len.into()).for_each(|byte| *byte = 0);
+        Self {
+            id,
+            flags: self.flags & KNOWN_FLAGS,
+            protocol: AirProtocol::from_number(self.protocol).map_or(0, |protocol| protocol as u8),
+            count: self.count.max(1),
             long_id_len: 0,
             long_id_at: 0,
+            ..*self
         }
     }
 
@@ -260,8 +292,9 @@ impl TagRead {
     }
 }
 
-/// The bytes of one field, which lies within the record.
-fn piece<const N: usize>(bytes: &[u8; 64], at: usize) -> [u8; N] {
+/// The bytes of one field, which lies within these.
+#[inline]
+fn piece<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&bytes[at..at + N]);
     field

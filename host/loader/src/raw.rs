@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_abi as abi;
 use rfid_abi::extension::{self, GpioTable, Pin, ReaderInfoTable, TagAccessTable, TuneTable};
-use rfid_core::{Loss, ReadBuf};
+use rfid_core::{Loss, ReadBuf, TagRead};
 
 use crate::host_side::{FOR_MODULES, HostSide, Told, host_side};
 use crate::message::{Abilities, Answer, Call, EncodedEvents, Fault, Kind, OpenedReader, Setup, TagCall};
@@ -71,7 +71,8 @@ enum Table {
     Sink(&'static abi::Sink),
 }
 
-/// Memory that is lent for `read`, and never anything else.
+/// Memory that is lent for `read`, and never anything else. Aligned as the framework's records are.
+#[repr(C, align(64))]
 struct Lent {
     reads: [abi::TagRead; LENT_READS],
     aux: [u8; LENT_AUX],
@@ -267,7 +268,7 @@ impl Instance {
                 0 => Some(long_id(read, aux).ok_or_else(|| lie("a read has no id"))?),
                 _ => None,
             };
-            buf.push_record(bytes_of(read), long_id)
+            buf.push_read(as_ours(read), long_id)
                 .map_err(|fault| lie(format!("a read is not one: {fault}")))?;
         }
         outcome(status, &error)?;
@@ -487,8 +488,14 @@ const BLANK: abi::TagRead = abi::TagRead {
     aux_off: 0,
 };
 
-fn bytes_of(read: &abi::TagRead) -> &[u8; size_of::<abi::TagRead>()] {
-    // SAFETY: a record has no padding, so each of its bytes has a value.
+const _: () =
+    assert!(size_of::<TagRead>() == size_of::<abi::TagRead>() && align_of::<TagRead>() == align_of::<Lent>());
+
+/// A record of [`Lent`] as one of the framework's, which has the same layout.
+fn as_ours(read: &abi::TagRead) -> &TagRead {
+    debug_assert!(ptr::from_ref(read).cast::<TagRead>().is_aligned());
+    // SAFETY: both have only numbers, at the same places, without padding, so each is the other for
+    // any bytes; the memory is aligned for ours: records follow one another from its beginning.
     unsafe { &*ptr::from_ref(read).cast() }
 }
 
@@ -548,4 +555,35 @@ fn outcome(status: abi::Status, error: &abi::Error) -> Result<(), Fault> {
 fn terminated(text: &[c_char]) -> String {
     let bytes: Vec<u8> = text.iter().map(|char| char.cast_unsigned()).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rfid_core::{AirProtocol, TagIdKind, UtcTime};
+
+    use super::*;
+
+    #[test]
+    fn a_record_lies_in_memory_as_it_crosses() {
+        let mut buf = ReadBuf::with_capacity(1);
+        buf.record(TagIdKind::Iso15693Uid, &[9; 12])
+            .unwrap()
+            .set_reader_time(UtcTime::from_nanos(0x0102_0304_0506_0708))
+            .set_antenna_port(3)
+            .set_frequency_khz(902_750)
+            .set_rssi_cdbm(-5512)
+            .set_phase(4095)
+            .set_count(7)
+            .set_pc(0x3000)
+            .set_check_failed()
+            .set_protocol(AirProtocol::Iso15693);
+        let read = buf.iter().next().unwrap().read;
+        // SAFETY: a record has no padding.
+        let memory = unsafe { *ptr::from_ref(read).cast::<[u8; 64]>() };
+        assert_eq!(memory, read.to_bytes());
+        // SAFETY: it has only numbers.
+        let theirs = unsafe { ptr::from_ref(read).cast::<abi::TagRead>().read() };
+        assert_eq!((theirs.antenna, theirs.rssi_cdbm, theirs.count), (3, -5512, 7));
+        assert_eq!((theirs.id_len, theirs.id_kind, theirs.protocol), (12, 3, 6));
+    }
 }

@@ -69,22 +69,29 @@ impl<'a> Lent<'a> {
         if self.buf.count >= self.buf.capacity {
             return Room::Used;
         }
-        let mut record = sighting.read.to_bytes();
         if sighting.id.bytes.len() > INLINE_ID {
+            let mut record = sighting.read.to_bytes();
             match self.push_id(sighting.id.bytes, &mut record) {
-                Room::Taken => {}
+                Room::Taken => self.put(&record),
                 full => return full,
             }
+        } else {
+            // SAFETY: a record lies in memory as it crosses, and has no padding.
+            self.put(unsafe { &*std::ptr::from_ref(sighting.read).cast() });
         }
+        Room::Taken
+    }
+
+    /// Writes a record behind those that are there, where there is room for it.
+    fn put(&mut self, record: &[u8; size_of::<TagRead>()]) {
         let at = self.buf.count as usize * self.buf.stride as usize;
         // SAFETY: record number `count` is within the capacity, and the stride at least as long as a
-        // record; the host's memory is its own, so it does not overlap the array.
+        // record; the host's memory is its own, so it does not overlap this one.
         unsafe {
             let place = self.buf.reads.cast::<u8>().add(at);
             place.copy_from_nonoverlapping(record.as_ptr(), record.len());
         }
         self.buf.count += 1;
-        Room::Taken
     }
 
     /// Writes an id to the side area, and into the record where it is.
