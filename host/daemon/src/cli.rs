@@ -2,29 +2,30 @@
 
 mod bench;
 mod card;
+mod emulate;
 mod ledger;
 mod plugin;
 mod record;
 mod simulate;
+mod tag;
 mod watch;
 mod webhook;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rfid_core::abilities::PinLevel;
 use rfid_core::{DurationText, Settings};
-use rfid_driver_mercury4::emulator::Profile;
-use rfid_driver_thingmagic::emulator as thingmagic;
 
 pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use card::{CardAct, CardTarget};
+pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
 pub(crate) use simulate::{SimulateDoor, Simulated};
+pub(crate) use tag::{BankName, Consent, TagAct, TagPlace};
 pub(crate) use watch::{At, Tap, Top};
 pub(crate) use webhook::{WebhookAct, Which};
 
@@ -409,61 +410,6 @@ pub(crate) enum Describe {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Emulated {
-    /// A ThingMagic Mercury 4 that speaks RQL over TCP
-    #[command(after_help = "Examples:
-  rfid-host emulate mercury4 --listen 127.0.0.1:8080
-  rfid-host emulate mercury4 --listen 127.0.0.1:8080 --scenario examples/scenario.toml
-
-Without a scenario, two tags come and go every half minute.")]
-    Mercury4 {
-        #[command(flatten)]
-        field: Field,
-        /// Which reader to be: m4, mercury5 or astra
-        #[arg(long, default_value = "m4")]
-        profile: Profile,
-    },
-    /// A ThingMagic module whose serial line is carried over TCP
-    #[command(after_help = "Examples:
-  rfid-host emulate thingmagic --listen 127.0.0.1:9761
-  rfid-host read thingmagic 127.0.0.1:9761
-
-Without a scenario, two tags come and go every half minute.")]
-    Thingmagic {
-        #[command(flatten)]
-        field: Field,
-        /// Which module to be: m6e or m5e
-        #[arg(long, default_value = "m6e")]
-        profile: thingmagic::Profile,
-    },
-    /// A PN532 on a pseudo-terminal, with Mifare cards on its pad
-    #[command(after_help = "Examples:
-  rfid-host emulate pn532 --link /tmp/pn532
-  rfid-host emulate pn532 --link /tmp/pn532 --scenario examples/pad.toml
-
-Without a scenario, two cards come and go every twenty seconds.")]
-    Pn532 {
-        /// Name of the serial port: a link to the pseudo-terminal, gone when the emulator ends
-        #[arg(long, value_name = "PATH")]
-        link: PathBuf,
-        /// Which cards come and go, and what goes wrong
-        #[arg(long, value_name = "FILE")]
-        scenario: Option<PathBuf>,
-    },
-}
-
-/// Where an emulated reader listens and what it hears.
-#[derive(Debug, Args)]
-pub(crate) struct Field {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// Which tags come and go, and what goes wrong
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: Option<PathBuf>,
-}
-
 fn parse_level(text: &str) -> Result<PinLevel, String> {
     let pin = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is not the number of a pin"));
     match text.split_once('=') {
@@ -568,107 +514,6 @@ pub(crate) fn options(pairs: &[String]) -> anyhow::Result<serde_json::Map<String
         options.insert(key.trim().to_owned(), value);
     }
     Ok(options)
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TagAct {
-    /// Read memory
-    Read {
-        #[command(flatten)]
-        place: TagPlace,
-        /// Memory bank
-        #[arg(long, value_enum, default_value_t = BankName::Tid)]
-        bank: BankName,
-        /// First word (byte of an ISO 18000-6B tag)
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        from: u32,
-        /// Words (bytes of an ISO 18000-6B tag)
-        #[arg(long, value_name = "N", default_value_t = 2)]
-        count: u16,
-    },
-    /// Write memory
-    Write {
-        #[command(flatten)]
-        place: TagPlace,
-        /// Memory bank
-        #[arg(long, value_enum, default_value_t = BankName::User)]
-        bank: BankName,
-        /// First word (byte of an ISO 18000-6B tag)
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        from: u32,
-        /// What to write, in hexadecimal digits
-        #[arg(value_name = "HEX")]
-        data: String,
-        #[command(flatten)]
-        consent: Consent,
-    },
-    /// Give the tag another EPC
-    WriteEpc {
-        #[command(flatten)]
-        place: TagPlace,
-        /// The new EPC: hexadecimal digits, a tag URI, a pure identity URI or a GS1 key
-        #[arg(value_name = "EPC")]
-        epc: String,
-        #[command(flatten)]
-        consent: Consent,
-    },
-    /// Lock or unlock fields of the tag
-    Lock {
-        #[command(flatten)]
-        place: TagPlace,
-        /// kill-password, access-password, epc, tid, user = open, open-forever, password, never;
-        /// all=never for an EPC Class 1 tag, N=never for byte N of an ISO 18000-6B tag
-        #[arg(value_name = "FIELD=STATE", required = true)]
-        locks: Vec<String>,
-        #[command(flatten)]
-        consent: Consent,
-    },
-    /// Silence the tag for ever
-    Kill {
-        #[command(flatten)]
-        place: TagPlace,
-        /// The tag's kill password: env:NAME, file:PATH or hexadecimal digits
-        #[arg(long, value_name = "SECRET")]
-        kill_password: String,
-        #[command(flatten)]
-        consent: Consent,
-    },
-}
-
-/// Which tag, and where it lies.
-#[derive(Debug, Args)]
-pub(crate) struct TagPlace {
-    #[command(flatten)]
-    pub(crate) reader: ReaderAddress,
-    /// The tag's EPC or UID as it is now; the only one there if left out
-    #[arg(long, value_name = "HEX")]
-    pub(crate) tag: Option<String>,
-    /// Password that opens what is locked: env:NAME, file:PATH or hexadecimal digits
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) password: Option<String>,
-}
-
-/// Whether something may be done.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Consent {
-    /// Look at reader and tag, say what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Do not ask before locking and killing
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum BankName {
-    /// Passwords
-    Reserved,
-    /// Check code, PC word, EPC
-    Epc,
-    /// Maker, model and serial number
-    Tid,
-    /// Whatever the user keeps there
-    User,
 }
 
 #[derive(Debug, Subcommand)]
