@@ -46,7 +46,7 @@ pub(crate) static FOR_MODULES: ModuleHost = ModuleHost(abi::Host {
     name: NAME.as_ptr(),
     version: ptr::null(),
     get_extension: Some(no_extension),
-    log_enabled: Some(never_enabled),
+    log_enabled: Some(log_enabled),
     log: None,
     reader_event: None,
     instance: ptr::null(),
@@ -93,12 +93,8 @@ unsafe extern "C" fn no_extension(_: *const abi::Host, _: *const c_char) -> *con
     ptr::null()
 }
 
-unsafe extern "C" fn never_enabled(_: *const abi::Host, _: i32) -> i32 {
-    0
-}
-
 /// # Safety
-/// `host` is the one that an instance was made with, which is alive.
+/// `host` is null, that of modules, which tells nobody, or the one of an instance that is alive.
 unsafe fn told<'a>(host: *const abi::Host) -> Option<&'a dyn Told> {
     // SAFETY: what the caller says; `ctx` was set by `host_side`.
     unsafe { host.as_ref()?.ctx.cast::<Arc<dyn Told>>().as_ref().map(|told| &**told) }

@@ -112,6 +112,11 @@ pub(crate) enum Call {
     Lost(Loss),
 }
 
+/// A limit as the interface counts it.
+pub(crate) fn millis(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// An operation on a tag.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TagCall {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rfid_core::settings::each_secret;
 use rfid_core::{
     Clock, ConfigFault, ConfigFaults, Description, Driver, Secret, Settings, SinkKind, SystemClock,
 };
@@ -316,36 +317,16 @@ impl Loaded {
             options => options.clone(),
         };
         let mut faults = ConfigFaults::default();
-        reveal(&mut options, schema, "", &mut faults);
+        reveal(&mut options, schema, &mut faults);
         if faults.is_empty() { Ok(options) } else { Err(faults) }
     }
 }
 
-fn reveal(value: &mut Value, schema: &Value, path: &str, faults: &mut ConfigFaults) {
-    match value {
-        Value::String(text) if schema.get("writeOnly") == Some(&Value::Bool(true)) => {
-            match Secret::read(text) {
-                Ok(secret) => secret.reveal().clone_into(text),
-                Err(message) => faults.push(ConfigFault::new(path, message)),
-            }
-        }
-        Value::Object(table) => {
-            for (key, value) in table {
-                let named = schema.get("properties").and_then(|properties| properties.get(key));
-                if let Some(schema) = named.or_else(|| schema.get("additionalProperties")) {
-                    reveal(value, schema, &format!("{path}/{key}"), faults);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for (place, item) in items.iter_mut().enumerate() {
-                    reveal(item, schema, &format!("{path}/{place}"), faults);
-                }
-            }
-        }
-        _ => {}
-    }
+fn reveal(options: &mut Value, schema: &Value, faults: &mut ConfigFaults) {
+    each_secret(options, schema, "", &mut |path, text| match Secret::read(text) {
+        Ok(secret) => secret.reveal().clone_into(text),
+        Err(message) => faults.push(ConfigFault::new(path, message)),
+    });
 }
 
 #[cfg(test)]
@@ -359,16 +340,19 @@ mod tests {
         let secret = json!({ "type": "string", "writeOnly": true });
         let schema = json!({ "properties": {
             "password": secret,
+            "token": { "anyOf": [secret, { "type": "null" }] },
             "users": { "items": { "properties": { "key": secret } } },
             "path": { "type": "string" },
         } });
         let mut options = json!({
             "password": "plain", "users": [{ "key": "env:NO_SUCH_VARIABLE_HERE" }], "path": "env:PATH",
+            "token": "env:PATH",
         });
         let mut faults = ConfigFaults::default();
-        reveal(&mut options, &schema, "", &mut faults);
+        reveal(&mut options, &schema, &mut faults);
         assert_eq!(options["password"], "plain");
         assert_eq!(options["path"], "env:PATH", "this is no secret");
+        assert_eq!(options["token"], std::env::var("PATH").unwrap(), "one that may be left out");
         let faults: Vec<_> = faults.into_iter().collect();
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].path, "/users/0/key");

@@ -15,7 +15,8 @@ use rfid_core::{
 use crate::instance::PluginInstance;
 use crate::line::{NoAnswer, Unasked};
 use crate::message::{
-    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance, shown,
+    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance, millis,
+    shown,
 };
 use crate::plugins::Loaded;
 use crate::raw::TAG_LIMIT_MS;
@@ -333,10 +334,6 @@ impl Session for PluginSession {
     fn tag_access(&mut self) -> Option<&mut dyn TagAccess> {
         if self.instance.abilities.tag_access { Some(self) } else { None }
     }
-}
-
-fn millis(limit: Duration) -> u32 {
-    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn out_of_turn(op: &'static str) -> Error {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::encoding::encode;
 use crate::instance::PluginInstance;
-use crate::message::{Answer, Call, Fault, Kind, Setup};
+use crate::message::{Answer, Call, Fault, Kind, Setup, millis};
 use crate::plugins::Loaded;
 
 const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -171,8 +171,4 @@ impl Sink for PluginSink {
             }
         }
     }
-}
-
-fn millis(limit: Duration) -> u32 {
-    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
 }

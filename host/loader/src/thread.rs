@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rfid_core::ReadBuf;
 
-use crate::message::{Call, Fault, FromInstance, ToInstance};
+use crate::message::{Call, FromInstance, ToInstance, millis};
 use crate::raw::Instance;
 
 /// How long one `read` may wait.
@@ -45,7 +45,7 @@ pub(crate) fn serve(mut instance: Instance, inbox: &Receiver<ToInstance>, outbox
             }
             Next::Read => {
                 let Some(mut buf) = lent.pop_front() else { continue };
-                let outcome = read(&mut instance, &mut buf);
+                let outcome = instance.read(&mut buf, millis(READ_LIMIT));
                 is_running = outcome.is_ok();
                 FromInstance::Read(buf, outcome)
             }
@@ -61,11 +61,6 @@ pub(crate) fn serve(mut instance: Instance, inbox: &Receiver<ToInstance>, outbox
         }
     }
     let _ = instance.close(LAST_CLOSE_MS);
-}
-
-fn read(instance: &mut Instance, buf: &mut ReadBuf) -> Result<(), Fault> {
-    let limit_ms = u32::try_from(READ_LIMIT.as_millis()).unwrap_or(u32::MAX);
-    instance.read(buf, limit_ms)
 }
 
 enum Next {

@@ -15,7 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use secret::{Secret, SecretSource};
+pub use secret::{Secret, SecretSource, each_secret, is_secret};
 
 /// The options of one reader or sink, without those that the host reads itself.
 #[derive(Clone, Default, PartialEq)]

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// Largest secret that is read.
@@ -102,6 +103,46 @@ impl JsonSchema for Secret {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "secret", "writeOnly": true, "minLength": 1 })
     }
+}
+
+/// Calls `visit` for each secret in options of this schema, with its JSON pointer below `pointer`.
+pub fn each_secret(
+    value: &mut Value,
+    schema: &Value,
+    pointer: &str,
+    visit: &mut impl FnMut(&str, &mut String),
+) {
+    match value {
+        Value::String(text) if is_secret(schema) => visit(pointer, text),
+        Value::Object(table) => {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (key, value) in table {
+                let schema = properties
+                    .and_then(|properties| properties.get(key))
+                    .or_else(|| schema.get("additionalProperties"));
+                if let Some(schema) = schema {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    each_secret(value, schema, &format!("{pointer}/{key}"), visit);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                for (index, item) in items.iter_mut().enumerate() {
+                    each_secret(item, schema, &format!("{pointer}/{index}"), visit);
+                }
+            }
+        }
+        _ => {}
+    }
+    for alternative in ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
+        each_secret(value, alternative, pointer, visit);
+    }
+}
+
+/// Whether what has this schema is a secret.
+pub fn is_secret(schema: &Value) -> bool {
+    schema.get("writeOnly").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// Where the text of a configuration says that a secret is.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::presence::{ReaderPlace, ZoneMap};
-use rfid_core::settings::schema_of;
+use rfid_core::settings::{each_secret, schema_of};
 use rfid_core::{ConfigFaults, Driver, DurationText, Name, ReaderSetup, Settings, SinkKind};
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_thingmagic::emulator as thingmagic;
@@ -408,7 +408,7 @@ impl<'a> Checker<'a> {
 
     /// Notes where a table has secrets in it, for pictures of it and of what stands beside it.
     fn hide_secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) {
-        secrets::each(options, schema, pointer, &mut |here, text| {
+        each_secret(options, schema, pointer, &mut |here, text| {
             if secrets::is_plain(text) {
                 self.secrets.extend(self.tree.value(here));
             }
@@ -419,7 +419,7 @@ impl<'a> Checker<'a> {
     fn secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) -> Option<u64> {
         let mut found = Vec::new();
         let mut wrong = false;
-        secrets::each(options, schema, pointer, &mut |here, text| match secrets::resolve(
+        each_secret(options, schema, pointer, &mut |here, text| match secrets::resolve(
             text,
             &self.folder(here),
         ) {

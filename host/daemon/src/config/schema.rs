@@ -2,10 +2,10 @@
 //! types, bounds, choices, lists, and closed tables.
 
 use rfid_core::DurationText;
+use rfid_core::settings::is_secret;
 use serde_json::{Map, Value};
 
 use super::names::{listed, nearest};
-use super::secrets::is_secret;
 use super::tree::{dotted, join};
 
 /// Something that does not fit its schema.

@@ -5,55 +5,15 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use rfid_core::Secret;
-use rfid_core::settings::SecretSource;
+use rfid_core::settings::{SecretSource, each_secret};
 use serde_json::Value;
-
-use super::tree::join;
 
 /// What is shown in place of a secret.
 const MASK: &str = "***";
 
-/// Calls `visit` for each secret, with its pointer.
-pub(super) fn each(
-    value: &mut Value,
-    schema: &Value,
-    pointer: &str,
-    visit: &mut impl FnMut(&str, &mut String),
-) {
-    match value {
-        Value::String(text) if is_secret(schema) => visit(pointer, text),
-        Value::Object(table) => {
-            let properties = schema.get("properties").and_then(Value::as_object);
-            for (key, value) in table {
-                let schema = properties
-                    .and_then(|properties| properties.get(key))
-                    .or_else(|| schema.get("additionalProperties"));
-                if let Some(schema) = schema {
-                    each(value, schema, &join(pointer, key), visit);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for (index, item) in items.iter_mut().enumerate() {
-                    each(item, schema, &format!("{pointer}/{index}"), visit);
-                }
-            }
-        }
-        _ => {}
-    }
-    for alternative in ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
-        each(value, alternative, pointer, visit);
-    }
-}
-
-pub(super) fn is_secret(schema: &Value) -> bool {
-    schema.get("writeOnly").and_then(Value::as_bool).unwrap_or(false)
-}
-
 /// Masks all secrets, and where they come from.
 pub(super) fn mask(value: &mut Value, schema: &Value) {
-    each(value, schema, "", &mut |_, text| MASK.clone_into(text));
+    each_secret(value, schema, "", &mut |_, text| MASK.clone_into(text));
 }
 
 /// Whether a text is the secret itself.
