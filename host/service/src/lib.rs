@@ -1,0 +1,14 @@
+//! The VIP customer service: who is this customer, may the card be used here, who is to be told,
+//! and what happened.
+//!
+//! * [`record`]: what is kept, in the bank's own words.
+//! * [`store`]: where it is kept; one trait, so that all above is the same on any of them.
+//! * [`seal`]: what stands in a store is sealed where it tells who somebody is.
+//!
+//! It knows the framework's words and no socket; HTTP is another crate's.
+#![forbid(unsafe_code)]
+
+pub mod randomness;
+pub mod record;
+pub mod seal;
+pub mod store;

@@ -1,0 +1,245 @@
+//! Keys of the service: what they seal and what they hide.
+//!
+//! A record that tells who somebody is stands in a store as AES-256-GCM under a key derived from
+//! the host's master secret, bound to its place, so that it cannot be moved to another. What must
+//! be found by equality alone (a customer number, the tag of a card, an ID number) is found by an
+//! HMAC-SHA-256 under another derived key. The master secret is never in the store.
+//!
+//! A change of the master secret keeps the older ones for reading; what is written from then on
+//! is under the new one.
+
+use std::fmt;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use hmac::{Hmac, Mac};
+use rfid_core::{Error, ErrorKind, Result};
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::randomness::{self, Randomness};
+use crate::record::{IdNumber, Unique};
+
+/// First byte of everything sealed: the form, for the day on which there is another.
+const FORM: u8 = 1;
+const KEY_ID: usize = 4;
+const NONCE: usize = 12;
+const HEAD: usize = 1 + KEY_ID + NONCE;
+
+/// A value hidden by a keyed hash: equal for equal values, and nothing else can be learnt of it
+/// without the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blind([u8; 16]);
+
+impl Blind {
+    /// Its bytes.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The value with these bytes, as they stand in a store.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Blind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blind")
+    }
+}
+
+/// What is derived from one master secret.
+struct Derived {
+    id: [u8; KEY_ID],
+    cipher: Aes256Gcm,
+    hiding: Hmac<Sha256>,
+}
+
+/// The keys of a host, current and older.
+pub struct Keys {
+    current: Derived,
+    older: Vec<Derived>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+impl Derived {
+    fn from(master: &[u8; 32]) -> Result<Self> {
+        let mut sealing = derive(master, b"seal")?;
+        let mut hiding = derive(master, b"hide")?;
+        let name = derive(master, b"name")?;
+        let mut id = [0; KEY_ID];
+        id.copy_from_slice(&name[..KEY_ID]);
+        let cipher = Aes256Gcm::new_from_slice(&sealing).map_err(|_| refused())?;
+        let keyed = Hmac::new_from_slice(&hiding).map_err(|_| refused())?;
+        sealing.zeroize();
+        hiding.zeroize();
+        Ok(Self { id, cipher, hiding: keyed })
+    }
+
+    fn hide(&self, domain: u8, bytes: &[u8]) -> Blind {
+        let mut mac = self.hiding.clone();
+        mac.update(&[domain]);
+        mac.update(bytes);
+        let digest = mac.finalize().into_bytes();
+        let mut blind = [0; 16];
+        blind.copy_from_slice(&digest[..16]);
+        Blind(blind)
+    }
+}
+
+fn derive(master: &[u8; 32], purpose: &[u8]) -> Result<[u8; 32]> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(master).map_err(|_| refused())?;
+    mac.update(b"rfid-service ");
+    mac.update(purpose);
+    Ok(mac.finalize().into_bytes().into())
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Internal, "key").with_detail("a key has the wrong length")
+}
+
+impl Keys {
+    /// Keys from the master secret of now, and from those of before, which are used to read only.
+    ///
+    /// # Errors
+    /// `Internal`, never in practice: all keys have the length that their use wants.
+    pub fn new(current: &Zeroizing<[u8; 32]>, older: &[Zeroizing<[u8; 32]>]) -> Result<Self> {
+        let older = older.iter().map(|master| Derived::from(master)).collect::<Result<_>>()?;
+        Ok(Self { current: Derived::from(current)?, older })
+    }
+
+    /// Seals `plain` for its place `at`.
+    ///
+    /// # Errors
+    /// `Io` without random bytes.
+    pub fn seal(&self, at: &[u8], plain: &[u8], randomness: &dyn Randomness) -> Result<Vec<u8>> {
+        let nonce: [u8; NONCE] = randomness::bytes(randomness)?;
+        let mut sealed = Vec::with_capacity(HEAD + plain.len() + 16);
+        sealed.push(FORM);
+        sealed.extend_from_slice(&self.current.id);
+        sealed.extend_from_slice(&nonce);
+        let payload = Payload { msg: plain, aad: at };
+        let text = self.current.cipher.encrypt(&Nonce::from(nonce), payload);
+        sealed.extend(text.map_err(|_| Error::new(ErrorKind::Internal, "seal"))?);
+        Ok(sealed)
+    }
+
+    /// What was sealed for the place `at`.
+    ///
+    /// # Errors
+    /// `Damaged` when it is not what was sealed there; `Denied` when the key is not at hand, with
+    /// what to do.
+    pub fn open(&self, at: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let damaged =
+            || Error::new(ErrorKind::Damaged, "open").with_detail("a sealed record is not what was sealed");
+        let (head, text) = sealed.split_at_checked(HEAD).ok_or_else(damaged)?;
+        let (Some(&FORM), Some(id), Some(nonce)) =
+            (head.first(), head.get(1..1 + KEY_ID), head.get(1 + KEY_ID..))
+        else {
+            return Err(damaged());
+        };
+        let derived = self.all().find(|derived| derived.id == id).ok_or_else(|| {
+            Error::new(ErrorKind::Denied, "open").with_detail(
+                "a record was sealed under another master secret: put that secret among the older ones",
+            )
+        })?;
+        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| damaged())?;
+        let payload = Payload { msg: text, aad: at };
+        derived.cipher.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| damaged())
+    }
+
+    /// How a value that must be unique stands in a store, under the key of now.
+    pub fn hide(&self, unique: &Unique) -> Blind {
+        hide(&self.current, unique)
+    }
+
+    /// How it may stand there: under the key of now and under each older one.
+    pub fn hidden(&self, unique: &Unique) -> Vec<Blind> {
+        self.all().map(|derived| hide(derived, unique)).collect()
+    }
+
+    /// How an ID number stands in a store, under the key of now.
+    pub fn hide_id_number(&self, number: &IdNumber) -> Blind {
+        self.current.hide(b'I', number.reveal().as_bytes())
+    }
+
+    /// How it may stand there: under the key of now and under each older one.
+    pub fn hidden_id_number(&self, number: &IdNumber) -> Vec<Blind> {
+        self.all().map(|derived| derived.hide(b'I', number.reveal().as_bytes())).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Derived> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
+}
+
+fn hide(derived: &Derived, unique: &Unique) -> Blind {
+    match unique {
+        Unique::CustomerNumber(number) => derived.hide(b'C', number.as_str().as_bytes()),
+        Unique::StaffNumber(number) => derived.hide(b'S', number.as_str().as_bytes()),
+        Unique::CardTag(tag) => {
+            let mut bytes = vec![tag.kind() as u8];
+            bytes.extend_from_slice(tag.bytes());
+            derived.hide(b'T', &bytes)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::randomness::SystemRandomness;
+
+    fn keys(current: u8, older: &[u8]) -> Keys {
+        let older: Vec<_> = older.iter().map(|byte| Zeroizing::new([*byte; 32])).collect();
+        Keys::new(&Zeroizing::new([current; 32]), &older).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_at_its_place_alone() {
+        let keys = keys(1, &[]);
+        let sealed = keys.seal(b"here", b"secret", &SystemRandomness).unwrap();
+        assert!(!sealed.windows(6).any(|part| part == b"secret"));
+        assert_eq!(**keys.open(b"here", &sealed).unwrap(), *b"secret");
+        assert_eq!(keys.open(b"there", &sealed).unwrap_err().kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let keys = keys(1, &[]);
+        let sealed = keys.seal(b"here", b"secret", &SystemRandomness).unwrap();
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(keys.open(b"here", &changed).is_err(), "byte {at}");
+            assert!(keys.open(b"here", &sealed[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn older_keys_open_and_never_seal() {
+        let before = keys(1, &[]);
+        let sealed = before.seal(b"here", b"secret", &SystemRandomness).unwrap();
+        let now = keys(2, &[1]);
+        assert_eq!(**now.open(b"here", &sealed).unwrap(), *b"secret");
+        let again = now.seal(b"here", b"secret", &SystemRandomness).unwrap();
+        assert_eq!(before.open(b"here", &again).unwrap_err().kind(), ErrorKind::Denied);
+    }
+
+    #[test]
+    fn hidden_values_are_equal_for_equal_values_and_keys_alone() {
+        let number = |text: &str| Unique::CustomerNumber(text.parse().unwrap());
+        let (one, other) = (keys(1, &[]), keys(2, &[1]));
+        assert_eq!(one.hide(&number("1")), one.hide(&number("1")));
+        assert_ne!(one.hide(&number("1")), one.hide(&number("2")));
+        assert_ne!(one.hide(&number("1")), one.hide(&Unique::StaffNumber("1".parse().unwrap())));
+        assert_ne!(one.hide(&number("1")), other.hide(&number("1")));
+        assert!(other.hidden(&number("1")).contains(&one.hide(&number("1"))));
+    }
+}

@@ -1,0 +1,98 @@
+//! Lists of what has a time.
+
+use rfid_core::{Name, UtcTime};
+
+use crate::record::{Key, Kind, Record};
+
+/// Which records are asked for, the latest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Visits, duties or alarms. Of other kinds there are none.
+    pub kind: Kind,
+    /// Among which of them.
+    pub among: Among,
+    /// Not before this.
+    pub from: UtcTime,
+    /// Before this.
+    pub until: UtcTime,
+}
+
+/// A part of the records of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// All.
+    All,
+    /// Those of a branch.
+    Branch(Name),
+    /// Those of a customer (visits), of a member of staff (duties) or of a card (alarms).
+    Of(Key),
+    /// Those that go on: visits without a departure, duties without an end, alarms that nobody has
+    /// acknowledged.
+    Open,
+    /// Those of a branch that go on.
+    OpenIn(Name),
+}
+
+/// A place in a list, behind which it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Time of the record there.
+    pub at: UtcTime,
+    /// Its key.
+    pub key: Key,
+}
+
+/// When and where a record belongs in lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// Its time.
+    pub at: UtcTime,
+    /// Its branch.
+    pub branch: Name,
+    /// To whom it belongs.
+    pub of: Key,
+    /// Whether it goes on.
+    pub is_open: bool,
+}
+
+impl Record {
+    /// Where it belongs in lists, if in any.
+    pub fn timed(&self) -> Option<Timed> {
+        Some(match self {
+            Self::Visit(visit) => Timed {
+                at: visit.arrived_at,
+                branch: visit.branch.clone(),
+                of: Key::Customer(visit.customer),
+                is_open: visit.departed_at.is_none(),
+            },
+            Self::Duty(duty) => Timed {
+                at: duty.from,
+                branch: duty.branch.clone(),
+                of: Key::Staff(duty.staff),
+                is_open: duty.until.is_none(),
+            },
+            Self::Alarm(alarm) => Timed {
+                at: alarm.at,
+                branch: alarm.branch.clone(),
+                of: Key::Card(alarm.card),
+                is_open: alarm.acknowledged.is_none(),
+            },
+            Self::Branch(_) | Self::Customer(_) | Self::Card(_) | Self::Staff(_) => return None,
+        })
+    }
+}
+
+impl Listing {
+    /// Whether a record is one of those that are asked for; what a store's index must agree with.
+    pub fn holds(&self, record: &Record) -> bool {
+        let Some(timed) = record.timed() else { return false };
+        let is_among = match &self.among {
+            Among::All => true,
+            Among::Branch(branch) => timed.branch == *branch,
+            Among::Of(key) => timed.of == *key,
+            Among::Open => timed.is_open,
+            Among::OpenIn(branch) => timed.is_open && timed.branch == *branch,
+        };
+        is_among && record.kind() == self.kind && self.from <= timed.at && timed.at < self.until
+    }
+}

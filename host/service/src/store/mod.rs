@@ -1,0 +1,139 @@
+//! Where records are kept.
+//!
+//! [`Store`] is all that the service asks of a database. Stores keep what [`Rows`] gives them and
+//! never look into it: text search, rights and rules are above, and the same on each of them.
+
+mod commit;
+mod listing;
+mod rows;
+
+use async_trait::async_trait;
+use rfid_core::{Result, TagId};
+
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+
+pub use commit::{Actor, Change, Commit, CommitFault, Origin, Past, Supply};
+pub use listing::{Among, Listing, Place, Timed};
+pub use rows::Rows;
+
+/// A record as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored<T = Record> {
+    /// How often it was written: 1 for a new one.
+    pub version: u32,
+    /// The record.
+    pub record: T,
+}
+
+/// A card and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holder {
+    /// The card.
+    pub card: Stored<Card>,
+    /// The customer.
+    pub customer: Stored<Customer>,
+}
+
+/// Which form of a photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhotoSize {
+    /// For a record that is looked at.
+    Large,
+    /// For a list.
+    Small,
+}
+
+/// A photo in both forms, as they are kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Photo {
+    /// For a record that is looked at.
+    pub large: Vec<u8>,
+    /// For a list.
+    pub small: Vec<u8>,
+}
+
+/// How a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreHealth {
+    /// It takes and gives everything.
+    Well,
+    /// It does not, and this says why in words for the operator.
+    Degraded(String),
+}
+
+/// Keeps records.
+///
+/// *For authors of stores*: everything that is acknowledged is durable: it survives a power cut.
+/// The suite `suite` (feature `suite`) holds a store to each sentence here. All calls may come at
+/// the same time from many tasks; none blocks the runtime.
+///
+/// *Cancel safety*: a call that is dropped has happened wholly or not at all.
+///
+/// *Errors*: `Connect`, `Io`, `Timeout` and `Busy` may pass; `Damaged` names what cannot be read.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Carries out all changes of a commit or none, and keeps who made them.
+    ///
+    /// Returns the new versions, in the order of the changes; 0 for a record that was removed.
+    ///
+    /// # Errors
+    /// [`CommitFault::Conflict`] when a record is not in the version that the change expects,
+    /// [`CommitFault::Taken`] when it would share what must be unique.
+    async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault>;
+
+    /// Takes in many new records, all of them or none, without holding them all in memory. What is
+    /// committed meanwhile may have to wait. Returns how many there were.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], and what `supply` says.
+    async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault>;
+
+    /// The records of these keys, in their order.
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>>;
+
+    /// The record that has this.
+    async fn find(&self, unique: &Unique) -> Result<Option<Stored>>;
+
+    /// The cards that bear these tags, whatever their state, and whose they are, in the order of
+    /// the tags.
+    ///
+    /// *Time*: this is asked while somebody walks through a door.
+    async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>>;
+
+    /// The customers with this ID number.
+    async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>>;
+
+    /// The cards of a customer, the latest first.
+    async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>>;
+
+    /// Records that have a time, the latest first, behind `after`; at most `limit` of them.
+    async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>>;
+
+    /// All records of a kind in the order of their keys, behind `after`; at most `limit` of them.
+    async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>>;
+
+    /// How many records of a kind there are.
+    async fn count(&self, kind: Kind) -> Result<u64>;
+
+    /// What happened to a record, the latest first, before version `before` if one is given; at
+    /// most `limit` of it.
+    async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>>;
+
+    /// Keeps a photo. Allowed twice.
+    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()>;
+
+    /// A photo, if it is there.
+    async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>>;
+
+    /// Ids of photos in their order, behind `after`; at most `limit` of them.
+    async fn photos(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>>;
+
+    /// Forgets a photo. Allowed twice.
+    async fn remove_photo(&self, id: PhotoId) -> Result<()>;
+
+    /// How the store is, without asking it anything.
+    fn health(&self) -> StoreHealth;
+
+    /// Ends it when everything is written. Allowed twice.
+    async fn close(&self);
+}

@@ -1,0 +1,153 @@
+//! How a record stands in a store.
+
+use std::sync::Arc;
+
+use rfid_core::{Error, ErrorKind, Result};
+use zeroize::Zeroizing;
+
+use crate::randomness::Randomness;
+use crate::record::{IdNumber, Key, Kind, Record, Unique};
+use crate::seal::{Blind, Keys};
+
+/// Turns records into bytes and back.
+///
+/// Customers, cards and staff are sealed for their place ([`Keys::seal`]); branches, visits,
+/// duties and alarms name nobody and are JSON, so that a store may look into them for reports.
+#[derive(Clone)]
+pub struct Rows {
+    keys: Arc<Keys>,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
+impl Rows {
+    /// Rows under these keys.
+    pub fn new(keys: Arc<Keys>, randomness: Arc<dyn Randomness>) -> Self {
+        Self { keys, randomness }
+    }
+
+    /// Whether records of this kind are sealed.
+    pub const fn seals(kind: Kind) -> bool {
+        matches!(kind, Kind::Customer | Kind::Card | Kind::Staff)
+    }
+
+    /// The bytes of a record.
+    ///
+    /// # Errors
+    /// Those of [`Keys::seal`].
+    pub fn encode(&self, record: &Record) -> Result<Vec<u8>> {
+        let json = serde_json::to_vec(record)
+            .map(Zeroizing::new)
+            .map_err(|error| Error::new(ErrorKind::Internal, "encode").with_source(error))?;
+        if !Self::seals(record.kind()) {
+            return Ok(json.to_vec());
+        }
+        self.keys.seal(&place(&record.key()), &json, self.randomness.as_ref())
+    }
+
+    /// The record of these bytes, which stood at `key`.
+    ///
+    /// # Errors
+    /// `Damaged` when they are no record, or that of another key; those of [`Keys::open`].
+    pub fn decode(&self, key: &Key, bytes: &[u8]) -> Result<Record> {
+        let damaged =
+            || Error::new(ErrorKind::Damaged, "decode").with_detail(format!("{key} cannot be read"));
+        let opened;
+        let json = if Self::seals(key.kind()) {
+            opened = self.keys.open(&place(key), bytes)?;
+            opened.as_slice()
+        } else {
+            bytes
+        };
+        // The text of a JSON error may quote what it read.
+        let record: Record = serde_json::from_slice(json).map_err(|_| damaged())?;
+        if record.key() == *key { Ok(record) } else { Err(damaged()) }
+    }
+
+    /// How what must be unique stands in a store.
+    pub fn hide(&self, unique: &Unique) -> Blind {
+        self.keys.hide(unique)
+    }
+
+    /// How it may stand there, whatever key it was written under.
+    pub fn hidden(&self, unique: &Unique) -> Vec<Blind> {
+        self.keys.hidden(unique)
+    }
+
+    /// How the ID number of a record stands in a store, if it has one.
+    pub fn hide_id_number(&self, record: &Record) -> Option<Blind> {
+        let Record::Customer(customer) = record else { return None };
+        customer.id_number.as_ref().map(|number| self.keys.hide_id_number(number))
+    }
+
+    /// How an ID number may stand there, whatever key it was written under.
+    pub fn hidden_id_number(&self, number: &IdNumber) -> Vec<Blind> {
+        self.keys.hidden_id_number(number)
+    }
+}
+
+/// What a sealed record is bound to.
+fn place(key: &Key) -> Vec<u8> {
+    let mut place = vec![key.kind() as u8];
+    place.extend_from_slice(&key.to_bytes());
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use rfid_core::UtcTime;
+
+    use super::*;
+    use crate::randomness::SystemRandomness;
+    use crate::record::{Branch, Consent, Customer, CustomerId};
+
+    fn rows() -> Rows {
+        let keys = Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap();
+        Rows::new(Arc::new(keys), Arc::new(SystemRandomness))
+    }
+
+    fn customer(id: u8) -> Record {
+        Record::from(Customer {
+            id: CustomerId::from_bytes([id; 16]),
+            number: "6001".parse().unwrap(),
+            name: "张小明".into(),
+            id_number: Some("11010519491231002X".parse().unwrap()),
+            employer: "西州电力".into(),
+            photo: None,
+            vip_class: "gold".into(),
+            usual_business: "理财".into(),
+            branch: "hubin".into(),
+            account_manager: None,
+            notes: "".into(),
+            consent: Consent::Given { at: UtcTime::from_nanos(1) },
+            closed: false,
+        })
+    }
+
+    #[test]
+    fn nothing_personal_is_readable_in_a_row() {
+        let (rows, record) = (rows(), customer(1));
+        let bytes = rows.encode(&record).unwrap();
+        for text in ["张小明", "11010519491231002X", "西州电力", "6001", "理财"] {
+            assert!(!bytes.windows(text.len()).any(|part| part == text.as_bytes()), "{text}");
+        }
+        assert_eq!(rows.decode(&record.key(), &bytes).unwrap(), record);
+        assert!(!format!("{record:?}").contains("张"));
+    }
+
+    #[test]
+    fn a_row_in_the_place_of_another_is_damage() {
+        let rows = rows();
+        let bytes = rows.encode(&customer(1)).unwrap();
+        assert_eq!(rows.decode(&customer(2).key(), &bytes).unwrap_err().kind(), ErrorKind::Damaged);
+        let branch =
+            |code: &str| Branch { code: code.into(), name: code.into(), position: None, closed: false };
+        let bytes = rows.encode(&branch("a").into()).unwrap();
+        assert_eq!(rows.decode(&Key::Branch("b".into()), &bytes).unwrap_err().kind(), ErrorKind::Damaged);
+    }
+}
