@@ -5,6 +5,8 @@
 
 mod commit;
 mod listing;
+#[cfg(any(test, feature = "suite"))]
+mod memory;
 mod rows;
 
 use async_trait::async_trait;
@@ -14,12 +16,15 @@ use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Re
 
 pub use commit::{Actor, Change, Commit, CommitFault, Origin, Past, Supply};
 pub use listing::{Among, Listing, Place, Timed};
+#[cfg(any(test, feature = "suite"))]
+pub use memory::MemoryStore;
 pub use rows::Rows;
 
 /// A record as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T = Record> {
-    /// How often it was written: 1 for a new one.
+    /// How often it was written: 1 for a new one. A record that is made again after its removal
+    /// goes on counting, so that a version names one content.
     pub version: u32,
     /// The record.
     pub record: T,
@@ -52,6 +57,12 @@ pub struct Photo {
     pub small: Vec<u8>,
 }
 
+impl std::fmt::Debug for Photo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// How a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreHealth {
@@ -74,7 +85,8 @@ pub enum StoreHealth {
 pub trait Store: Send + Sync {
     /// Carries out all changes of a commit or none, and keeps who made them.
     ///
-    /// Returns the new versions, in the order of the changes; 0 for a record that was removed.
+    /// Returns the new versions, in the order of the changes; 0 for a record that was removed (the
+    /// removal counts as a version of its history).
     ///
     /// # Errors
     /// [`CommitFault::Conflict`] when a record is not in the version that the change expects,

@@ -1,0 +1,255 @@
+//! A store that keeps everything in memory and looks through all of it for each answer.
+//!
+//! It is what the others are held against, and what tests of the rooms above stand on. Nothing is
+//! durable, so no host uses it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rfid_core::{Result, TagId};
+
+use super::{
+    Change, Commit, CommitFault, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store, StoreHealth,
+    Stored, Supply,
+};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+
+/// The store.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    records: BTreeMap<Key, Stored>,
+    past: Vec<(Key, Past)>,
+    photos: BTreeMap<PhotoId, Photo>,
+}
+
+impl State {
+    fn owner_of(&self, unique: &Unique) -> Option<&Stored> {
+        self.records.values().find(|stored| stored.record.uniques().contains(unique))
+    }
+
+    fn apply(&mut self, origin: &Origin, change: Change) -> Result<u32, CommitFault> {
+        let key = change.key();
+        let before = self.records.get(&key).cloned();
+        let found = before.as_ref().map_or(0, |stored| stored.version);
+        if found != change.expected() {
+            return Err(CommitFault::Conflict { key, found });
+        }
+        // A record that is made again goes on counting, so that a version names one content.
+        let last =
+            self.past.iter().rev().find(|(other, _)| *other == key).map_or(0, |(_, past)| past.version);
+        let version = last + 1;
+        let after = match change {
+            Change::Put { record, .. } => {
+                for unique in record.uniques() {
+                    if let Some(owner) = self.owner_of(&unique).filter(|owner| owner.record.key() != key) {
+                        return Err(CommitFault::Taken { field: unique.field(), by: owner.record.key() });
+                    }
+                }
+                self.records.insert(key.clone(), Stored { version, record: (*record).clone() });
+                Some(*record)
+            }
+            Change::Remove { .. } => {
+                self.records.remove(&key);
+                None
+            }
+        };
+        let is_there = after.is_some();
+        let before = before.map(|stored| stored.record);
+        self.past.push((key, Past { version, origin: origin.clone(), before, after }));
+        Ok(if is_there { version } else { 0 })
+    }
+
+    fn customer(&self, id: CustomerId) -> Option<Stored<Customer>> {
+        typed(self.records.get(&Key::Customer(id))?)
+    }
+
+    fn all_of<T: TryFrom<Record>>(&self) -> impl Iterator<Item = Stored<T>> {
+        self.records.values().filter_map(typed)
+    }
+}
+
+fn typed<T: TryFrom<Record>>(stored: &Stored) -> Option<Stored<T>> {
+    Some(Stored { version: stored.version, record: stored.record.clone().try_into().ok()? })
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
+        let mut state = self.state();
+        let mut next = state.clone();
+        let changes = commit.changes.into_iter();
+        let versions = changes.map(|change| next.apply(&commit.origin, change)).collect::<Result<_, _>>()?;
+        *state = next;
+        Ok(versions)
+    }
+
+    async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
+        let mut records = Vec::new();
+        while let Some(portion) = supply.next().await? {
+            records.extend(portion);
+        }
+        let mut state = self.state();
+        let mut next = state.clone();
+        let count = records.len() as u64;
+        for record in records {
+            next.apply(&origin, Change::new(record))?;
+        }
+        *state = next;
+        Ok(count)
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>> {
+        let state = self.state();
+        Ok(keys.iter().map(|key| state.records.get(key).cloned()).collect())
+    }
+
+    async fn find(&self, unique: &Unique) -> Result<Option<Stored>> {
+        Ok(self.state().owner_of(unique).cloned())
+    }
+
+    async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
+        let state = self.state();
+        let holder = |tag: &TagId| {
+            let card: Stored<Card> = typed(state.owner_of(&Unique::CardTag(*tag))?)?;
+            let customer = state.customer(card.record.customer)?;
+            Some(Holder { card, customer })
+        };
+        Ok(tags.iter().map(holder).collect())
+    }
+
+    async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>> {
+        let has_it = |stored: &Stored<Customer>| stored.record.id_number.as_ref() == Some(number);
+        Ok(self.state().all_of().filter(has_it).collect())
+    }
+
+    async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
+        let state = self.state();
+        let made = |key: &Key| state.past.iter().position(|(other, _)| other == key);
+        let mut cards: Vec<Stored<Card>> =
+            state.all_of().filter(|stored: &Stored<Card>| stored.record.customer == customer).collect();
+        cards.sort_by_key(|stored| std::cmp::Reverse(made(&Key::Card(stored.record.id))));
+        Ok(cards)
+    }
+
+    async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {
+        let state = self.state();
+        let place = |stored: &Stored| stored.record.timed().map(|timed| (timed.at, stored.record.key()));
+        let mut found: Vec<&Stored> =
+            state.records.values().filter(|stored| listing.holds(&stored.record)).collect();
+        found.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
+        let after = after.map(|place| (place.at, place.key));
+        let is_behind = |stored: &&&Stored| after.is_none() || place(stored) < after;
+        Ok(found.iter().filter(is_behind).take(limit).map(|stored| (*stored).clone()).collect())
+    }
+
+    async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
+        let state = self.state();
+        let wanted =
+            |(key, _): &(&Key, &Stored)| key.kind() == kind && after.is_none_or(|after| *key > after);
+        Ok(state.records.iter().filter(wanted).take(limit).map(|(_, stored)| stored.clone()).collect())
+    }
+
+    async fn count(&self, kind: Kind) -> Result<u64> {
+        Ok(self.state().records.keys().filter(|key| key.kind() == kind).count() as u64)
+    }
+
+    async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
+        let state = self.state();
+        let is_asked =
+            |(other, past): &&(Key, Past)| other == key && before.is_none_or(|before| past.version < before);
+        Ok(state.past.iter().rev().filter(is_asked).take(limit).map(|(_, past)| past.clone()).collect())
+    }
+
+    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
+        self.state().photos.insert(id, photo);
+        Ok(())
+    }
+
+    async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
+        let state = self.state();
+        Ok(state.photos.get(&id).map(|photo| match size {
+            PhotoSize::Large => photo.large.clone(),
+            PhotoSize::Small => photo.small.clone(),
+        }))
+    }
+
+    async fn photos(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {
+        let state = self.state();
+        Ok(state
+            .photos
+            .keys()
+            .filter(|id| after.is_none_or(|after| **id > after))
+            .take(limit)
+            .copied()
+            .collect())
+    }
+
+    async fn remove_photo(&self, id: PhotoId) -> Result<()> {
+        self.state().photos.remove(&id);
+        Ok(())
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth::Well
+    }
+
+    async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use rfid_core::UtcTime;
+
+    use super::*;
+    use crate::record::Branch;
+    use crate::store::Actor;
+
+    fn commit(changes: Vec<Change>) -> Commit {
+        let origin = Origin { by: Actor::Console, at: UtcTime::from_nanos(1), from: "console".to_owned() };
+        Commit { origin, changes }
+    }
+
+    fn branch(name: &str) -> Branch {
+        Branch { code: "a".into(), name: name.to_owned(), position: None, closed: false }
+    }
+
+    #[tokio::test]
+    async fn versions_go_on_over_a_removal() {
+        let store = MemoryStore::new();
+        let key = Key::Branch("a".into());
+        assert_eq!(store.commit(commit(vec![Change::new(branch("A"))])).await.unwrap(), [1]);
+        let removal = Change::Remove { key: key.clone(), expected: 1 };
+        assert_eq!(store.commit(commit(vec![removal])).await.unwrap(), [0]);
+        assert_eq!(store.commit(commit(vec![Change::new(branch("B"))])).await.unwrap(), [3]);
+        let past = store.history(&key, None, 10).await.unwrap();
+        assert_eq!(past.iter().map(|past| past.version).collect::<Vec<_>>(), [3, 2, 1]);
+        assert_eq!((&past[0].before, &past[1].after), (&None, &None));
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_changes_nothing() {
+        let store = MemoryStore::new();
+        let stale = Change::Put { record: Box::new(branch("B").into()), expected: 7 };
+        let other = Branch { code: "b".into(), ..branch("B") };
+        let outcome = store.commit(commit(vec![Change::new(other), stale])).await;
+        assert!(matches!(outcome, Err(CommitFault::Conflict { found: 0, .. })));
+        assert_eq!(store.count(Kind::Branch).await.unwrap(), 0);
+    }
+}
