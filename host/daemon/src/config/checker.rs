@@ -20,8 +20,8 @@ use super::names::{listed, nearest};
 use super::plugins::Origin;
 use super::schema::{Misfit, check};
 use super::sections::{
-    BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, NOT_YET,
-    PipelineSection, READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
+    BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection,
+    READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::{SINK_KEYS, failure_policy};
 use super::source::{Place, Source};
@@ -74,6 +74,7 @@ impl<'a> Checker<'a> {
         self.top_level();
         let host = self.host();
         let ledger = self.ledger();
+        let store = self.store();
         self.plugin_sections();
         let branches = self.names("branches");
         for (_, pointer, table) in self.tables("branches") {
@@ -107,6 +108,7 @@ impl<'a> Checker<'a> {
         Some(Config {
             host: host?,
             ledger: ledger?,
+            store: store?,
             emulators: emulators.into_iter().collect::<Option<_>>()?,
             readers: readers.into_iter().collect::<Option<_>>()?,
             sinks: sinks.into_iter().collect::<Option<_>>()?,
@@ -115,20 +117,10 @@ impl<'a> Checker<'a> {
     }
 
     fn top_level(&mut self) {
-        for (pointer, message) in NOT_YET {
-            let (table, key) = pointer.trim_start_matches('/').split_once('/').unwrap_or((pointer, ""));
-            let table = self.tree.root.get(table.trim_start_matches('/'));
-            if table.is_some_and(|table| key.is_empty() || table.get(key).is_some()) {
-                self.at_key(pointer, message);
-            }
-        }
         let keys: Vec<(String, bool)> =
             self.tree.root.iter().map(|(key, value)| (key.clone(), value.is_object())).collect();
         for (key, is_table) in keys {
             let pointer = join("", &key);
-            if NOT_YET.iter().any(|(not_yet, _)| *not_yet == pointer) {
-                continue;
-            }
             let mut sections = SINGLE.into_iter().chain(NAMED);
             if !sections.clone().any(|section| section == key) {
                 let hint = nearest(&key, sections.clone())
@@ -407,7 +399,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Notes where a table has secrets in it, for pictures of it and of what stands beside it.
-    fn hide_secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) {
+    pub(super) fn hide_secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) {
         each_secret(options, schema, pointer, &mut |here, text| {
             if secrets::is_plain(text) {
                 self.secrets.extend(self.tree.value(here));
@@ -416,7 +408,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Reads the secrets of a table. Paths become those that hold in any folder.
-    fn secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) -> Option<u64> {
+    pub(super) fn secrets(&mut self, options: &mut Value, schema: &Value, pointer: &str) -> Option<u64> {
         let mut found = Vec::new();
         let mut wrong = false;
         each_secret(options, schema, pointer, &mut |here, text| match secrets::resolve(
@@ -520,7 +512,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn fits(&mut self, value: &Value, schema: &Value, pointer: &str) -> bool {
+    pub(super) fn fits(&mut self, value: &Value, schema: &Value, pointer: &str) -> bool {
         let mut misfits = Vec::new();
         check(value, schema, pointer, &mut misfits);
         let fits = misfits.is_empty();

@@ -128,6 +128,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("host.listen", old.listen == new.listen),
         ("host.name", old.name == new.name),
         ("ledger", before.ledger == after.ledger),
+        ("store", before.store == after.store),
         ("emulators", before.emulators == after.emulators),
     ] {
         if !is_same {

@@ -11,17 +11,21 @@ use super::sections::{
     with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::show_failure_policy;
+use super::store::StoreSection;
 use super::tree::join;
 use super::{Checked, secrets};
 
 /// Everything as one object.
 pub(crate) fn as_json(checked: &Checked) -> Value {
     let mut all = Map::new();
-    for (section, schema) in
-        SINGLE.into_iter().zip([schema_of::<HostSection>(), schema_of::<LedgerSection>()])
-    {
+    for (section, schema) in SINGLE.into_iter().zip([
+        schema_of::<HostSection>(),
+        schema_of::<LedgerSection>(),
+        schema_of::<StoreSection>(),
+    ]) {
         let mut table = checked.tree.root.get(section).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         complete(&mut table, &schema);
+        secrets::mask(&mut table, &schema);
         all.insert(section.to_owned(), table);
     }
     for section in NAMED {

@@ -19,6 +19,7 @@ mod secrets;
 mod sections;
 mod sink_keys;
 mod source;
+mod store;
 mod tree;
 
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ pub(crate) use plugins::PluginSource;
 pub(crate) use schema::{choices, misfits, types};
 pub(crate) use sections::{EmulatedReader, whole_schema};
 pub(crate) use sink_keys::with_failure_keys;
+pub(crate) use store::StoreConfig;
 
 use crate::registry::Registry;
 
@@ -50,6 +52,7 @@ use crate::registry::Registry;
 pub(crate) struct Config {
     pub(crate) host: HostConfig,
     pub(crate) ledger: LedgerConfig,
+    pub(crate) store: StoreConfig,
     pub(crate) emulators: Vec<EmulatorConfig>,
     pub(crate) readers: Vec<ReaderConfig>,
     pub(crate) sinks: Vec<SinkConfig>,

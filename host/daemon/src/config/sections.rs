@@ -9,15 +9,12 @@ use serde_json::{Value, json};
 
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
 use super::sink_keys::with_failure_keys;
+use super::store::StoreSection;
 use crate::registry::Registry;
 
 /// Keys of a reader that the host reads; the others are the driver's.
 pub(super) const READER_KEYS: [&str; 7] =
     ["driver", "branch", "antennas", "zone", "serial", PLUGIN_KEYS[0], PLUGIN_KEYS[1]];
-
-/// What the interface promises and this build does not have yet.
-pub(super) const NOT_YET: [(&str, &str); 1] =
-    [("/store", "this build keeps everything embedded in data_dir; there is nothing to choose")];
 
 /// `[host]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -70,7 +67,7 @@ impl Default for LedgerSection {
 }
 
 /// Tables that stand once, in one of the files.
-pub(super) const SINGLE: [&str; 2] = ["host", "ledger"];
+pub(super) const SINGLE: [&str; 3] = ["host", "ledger", "store"];
 
 /// Tables of tables, which may be spread over several files.
 pub(super) const NAMED: [&str; 6] = ["branches", "emulators", "plugins", "readers", "sinks", "pipelines"];
@@ -145,6 +142,7 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
         "properties": {
             "host": host,
             "ledger": schema_of::<LedgerSection>(),
+            "store": schema_of::<StoreSection>(),
             "branches": tables(schema_of::<BranchSection>()),
             "emulators": tables(schema_of::<EmulatorSection>()),
             "plugins": tables(schema_of::<PluginSection>()),

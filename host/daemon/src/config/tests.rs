@@ -64,7 +64,7 @@ fn a_pipeline_is_live_or_played() {
     assert_eq!(played, [false, true]);
 }
 
-fn checked(text: &str) -> Result<Config, Vec<String>> {
+pub(crate) fn checked(text: &str) -> Result<Config, Vec<String>> {
     let registry = Registry::built_in(Stores::new("/nonexistent"));
     let texts = Texts::of(Path::new("branch.toml"), text);
     check(texts, &registry).map(|checked| checked.config).map_err(|report| report.lines().collect())
@@ -163,8 +163,6 @@ fn what_this_build_does_not_have_is_said_plainly() {
     );
     let source = faults("source = \"directory\"", "source = \"service\"");
     assert!(source[0].contains("sinks.customers.source: \"service\" is not in this build"), "{source:?}");
-    let store = faults("[branches.hubin]", "[store]\nkind = \"sled\"\n\n[branches.hubin]");
-    assert!(store[0].contains("store: this build keeps everything embedded"), "{store:?}");
 }
 
 #[test]

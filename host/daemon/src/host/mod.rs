@@ -126,6 +126,7 @@ impl Host {
         // What needs a restart stays as it is until then.
         next.host = self.config.host.clone();
         next.ledger = self.config.ledger;
+        next.store = self.config.store.clone();
         next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
         if next.replays().any(|reader| difference.readers.begins(reader)) {
@@ -367,6 +368,7 @@ fn nothing(config: &Config) -> Config {
     Config {
         host: config.host.clone(),
         ledger: config.ledger,
+        store: config.store.clone(),
         emulators: config.emulators.clone(),
         readers: Vec::new(),
         sinks: Vec::new(),
