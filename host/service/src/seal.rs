@@ -154,9 +154,9 @@ impl Keys {
         derived.cipher.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| damaged())
     }
 
-    /// How a value that must be unique stands in a store, under the key of now.
-    pub fn hide(&self, unique: &Unique) -> Blind {
-        hide(&self.current, unique)
+    /// How it stands there beside a record that was sealed into `sealed`: under the same key.
+    pub fn hide_beside(&self, sealed: &[u8], unique: &Unique) -> Blind {
+        hide(self.of(sealed), unique)
     }
 
     /// How it may stand there: under the key of now and under each older one.
@@ -164,14 +164,20 @@ impl Keys {
         self.all().map(|derived| hide(derived, unique)).collect()
     }
 
-    /// How an ID number stands in a store, under the key of now.
-    pub fn hide_id_number(&self, number: &IdNumber) -> Blind {
-        self.current.hide(b'I', number.reveal().as_bytes())
+    /// How an ID number stands in a store beside a record that was sealed into `sealed`.
+    pub fn hide_id_number_beside(&self, sealed: &[u8], number: &IdNumber) -> Blind {
+        self.of(sealed).hide(b'I', number.reveal().as_bytes())
     }
 
     /// How it may stand there: under the key of now and under each older one.
     pub fn hidden_id_number(&self, number: &IdNumber) -> Vec<Blind> {
         self.all().map(|derived| derived.hide(b'I', number.reveal().as_bytes())).collect()
+    }
+
+    /// What a record was sealed under; that of now if it is not at hand, which opening tells.
+    fn of(&self, sealed: &[u8]) -> &Derived {
+        let id = sealed.get(1..1 + KEY_ID).unwrap_or_default();
+        self.all().find(|derived| derived.id == id).unwrap_or(&self.current)
     }
 
     fn all(&self) -> impl Iterator<Item = &Derived> {
@@ -236,10 +242,14 @@ mod tests {
     fn hidden_values_are_equal_for_equal_values_and_keys_alone() {
         let number = |text: &str| Unique::CustomerNumber(text.parse().unwrap());
         let (one, other) = (keys(1, &[]), keys(2, &[1]));
-        assert_eq!(one.hide(&number("1")), one.hide(&number("1")));
-        assert_ne!(one.hide(&number("1")), one.hide(&number("2")));
-        assert_ne!(one.hide(&number("1")), one.hide(&Unique::StaffNumber("1".parse().unwrap())));
-        assert_ne!(one.hide(&number("1")), other.hide(&number("1")));
-        assert!(other.hidden(&number("1")).contains(&one.hide(&number("1"))));
+        let hide = |keys: &Keys, unique: &Unique| keys.hide_beside(&[], unique);
+        assert_eq!(hide(&one, &number("1")), hide(&one, &number("1")));
+        assert_ne!(hide(&one, &number("1")), hide(&one, &number("2")));
+        assert_ne!(hide(&one, &number("1")), hide(&one, &Unique::StaffNumber("1".parse().unwrap())));
+        assert_ne!(hide(&one, &number("1")), hide(&other, &number("1")));
+        assert_eq!(other.hidden(&number("1")), [hide(&other, &number("1")), hide(&one, &number("1"))]);
+        // A record that stands under an older key stands in the indexes under that, too.
+        let sealed = one.seal(b"here", b"", &SystemRandomness).unwrap();
+        assert_eq!(other.hide_beside(&sealed, &number("1")), hide(&one, &number("1")));
     }
 }

@@ -86,7 +86,7 @@ pub struct Commit {
 
 impl Commit {
     /// Most changes of one commit.
-    pub const MOST: usize = 16;
+    pub const MOST: usize = 8;
 }
 
 /// Why a commit did not happen.

@@ -33,13 +33,28 @@ impl State {
         self.records.values().find(|stored| stored.record.uniques().contains(unique))
     }
 
-    fn apply(&mut self, origin: &Origin, change: Change) -> Result<u32, CommitFault> {
-        let key = change.key();
-        let before = self.records.get(&key).cloned();
-        let found = before.as_ref().map_or(0, |stored| stored.version);
-        if found != change.expected() {
-            return Err(CommitFault::Conflict { key, found });
+    fn commit(&mut self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
+        let mut befores = Vec::new();
+        for (at, change) in commit.changes.iter().enumerate() {
+            let key = change.key();
+            let before = self.records.get(&key).cloned();
+            let found = before.as_ref().map_or(0, |stored| stored.version);
+            let comes_twice = commit.changes.iter().take(at).any(|other| other.key() == key);
+            if found != change.expected() || comes_twice {
+                return Err(CommitFault::Conflict { key, found });
+            }
+            befores.push(before);
         }
+        // All that is unique to what goes is free before what comes asks for it.
+        for change in &commit.changes {
+            self.records.remove(&change.key());
+        }
+        let changes = commit.changes.into_iter().zip(befores);
+        changes.map(|(change, before)| self.apply(&commit.origin, change, before)).collect()
+    }
+
+    fn apply(&mut self, origin: &Origin, change: Change, before: Option<Stored>) -> Result<u32, CommitFault> {
+        let key = change.key();
         // A record that is made again goes on counting, so that a version names one content.
         let last =
             self.past.iter().rev().find(|(other, _)| *other == key).map_or(0, |(_, past)| past.version);
@@ -54,10 +69,7 @@ impl State {
                 self.records.insert(key.clone(), Stored { version, record: (*record).clone() });
                 Some(*record)
             }
-            Change::Remove { .. } => {
-                self.records.remove(&key);
-                None
-            }
+            Change::Remove { .. } => None,
         };
         let is_there = after.is_some();
         let before = before.map(|stored| stored.record);
@@ -94,8 +106,7 @@ impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
         let mut state = self.state();
         let mut next = state.clone();
-        let changes = commit.changes.into_iter();
-        let versions = changes.map(|change| next.apply(&commit.origin, change)).collect::<Result<_, _>>()?;
+        let versions = next.commit(commit)?;
         *state = next;
         Ok(versions)
     }
@@ -109,7 +120,7 @@ impl Store for MemoryStore {
         let mut next = state.clone();
         let count = records.len() as u64;
         for record in records {
-            next.apply(&origin, Change::new(record))?;
+            next.commit(Commit { origin: origin.clone(), changes: vec![Change::new(record)] })?;
         }
         *state = next;
         Ok(count)
@@ -141,10 +152,9 @@ impl Store for MemoryStore {
 
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
         let state = self.state();
-        let made = |key: &Key| state.past.iter().position(|(other, _)| other == key);
         let mut cards: Vec<Stored<Card>> =
             state.all_of().filter(|stored: &Stored<Card>| stored.record.customer == customer).collect();
-        cards.sort_by_key(|stored| std::cmp::Reverse(made(&Key::Card(stored.record.id))));
+        cards.sort_by_key(|stored| std::cmp::Reverse((stored.record.valid_from, stored.record.id)));
         Ok(cards)
     }
 
@@ -217,9 +227,25 @@ impl Store for MemoryStore {
 mod tests {
     use rfid_core::UtcTime;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::record::Branch;
     use crate::store::Actor;
+    use crate::store::suite::Rig;
+
+    /// The same store each time: it keeps nothing beyond itself.
+    #[derive(Default)]
+    struct Kept(Arc<MemoryStore>);
+
+    #[async_trait]
+    impl Rig for Kept {
+        async fn open(&self) -> Arc<dyn Store> {
+            Arc::clone(&self.0) as Arc<dyn Store>
+        }
+    }
+
+    crate::store_suite!(Kept::default());
 
     fn commit(changes: Vec<Change>) -> Commit {
         let origin = Origin { by: Actor::Console, at: UtcTime::from_nanos(1), from: "console".to_owned() };

@@ -4,10 +4,13 @@
 //! never look into it: text search, rights and rules are above, and the same on each of them.
 
 mod commit;
+pub mod embedded;
 mod listing;
 #[cfg(any(test, feature = "suite"))]
 mod memory;
 mod rows;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
@@ -83,7 +86,8 @@ pub enum StoreHealth {
 /// *Errors*: `Connect`, `Io`, `Timeout` and `Busy` may pass; `Damaged` names what cannot be read.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Carries out all changes of a commit or none, and keeps who made them.
+    /// Carries out all changes of a commit or none, and keeps who made them. What was unique to a
+    /// record that the commit changes or removes may be taken by another of the same commit.
     ///
     /// Returns the new versions, in the order of the changes; 0 for a record that was removed (the
     /// removal counts as a version of its history).
@@ -115,7 +119,7 @@ pub trait Store: Send + Sync {
     /// The customers with this ID number.
     async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>>;
 
-    /// The cards of a customer, the latest first.
+    /// The cards of a customer, those that became valid last first.
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>>;
 
     /// Records that have a time, the latest first, behind `after`; at most `limit` of them.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rfid_core::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
+use super::PhotoSize;
 use crate::randomness::Randomness;
-use crate::record::{IdNumber, Key, Kind, Record, Unique};
+use crate::record::{IdNumber, Key, Kind, PhotoId, Record, Unique};
 use crate::seal::{Blind, Keys};
 
 /// Turns records into bytes and back.
@@ -69,9 +70,9 @@ impl Rows {
         if record.key() == *key { Ok(record) } else { Err(damaged()) }
     }
 
-    /// How what must be unique stands in a store.
-    pub fn hide(&self, unique: &Unique) -> Blind {
-        self.keys.hide(unique)
+    /// How what must be unique stands in a store beside these bytes of its record.
+    pub fn hide_beside(&self, bytes: &[u8], unique: &Unique) -> Blind {
+        self.keys.hide_beside(bytes, unique)
     }
 
     /// How it may stand there, whatever key it was written under.
@@ -79,16 +80,45 @@ impl Rows {
         self.keys.hidden(unique)
     }
 
-    /// How the ID number of a record stands in a store, if it has one.
-    pub fn hide_id_number(&self, record: &Record) -> Option<Blind> {
+    /// How the ID number of a record stands in a store beside these bytes of the record, if it has
+    /// one.
+    pub fn hide_id_number_beside(&self, bytes: &[u8], record: &Record) -> Option<Blind> {
         let Record::Customer(customer) = record else { return None };
-        customer.id_number.as_ref().map(|number| self.keys.hide_id_number(number))
+        customer.id_number.as_ref().map(|number| self.keys.hide_id_number_beside(bytes, number))
     }
 
     /// How an ID number may stand there, whatever key it was written under.
     pub fn hidden_id_number(&self, number: &IdNumber) -> Vec<Blind> {
         self.keys.hidden_id_number(number)
     }
+}
+
+impl Rows {
+    /// The bytes of a photo in this form, sealed.
+    ///
+    /// # Errors
+    /// Those of [`Keys::seal`].
+    pub fn seal_photo(&self, id: PhotoId, size: PhotoSize, photo: &[u8]) -> Result<Vec<u8>> {
+        self.keys.seal(&photo_place(id, size), photo, self.randomness.as_ref())
+    }
+
+    /// The photo of these bytes.
+    ///
+    /// # Errors
+    /// Those of [`Keys::open`].
+    pub fn open_photo(&self, id: PhotoId, size: PhotoSize, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.keys.open(&photo_place(id, size), bytes)
+    }
+}
+
+fn photo_place(id: PhotoId, size: PhotoSize) -> Vec<u8> {
+    let mut place = b"photo ".to_vec();
+    place.extend_from_slice(&id.to_bytes());
+    place.push(match size {
+        PhotoSize::Large => b'L',
+        PhotoSize::Small => b'S',
+    });
+    place
 }
 
 /// What a sealed record is bound to.

@@ -1,0 +1,182 @@
+//! Which keys of the index a record has.
+//!
+//! | tree | key | value |
+//! |---|---|---|
+//! | `rows` | kind, key | version (4, big-endian) and the bytes of the record; none of one that was removed |
+//! | `unique` | [`Blind`](crate::seal::Blind) | kind, key; of a card its customer as well |
+//! | `id_numbers` | blind, customer | |
+//! | `cards` | customer, card | |
+//! | `lists` | kind, among, time and key (both inverted, so that the latest is first) | |
+//! | `past` | kind, key, version (inverted) | number in the ledger |
+//! | `counts` | kind | how many records |
+//! | `meta` | see [`replay`](super::replay) | |
+
+use rfid_core::UtcTime;
+use rfid_durable::Batch;
+
+use super::entry::Written;
+use crate::record::{Key, Kind, Record};
+use crate::store::{Among, Rows};
+
+pub(super) const ROWS: &str = "rows";
+pub(super) const UNIQUE: &str = "unique";
+pub(super) const ID_NUMBERS: &str = "id_numbers";
+pub(super) const CARDS: &str = "cards";
+pub(super) const LISTS: &str = "lists";
+pub(super) const PAST: &str = "past";
+pub(super) const COUNTS: &str = "counts";
+pub(super) const META: &str = "meta";
+
+/// All trees that are made from the ledger.
+pub(super) const TREES: [&str; 7] = [ROWS, UNIQUE, ID_NUMBERS, CARDS, LISTS, PAST, COUNTS];
+
+/// A record as it stands in the index.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) version: u32,
+    /// The record and its bytes; absent of one that was removed.
+    pub(super) content: Option<(Record, Vec<u8>)>,
+}
+
+/// Kind and key.
+pub(super) fn place(key: &Key) -> Vec<u8> {
+    let mut place = vec![key.kind() as u8];
+    place.extend(key.to_bytes());
+    place
+}
+
+/// The key at a place.
+pub(super) fn key_at(place: &[u8]) -> Option<Key> {
+    let (kind, key) = place.split_first()?;
+    Key::from_bytes(Kind::from_number(*kind)?, key)
+}
+
+/// Prefix of what happened to a record.
+///
+/// The length keeps what happened to a branch apart from what happened to one with a longer code.
+pub(super) fn past_of(key: &Key) -> Vec<u8> {
+    let place = place(key);
+    // A key has at most 255 bytes.
+    let mut prefix = vec![u8::try_from(place.len()).unwrap_or(u8::MAX)];
+    prefix.extend(place);
+    prefix
+}
+
+/// Prefix of a list.
+pub(super) fn list_of(kind: Kind, among: &Among) -> Vec<u8> {
+    let mut prefix = vec![kind as u8];
+    let mut named = |tag: u8, name: &[u8]| {
+        prefix.push(tag);
+        prefix.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        prefix.extend(name);
+    };
+    match among {
+        Among::All => named(0, &[]),
+        Among::Branch(branch) => named(1, branch.as_bytes()),
+        Among::Of(key) => named(2, &place(key)),
+        Among::Open => named(3, &[]),
+        Among::OpenIn(branch) => named(4, branch.as_bytes()),
+    }
+    prefix
+}
+
+/// The rest of a key of a list: the latest first.
+pub(super) fn place_in_list(at: UtcTime, key: &Key) -> Vec<u8> {
+    let mut place = (!at.as_nanos()).to_be_bytes().to_vec();
+    place.extend(key.to_bytes().iter().map(|byte| !byte));
+    place
+}
+
+/// Time and key of a record in a list of this kind.
+pub(super) fn read_place_in_list(kind: Kind, place: &[u8]) -> Option<(UtcTime, Key)> {
+    let (time, key) = place.split_first_chunk::<8>()?;
+    let key: Vec<u8> = key.iter().map(|byte| !byte).collect();
+    Some((UtcTime::from_nanos(!u64::from_be_bytes(*time)), Key::from_bytes(kind, &key)?))
+}
+
+/// Everything that a record is found by: tree, key, value.
+fn found_by(rows: &Rows, record: &Record, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let key = record.key();
+    let mut keys = Vec::new();
+    for unique in record.uniques() {
+        let mut owner = place(&key);
+        if let Record::Card(card) = record {
+            owner.extend(card.customer.to_bytes());
+        }
+        keys.push((UNIQUE, rows.hide_beside(bytes, &unique).to_bytes().to_vec(), owner));
+    }
+    if let Some(blind) = rows.hide_id_number_beside(bytes, record) {
+        keys.push((ID_NUMBERS, [blind.to_bytes().as_slice(), &key.to_bytes()].concat(), Vec::new()));
+    }
+    if let Record::Card(card) = record {
+        keys.push((CARDS, [card.customer.to_bytes(), card.id.to_bytes()].concat(), Vec::new()));
+    }
+    if let Some(timed) = record.timed() {
+        let mut lists = vec![Among::All, Among::Branch(timed.branch.clone()), Among::Of(timed.of.clone())];
+        if timed.is_open {
+            lists.extend([Among::Open, Among::OpenIn(timed.branch)]);
+        }
+        let place = place_in_list(timed.at, &key);
+        for among in lists {
+            keys.push((LISTS, [list_of(key.kind(), &among), place.clone()].concat(), Vec::new()));
+        }
+    }
+    keys
+}
+
+/// Puts into a batch what leads from a record as it was to what was written at `number`.
+pub(super) fn write(
+    batch: &mut Batch,
+    rows: &Rows,
+    before: Option<&(Record, Vec<u8>)>,
+    written: &Written,
+    after: Option<&Record>,
+    number: u64,
+) {
+    let bytes = written.bytes.as_deref().unwrap_or_default();
+    let next = after.map_or(Vec::new(), |record| found_by(rows, record, bytes));
+    let previous = before.map_or(Vec::new(), |(record, bytes)| found_by(rows, record, bytes));
+    for (tree, key, _) in &previous {
+        if !next.iter().any(|(other, other_key, _)| (other, other_key) == (tree, key)) {
+            batch.remove(tree, key.as_slice());
+        }
+    }
+    for (tree, key, value) in next {
+        if !previous
+            .iter()
+            .any(|(other, other_key, other_value)| (*other, other_key, other_value) == (tree, &key, &value))
+        {
+            batch.put(tree, key, value);
+        }
+    }
+    let place = place(&written.key);
+    batch.put(ROWS, place, [written.version.to_be_bytes().as_slice(), bytes].concat());
+    let past = [past_of(&written.key).as_slice(), &(!written.version).to_be_bytes()].concat();
+    batch.put(PAST, past, number.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::VisitId;
+
+    #[test]
+    fn a_place_in_a_list_is_read_again_and_the_latest_is_first() {
+        let key = |byte| Key::Visit(VisitId::from_bytes([byte; 16]));
+        let at = UtcTime::from_nanos;
+        let places = [(at(9), key(1)), (at(5), key(2)), (at(5), key(1)), (at(0), key(7))];
+        let bytes: Vec<_> = places.iter().map(|(at, key)| place_in_list(*at, key)).collect();
+        assert!(bytes.is_sorted());
+        for (place, bytes) in places.iter().zip(&bytes) {
+            assert_eq!(read_place_in_list(Kind::Visit, bytes).as_ref(), Some(place));
+        }
+    }
+
+    #[test]
+    fn no_list_begins_another() {
+        let of = |code: &str| list_of(Kind::Visit, &Among::Branch(code.into()));
+        assert!(!of("hubin").starts_with(&of("hu")));
+        let past = |code: &str| past_of(&Key::Branch(code.into()));
+        assert!(!past("hubin").starts_with(&past("hu")));
+    }
+}

@@ -1,0 +1,202 @@
+//! The embedded store: a ledger that is the truth, and sled as the index over it.
+//!
+//! Everything that is committed is appended to a ledger of its own ([`rfid_ledger`]) with one sync
+//! for all that waits, and is acknowledged when it is also in the index. The index
+//! ([`rfid_durable`]) holds the records as they are now, what they are found by, and the number of
+//! the last entry of the ledger that is in it. So a start applies what the index lacks, and an index
+//! that was damaged is made anew from nothing; the history of a record is read from the ledger.
+//!
+//! * `entry.rs`: the bytes of an entry of the ledger.
+//! * `index.rs`: which keys of the index a record has.
+//! * `writer.rs`: the one task that writes.
+//! * `replay.rs`: the ledger into the index.
+//! * `photos.rs`: photos, as files.
+
+mod entry;
+mod index;
+mod photos;
+mod reading;
+mod replay;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rfid_core::{Clock, Error, ErrorKind, Result, TagId};
+use rfid_durable::Health;
+use rfid_ledger::{Ledger, LedgerSettings};
+use tokio::sync::{mpsc, oneshot};
+
+use self::photos::Photos;
+use self::reading::Index;
+use self::writer::{Request, Writer};
+use super::{
+    Commit, CommitFault, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store, StoreHealth,
+    Stored, Supply,
+};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
+
+/// Commits that wait for the writer.
+const WAITING: usize = 256;
+
+/// The ledger's folder in the data folder.
+pub const LEDGER: &str = "service-ledger";
+/// The index's folder in the data folder.
+pub const INDEX: &str = "service";
+/// The photos' folder in the data folder.
+pub const PHOTOS: &str = "photos";
+
+/// The store.
+pub struct EmbeddedStore {
+    index: Index,
+    ledger: Ledger,
+    photos: Photos,
+    writer: mpsc::Sender<Request>,
+    ended: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store of a data folder, or begins one. Where the index lacks something it is
+    /// applied from the ledger first, which is said in the log as it goes.
+    ///
+    /// # Errors
+    /// `Busy` when another process has it open; `Unsupported` when a newer version wrote it; `Io`;
+    /// `Denied` when the keys are not those that it was written under.
+    pub async fn open(data_dir: &Path, rows: Rows, clock: Arc<dyn Clock>) -> Result<Self> {
+        let settings = LedgerSettings { keep_for: None, ..LedgerSettings::default() }.with_random_id();
+        let ledger = Ledger::open(data_dir.join(LEDGER), settings, clock).await?;
+        let sled = rfid_durable::Store::open(data_dir.join(INDEX)).await?;
+        let index = Index::new(sled, ledger.clone(), rows.clone());
+        let photos = Photos::open(data_dir.join(PHOTOS), rows).await?;
+        replay::catch_up(&index, &ledger).await?;
+        let (writer, requests) = mpsc::channel(WAITING);
+        let task = tokio::spawn(Writer::new(index.clone(), ledger.clone()).run(requests));
+        Ok(Self { index, ledger, photos, writer, ended: tokio::sync::Mutex::new(Some(task)) })
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Io, "commit").with_detail("the store is closed")
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Request::Commit(commit, answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
+        let (portions, taken) = mpsc::channel(1);
+        let (answer, mut answered) = oneshot::channel();
+        self.writer.send(Request::Load { origin, portions: taken, answer }).await.map_err(|_| closed())?;
+        loop {
+            // What is wrong with a portion is told by the answer, which comes when nobody takes
+            // portions any more.
+            let next = tokio::select! {
+                outcome = &mut answered => return outcome.map_err(|_| closed())?,
+                next = supply.next() => next,
+            };
+            match next {
+                Ok(Some(portion)) => {
+                    if portions.send(Some(portion)).await.is_err() {
+                        return answered.await.map_err(|_| closed())?;
+                    }
+                }
+                Ok(None) => {
+                    // Without this word the load is taken for given up.
+                    let _ = portions.send(None).await;
+                    return answered.await.map_err(|_| closed())?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>> {
+        self.index.get(keys).await
+    }
+
+    async fn find(&self, unique: &Unique) -> Result<Option<Stored>> {
+        self.index.find(unique).await
+    }
+
+    async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
+        self.index.holders(tags).await
+    }
+
+    async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>> {
+        self.index.customers_with_id_number(number).await
+    }
+
+    async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
+        self.index.cards_of(customer).await
+    }
+
+    async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {
+        self.index.list(listing, after, limit).await
+    }
+
+    async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
+        self.index.scan(kind, after, limit).await
+    }
+
+    async fn count(&self, kind: Kind) -> Result<u64> {
+        self.index.count(kind).await
+    }
+
+    async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
+        self.index.history(key, before, limit).await
+    }
+
+    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
+        self.photos.put(id, photo).await
+    }
+
+    async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
+        self.photos.get(id, size).await
+    }
+
+    async fn photos(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {
+        self.photos.list(after, limit).await
+    }
+
+    async fn remove_photo(&self, id: PhotoId) -> Result<()> {
+        self.photos.remove(id).await
+    }
+
+    fn health(&self) -> StoreHealth {
+        if let Health::Degraded(why) = self.index.sled().health() {
+            return StoreHealth::Degraded(format!("the index of customers and visits fails: {why}"));
+        }
+        if let Some(why) = self.ledger.status().error() {
+            return StoreHealth::Degraded(format!("the ledger of customers and visits fails: {why}"));
+        }
+        if let Some(what) = self.index.damage() {
+            return StoreHealth::Degraded(format!("the ledger of customers and visits is damaged: {what}"));
+        }
+        match self.index.sled().damaged_values() {
+            0 => StoreHealth::Well,
+            damaged => StoreHealth::Degraded(format!(
+                "{damaged} values of the index are damaged and taken for missing; at the next start the \
+                 index is made anew from the ledger, which has everything"
+            )),
+        }
+    }
+
+    async fn close(&self) {
+        // The writer ends what waits and then itself.
+        let _ = self.writer.send(Request::Close).await;
+        if let Some(task) = self.ended.lock().await.take() {
+            let _ = task.await;
+        }
+        replay::note_damage(&self.index).await;
+        self.index.sled().close().await;
+        self.ledger.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Photos: one file for each form, named by what is in it, sealed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rfid_core::{Error, ErrorKind, Result};
+
+use crate::record::PhotoId;
+use crate::store::{Photo, PhotoSize, Rows};
+
+/// The folder of photos. Files lie in folders named by the first two digits of their ids.
+#[derive(Clone)]
+pub(super) struct Photos {
+    folder: Arc<Path>,
+    rows: Rows,
+}
+
+impl Photos {
+    pub(super) async fn open(folder: PathBuf, rows: Rows) -> Result<Self> {
+        let made = folder.clone();
+        blocking("open", move || private_folder(&made)).await?;
+        Ok(Self { folder: folder.into(), rows })
+    }
+
+    pub(super) async fn put(&self, id: PhotoId, photo: Photo) -> Result<()> {
+        let large = self.rows.seal_photo(id, PhotoSize::Large, &photo.large)?;
+        let small = self.rows.seal_photo(id, PhotoSize::Small, &photo.small)?;
+        let photos = self.clone();
+        // The large one last: a photo is there when it is.
+        blocking("put photo", move || {
+            photos.write(id, PhotoSize::Small, &small)?;
+            photos.write(id, PhotoSize::Large, &large)
+        })
+        .await
+    }
+
+    pub(super) async fn get(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
+        let path = self.path(id, size);
+        let bytes = blocking("get photo", move || match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        })
+        .await?;
+        let open = |bytes: Vec<u8>| self.rows.open_photo(id, size, &bytes).map(|photo| photo.to_vec());
+        bytes.map(open).transpose()
+    }
+
+    pub(super) async fn list(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {
+        let folder = Arc::clone(&self.folder);
+        blocking("list photos", move || {
+            let mut folders = names(&folder)?;
+            folders.sort();
+            let mut found = Vec::new();
+            for name in folders {
+                let files = names(&folder.join(&name))?;
+                let ids =
+                    files.iter().filter_map(|file| file.strip_suffix(suffix(PhotoSize::Large))?.parse().ok());
+                let mut ids: Vec<PhotoId> = ids.filter(|id| after.is_none_or(|after| *id > after)).collect();
+                ids.sort();
+                found.extend(ids);
+                if found.len() >= limit {
+                    break;
+                }
+            }
+            found.truncate(limit);
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(super) async fn remove(&self, id: PhotoId) -> Result<()> {
+        let paths = [PhotoSize::Large, PhotoSize::Small].map(|size| self.path(id, size));
+        blocking("remove photo", move || {
+            for path in paths {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn path(&self, id: PhotoId, size: PhotoSize) -> PathBuf {
+        let name = id.to_string();
+        self.folder.join(name.get(..2).unwrap_or_default()).join(format!("{name}{}", suffix(size)))
+    }
+
+    /// Writes a file wholly or not at all.
+    fn write(&self, id: PhotoId, size: PhotoSize, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(id, size);
+        let folder = path.parent().unwrap_or(&self.folder);
+        private_folder(folder)?;
+        let unfinished = path.with_extension("part");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(folder)?.sync_all()?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+const fn suffix(size: PhotoSize) -> &'static str {
+    match size {
+        PhotoSize::Large => "-large",
+        PhotoSize::Small => "-small",
+    }
+}
+
+/// A folder that nobody else may look into.
+fn private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    op: &'static str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, op).with_source(error))?
+        .map_err(|error| Error::new(ErrorKind::Io, op).with_source(error))
+}

@@ -1,0 +1,363 @@
+//! What is asked of the index.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rfid_core::{Error, ErrorKind, Result, TagId};
+use rfid_durable::Store as Sled;
+use rfid_ledger::{Entry as LedgerEntry, Ledger};
+
+use super::entry::{Entry, Written};
+use super::index::{
+    CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, Row, UNIQUE, key_at, list_of, past_of, place,
+    place_in_list, read_place_in_list,
+};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
+use crate::store::{Holder, Listing, Past, Place, Rows, Stored};
+
+/// Entries that are asked for at once where a list is gone through.
+const AT_ONCE: usize = 256;
+/// Entries of the ledger that are looked at to find one by its number.
+const LOOKED_AT: usize = 2;
+
+/// The index, with what is needed to read it.
+#[derive(Clone)]
+pub(super) struct Index {
+    sled: Sled,
+    ledger: Ledger,
+    rows: Rows,
+    /// Parts of the ledger that cannot be read, in words.
+    damage: Arc<Mutex<Option<String>>>,
+}
+
+impl Index {
+    pub(super) fn new(sled: Sled, ledger: Ledger, rows: Rows) -> Self {
+        Self { sled, ledger, rows, damage: Arc::default() }
+    }
+
+    pub(super) fn sled(&self) -> &Sled {
+        &self.sled
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// What cannot be read of the ledger.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn note_damage_of_ledger(&self, what: String) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    fn row(&self, key: &Key, value: &[u8]) -> Result<Row> {
+        let damaged = || Error::new(ErrorKind::Damaged, "get").with_detail(format!("{key} cannot be read"));
+        let (version, bytes) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let content = match bytes {
+            [] => None,
+            bytes => Some((self.rows.decode(key, bytes)?, bytes.to_vec())),
+        };
+        Ok(Row { version: u32::from_be_bytes(*version), content })
+    }
+
+    /// The rows of these keys, those of removed records included.
+    pub(super) async fn read_rows(&self, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let values = self.sled.get_many(ROWS, keys.iter().map(place).collect()).await?;
+        keys.iter()
+            .zip(values)
+            .map(|(key, value)| value.map(|value| self.row(key, &value)).transpose())
+            .collect()
+    }
+
+    pub(super) async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>> {
+        let rows = self.read_rows(keys).await?;
+        Ok(rows.into_iter().map(|row| row.and_then(stored)).collect())
+    }
+
+    /// Whose these hidden values are: the value of each that is there.
+    pub(super) async fn owners(&self, hidden: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>> {
+        self.sled.get_many(UNIQUE, hidden).await
+    }
+
+    pub(super) async fn find(&self, unique: &Unique) -> Result<Option<Stored>> {
+        let hidden = self.rows.hidden(unique).iter().map(|blind| blind.to_bytes().to_vec()).collect();
+        let Some(owner) = self.owners(hidden).await?.into_iter().flatten().next() else { return Ok(None) };
+        let Some((key, _)) = owner_of(&owner) else { return Err(stray("unique")) };
+        Ok(self.get(&[key]).await?.pop().flatten())
+    }
+
+    /// Two questions: whose the tags are, which says card and customer, and these.
+    pub(super) async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
+        let hidden: Vec<Vec<_>> = tags.iter().map(|tag| self.rows.hidden(&Unique::CardTag(*tag))).collect();
+        let flat = hidden.iter().flatten().map(|blind| blind.to_bytes().to_vec()).collect();
+        let mut owners = self.owners(flat).await?.into_iter();
+        let owners: Vec<Option<(Key, Key)>> = hidden
+            .iter()
+            .map(|blinds| owners.by_ref().take(blinds.len()).flatten().last())
+            .map(|owner| owner.as_deref().and_then(owner_of))
+            .map(|owner| owner.and_then(|(card, customer)| Some((card, customer?))))
+            .collect();
+        let keys: Vec<Key> =
+            owners.iter().flatten().flat_map(|(card, customer)| [card.clone(), customer.clone()]).collect();
+        let mut found = self.get(&keys).await?.into_iter();
+        let mut holder = || {
+            let (card, customer) = (found.next()??, found.next()??);
+            Some(Holder { card: typed(card)?, customer: typed(customer)? })
+        };
+        Ok(owners.into_iter().map(|owner| owner.and_then(|_| holder())).collect())
+    }
+
+    pub(super) async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>> {
+        let mut keys = Vec::new();
+        for blind in self.rows.hidden_id_number(number) {
+            let customers = self.keys_below(ID_NUMBERS, &blind.to_bytes()).await?;
+            keys.extend(customers.iter().filter_map(|id| Key::from_bytes(Kind::Customer, id)));
+        }
+        keys.sort();
+        self.get_typed(&keys).await
+    }
+
+    pub(super) async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
+        let cards = self.keys_below(CARDS, &customer.to_bytes()).await?;
+        let keys: Vec<Key> = cards.iter().filter_map(|id| Key::from_bytes(Kind::Card, id)).collect();
+        let mut cards: Vec<Stored<Card>> = self.get_typed(&keys).await?;
+        cards.sort_by_key(|stored| std::cmp::Reverse((stored.record.valid_from, stored.record.id)));
+        Ok(cards)
+    }
+
+    async fn get_typed<T: TryFrom<Record>>(&self, keys: &[Key]) -> Result<Vec<Stored<T>>> {
+        Ok(self.get(keys).await?.into_iter().flatten().filter_map(typed).collect())
+    }
+
+    /// What follows this prefix in the keys of a tree.
+    async fn keys_below(&self, tree: &str, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let mut below = Vec::new();
+        let mut after = prefix.to_vec();
+        loop {
+            let entries = self.sled.scan(tree, Some(after), AT_ONCE).await?;
+            let is_all = entries.len() < AT_ONCE;
+            for (key, _) in &entries {
+                match key.strip_prefix(prefix) {
+                    Some(rest) => below.push(rest.to_vec()),
+                    None => return Ok(below),
+                }
+            }
+            match entries.into_iter().next_back() {
+                Some((last, _)) if !is_all => after = last,
+                _ => return Ok(below),
+            }
+        }
+    }
+
+    pub(super) async fn list(
+        &self,
+        listing: &Listing,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Stored>> {
+        let prefix = list_of(listing.kind, &listing.among);
+        // What is before `until` is behind everything at `until`, whatever its key.
+        let until = [prefix.as_slice(), &(!listing.until.as_nanos()).to_be_bytes(), &[0xff; 17]].concat();
+        let mut behind = match &after {
+            Some(Place { at, key }) => {
+                until.clone().max([prefix.as_slice(), &place_in_list(*at, key)].concat())
+            }
+            None => until,
+        };
+        let mut keys = Vec::new();
+        'list: while keys.len() < limit {
+            let wanted = (limit - keys.len()).min(AT_ONCE);
+            let entries = self.sled.scan(LISTS, Some(behind.clone()), wanted).await?;
+            let is_all = entries.len() < wanted;
+            for (entry, _) in &entries {
+                let Some(rest) = entry.strip_prefix(prefix.as_slice()) else { break 'list };
+                let (at, key) = read_place_in_list(listing.kind, rest).ok_or_else(|| stray(LISTS))?;
+                if at < listing.from {
+                    break 'list;
+                }
+                keys.push(key);
+            }
+            match entries.into_iter().next_back() {
+                Some((last, _)) if !is_all => behind = last,
+                _ => break,
+            }
+        }
+        Ok(self.get(&keys).await?.into_iter().flatten().collect())
+    }
+
+    pub(super) async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
+        let mut behind = match after {
+            Some(key) if key.kind() == kind => place(key),
+            Some(key) if key.kind() > kind => return Ok(Vec::new()),
+            _ => vec![kind as u8],
+        };
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let wanted = (limit - found.len()).min(AT_ONCE);
+            let entries = self.sled.scan(ROWS, Some(behind.clone()), wanted).await?;
+            let is_all = entries.len() < wanted;
+            for (entry, value) in &entries {
+                if entry.first() != Some(&(kind as u8)) {
+                    return Ok(found);
+                }
+                let key = key_at(entry).ok_or_else(|| stray(ROWS))?;
+                found.extend(stored(self.row(&key, value)?));
+            }
+            match entries.into_iter().next_back() {
+                Some((last, _)) if !is_all => behind = last,
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn count(&self, kind: Kind) -> Result<u64> {
+        let value = self.sled.get(COUNTS, [kind as u8]).await?;
+        Ok(value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    pub(super) async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
+        let prefix = past_of(key);
+        let behind = match before {
+            // Versions stand inverted, and what is asked for is behind this one.
+            Some(version) => [prefix.as_slice(), &(!version).to_be_bytes()].concat(),
+            None => prefix.clone(),
+        };
+        // One more, which holds what was before the last.
+        let entries = self.sled.scan(PAST, Some(behind), limit.saturating_add(1)).await?;
+        let mut numbers = Vec::new();
+        for (entry, value) in entries.iter().take_while(|(entry, _)| entry.starts_with(&prefix)) {
+            let version = entry.get(prefix.len()..).and_then(|version| version.try_into().ok());
+            let number = value.as_slice().try_into().ok();
+            match (version, number) {
+                (Some(version), Some(number)) => {
+                    numbers.push((!u32::from_be_bytes(version), u64::from_be_bytes(number)));
+                }
+                _ => return Err(stray(PAST)),
+            }
+        }
+        let (ledger, wanted, key) = (self.ledger.clone(), numbers, key.clone());
+        let read = move || {
+            wanted.into_iter().map(|(version, number)| read_past(&ledger, &key, version, number)).collect()
+        };
+        let read: Vec<(u32, crate::store::Origin, Option<Record>)> = {
+            let written: Result<Vec<(crate::store::Origin, Written)>> = tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|error| Error::new(ErrorKind::Internal, "history").with_source(error))?;
+            written?
+                .into_iter()
+                .map(|(origin, written)| {
+                    let record = match &written.bytes {
+                        Some(bytes) => Some(self.rows.decode(&written.key, bytes)?),
+                        None => None,
+                    };
+                    Ok((written.version, origin, record))
+                })
+                .collect::<Result<_>>()?
+        };
+        let befores: Vec<Option<Record>> =
+            read.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
+        let past = read.into_iter().zip(befores).take(limit);
+        Ok(past.map(|((version, origin, after), before)| Past { version, origin, before, after }).collect())
+    }
+}
+
+/// What was written of a record at a number of the ledger, and by whom. Blocks.
+fn read_past(
+    ledger: &Ledger,
+    key: &Key,
+    version: u32,
+    number: u64,
+) -> Result<(crate::store::Origin, Written)> {
+    let gone = || {
+        Error::new(ErrorKind::Damaged, "history")
+            .with_detail(format!("what happened to {key} in version {version} cannot be read in the ledger"))
+    };
+    let mut at = number;
+    let mut found = None;
+    // A portion of a load does not say who loaded it: the beginning does, somewhere before.
+    loop {
+        match read_entry(ledger, at)?.ok_or_else(gone)? {
+            Entry::Commit(origin, changes) if at == number => {
+                let written = changes.into_iter().find(|change| change.key == *key).ok_or_else(gone)?;
+                return Ok((origin, written));
+            }
+            Entry::LoadPortion(changes) => {
+                if at == number {
+                    found = changes.into_iter().find(|change| change.key == *key);
+                }
+                at = at.checked_sub(1).filter(|at| *at > 0).ok_or_else(gone)?;
+            }
+            Entry::LoadBegins(origin) => return Ok((origin, found.ok_or_else(gone)?)),
+            _ => return Err(gone()),
+        }
+    }
+}
+
+fn read_entry(ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
+    let mut reader = ledger.read(number.saturating_sub(1));
+    for _ in 0..LOOKED_AT {
+        match reader.next_entry()? {
+            Some(LedgerEntry::Content(content)) if content.number == number => {
+                return Entry::decode(&content.bytes).map(Some);
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+/// Key of the owner of something unique, and its customer if it is a card.
+pub(super) fn owner_of(value: &[u8]) -> Option<(Key, Option<Key>)> {
+    match *value.first()? {
+        kind if kind == Kind::Card as u8 => {
+            let (card, customer) = value.split_at_checked(17)?;
+            Some((key_at(card)?, Some(Key::from_bytes(Kind::Customer, customer)?)))
+        }
+        _ => Some((key_at(value)?, None)),
+    }
+}
+
+fn stray(tree: &str) -> Error {
+    Error::new(ErrorKind::Damaged, "get").with_detail(format!("the index has a stray entry in {tree}"))
+}
+
+fn stored(row: Row) -> Option<Stored> {
+    let (record, _) = row.content?;
+    Some(Stored { version: row.version, record })
+}
+
+fn typed<T: TryFrom<Record>>(stored: Stored) -> Option<Stored<T>> {
+    Some(Stored { version: stored.version, record: stored.record.try_into().ok()? })
+}
+
+/// Rows as they will be when everything before is written: those of the index, and over them what is
+/// about to be written.
+#[derive(Default)]
+pub(super) struct Present {
+    rows: HashMap<Key, Option<Row>>,
+}
+
+impl Present {
+    /// Reads the rows of these keys that are not known yet.
+    pub(super) async fn read(&mut self, index: &Index, mut unknown: Vec<Key>) -> Result<()> {
+        unknown.retain(|key| !self.rows.contains_key(key));
+        unknown.sort();
+        unknown.dedup();
+        let rows = index.read_rows(&unknown).await?;
+        self.rows.extend(unknown.into_iter().zip(rows));
+        Ok(())
+    }
+
+    /// The row of a key that was read.
+    pub(super) fn row(&self, key: &Key) -> Option<&Row> {
+        self.rows.get(key)?.as_ref()
+    }
+
+    pub(super) fn set(&mut self, key: Key, row: Row) {
+        self.rows.insert(key, Some(row));
+    }
+}

@@ -1,0 +1,263 @@
+//! The ledger into the index.
+//!
+//! `meta` of the index has under `applied` the number of the last entry of the ledger that is in the
+//! index, under `form` how the index is laid out, and `damaged` where values of it were found to be
+//! damaged, so that it is made anew at the next start.
+
+use futures_util::future::try_join_all;
+use rfid_core::{Error, ErrorKind, Result};
+use rfid_durable::Batch;
+use rfid_ledger::{Entry as LedgerEntry, Ledger};
+use tokio::sync::mpsc;
+
+use super::entry::{Entry, Written};
+use super::index::{self, COUNTS, META, Row, TREES};
+use super::reading::{Index, Present};
+use crate::record::Kind;
+
+const APPLIED: &[u8] = b"applied";
+const FORM: &[u8] = b"form";
+const DAMAGED: &[u8] = b"damaged";
+/// How the index is laid out.
+const FORM_NOW: u8 = 1;
+
+/// Entries that are on their way from the ledger to the index.
+const UNDER_WAY: usize = 8;
+/// Entries that are applied together.
+const TOGETHER: usize = 64;
+/// How often progress is said.
+const SAY_EVERY: u64 = 100_000;
+
+/// Notes in a batch up to where the ledger is in the index.
+pub(super) fn applied(batch: &mut Batch, number: u64) {
+    batch.put(META, APPLIED, number.to_be_bytes());
+}
+
+async fn last_applied(index: &Index) -> Result<u64> {
+    let value = index.sled().get(META, APPLIED).await?;
+    Ok(value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+/// How many records of each kind there are.
+pub(super) struct Counts {
+    counts: Vec<(Kind, u64, bool)>,
+}
+
+impl Counts {
+    pub(super) async fn read(index: &Index) -> Result<Self> {
+        let keys = Kind::ALL.iter().map(|kind| vec![*kind as u8]).collect();
+        let values = index.sled().get_many(COUNTS, keys).await?;
+        let count = |value: Option<Vec<u8>>| {
+            value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes)
+        };
+        let counts = Kind::ALL.into_iter().zip(values).map(|(kind, value)| (kind, count(value), false));
+        Ok(Self { counts: counts.collect() })
+    }
+
+    pub(super) fn note(&mut self, kind: Kind, was: bool, is: bool) {
+        if was == is {
+            return;
+        }
+        for (other, count, changed) in &mut self.counts {
+            if *other == kind {
+                *count = if is { *count + 1 } else { count.saturating_sub(1) };
+                *changed = true;
+            }
+        }
+    }
+
+    /// Puts those that have changed since the last time into a batch.
+    pub(super) fn write(&mut self, batch: &mut Batch) {
+        for (kind, count, changed) in &mut self.counts {
+            if std::mem::take(changed) {
+                batch.put(COUNTS, [*kind as u8], count.to_be_bytes());
+            }
+        }
+    }
+}
+
+/// Takes the index to where the ledger is.
+pub(super) async fn catch_up(index: &Index, ledger: &Ledger) -> Result<()> {
+    let meta = index.sled().get_many(META, vec![FORM.to_vec(), DAMAGED.to_vec()]).await?;
+    if let Some(Some(form)) = meta.first()
+        && form.as_slice() != [FORM_NOW]
+    {
+        return Err(Error::new(ErrorKind::Unsupported, "open").with_detail(format!(
+            "a newer version laid out {}; use that version, or a newer one",
+            index.sled().path().display()
+        )));
+    }
+    if let Some(Some(_)) = meta.get(1) {
+        tracing::warn!("values of the index of customers and visits were damaged; it is made anew");
+        for tree in TREES.into_iter().chain([META]) {
+            index.sled().drop_tree(tree).await?;
+        }
+    }
+    let mut batch = Batch::default();
+    batch.put(META, FORM, [FORM_NOW]);
+    index.sled().commit(batch).await?;
+    let from = last_applied(index).await?;
+    let to = ledger.last();
+    if from >= to {
+        return Ok(());
+    }
+    let entries = to - from;
+    if let Some(aside) = index.sled().set_aside() {
+        let aside = aside.display();
+        tracing::warn!(%aside, entries, "the index of customers and visits was damaged; it is made anew from the ledger");
+    } else {
+        tracing::info!(
+            entries,
+            "the index of customers and visits lacks the end of the ledger; it is applied"
+        );
+    }
+    apply(index, ledger, from, to).await
+}
+
+/// Applies a load that is complete and began at this number.
+pub(super) async fn apply_load(index: &Index, ledger: &Ledger, begin: u64, records: u64) -> Result<()> {
+    tracing::info!(records, "everything is in the ledger; now it is put into the index");
+    apply(index, ledger, begin.saturating_sub(1), ledger.last()).await
+}
+
+/// Applies what the ledger has behind `from` up to `to`.
+async fn apply(index: &Index, ledger: &Ledger, from: u64, to: u64) -> Result<()> {
+    let (entries, mut coming) = mpsc::channel(UNDER_WAY);
+    let reader = {
+        let ledger = ledger.clone();
+        let index = index.clone();
+        move || read(&index, &ledger, from, to, &entries)
+    };
+    let reading = tokio::task::spawn_blocking(reader);
+    let mut counts = Counts::read(index).await?;
+    let mut said = from;
+    let mut group: Vec<(u64, Vec<Written>)> = Vec::new();
+    loop {
+        let taken = coming.recv_many(&mut group, TOGETHER).await;
+        if taken == 0 {
+            break;
+        }
+        let last = group.last().map_or(from, |(number, _)| *number);
+        put(index, &mut counts, std::mem::take(&mut group)).await?;
+        if last >= said + SAY_EVERY {
+            said = last;
+            tracing::info!(done = last - from, of = to - from, "the ledger is being applied");
+        }
+    }
+    reading.await.map_err(|error| Error::new(ErrorKind::Internal, "open").with_source(error))?
+}
+
+async fn put(index: &Index, counts: &mut Counts, group: Vec<(u64, Vec<Written>)>) -> Result<()> {
+    let mut present = Present::default();
+    let keys = group.iter().flat_map(|(_, changes)| changes.iter().map(|written| written.key.clone()));
+    present.read(index, keys.collect()).await?;
+    let mut batches = Vec::new();
+    for (number, changes) in group {
+        let mut batch = Batch::default();
+        for written in changes {
+            let after = match &written.bytes {
+                Some(bytes) => Some(index.rows().decode(&written.key, bytes)?),
+                None => None,
+            };
+            // Anew after a start in the middle: what is there already is not counted twice.
+            let row = present.row(&written.key).filter(|row| row.version < written.version);
+            let is_there = present.row(&written.key).is_some_and(|row| row.version >= written.version);
+            if is_there {
+                continue;
+            }
+            let before = row.and_then(|row| row.content.clone());
+            counts.note(written.key.kind(), before.is_some(), after.is_some());
+            index::write(&mut batch, index.rows(), before.as_ref(), &written, after.as_ref(), number);
+            let content = after.zip(written.bytes.clone());
+            present.set(written.key.clone(), Row { version: written.version, content });
+        }
+        counts.write(&mut batch);
+        applied(&mut batch, number);
+        batches.push(index.sled().commit(batch));
+    }
+    try_join_all(batches).await.map(drop)
+}
+
+/// Reads changes that count. Blocks.
+fn read(
+    index: &Index,
+    ledger: &Ledger,
+    from: u64,
+    to: u64,
+    entries: &mpsc::Sender<(u64, Vec<Written>)>,
+) -> Result<()> {
+    let mut reader = ledger.read(from);
+    // Behind `from` stand portions only if their load is complete: no other is ever applied.
+    let mut complete_until = to;
+    let mut number = from;
+    while number < to {
+        let Some(entry) = reader.next_entry()? else { break };
+        let content = match entry {
+            LedgerEntry::Content(content) => content,
+            LedgerEntry::Damage(damage) => {
+                let what = format!(
+                    "bytes {} to {} of {} behind number {} cannot be read; what was changed there is missing",
+                    damage.from,
+                    damage.to,
+                    damage.path.display(),
+                    damage.behind
+                );
+                tracing::error!(what, "the ledger of customers and visits is damaged");
+                index.note_damage_of_ledger(what);
+                continue;
+            }
+            LedgerEntry::Gap { number: at, .. } => {
+                number = at;
+                continue;
+            }
+            LedgerEntry::Gone { first } => {
+                let what = format!("everything before number {first} is gone from the ledger");
+                tracing::error!(what, "the ledger of customers and visits is damaged");
+                index.note_damage_of_ledger(what);
+                continue;
+            }
+        };
+        number = content.number;
+        let changes = match Entry::decode(&content.bytes)? {
+            Entry::Commit(_, changes) => changes,
+            Entry::LoadBegins(_) => {
+                complete_until = end_of_load(ledger, number, to)?;
+                continue;
+            }
+            Entry::LoadPortion(_) if number > complete_until => continue,
+            Entry::LoadPortion(changes) => changes,
+            Entry::LoadEnds => continue,
+        };
+        // Whoever applies has failed and says why.
+        if entries.blocking_send((number, changes)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Number of the end of a load that began at `begin`; that of its beginning if it has none.
+fn end_of_load(ledger: &Ledger, begin: u64, to: u64) -> Result<u64> {
+    let mut reader = ledger.read(begin);
+    while let Some(entry) = reader.next_entry()? {
+        let LedgerEntry::Content(content) = entry else { continue };
+        match Entry::decode(&content.bytes)? {
+            Entry::LoadPortion(_) if content.number <= to => {}
+            Entry::LoadEnds => return Ok(content.number),
+            _ => break,
+        }
+    }
+    Ok(begin)
+}
+
+/// Notes where values of the index are damaged, so that it is made anew at the next start.
+pub(super) async fn note_damage(index: &Index) {
+    if index.sled().damaged_values() == 0 {
+        return;
+    }
+    let mut batch = Batch::default();
+    batch.put(META, DAMAGED, [1]);
+    if let Err(error) = index.sled().commit(batch).await {
+        tracing::error!(error = format!("{error:#}"), "that the index is damaged cannot be noted");
+    }
+}

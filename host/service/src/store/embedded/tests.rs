@@ -1,0 +1,204 @@
+use std::path::PathBuf;
+
+use rfid_core::SystemClock;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::randomness::SystemRandomness;
+use crate::record::VisitId;
+use crate::seal::Keys;
+use crate::store::Change;
+use crate::store::suite::{Rig, customer, origin, visit};
+
+pub(super) struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    async fn try_open(&self, key: u8) -> Result<EmbeddedStore> {
+        let keys = Keys::new(&Zeroizing::new([key; 32]), &[])?;
+        let rows = Rows::new(Arc::new(keys), Arc::new(SystemRandomness));
+        EmbeddedStore::open(self.0.path(), rows, Arc::new(SystemClock::new())).await
+    }
+}
+
+#[async_trait]
+impl Rig for Folder {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.try_open(7).await.unwrap_or_else(|error| panic!("{error:#}")))
+    }
+}
+
+crate::store_suite!(Folder::new());
+
+async fn fill(store: &dyn Store, from: u8, to: u8) {
+    for number in from..to {
+        let changes =
+            vec![Change::new(customer(number, number)), Change::new(visit(number, number, 9, true))];
+        store.commit(Commit { origin: origin(1), changes }).await.unwrap();
+    }
+}
+
+async fn numbers(store: &dyn Store) -> (u64, u64, usize) {
+    let listed = super::super::Listing {
+        kind: Kind::Visit,
+        among: super::super::Among::Open,
+        from: rfid_core::UtcTime::from_nanos(0),
+        until: rfid_core::UtcTime::from_nanos(100),
+    };
+    let open = store.list(&listed, None, 1000).await.unwrap().len();
+    (store.count(Kind::Customer).await.unwrap(), store.count(Kind::Visit).await.unwrap(), open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_gone_is_made_anew_from_the_ledger() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 40).await;
+    store.close().await;
+    std::fs::remove_dir_all(folder.path(INDEX)).unwrap();
+    let store = folder.open().await;
+    assert_eq!(numbers(store.as_ref()).await, (40, 40, 40));
+    let past =
+        store.history(&Key::Visit(VisitId::from_bytes(visit(7, 7, 9, true).id.to_bytes())), None, 9).await;
+    assert_eq!(past.unwrap().len(), 1);
+    fill(store.as_ref(), 40, 50).await;
+    store.close().await;
+    assert_eq!(numbers(folder.open().await.as_ref()).await, (50, 50, 50));
+}
+
+/// As after a kill between the ledger and the index: the index of an earlier moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_lacks_the_end_of_the_ledger_gets_it() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 20).await;
+    store.close().await;
+    let earlier = folder.path("earlier");
+    copy(&folder.path(INDEX), &earlier);
+    let store = folder.open().await;
+    fill(store.as_ref(), 20, 60).await;
+    let removed = Change::Remove { key: Key::Customer(customer(3, 3).id), expected: 1 };
+    store.commit(Commit { origin: origin(2), changes: vec![removed] }).await.unwrap();
+    store.close().await;
+    std::fs::remove_dir_all(folder.path(INDEX)).unwrap();
+    std::fs::rename(&earlier, folder.path(INDEX)).unwrap();
+    let store = folder.open().await;
+    assert_eq!(numbers(store.as_ref()).await, (59, 60, 60));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoilt_index_opens_by_itself_and_nothing_is_lost() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 100).await;
+    store.close().await;
+    let whole = folder.path("whole");
+    copy(&folder.path(INDEX), &whole);
+    let file = folder.path(INDEX).join("db");
+    let length = std::fs::metadata(&file).unwrap().len();
+    type Spoil = fn(&mut Vec<u8>, usize);
+    let spoils: [Spoil; 3] = [
+        |bytes, at| bytes[at] ^= 0x10,
+        |bytes, at| bytes.truncate(at),
+        |bytes, at| bytes[at..].iter_mut().take(4096).for_each(|byte| *byte = 0),
+    ];
+    for (which, spoil) in spoils.iter().enumerate() {
+        for part in 1..6 {
+            std::fs::remove_dir_all(folder.path(INDEX)).unwrap();
+            copy(&whole, &folder.path(INDEX));
+            let mut bytes = std::fs::read(&file).unwrap();
+            spoil(&mut bytes, usize::try_from(length).unwrap() * part / 6);
+            std::fs::write(&file, bytes).unwrap();
+            // Damage that is only found on reading is named, and mended by the next start.
+            for last in [false, true] {
+                let store = folder.open().await;
+                let found = store.scan(Kind::Customer, None, 1000).await;
+                let counted = store.count(Kind::Customer).await;
+                let is_whole =
+                    found.is_ok_and(|found| found.len() == 100) && counted.is_ok_and(|count| count == 100);
+                let health = store.health();
+                store.close().await;
+                assert!(
+                    is_whole || (health != StoreHealth::Well && !last),
+                    "way {which}, part {part}: {health:?}"
+                );
+                if is_whole {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_is_refused_in_words_and_nothing_is_changed() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 3).await;
+    store.close().await;
+    let store = folder.try_open(8).await.unwrap();
+    let error = store.get(&[Key::Customer(customer(1, 1).id)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("another master secret"), "{error}");
+    store.close().await;
+    assert_eq!(numbers(folder.open().await.as_ref()).await, (3, 3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_host_on_the_folder_is_refused() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    assert_eq!(folder.try_open(7).await.err().map(|error| error.kind()), Some(ErrorKind::Busy));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_personal_lies_in_the_folder() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 5).await;
+    store
+        .put_photo(
+            PhotoId::from_bytes([1; 32]),
+            Photo { large: b"FACEFACE".to_vec(), small: b"FACE".to_vec() },
+        )
+        .await
+        .unwrap();
+    store.close().await;
+    fn look(folder: &Path) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                look(&path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            for text in ["客户", "11010519491231002X", "FACE", "\"C1\""] {
+                let is_there = bytes.windows(text.len()).any(|part| part == text.as_bytes());
+                assert!(!is_there, "{text} in {}", path.display());
+            }
+        }
+    }
+    look(folder.0.path());
+}

@@ -1,0 +1,368 @@
+//! The one task that writes.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::try_join_all;
+use rfid_core::{Error, Result};
+use rfid_durable::Batch;
+use rfid_ledger::{Ledger, NewRecord};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+
+use super::entry::{Entry, Written};
+use super::index::{self, Row};
+use super::reading::{Index, Present, owner_of};
+use super::replay::{self, Counts};
+use crate::record::{Key, Kind, Record};
+use crate::seal::Blind;
+use crate::store::{Change, Commit, CommitFault, Origin};
+
+/// Commits that share a sync.
+const GROUP: usize = 64;
+/// Bytes of changes in one portion of a load in the ledger.
+const PORTION_BYTES: usize = 256 * 1024;
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
+
+pub(super) enum Request {
+    Commit(Commit, Answer<Vec<u32>>),
+    Load {
+        origin: Origin,
+        /// Portions, and `None` behind the last.
+        portions: mpsc::Receiver<Option<Vec<Record>>>,
+        answer: Answer<u64>,
+    },
+    Close,
+}
+
+pub(super) struct Writer {
+    index: Index,
+    ledger: Ledger,
+}
+
+/// A commit that may happen, as it will be written.
+struct Planned {
+    origin: Origin,
+    changes: Vec<PlannedChange>,
+}
+
+struct PlannedChange {
+    written: Written,
+    before: Option<(Record, Vec<u8>)>,
+    after: Option<Record>,
+}
+
+impl Writer {
+    pub(super) fn new(index: Index, ledger: Ledger) -> Self {
+        Self { index, ledger }
+    }
+
+    pub(super) async fn run(self, mut requests: mpsc::Receiver<Request>) {
+        let mut next = requests.recv().await;
+        while let Some(request) = next.take() {
+            match request {
+                Request::Close => {
+                    requests.close();
+                }
+                Request::Load { origin, portions, answer } => {
+                    let outcome = self.load(origin, portions).await;
+                    // Whoever asked may have gone away, and then the load was given up.
+                    if let Some(outcome) = outcome {
+                        let _ = answer.send(outcome);
+                    }
+                }
+                Request::Commit(commit, answer) => {
+                    let mut group = vec![(commit, answer)];
+                    while group.len() < GROUP {
+                        match requests.try_recv() {
+                            Ok(Request::Commit(commit, answer)) => group.push((commit, answer)),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.write(group).await;
+                }
+            }
+            replay::note_damage(&self.index).await;
+            if next.is_none() {
+                next = requests.recv().await;
+            }
+        }
+    }
+
+    /// Carries out what may happen of a group of commits, with one sync.
+    async fn write(&self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
+        let (commits, answers): (Vec<Commit>, Vec<_>) = group.into_iter().unzip();
+        let outcomes = match self.plan_and_write(commits).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let told = |_| Err(CommitFault::Store(again(&error)));
+                answers.iter().map(told).collect()
+            }
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever asked may have gone away; it has happened all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    async fn plan_and_write(&self, commits: Vec<Commit>) -> Result<Vec<Result<Vec<u32>, CommitFault>>> {
+        let mut plan = Plan::read(&self.index, &commits).await?;
+        let mut outcomes = Vec::new();
+        let mut planned = Vec::new();
+        for commit in commits {
+            match plan.commit(commit) {
+                Ok(commit) => {
+                    let versions = commit.changes.iter().map(PlannedChange::version_now).collect();
+                    outcomes.push(Ok(versions));
+                    planned.push(commit);
+                }
+                Err(fault) => outcomes.push(Err(fault)),
+            }
+        }
+        if planned.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut entries = Vec::new();
+        for commit in &planned {
+            let changes = commit.changes.iter().map(|change| change.written.clone()).collect();
+            let content = Entry::Commit(commit.origin.clone(), changes).encode()?;
+            entries.push(NewRecord { id: [0; 16], content });
+        }
+        let appended = self.ledger.append(entries).await?;
+        let mut counts = Counts::read(&self.index).await?;
+        let mut batches = Vec::new();
+        for (commit, appended) in planned.iter().zip(appended) {
+            let mut batch = Batch::default();
+            for change in &commit.changes {
+                let PlannedChange { written, before, after } = change;
+                counts.note(written.key.kind(), before.is_some(), after.is_some());
+                index::write(
+                    &mut batch,
+                    self.index.rows(),
+                    before.as_ref(),
+                    written,
+                    after.as_ref(),
+                    appended.number,
+                );
+            }
+            counts.write(&mut batch);
+            replay::applied(&mut batch, appended.number);
+            batches.push(self.index.sled().commit(batch));
+        }
+        // They reach the index in this order and share a sync.
+        try_join_all(batches).await?;
+        Ok(outcomes)
+    }
+
+    /// Takes in a load; nothing where whoever asked has given it up.
+    async fn load(
+        &self,
+        origin: Origin,
+        mut portions: mpsc::Receiver<Option<Vec<Record>>>,
+    ) -> Option<Result<u64, CommitFault>> {
+        let begin = match self.append(&Entry::LoadBegins(origin)).await {
+            Ok(number) => number,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let mut loading = Loading::default();
+        while let Some(portion) = portions.recv().await? {
+            if let Err(fault) = self.take_portion(&mut loading, portion).await {
+                return Some(Err(fault));
+            }
+        }
+        let end = async {
+            self.append(&Entry::LoadEnds).await?;
+            replay::apply_load(&self.index, &self.ledger, begin, loading.count).await
+        };
+        Some(end.await.map(|()| loading.count).map_err(CommitFault::Store))
+    }
+
+    async fn take_portion(&self, loading: &mut Loading, portion: Vec<Record>) -> Result<(), CommitFault> {
+        let mut present = Present::default();
+        present.read(&self.index, portion.iter().map(Record::key).collect()).await?;
+        let mut hidden = Vec::new();
+        for record in &portion {
+            for unique in record.uniques() {
+                hidden.extend(
+                    self.index.rows().hidden(&unique).into_iter().map(|blind| (blind, unique.field())),
+                );
+            }
+        }
+        let blinds = hidden.iter().map(|(blind, _)| blind.to_bytes().to_vec()).collect();
+        let owners = self.index.owners(blinds).await?;
+        for ((_, field), owner) in hidden.iter().zip(owners) {
+            if let Some((by, _)) = owner.as_deref().and_then(owner_of) {
+                return Err(CommitFault::Taken { field, by });
+            }
+        }
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        for record in portion {
+            let key = record.key();
+            let row = present.row(&key);
+            if let Some(Row { version, content: Some(_) }) = row {
+                return Err(CommitFault::Conflict { key, found: *version });
+            }
+            let version = row.map_or(0, |row| row.version) + 1;
+            if !loading.keys.insert(short(&key)) {
+                return Err(CommitFault::Conflict { key, found: version });
+            }
+            let encoded = self.index.rows().encode(&record)?;
+            for unique in record.uniques() {
+                let blind = self.index.rows().hide_beside(&encoded, &unique);
+                if let Some(other) = loading.uniques.insert(blind, id_of(&key)) {
+                    let by = Key::from_bytes(key.kind(), &other).unwrap_or_else(|| key.clone());
+                    return Err(CommitFault::Taken { field: unique.field(), by });
+                }
+            }
+            loading.count += 1;
+            let written = Written { key, version, bytes: Some(encoded) };
+            bytes += written.len();
+            changes.push(written);
+            if bytes >= PORTION_BYTES {
+                self.append(&Entry::LoadPortion(std::mem::take(&mut changes))).await?;
+                bytes = 0;
+            }
+        }
+        if !changes.is_empty() {
+            self.append(&Entry::LoadPortion(changes)).await?;
+        }
+        Ok(())
+    }
+
+    async fn append(&self, entry: &Entry) -> Result<u64> {
+        let appended = self.ledger.append(vec![NewRecord { id: [0; 16], content: entry.encode()? }]).await?;
+        Ok(appended.first().map_or(0, |appended| appended.number))
+    }
+}
+
+/// What a load has brought so far, as little of it as tells that nothing comes twice.
+#[derive(Default)]
+struct Loading {
+    keys: HashSet<(u8, [u8; 16])>,
+    uniques: HashMap<Blind, [u8; 16]>,
+    count: u64,
+}
+
+fn short(key: &Key) -> (u8, [u8; 16]) {
+    (key.kind() as u8, id_of(key))
+}
+
+/// The id of a record; of a branch, which has a code instead, the beginning of its SHA-256.
+fn id_of(key: &Key) -> [u8; 16] {
+    let bytes = key.to_bytes();
+    bytes.as_slice().try_into().ok().filter(|_| key.kind() != Kind::Branch).unwrap_or_else(|| {
+        let mut id = [0; 16];
+        id.iter_mut().zip(Sha256::digest(&bytes)).for_each(|(to, from)| *to = from);
+        id
+    })
+}
+
+impl PlannedChange {
+    /// The version that the record has now; 0 if it was removed.
+    fn version_now(&self) -> u32 {
+        if self.after.is_some() { self.written.version } else { 0 }
+    }
+}
+
+/// What is there while a group of commits is looked at, one behind the other.
+struct Plan<'a> {
+    index: &'a Index,
+    present: Present,
+    owners: HashMap<Blind, Option<Key>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Reads everything that the commits are about.
+    async fn read(index: &'a Index, commits: &[Commit]) -> Result<Self> {
+        let changes = || commits.iter().flat_map(|commit| &commit.changes);
+        let mut present = Present::default();
+        present.read(index, changes().map(Change::key).collect()).await?;
+        let mut blinds: Vec<Blind> = Vec::new();
+        for change in changes() {
+            if let Change::Put { record, .. } = change {
+                blinds.extend(record.uniques().iter().flat_map(|unique| index.rows().hidden(unique)));
+            }
+        }
+        blinds.sort_unstable();
+        blinds.dedup();
+        let values = index.owners(blinds.iter().map(|blind| blind.to_bytes().to_vec()).collect()).await?;
+        let owner = |value: Option<Vec<u8>>| value.as_deref().and_then(owner_of).map(|(key, _)| key);
+        let owners = blinds.into_iter().zip(values.into_iter().map(owner)).collect();
+        Ok(Self { index, present, owners })
+    }
+
+    /// Looks whether a commit may happen, and if so, lets it.
+    fn commit(&mut self, commit: Commit) -> Result<Planned, CommitFault> {
+        if commit.changes.len() > Commit::MOST {
+            let detail = format!("{} changes in one commit; at most {}", commit.changes.len(), Commit::MOST);
+            return Err(Error::new(rfid_core::ErrorKind::Internal, "commit").with_detail(detail).into());
+        }
+        // All that is unique to what goes is free before what comes asks for it.
+        let mut freed: Vec<(Blind, Key)> = Vec::new();
+        let mut taken: Vec<(Blind, Key)> = Vec::new();
+        let mut changes = Vec::new();
+        let mut seen = HashSet::new();
+        for change in commit.changes {
+            let (key, expected) = (change.key(), change.expected());
+            let row = self.present.row(&key).cloned();
+            let found = row.as_ref().filter(|row| row.content.is_some()).map_or(0, |row| row.version);
+            if found != expected || !seen.insert(key.clone()) {
+                return Err(CommitFault::Conflict { key, found });
+            }
+            let version = row.as_ref().map_or(0, |row| row.version) + 1;
+            let before = row.and_then(|row| row.content);
+            if let Some((record, bytes)) = &before {
+                freed.extend(self.blinds(record, bytes).map(|(blind, _)| (blind, key.clone())));
+            }
+            let (bytes, after) = match change {
+                Change::Put { record, .. } => (Some(self.index.rows().encode(&record)?), Some(*record)),
+                Change::Remove { .. } => (None, None),
+            };
+            changes.push(PlannedChange { written: Written { key, version, bytes }, before, after });
+        }
+        let is_free = |blind: &Blind, taken: &[(Blind, Key)]| {
+            let owner = taken.iter().find(|(other, _)| other == blind).map(|(_, key)| key.clone());
+            owner.or_else(|| {
+                let owner = self.owners.get(blind).cloned().flatten()?;
+                (!freed.contains(&(*blind, owner.clone()))).then_some(owner)
+            })
+        };
+        for change in &changes {
+            let (Some(record), Some(bytes)) = (&change.after, &change.written.bytes) else { continue };
+            for unique in record.uniques() {
+                for blind in self.index.rows().hidden(&unique) {
+                    if let Some(by) = is_free(&blind, &taken) {
+                        return Err(CommitFault::Taken { field: unique.field(), by });
+                    }
+                }
+                taken.push((self.index.rows().hide_beside(bytes, &unique), change.written.key.clone()));
+            }
+        }
+        for (blind, _) in freed {
+            self.owners.insert(blind, None);
+        }
+        for (blind, key) in taken {
+            self.owners.insert(blind, Some(key));
+        }
+        for PlannedChange { written, after, .. } in &changes {
+            let content = after.clone().zip(written.bytes.clone());
+            self.present.set(written.key.clone(), Row { version: written.version, content });
+        }
+        Ok(Planned { origin: commit.origin, changes })
+    }
+
+    fn blinds(&self, record: &Record, bytes: &[u8]) -> impl Iterator<Item = (Blind, &'static str)> {
+        let hide =
+            |unique: crate::record::Unique| (self.index.rows().hide_beside(bytes, &unique), unique.field());
+        record.uniques().into_iter().map(hide).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// The same error for another who waits.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), "commit").with_detail(error.to_string()).with_retry(error.retry())
+}

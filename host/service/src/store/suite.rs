@@ -1,0 +1,599 @@
+//! What every store is held to.
+//!
+//! A store's tests are one line, [`store_suite!`](crate::store_suite), and something that opens the
+//! store: a [`Rig`]. The heart of it is [`answers_as_the_naive_store`]: any series of commits gives the
+//! same outcomes and answers as [`MemoryStore`], which looks through everything.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::civil::date;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use rfid_core::{Error, ErrorKind, Name, Result, TagId, TagIdKind, UtcTime};
+
+use super::{
+    Actor, Among, Change, Commit, CommitFault, Listing, MemoryStore, Origin, Past, Photo, PhotoSize, Place,
+    Store, StoreHealth, Stored, Supply,
+};
+use crate::record::{
+    AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer, CustomerId, Duty, DutyId, IdNumber,
+    Key, Kind, LocalDate, Outcome, PhotoId, Record, StaffId, Unique, Visit, VisitId, Way,
+};
+
+/// Opens the store that is tried.
+#[async_trait]
+pub trait Rig: Sync {
+    /// Opens it, the same one each time; the one before is closed.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Tests of a store, one for each case: `store_suite!(make a Rig)`.
+#[macro_export]
+macro_rules! store_suite {
+    ($rig:expr) => {
+        $crate::store_suite!(
+            $rig;
+            answers_as_the_naive_store
+            what_is_acknowledged_is_there_after_opening_again
+            of_two_who_race_one_wins
+            a_load_is_there_wholly
+            a_load_that_fails_leaves_nothing
+            a_load_that_is_given_up_leaves_nothing
+            hostile_texts_come_back_as_they_were
+            photos_are_kept_and_forgotten
+            lists_are_paged_without_gap_or_double
+            closing_twice_is_allowed
+        );
+    };
+    ($rig:expr; $($case:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            let rig = $rig;
+            $crate::store::suite::$case(&rig).await;
+        }
+    )*};
+}
+
+const ID_NUMBERS: [&str; 2] = ["11010519491231002X", "440524188001010014"];
+
+/// Somebody at the console, at this time.
+pub fn origin(at: u64) -> Origin {
+    Origin { by: Actor::Console, at: UtcTime::from_nanos(at), from: "console".to_owned() }
+}
+
+fn id(kind: u8, number: u8) -> [u8; 16] {
+    let mut id = [0; 16];
+    (id[0], id[15]) = (number, kind);
+    id
+}
+
+/// A customer for tests; everything depends on these small numbers.
+pub fn customer(number: u8, named: u8) -> Customer {
+    Customer {
+        id: CustomerId::from_bytes(id(1, number)),
+        number: format!("C{named}").parse().unwrap(),
+        name: format!("客户{named}").into(),
+        id_number: ID_NUMBERS.get(usize::from(named % 3)).and_then(|text| text.parse().ok()),
+        employer: "".into(),
+        photo: None,
+        vip_class: "gold".into(),
+        usual_business: "".into(),
+        branch: "a".into(),
+        account_manager: None,
+        notes: "".into(),
+        consent: Consent::Given { at: UtcTime::from_nanos(1) },
+        closed: named.is_multiple_of(2),
+    }
+}
+
+/// The tag number `number`.
+pub fn tag(kind: TagIdKind, number: u8) -> TagId {
+    TagId::new(kind, &[number; 4]).unwrap()
+}
+
+/// A card for tests.
+pub fn card(number: u8, of: u8, epc: u8) -> Card {
+    Card {
+        id: CardId::from_bytes(id(2, number)),
+        customer: CustomerId::from_bytes(id(1, of)),
+        epc: (epc > 0).then(|| tag(TagIdKind::Epc, epc)),
+        uid: (epc > 2).then(|| tag(TagIdKind::Iso14443Uid, epc)),
+        state: CardState::Active,
+        valid_from: LocalDate(date(2026, 1, 1 + i8::try_from(epc % 20).unwrap())),
+        valid_until: LocalDate(date(2027, 1, 1)),
+        branches: AllowedBranches::All,
+        replaced_by: None,
+    }
+}
+
+fn branch_name(number: u8) -> Name {
+    match number % 3 {
+        0 => "a".into(),
+        1 => "ab".into(),
+        _ => "b".into(),
+    }
+}
+
+/// A visit for tests.
+pub fn visit(number: u8, of: u8, at: u64, is_open: bool) -> Visit {
+    Visit {
+        id: VisitId::from_bytes(id(3, number)),
+        customer: CustomerId::from_bytes(id(1, of)),
+        vip_class: "gold".into(),
+        account_manager: None,
+        card: None,
+        branch: branch_name(of),
+        way: Way::Heard { reader: "door".into(), antenna_port: Some(1), zone: "door".into() },
+        outcome: Outcome::Recognised,
+        arrived_at: UtcTime::from_nanos(at),
+        last_seen: UtcTime::from_nanos(at),
+        revisits: 0,
+        desk_read: None,
+        greeted: None,
+        served: None,
+        business: Vec::new(),
+        departed_at: (!is_open).then_some(UtcTime::from_nanos(at + 1)),
+    }
+}
+
+fn duty(number: u8, of: u8, at: u64, is_open: bool) -> Duty {
+    Duty {
+        id: DutyId::from_bytes(id(5, number)),
+        staff: StaffId::from_bytes(id(4, of)),
+        branch: branch_name(of),
+        from: UtcTime::from_nanos(at),
+        until: (!is_open).then_some(UtcTime::from_nanos(at + 1)),
+    }
+}
+
+fn branch(number: u8, named: u8) -> Branch {
+    Branch {
+        code: branch_name(number),
+        name: format!("网点{named}"),
+        position: None,
+        closed: named.is_multiple_of(2),
+    }
+}
+
+/// A change whose expected version is told by what is there.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(Box<Record>),
+    Remove(Key),
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let few = 0u8..4;
+    prop_oneof![
+        (few.clone(), 0u8..6).prop_map(|(number, named)| branch(number, named).into()),
+        (few.clone(), 0u8..6).prop_map(|(number, named)| customer(number, named).into()),
+        (few.clone(), few.clone(), 0u8..6).prop_map(|(number, of, epc)| card(number, of, epc).into()),
+        (0u8..6, few.clone(), 0u64..5, any::<bool>())
+            .prop_map(|(number, of, at, is_open)| visit(number, of, at, is_open).into()),
+        (0u8..6, few, 0u64..5, any::<bool>())
+            .prop_map(|(number, of, at, is_open)| duty(number, of, at, is_open).into()),
+    ]
+}
+
+/// Commits of one to three changes; one expected version in twenty is wrong.
+fn commits() -> impl Strategy<Value = Vec<Vec<(Step, bool)>>> {
+    let step = prop_oneof![
+        4 => record().prop_map(|record| Step::Put(Box::new(record))),
+        1 => record().prop_map(|record| Step::Remove(record.key())),
+    ];
+    let change = (step, proptest::bool::weighted(0.05));
+    proptest::collection::vec(proptest::collection::vec(change, 1..4), 20..60)
+}
+
+/// Any series of commits gives the same outcomes and answers as the naive store.
+pub async fn answers_as_the_naive_store(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let naive = MemoryStore::new();
+    let mut runner = TestRunner::deterministic();
+    for round in 0..4 {
+        let series = commits().new_tree(&mut runner).map(|tree| tree.current()).unwrap();
+        for (at, steps) in series.into_iter().enumerate() {
+            let mut changes = Vec::new();
+            for (step, is_wrong) in steps {
+                let key = match &step {
+                    Step::Put(record) => record.key(),
+                    Step::Remove(key) => key.clone(),
+                };
+                let now = naive.get(&[key]).await.unwrap().pop().flatten();
+                let expected = now.map_or(0, |stored: Stored| stored.version) + u32::from(is_wrong);
+                changes.push(match step {
+                    Step::Put(record) => Change::Put { record, expected },
+                    Step::Remove(key) => Change::Remove { key, expected },
+                });
+            }
+            let commit = Commit { origin: origin(round * 100 + at as u64), changes };
+            let (ours, theirs) = (store.commit(commit.clone()).await, naive.commit(commit.clone()).await);
+            assert_eq!(format!("{ours:?}"), format!("{theirs:?}"), "{commit:?}");
+        }
+        same_answers(store.as_ref(), &naive).await;
+    }
+    store.close().await;
+    let store = rig.open().await;
+    same_answers(store.as_ref(), &naive).await;
+    store.close().await;
+}
+
+/// Asks both everything.
+async fn same_answers(store: &dyn Store, naive: &MemoryStore) {
+    let ask = async |store: &dyn Store| -> Result<Vec<String>> {
+        let mut said = Vec::new();
+        let mut keys = BTreeSet::new();
+        for kind in Kind::ALL {
+            let all = store.scan(kind, None, 1000).await?;
+            keys.extend(all.iter().map(|stored| stored.record.key()));
+            said.push(format!("{kind:?} {} {}", store.count(kind).await?, text(&all)));
+            let mut paged = Vec::new();
+            while let Some(stored) = store
+                .scan(kind, paged.last().map(|stored: &Stored| stored.record.key()).as_ref(), 1)
+                .await?
+                .pop()
+            {
+                paged.push(stored);
+            }
+            assert_eq!(text(&paged), text(&all));
+        }
+        keys.insert(Key::Customer(CustomerId::from_bytes([9; 16])));
+        let keys: Vec<Key> = keys.into_iter().collect();
+        for stored in store.get(&keys).await? {
+            said.push(format!("{:?}", stored.as_ref().map(|stored| text(std::slice::from_ref(stored)))));
+        }
+        let tags: Vec<TagId> = (0..6)
+            .flat_map(|number| [TagIdKind::Epc, TagIdKind::Iso14443Uid].map(|kind| tag(kind, number)))
+            .collect();
+        for tag in &tags {
+            let found = store.find(&Unique::CardTag(*tag)).await?;
+            said.push(format!("{:?}", found.map(|stored| text(&[stored]))));
+        }
+        for holder in store.holders(&tags).await? {
+            said.push(format!(
+                "{:?}",
+                holder.map(|holder| (holder.card, holder.customer.version, holder.customer.record.id))
+            ));
+        }
+        for number in 0..6 {
+            let number = format!("C{number}").parse().map(Unique::CustomerNumber);
+            if let Ok(unique) = number {
+                said.push(format!("{:?}", store.find(&unique).await?.map(|stored| text(&[stored]))));
+            }
+            let cards = store.cards_of(customer(said.len() as u8 % 4, 0).id).await?;
+            said.push(format!("{cards:?}"));
+        }
+        for number in ID_NUMBERS.iter().filter_map(|text| text.parse::<IdNumber>().ok()) {
+            let found = store.customers_with_id_number(&number).await?;
+            said.push(format!(
+                "{:?}",
+                found.iter().map(|stored| (stored.version, stored.record.id)).collect::<Vec<_>>()
+            ));
+        }
+        for listing in listings() {
+            said.push(text(&store.list(&listing, None, 1000).await?));
+            said.push(text(&paged(store, &listing, 2).await?));
+        }
+        for key in keys {
+            let past = store.history(&key, None, 1000).await?;
+            said.push(format!("{key} {}", past_text(&past)));
+            if let Some(latest) = past.first() {
+                said.push(past_text(&store.history(&key, Some(latest.version), 1).await?));
+            }
+        }
+        Ok(said)
+    };
+    let ours = ask(store).await.unwrap();
+    let theirs = ask(naive).await.unwrap();
+    for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        assert_eq!(ours, theirs, "answer {at}");
+    }
+    assert_eq!(ours.len(), theirs.len());
+    assert_eq!(store.health(), StoreHealth::Well);
+}
+
+/// Records as text that shows also what is personal: tests are made of invented people.
+fn text(records: &[Stored]) -> String {
+    let text =
+        |stored: &Stored| format!("{} {}", stored.version, serde_json::to_string(&stored.record).unwrap());
+    records.iter().map(text).collect::<Vec<_>>().join("\n")
+}
+
+fn past_text(past: &[Past]) -> String {
+    let one = |past: &Past| {
+        let json = |record: &Option<Record>| serde_json::to_string(record).unwrap();
+        format!("{} {:?} {} -> {}", past.version, past.origin, json(&past.before), json(&past.after))
+    };
+    past.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn listings() -> Vec<Listing> {
+    let among = [
+        Among::All,
+        Among::Branch("a".into()),
+        Among::Branch("ab".into()),
+        Among::Of(Key::Customer(CustomerId::from_bytes(id(1, 1)))),
+        Among::Of(Key::Staff(StaffId::from_bytes(id(4, 1)))),
+        Among::Open,
+        Among::OpenIn("b".into()),
+    ];
+    let mut listings = Vec::new();
+    for kind in [Kind::Visit, Kind::Duty, Kind::Customer] {
+        for among in &among {
+            for (from, until) in [(0, u64::MAX), (1, 4), (3, 3)] {
+                let (from, until) = (UtcTime::from_nanos(from), UtcTime::from_nanos(until));
+                listings.push(Listing { kind, among: among.clone(), from, until });
+            }
+        }
+    }
+    listings
+}
+
+async fn paged(store: &dyn Store, listing: &Listing, limit: usize) -> Result<Vec<Stored>> {
+    let mut all: Vec<Stored> = Vec::new();
+    loop {
+        let after = all
+            .last()
+            .and_then(|stored| Some(Place { at: stored.record.timed()?.at, key: stored.record.key() }));
+        let page = store.list(listing, after, limit).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        assert!(page.len() <= limit);
+        all.extend(page);
+    }
+}
+
+/// What is acknowledged is there when the store is opened again, without having been asked to close.
+pub async fn what_is_acknowledged_is_there_after_opening_again(rig: &dyn Rig) {
+    for round in 0..5u8 {
+        let store = rig.open().await;
+        for earlier in 0..round {
+            let key = Key::Customer(customer(earlier, 0).id);
+            assert!(store.get(&[key]).await.unwrap().iter().all(Option::is_some), "{earlier} in {round}");
+        }
+        let changes = vec![Change::new(customer(round, round)), Change::new(visit(round, 0, 7, true))];
+        let outcome = store.commit(Commit { origin: origin(1), changes }).await;
+        assert_eq!(outcome.unwrap(), [1, 1]);
+        store.close().await;
+    }
+}
+
+/// Many write the same version at once, and one of them has.
+pub async fn of_two_who_race_one_wins(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let first = Commit { origin: origin(0), changes: vec![Change::new(branch(0, 0))] };
+    assert!(store.commit(first).await.is_ok());
+    for version in 1..20 {
+        let race = (0..8u8).map(|named| {
+            let store = Arc::clone(&store);
+            let put = Change::Put { record: Box::new(branch(0, named).into()), expected: version };
+            let commit = Commit { origin: origin(u64::from(named)), changes: vec![put] };
+            tokio::spawn(async move { store.commit(commit).await })
+        });
+        let mut won = 0;
+        for outcome in futures_util::future::join_all(race).await {
+            match outcome.unwrap() {
+                Ok(versions) => {
+                    won += 1;
+                    assert_eq!(versions, [version + 1]);
+                }
+                Err(CommitFault::Conflict { found, .. }) => assert_eq!(found, version + 1),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(won, 1, "at version {version}");
+    }
+    store.close().await;
+}
+
+/// Gives portions, and then ends as it is told to.
+struct Portions {
+    portions: Vec<Vec<Record>>,
+    fails: bool,
+}
+
+#[async_trait]
+impl Supply for Portions {
+    async fn next(&mut self) -> Result<Option<Vec<Record>>> {
+        match self.portions.pop() {
+            Some(portion) => Ok(Some(portion)),
+            None if self.fails => Err(Error::new(ErrorKind::Config, "supply").with_detail("line 7 is wrong")),
+            None => Ok(None),
+        }
+    }
+}
+
+fn portions(fails: bool) -> Portions {
+    let portion = |from: u8| {
+        let customer = |number: u8| {
+            let number_of_customer = Customer { id_number: None, ..customer(number, number) };
+            [Record::from(number_of_customer), card(number, number, number.max(1) + 2).into()]
+        };
+        (from..from + 40).flat_map(customer).collect()
+    };
+    Portions { portions: vec![portion(0), portion(40), portion(80)], fails }
+}
+
+/// A load is there wholly, with its history, and commits go on over it.
+pub async fn a_load_is_there_wholly(rig: &dyn Rig) {
+    let store = rig.open().await;
+    // The tag of the first card of each portion is its neighbour's, so give it another.
+    let mut supply = portions(false);
+    for record in supply.portions.iter_mut().flatten() {
+        if let Record::Card(card) = record {
+            let number = card.id.to_bytes()[0];
+            (card.epc, card.uid) = (Some(tag(TagIdKind::Epc, number)), None);
+        }
+    }
+    let count = store.load(origin(3), &mut supply).await.unwrap();
+    assert_eq!(count, 240);
+    store.close().await;
+    let store = rig.open().await;
+    assert_eq!(store.count(Kind::Customer).await.unwrap(), 120);
+    let holders = store.holders(&[tag(TagIdKind::Epc, 77)]).await.unwrap();
+    let holder = holders.into_iter().flatten().next().unwrap();
+    assert_eq!((holder.card.version, holder.customer.record.id), (1, customer(77, 0).id));
+    let past = store.history(&Key::Customer(customer(100, 0).id), None, 5).await.unwrap();
+    assert_eq!(
+        past.iter().map(|past| (past.version, past.origin.clone())).collect::<Vec<_>>(),
+        [(1, origin(3))]
+    );
+    let again = Commit { origin: origin(4), changes: vec![Change::new(customer(5, 200))] };
+    assert!(matches!(store.commit(again).await, Err(CommitFault::Conflict { found: 1, .. })));
+    store.close().await;
+}
+
+/// A load that its supply or a double number ends leaves nothing.
+pub async fn a_load_that_fails_leaves_nothing(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let outcome = store.load(origin(3), &mut Portions { fails: true, ..portions(true) }).await;
+    assert!(outcome.is_err());
+    let double =
+        Portions { portions: vec![vec![customer(7, 3).into()], vec![customer(8, 3).into()]], fails: false };
+    let outcome = store.load(origin(3), &mut { double }).await;
+    assert!(matches!(outcome, Err(CommitFault::Taken { field: "customer_number", .. })), "{outcome:?}");
+    let outcome =
+        store.commit(Commit { origin: origin(1), changes: vec![Change::new(customer(1, 1))] }).await;
+    assert!(outcome.is_ok());
+    let taken = Portions { portions: vec![vec![customer(9, 1).into()]], fails: false };
+    let outcome = store.load(origin(3), &mut { taken }).await;
+    assert!(matches!(outcome, Err(CommitFault::Taken { .. })), "{outcome:?}");
+    store.close().await;
+    let store = rig.open().await;
+    let counts = (store.count(Kind::Customer).await.ok(), store.count(Kind::Card).await.ok());
+    assert_eq!(counts, (Some(1), Some(0)));
+    store.close().await;
+}
+
+/// Waits for ever behind its first portion.
+struct Stuck(Option<Vec<Record>>);
+
+#[async_trait]
+impl Supply for Stuck {
+    async fn next(&mut self) -> Result<Option<Vec<Record>>> {
+        match self.0.take() {
+            Some(portion) => Ok(Some(portion)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A load whose caller goes away leaves nothing, and the store goes on.
+pub async fn a_load_that_is_given_up_leaves_nothing(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let loading = Arc::clone(&store);
+    let task = tokio::spawn(async move {
+        let mut supply = Stuck(Some(vec![customer(1, 1).into()]));
+        loading.load(origin(1), &mut supply).await.map(drop)
+    });
+    tokio::task::yield_now().await;
+    task.abort();
+    // Ended, not finished.
+    assert!(task.await.is_err());
+    let outcome =
+        store.commit(Commit { origin: origin(1), changes: vec![Change::new(customer(1, 2))] }).await;
+    assert_eq!(outcome.unwrap(), [1]);
+    assert_eq!(store.count(Kind::Customer).await.ok(), Some(1));
+    store.close().await;
+}
+
+/// Texts that other systems stumble over come back as they were.
+pub async fn hostile_texts_come_back_as_they_were(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let long = "長".repeat(Customer::LONGEST_TEXT);
+    let texts = [
+        "<script>alert(1)</script>",
+        "Robert'); DROP TABLE customers;--",
+        "\"quoted\" \\ back",
+        "\u{202E}gnp.exe\u{202C}",
+        "نص عربي",
+        "👩‍👩‍👧‍👦 é",
+        "a\u{0}b\n\t\r",
+        "=1+1",
+        &long,
+        "",
+    ];
+    for (number, text) in (0..).zip(texts) {
+        let hostile = Customer {
+            name: text.into(),
+            employer: text.into(),
+            notes: text.into(),
+            vip_class: text.into(),
+            branch: text.into(),
+            ..customer(number, number)
+        };
+        let change = Change::new(hostile.clone());
+        let commit = Commit { origin: Origin { from: text.to_owned(), ..origin(1) }, changes: vec![change] };
+        store.commit(commit.clone()).await.unwrap_or_else(|fault| panic!("{text:?}: {fault}"));
+        let key = Key::Customer(hostile.id);
+        let found = store.get(std::slice::from_ref(&key)).await.unwrap().pop().flatten();
+        assert_eq!(found.map(|stored| stored.record), Some(hostile.into()), "{text:?}");
+        let past = store.history(&key, None, 1).await.unwrap();
+        assert_eq!(past.first().map(|past| &past.origin), Some(&commit.origin), "{text:?}");
+    }
+    store.close().await;
+}
+
+/// Photos are kept, listed in order, and forgotten.
+pub async fn photos_are_kept_and_forgotten(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let photo = |byte: u8| Photo { large: vec![byte; 300_000], small: vec![byte; 3] };
+    let id = |byte: u8| PhotoId::from_bytes([byte; 32]);
+    for byte in [9, 1, 5, 1] {
+        store.put_photo(id(byte), photo(byte)).await.unwrap();
+    }
+    assert_eq!(store.photos(None, 10).await.unwrap(), [id(1), id(5), id(9)]);
+    assert_eq!(store.photos(Some(id(1)), 1).await.unwrap(), [id(5)]);
+    store.close().await;
+    let store = rig.open().await;
+    assert_eq!(store.photo(id(5), PhotoSize::Large).await.ok().flatten(), Some(photo(5).large));
+    assert_eq!(store.photo(id(5), PhotoSize::Small).await.ok().flatten(), Some(photo(5).small));
+    for _ in 0..2 {
+        store.remove_photo(id(5)).await.unwrap();
+    }
+    assert_eq!(store.photo(id(5), PhotoSize::Large).await.ok(), Some(None));
+    assert_eq!(store.photos(None, 10).await.unwrap(), [id(1), id(9)]);
+    store.close().await;
+}
+
+/// A list of many is paged without a gap or a double while it grows at its beginning.
+pub async fn lists_are_paged_without_gap_or_double(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let put = async |number: u8, at: u64| {
+        let commit = Commit { origin: origin(at), changes: vec![Change::new(visit(number, 1, at, true))] };
+        store.commit(commit).await.unwrap();
+    };
+    for number in 0..90 {
+        put(number, 1_000 + u64::from(number / 3)).await;
+    }
+    let listing = Listing {
+        kind: Kind::Visit,
+        among: Among::OpenIn(branch_name(1)),
+        from: UtcTime::from_nanos(1_000),
+        until: UtcTime::from_nanos(u64::MAX),
+    };
+    let all = store.list(&listing, None, 1000).await.unwrap();
+    assert_eq!(all.len(), 90);
+    let mut pages: Vec<Stored> = Vec::new();
+    for number in 90..130 {
+        put(number, 5_000).await;
+        let place = |stored: &Stored| Some(Place { at: stored.record.timed()?.at, key: stored.record.key() });
+        // The first page was taken before anybody came.
+        let after = pages.last().or(all.first()).and_then(place);
+        pages.extend(store.list(&listing, after, 7).await.unwrap());
+    }
+    assert_eq!(text(&pages), text(all.get(1..).unwrap()));
+    store.close().await;
+}
+
+/// Closing twice is allowed, and a closed store says so.
+pub async fn closing_twice_is_allowed(rig: &dyn Rig) {
+    let store = rig.open().await;
+    store.close().await;
+    store.close().await;
+}
