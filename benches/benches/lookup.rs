@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rfid_benches::tag;
-use rfid_core::TagId;
+use rfid_core::Event;
 use rfid_durable::Stores;
 use rfid_sink_lookup::import::import;
 use rfid_sink_lookup::{Directory, SledDirectory};
@@ -38,16 +38,15 @@ fn lookup(criterion: &mut Criterion) {
 
         for (pattern, among) in [("200 customers", 200), ("any customer", records)] {
             let mut next = 0u32;
+            let mut events: Vec<Event> = (0..BATCH).map(|_| Event::sample()).collect();
             let id = BenchmarkId::new(format!("{pattern} of"), records);
             group.bench_function(id, |bencher| {
                 bencher.iter(|| {
-                    let tags: Vec<TagId> = (0..BATCH)
-                        .map(|_| {
-                            next = (next + 7_919) % among;
-                            tag(next)
-                        })
-                        .collect();
-                    let found = runtime.block_on(directory.find(&tags)).unwrap();
+                    for event in &mut events {
+                        next = (next + 7_919) % among;
+                        event.tag = tag(next);
+                    }
+                    let found = runtime.block_on(directory.find(&events)).unwrap();
                     assert!(found.iter().all(Option::is_some));
                 });
             });

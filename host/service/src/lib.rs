@@ -1,6 +1,7 @@
 //! The VIP customer service: who is this customer, may the card be used here, who is to be told,
 //! and what happened.
 //!
+//! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
 //! * [`store`]: where it is kept; one trait, so that all above is the same on any of them.
 //! * [`seal`]: what stands in a store is sealed where it tells who somebody is.
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod randomness;
+pub mod recognition;
 pub mod record;
 pub mod seal;
 pub mod store;

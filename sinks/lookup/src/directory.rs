@@ -1,7 +1,7 @@
 //! Where records are found.
 
 use async_trait::async_trait;
-use rfid_core::{Error, ErrorKind, Record, Result, TagId};
+use rfid_core::{Error, ErrorKind, Event, Record, Result, TagId};
 use rfid_durable::Stores;
 
 /// Knows tags.
@@ -13,10 +13,18 @@ pub trait Directory: Send + Sync {
     /// *Errors*: those of the storage; with a retry, the host tries again.
     async fn open(&self) -> Result<()>;
 
-    /// The records of these tags, in their order; `None` for a tag that is not known.
+    /// The records of the tags of these events, in their order; `None` for a tag that is not known.
     ///
-    /// *Behaviour*: one call for a whole batch. *Cancel safety*: nothing changes.
-    async fn find(&self, tags: &[TagId]) -> Result<Vec<Option<Record>>>;
+    /// *Behaviour*: one call for a whole batch, which may come again: whoever registers what
+    /// happened recognises events by their ids. *Cancel safety*: everything that happened is found
+    /// to have happened when the batch comes again.
+    async fn find(&self, events: &[Event]) -> Result<Vec<Option<Record>>>;
+
+    /// Whether asking is more than asking, so that events which pass on while this does not work
+    /// are owed to it and come later.
+    fn registers(&self) -> bool {
+        false
+    }
 }
 
 /// Name of the store in the data folder.
@@ -56,10 +64,11 @@ impl Directory for SledDirectory {
         self.stores.open(STORE).await.map(drop)
     }
 
-    async fn find(&self, tags: &[TagId]) -> Result<Vec<Option<Record>>> {
+    async fn find(&self, events: &[Event]) -> Result<Vec<Option<Record>>> {
         let store = self.stores.open(STORE).await?;
-        let Some(tree) = store.get(META, CURRENT).await? else { return Ok(vec![None; tags.len()]) };
-        let found = store.get_many(&String::from_utf8_lossy(&tree), tags.iter().map(key).collect()).await?;
+        let Some(tree) = store.get(META, CURRENT).await? else { return Ok(vec![None; events.len()]) };
+        let keys = events.iter().map(|event| key(&event.tag)).collect();
+        let found = store.get_many(&String::from_utf8_lossy(&tree), keys).await?;
         found
             .into_iter()
             .map(|value| {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rfid_core::settings::schema_of;
 use rfid_core::{
     ConfigFault, ConfigFaults, Description, Error, ErrorKind, EventBatch, Name, Result, Settings, Sink,
-    SinkKind, TagId,
+    SinkKind,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -57,12 +57,11 @@ impl Sink for LookupSink {
         if batch.events.is_empty() {
             return Ok(());
         }
-        let tags: Vec<TagId> = batch.events.iter().map(|event| event.tag).collect();
-        let found = self.directory.find(&tags).await?;
-        if found.len() != tags.len() {
+        let found = self.directory.find(&batch.events).await?;
+        if found.len() != batch.events.len() {
             return Err(Error::new(ErrorKind::Internal, "deliver").with_detail(format!(
                 "the directory was asked for {} tags and answered {}",
-                tags.len(),
+                batch.events.len(),
                 found.len()
             )));
         }
@@ -81,7 +80,7 @@ impl Sink for LookupSink {
 
     /// A record that is found when the event has passed on reaches nobody.
     fn takes_late(&self) -> bool {
-        false
+        self.directory.registers()
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -98,7 +97,7 @@ impl Sink for LookupSink {
 #[serde(deny_unknown_fields)]
 struct LookupConfig {
     /// Who knows the tags: "directory" is the embedded table that `rfid-host import directory`
-    /// fills.
+    /// fills; "service" is the customer service, which recognises cards and registers visits.
     source: String,
     /// Gives no record to a tag that was checked and found not to be authentic, so that a copy of
     /// a card names nobody. A tag that nobody checked gets its record.
@@ -109,13 +108,20 @@ struct LookupConfig {
 /// Makes lookup sinks: `type = "lookup"`.
 pub struct LookupKind {
     directory: Arc<dyn Directory>,
+    service: Option<Arc<dyn Directory>>,
     counters: Arc<LookupCounters>,
 }
 
 impl LookupKind {
     /// Sinks over this directory. All of them count together.
     pub fn new(directory: Arc<dyn Directory>) -> Self {
-        Self { directory, counters: Arc::default() }
+        Self { directory, service: None, counters: Arc::default() }
+    }
+
+    /// The same with a service behind it: `source = "service"`.
+    #[must_use]
+    pub fn with_service(self, service: Arc<dyn Directory>) -> Self {
+        Self { service: Some(service), ..self }
     }
 
     /// What all sinks of this kind have counted.
@@ -136,17 +142,22 @@ impl SinkKind for LookupKind {
 
     fn sink(&self, settings: &Settings, _: &Name) -> Result<Box<dyn Sink>, ConfigFaults> {
         let config: LookupConfig = settings.parse()?;
-        match config.source.as_str() {
-            "directory" => {
-                let sink = LookupSink::new(Arc::clone(&self.directory), Arc::clone(&self.counters));
-                Ok(Box::new(sink.refusing_doubtful(config.refuse_doubtful)))
+        let directory = match (config.source.as_str(), &self.service) {
+            ("directory", _) => &self.directory,
+            // It refuses such a card by itself, and says so.
+            ("service", Some(_)) if config.refuse_doubtful => {
+                let why = "has no effect with source = \"service\", which refuses such cards anyway";
+                return Err(ConfigFault::new("/refuse_doubtful", why).into());
             }
-            other => Err(ConfigFault::new(
-                "/source",
-                format!("\"{other}\" is not in this build; there is \"directory\""),
-            )
-            .into()),
-        }
+            ("service", Some(service)) => service,
+            (other, service) => {
+                let there = if service.is_some() { "\"directory\" and \"service\"" } else { "\"directory\"" };
+                let why = format!("\"{other}\" is not in this build; there is {there}");
+                return Err(ConfigFault::new("/source", why).into());
+            }
+        };
+        let sink = LookupSink::new(Arc::clone(directory), Arc::clone(&self.counters));
+        Ok(Box::new(sink.refusing_doubtful(config.refuse_doubtful)))
     }
 }
 
@@ -154,7 +165,7 @@ impl SinkKind for LookupKind {
 mod tests {
     use super::*;
     use crate::directory::MockDirectory;
-    use rfid_core::{Event, Record, Retry, TagIdKind};
+    use rfid_core::{Event, Record, Retry, TagId, TagIdKind};
 
     fn record(name: &str) -> Record {
         let mut record = Record::new();
@@ -170,8 +181,9 @@ mod tests {
     #[tokio::test]
     async fn one_question_for_a_batch_and_unknown_tags_counted() {
         let mut directory = MockDirectory::new();
-        directory.expect_find().times(1).returning(|tags| {
-            Ok(tags.iter().map(|tag| (tag.bytes() != [2]).then(|| record(&tag.hex()))).collect())
+        directory.expect_find().times(1).returning(|events| {
+            let tags = events.iter().map(|event| event.tag);
+            Ok(tags.map(|tag| (tag.bytes() != [2]).then(|| record(&tag.hex()))).collect())
         });
         let counters = Arc::new(LookupCounters::default());
         let mut sink = LookupSink::new(Arc::new(directory), Arc::clone(&counters));
@@ -187,7 +199,7 @@ mod tests {
     async fn a_doubtful_tag_gets_no_record_where_that_is_asked_for() {
         for (refuses, found) in [(false, [true, true, true]), (true, [true, true, false])] {
             let mut directory = MockDirectory::new();
-            directory.expect_find().returning(|tags| Ok(vec![Some(record("somebody")); tags.len()]));
+            directory.expect_find().returning(|events| Ok(vec![Some(record("somebody")); events.len()]));
             let counters = Arc::new(LookupCounters::default());
             let sink = LookupSink::new(Arc::new(directory), Arc::clone(&counters));
             let mut batch = events(&[1, 2, 3]);

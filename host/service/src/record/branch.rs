@@ -38,7 +38,7 @@ impl Position {
         let (a, b) = (self.latitude.to_radians(), other.latitude.to_radians());
         let (across, along) = ((b - a) / 2.0, (other.longitude - self.longitude).to_radians() / 2.0);
         let half_chord = across.sin().powi(2) + a.cos() * b.cos() * along.sin().powi(2);
-        2.0 * Self::EARTH_KM * half_chord.sqrt().min(1.0).asin()
+        2.0 * Self::EARTH_KM * half_chord.sqrt().clamp(0.0, 1.0).asin()
     }
 }
 

@@ -28,7 +28,7 @@ pub use id_number::{IdNumber, IdNumberFault};
 pub use number::{Number, NumberFault};
 pub use personal::Personal;
 pub use staff::{Duty, Staff, StaffRole};
-pub use visit::{Act, DeskRead, Outcome, Refusal, Visit, Way};
+pub use visit::{Act, DeskRead, Outcome, Presence, Refusal, Visit, Way};
 
 /// Kinds of records. The numbers stand in stored data and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -48,9 +48,22 @@ pub struct Visit {
     /// What was done, in the bank's own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub business: Vec<Name>,
+    /// By what of the card the customer is heard just now: its tags, each since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<Presence>,
     /// When the customer left; absent while the visit goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departed_at: Option<UtcTime>,
+}
+
+/// A tag of the card that is in the field of some reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Presence {
+    /// Whether it is the 13.56 MHz chip, on a desk, and not the UHF tag.
+    pub is_desk: bool,
+    /// Its first sighting, which tells apart what several pipelines say of one tag.
+    pub since: UtcTime,
 }
 
 /// How a visit became known.

@@ -136,6 +136,7 @@ pub fn visit(number: u8, of: u8, at: u64, is_open: bool) -> Visit {
         greeted: None,
         served: None,
         business: Vec::new(),
+        present: Vec::new(),
         departed_at: (!is_open).then_some(UtcTime::from_nanos(at + 1)),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rfid_core::{Name, Settings, SinkKind, TagId};
+use rfid_core::{Event, Name, Record, Settings, SinkKind};
 use rfid_durable::{Batch, Stores};
 use rfid_sink_lookup::import::{ImportError, Progress, import};
 use rfid_sink_lookup::{Directory, LookupKind, SledDirectory};
@@ -28,9 +28,13 @@ impl Desk {
     }
 
     async fn name(&self, tag: &str) -> Option<String> {
-        let tag: TagId = tag.parse().unwrap();
-        let record = SledDirectory::new(self.stores.clone()).find(&[tag]).await.unwrap().remove(0)?;
+        let record = self.record(tag).await?;
         Some(record["name"].as_str().unwrap().to_owned())
+    }
+
+    async fn record(&self, tag: &str) -> Option<Record> {
+        let event = Event { tag: tag.parse().unwrap(), ..Event::sample() };
+        SledDirectory::new(self.stores.clone()).find(&[event]).await.unwrap().remove(0)
     }
 }
 
@@ -42,8 +46,7 @@ async fn an_import_is_found_by_tag_with_its_columns_in_order() {
     assert_eq!(count.unwrap(), 2);
     assert_eq!(desk.name("epc:2D00").await.as_deref(), Some("王小明"));
     assert_eq!(desk.name("uid:04A2B3C4").await.as_deref(), Some("李雷"));
-    let tag: TagId = "epc:2D00".parse().unwrap();
-    let record = SledDirectory::new(desk.stores.clone()).find(&[tag]).await.unwrap().remove(0).unwrap();
+    let record = desk.record("epc:2D00").await.unwrap();
     assert_eq!(record.keys().collect::<Vec<_>>(), ["name", "class", "business"]);
     desk.stores.close().await;
 }
