@@ -3,14 +3,17 @@
 //!
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
+//! * [`service`]: what people and other systems do.
 //! * [`store`]: where it is kept; one trait, so that all above is the same on any of them.
 //! * [`seal`]: what stands in a store is sealed where it tells who somebody is.
 //!
 //! It knows the framework's words and no socket; HTTP is another crate's.
 #![forbid(unsafe_code)]
 
+pub mod mask;
 pub mod randomness;
 pub mod recognition;
 pub mod record;
 pub mod seal;
+pub mod service;
 pub mod store;

@@ -1,0 +1,159 @@
+//! Cards: bound to customers, and through their lives.
+
+use rfid_core::{TagId, TagIdKind};
+use serde::Deserialize;
+
+use super::fault::{Fault, FieldFault};
+use super::{Caller, Scope, Service};
+use crate::record::{AllowedBranches, Card, CardId, CardState, CustomerId, Key, LocalDate, Unique};
+use crate::store::Stored;
+
+/// A card as somebody writes one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardDraft {
+    /// EPC of its UHF tag, in hexadecimal digits.
+    #[serde(default)]
+    pub epc_hex: Option<String>,
+    /// UID of its 13.56 MHz chip, in hexadecimal digits.
+    #[serde(default)]
+    pub uid_hex: Option<String>,
+    /// First day on which it may be used.
+    pub valid_from: LocalDate,
+    /// Last day on which it may be used.
+    pub valid_until: LocalDate,
+    /// Codes of the branches where it may be used; everywhere if left out.
+    #[serde(default)]
+    pub branches: Option<Vec<String>>,
+}
+
+impl Service {
+    /// Binds a card that is encoded to a customer. It may be used from its first day on.
+    ///
+    /// # Errors
+    /// `NotFound` for the customer, `Invalid`, `Taken` where a number is on another card, `Store`.
+    pub async fn bind_card(
+        &self,
+        caller: &Caller,
+        customer: CustomerId,
+        draft: CardDraft,
+    ) -> Result<Stored<Card>, Fault> {
+        caller.grant.allows(Scope::WriteCards)?;
+        self.any_customer(caller, customer).await?;
+        let mut faults = Vec::new();
+        for branch in draft.branches.iter().flatten() {
+            match self.branch(caller, branch).await {
+                Err(Fault::NotFound(_)) => {
+                    faults.push(FieldFault::new("branches", "there is no such branch"))
+                }
+                other => drop(other?),
+            }
+        }
+        let id = CardId::from_bytes(self.new_id()?);
+        let card = check_card(&draft, id, customer, CardState::Active, &mut faults);
+        match card.filter(|_| faults.is_empty()) {
+            Some(card) => self.put(caller, card, 0).await,
+            None => Err(Fault::Invalid(faults)),
+        }
+    }
+
+    /// Takes a card to another state of its life.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` where its state does not lead there, `Conflict`, `Store`.
+    pub async fn change_card_state(
+        &self,
+        caller: &Caller,
+        id: CardId,
+        expected: u32,
+        next: CardState,
+    ) -> Result<Stored<Card>, Fault> {
+        caller.grant.allows(Scope::WriteCards)?;
+        let card = self.any_card(caller, id).await?;
+        let state = card.record.state;
+        if card.version == expected && !state.may_become(next) {
+            let (from, to) = (state.name(), next.name());
+            return Err(Fault::NotAllowed(format!("a card that is {from} does not become {to}")));
+        }
+        self.put(caller, Card { state: next, ..card.record }, expected).await
+    }
+
+    /// The card of this id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn card(&self, caller: &Caller, id: CardId) -> Result<Stored<Card>, Fault> {
+        caller.grant.allows(Scope::ReadCards)?;
+        self.any_card(caller, id).await
+    }
+
+    /// The same for whoever does something else with it: a card is where its customer is.
+    async fn any_card(&self, caller: &Caller, id: CardId) -> Result<Stored<Card>, Fault> {
+        let card: Stored<Card> = self.get(Key::Card(id), "card").await?;
+        match self.any_customer(caller, card.record.customer).await {
+            Err(Fault::NotFound(_)) => Err(Fault::NotFound("card")),
+            customer => customer.map(|_| card),
+        }
+    }
+
+    /// The card that bears this tag.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn card_of_tag(&self, caller: &Caller, tag: TagId) -> Result<Stored<Card>, Fault> {
+        caller.grant.allows(Scope::ReadCards)?;
+        match self.store.find(&Unique::CardTag(tag)).await?.map(|stored| stored.record.key()) {
+            Some(Key::Card(id)) => self.any_card(caller, id).await,
+            _ => Err(Fault::NotFound("card")),
+        }
+    }
+
+    /// The cards of a customer, those that became valid last first.
+    ///
+    /// # Errors
+    /// `NotFound` for the customer, `Store`.
+    pub async fn cards_of(&self, caller: &Caller, customer: CustomerId) -> Result<Vec<Stored<Card>>, Fault> {
+        caller.grant.allows(Scope::ReadCards)?;
+        self.any_customer(caller, customer).await?;
+        Ok(self.store.cards_of(customer).await?)
+    }
+}
+
+/// The card of a draft, if everything about it that can be said without asking the store is in order.
+pub(crate) fn check_card(
+    draft: &CardDraft,
+    id: CardId,
+    customer: CustomerId,
+    state: CardState,
+    faults: &mut Vec<FieldFault>,
+) -> Option<Card> {
+    let mut tag = |field: &'static str, kind: TagIdKind, text: &Option<String>| {
+        let text = text.as_deref().filter(|text| !text.is_empty())?;
+        match TagId::from_hex(kind, text) {
+            Ok(tag) if kind == TagIdKind::Iso14443Uid && ![4, 7, 10].contains(&tag.bytes().len()) => {
+                faults.push(FieldFault::new(field, "a UID has 4, 7 or 10 bytes"));
+                None
+            }
+            Ok(tag) => Some(tag),
+            Err(fault) => {
+                faults.push(FieldFault::new(field, fault.to_string()));
+                None
+            }
+        }
+    };
+    let epc = tag("epc_hex", TagIdKind::Epc, &draft.epc_hex);
+    let uid = tag("uid_hex", TagIdKind::Iso14443Uid, &draft.uid_hex);
+    if epc.is_none() && uid.is_none() && faults.is_empty() {
+        faults.push(FieldFault::new("epc_hex", "a card bears an EPC, a UID or both"));
+    }
+    if draft.valid_until < draft.valid_from {
+        faults.push(FieldFault::new("valid_until", "is before valid_from"));
+    }
+    let branches = match &draft.branches {
+        None => AllowedBranches::All,
+        Some(branches) => AllowedBranches::Only(branches.iter().map(|code| code.as_str().into()).collect()),
+    };
+    let (valid_from, valid_until) = (draft.valid_from, draft.valid_until);
+    let card = Card { id, customer, epc, uid, state, valid_from, valid_until, branches, replaced_by: None };
+    faults.is_empty().then_some(card)
+}

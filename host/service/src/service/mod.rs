@@ -1,0 +1,126 @@
+//! What people and other systems do: open customers, bind cards, greet and serve.
+//!
+//! [`Service`] is the one way to write: it validates, commits with the version that the caller saw,
+//! and says in words what is wrong. Every call takes the [`Actor`] on whose behalf it is made and
+//! where from; it stands in the record's history.
+
+mod branches;
+mod cards;
+mod customers;
+mod fault;
+mod grant;
+mod staff;
+pub mod view;
+mod visits;
+
+use std::sync::Arc;
+
+use rfid_core::{Clock, Result, UtcTime};
+
+use crate::randomness::{self, Randomness};
+use crate::recognition::{Notice, Recognition, RecognitionSettings};
+use crate::record::{Key, Record};
+use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
+
+pub use branches::BranchDraft;
+pub use cards::CardDraft;
+pub use customers::{ConsentDraft, CustomerDraft};
+pub use fault::{Fault, FieldFault};
+pub use grant::{Grant, Scope};
+pub use staff::StaffDraft;
+pub use visits::VisitFilter;
+
+/// On whose behalf something is done, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// An address, or `console`.
+    pub from: String,
+    /// What the caller may do.
+    pub grant: Grant,
+}
+
+impl Caller {
+    /// Somebody at the command line of the host, who may do everything.
+    pub fn console() -> Self {
+        Self { actor: Actor::Console, from: "console".to_owned(), grant: Grant::everything() }
+    }
+}
+
+/// The customer service.
+pub struct Service {
+    store: Arc<dyn Store>,
+    recognition: Arc<Recognition>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl Service {
+    /// The service over a store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        settings: RecognitionSettings,
+        clock: Arc<dyn Clock>,
+        randomness: Arc<dyn Randomness>,
+    ) -> Self {
+        let recognition = Recognition::new(Arc::clone(&store), settings, Arc::clone(&clock));
+        Self { store, recognition: Arc::new(recognition), clock, randomness }
+    }
+
+    /// What the lookup sink asks.
+    pub fn recognition(&self) -> &Arc<Recognition> {
+        &self.recognition
+    }
+
+    /// Where everything is kept.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Now.
+    pub fn now(&self) -> UtcTime {
+        self.clock.now().utc
+    }
+
+    async fn get<T: TryFrom<Record>>(&self, key: Key, what: &'static str) -> Result<Stored<T>, Fault> {
+        let found = self.store.get(&[key]).await?.pop().flatten();
+        let typed =
+            |stored: Stored| Some(Stored { version: stored.version, record: stored.record.try_into().ok()? });
+        found.and_then(typed).ok_or(Fault::NotFound(what))
+    }
+
+    /// Writes one record in place of the version that the caller saw, and returns the new one.
+    async fn put<T: Clone + Into<Record>>(
+        &self,
+        caller: &Caller,
+        record: T,
+        expected: u32,
+    ) -> Result<Stored<T>, Fault> {
+        let put = Change::Put { record: Box::new(record.clone().into()), expected };
+        let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
+        match self.store.commit(Commit { origin, changes: vec![put] }).await {
+            Ok(versions) => Ok(Stored { version: versions.first().copied().unwrap_or(0), record }),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+
+    /// Says who was faster.
+    async fn explain(&self, fault: crate::store::CommitFault) -> Fault {
+        let crate::store::CommitFault::Conflict { key, found } = fault else { return fault.into() };
+        let latest = self.store.history(&key, None, 1).await.ok().and_then(|mut past| past.pop());
+        Fault::Conflict { found, by: latest.map(|past| past.origin) }
+    }
+
+    fn tell(&self, notice: Notice) {
+        // Nobody may be listening.
+        let _ = self.recognition.notices().send(notice);
+    }
+
+    fn new_id(&self) -> Result<[u8; 16]> {
+        randomness::bytes(self.randomness.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! People who work for the bank, and their duty.
+
+use rfid_core::UtcTime;
+use serde::Deserialize;
+
+use super::fault::{Fault, FieldFault, check_name};
+use super::{Caller, Scope, Service};
+use crate::record::{Duty, DutyId, Key, Kind, Number, Personal, Record, Staff, StaffId, StaffRole, Unique};
+use crate::store::{Among, Listing, Stored};
+
+/// A member of staff as somebody writes one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaffDraft {
+    /// The bank's staff number.
+    pub staff_number: String,
+    /// Name.
+    pub name: Personal<String>,
+    /// What the person does.
+    pub role: StaffRole,
+    /// Code of the branch where the person works.
+    pub branch: String,
+}
+
+impl Service {
+    /// Enters a member of staff.
+    ///
+    /// # Errors
+    /// `Invalid`, `Taken`, `Store`.
+    pub async fn add_staff(&self, caller: &Caller, draft: StaffDraft) -> Result<Stored<Staff>, Fault> {
+        caller.grant.allows(Scope::WriteStaff)?;
+        let mut faults = Vec::new();
+        let number = draft.staff_number.parse::<Number>();
+        let number =
+            number.map_err(|fault| faults.push(FieldFault::new("staff_number", fault.to_string()))).ok();
+        check_name("name", draft.name.reveal(), 200, &mut faults);
+        match self.branch(caller, &draft.branch).await {
+            Err(Fault::NotFound(_)) => faults.push(FieldFault::new("branch", "there is no such branch")),
+            other => drop(other?),
+        }
+        let Some(number) = number.filter(|_| faults.is_empty()) else { return Err(Fault::Invalid(faults)) };
+        let StaffDraft { name, role, branch, .. } = draft;
+        let id = StaffId::from_bytes(self.new_id()?);
+        self.put(caller, Staff { id, number, name, role, branch: branch.as_str().into(), left: false }, 0)
+            .await
+    }
+
+    /// The member of staff of this id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn staff(&self, caller: &Caller, id: StaffId) -> Result<Stored<Staff>, Fault> {
+        caller.grant.allows(Scope::ReadStaff)?;
+        let staff: Stored<Staff> = self.get(Key::Staff(id), "member of staff").await?;
+        caller.grant.seen(&staff.record.branch.clone(), "member of staff", staff)
+    }
+
+    /// The member of staff of this number who has not left.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the text is no number; `Store`.
+    pub async fn staff_of_number(&self, caller: &Caller, number: &str) -> Result<Stored<Staff>, Fault> {
+        caller.grant.allows(Scope::ReadStaff)?;
+        let staff = self.any_staff_of_number(number).await?;
+        caller.grant.seen(&staff.record.branch.clone(), "member of staff", staff)
+    }
+
+    /// Who an act is said to be of: known by the number, whatever the branch.
+    pub(super) async fn any_staff_of_number(&self, number: &str) -> Result<Stored<Staff>, Fault> {
+        let nobody = Fault::NotFound("member of staff");
+        let Ok(number) = number.parse::<Number>() else { return Err(nobody) };
+        match self.store.find(&Unique::StaffNumber(number)).await? {
+            Some(Stored { version, record: Record::Staff(record) }) if !record.left => {
+                Ok(Stored { version, record })
+            }
+            _ => Err(nobody),
+        }
+    }
+
+    /// Begins somebody's duty in their branch; nothing happens to one that goes on.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn begin_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
+        caller.grant.allows(Scope::WriteStaff)?;
+        let who = self.any_staff_of_number(number).await?.record;
+        let Staff { id: staff, branch, .. } =
+            caller.grant.seen(&who.branch.clone(), "member of staff", who)?;
+        if let Some(duty) = self.duty_now(staff).await? {
+            return Ok(duty);
+        }
+        let id = DutyId::from_bytes(self.new_id()?);
+        self.put(caller, Duty { id, staff, branch, from: self.now(), until: None }, 0).await
+    }
+
+    /// Ends somebody's duty.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` where the person is not on duty, `Conflict`, `Store`.
+    pub async fn end_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
+        caller.grant.allows(Scope::WriteStaff)?;
+        let who = self.any_staff_of_number(number).await?.record;
+        let who = caller.grant.seen(&who.branch.clone(), "member of staff", who)?;
+        let Some(duty) = self.duty_now(who.id).await? else {
+            return Err(Fault::NotAllowed("the person is not on duty".to_owned()));
+        };
+        self.put(caller, Duty { until: Some(self.now()), ..duty.record }, duty.version).await
+    }
+
+    async fn duty_now(&self, staff: StaffId) -> Result<Option<Stored<Duty>>, Fault> {
+        let among = Among::Of(Key::Staff(staff));
+        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
+        let latest = self.store.list(&Listing { kind: Kind::Duty, among, from, until }, None, 1).await?.pop();
+        Ok(match latest {
+            Some(Stored { version, record: Record::Duty(record) }) if record.until.is_none() => {
+                Some(Stored { version, record })
+            }
+            _ => None,
+        })
+    }
+}

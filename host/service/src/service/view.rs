@@ -1,0 +1,240 @@
+//! Records as they are shown outside: by their numbers, masked, with nothing that is only the
+//! service's own.
+
+use rfid_core::UtcTime;
+use serde::Serialize;
+
+use crate::mask;
+use crate::record::{
+    AllowedBranches, Branch, Card, CardState, Consent, Customer, LocalDate, Outcome, Refusal, Visit, Way,
+};
+use crate::store::Stored;
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CustomerView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// The bank's customer number.
+    pub customer_number: String,
+    /// Name.
+    pub name: String,
+    /// ID number with all but its first and last character hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_number_masked: Option<String>,
+    /// Employer.
+    pub employer: String,
+    /// VIP class.
+    pub vip_class: String,
+    /// What the customer usually comes for.
+    pub usual_business: String,
+    /// Code of the home branch.
+    pub branch: String,
+    /// Id of the account manager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_manager_id: Option<String>,
+    /// `not_asked`, `given` or `opted_out`.
+    pub consent: &'static str,
+    /// Id of the photo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub photo_id: Option<String>,
+    /// Whether this is no longer a customer.
+    pub closed: bool,
+}
+
+impl CustomerView {
+    /// What is shown of a customer.
+    pub fn of(stored: &Stored<Customer>) -> Self {
+        let customer = &stored.record;
+        Self {
+            id: customer.id.to_string(),
+            version: stored.version,
+            customer_number: customer.number.to_string(),
+            name: customer.name.reveal().clone(),
+            id_number_masked: customer.id_number.as_ref().map(|number| mask::id_number(number.reveal())),
+            employer: customer.employer.reveal().clone(),
+            vip_class: customer.vip_class.to_string(),
+            usual_business: customer.usual_business.reveal().clone(),
+            branch: customer.branch.to_string(),
+            account_manager_id: customer.account_manager.map(|id| id.to_string()),
+            consent: match customer.consent {
+                Consent::NotAsked => "not_asked",
+                Consent::Given { .. } => "given",
+                Consent::OptedOut { .. } => "opted_out",
+            },
+            photo_id: customer.photo.map(|id| id.to_string()),
+            closed: customer.closed,
+        }
+    }
+}
+
+/// A card.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CardView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// Id of the customer.
+    pub customer_id: String,
+    /// The last four digits of the EPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epc_ends: Option<String>,
+    /// The last four digits of the UID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid_ends: Option<String>,
+    /// Where it is in its life.
+    pub state: CardState,
+    /// First day on which it may be used.
+    pub valid_from: LocalDate,
+    /// Last day on which it may be used.
+    pub valid_until: LocalDate,
+    /// Codes of the branches where it may be used; everywhere if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branches: Option<Vec<String>>,
+}
+
+impl CardView {
+    /// What is shown of a card. Its numbers can be followed through a town, so they are not.
+    pub fn of(stored: &Stored<Card>) -> Self {
+        let card = &stored.record;
+        let ends = |hex: String| hex.get(hex.len().saturating_sub(4)..).unwrap_or_default().to_owned();
+        Self {
+            id: card.id.to_string(),
+            version: stored.version,
+            customer_id: card.customer.to_string(),
+            epc_ends: card.epc.map(|tag| ends(tag.hex())),
+            uid_ends: card.uid.map(|tag| ends(tag.hex())),
+            state: card.state,
+            valid_from: card.valid_from,
+            valid_until: card.valid_until,
+            branches: match &card.branches {
+                AllowedBranches::All => None,
+                AllowedBranches::Only(branches) => Some(branches.iter().map(ToString::to_string).collect()),
+            },
+        }
+    }
+}
+
+/// Something that somebody did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ActView {
+    /// Id of who did.
+    pub staff_id: String,
+    /// When.
+    pub at: UtcTime,
+}
+
+/// A visit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VisitView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// Id of the customer; left out where the card was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
+    /// Code of the branch.
+    pub branch: String,
+    /// VIP class on that day; left out where the card was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vip_class: Option<String>,
+    /// `recognised` or `refused`.
+    pub outcome: &'static str,
+    /// Why the card was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// Id of the card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card_id: Option<String>,
+    /// The reader that heard the arrival.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+    /// Its antenna port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub antenna_port: Option<u16>,
+    /// The zone of the arrival.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// When the customer came.
+    pub arrived_at: UtcTime,
+    /// The last sighting so far.
+    pub last_seen: UtcTime,
+    /// How often the customer came back within the time that continues a visit.
+    pub revisits: u32,
+    /// When the card was read at the desk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desk_read_at: Option<UtcTime>,
+    /// Who greeted the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub greeted: Option<ActView>,
+    /// Who served the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<ActView>,
+    /// What was done.
+    pub business: Vec<String>,
+    /// When the customer left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub departed_at: Option<UtcTime>,
+}
+
+impl VisitView {
+    /// What is shown of a visit.
+    pub fn of(stored: &Stored<Visit>) -> Self {
+        let visit = &stored.record;
+        let refusal = match visit.outcome {
+            Outcome::Recognised => None,
+            Outcome::Refused(refusal) => Some(refusal),
+        };
+        let act = |act: crate::record::Act| ActView { staff_id: act.by.to_string(), at: act.at };
+        let (reader, antenna_port, zone) = match &visit.way {
+            Way::Heard { reader, antenna_port, zone } => {
+                (Some(reader.to_string()), *antenna_port, Some(zone.to_string()))
+            }
+            Way::ByHand { .. } => (None, None, None),
+        };
+        Self {
+            id: visit.id.to_string(),
+            version: stored.version,
+            customer_id: refusal.is_none().then(|| visit.customer.to_string()),
+            branch: visit.branch.to_string(),
+            vip_class: refusal.is_none().then(|| visit.vip_class.to_string()),
+            outcome: if refusal.is_none() { "recognised" } else { "refused" },
+            reason: refusal.map(Refusal::name),
+            card_id: visit.card.map(|card| card.to_string()),
+            reader,
+            antenna_port,
+            zone,
+            arrived_at: visit.arrived_at,
+            last_seen: visit.last_seen,
+            revisits: visit.revisits,
+            desk_read_at: visit.desk_read.as_ref().map(|read| read.at),
+            greeted: visit.greeted.map(act),
+            served: visit.served.map(act),
+            business: visit.business.iter().map(ToString::to_string).collect(),
+            departed_at: visit.departed_at,
+        }
+    }
+}
+
+/// A branch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BranchView {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is no longer served.
+    pub closed: bool,
+}
+
+impl BranchView {
+    /// What is shown of a branch.
+    pub fn of(stored: &Stored<Branch>) -> Self {
+        let Branch { code, name, closed, .. } = &stored.record;
+        Self { code: code.to_string(), name: name.clone(), closed: *closed }
+    }
+}
