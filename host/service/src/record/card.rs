@@ -47,6 +47,7 @@ impl Card {
 
 /// Where a card is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CardState {
     /// Somebody asked for it.

@@ -37,6 +37,21 @@ impl<'de> Deserialize<'de> for LocalDate {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for LocalDate {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LocalDate".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

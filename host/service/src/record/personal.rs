@@ -61,3 +61,18 @@ impl<T: Zeroize> fmt::Display for Personal<T> {
         f.write_str("***")
     }
 }
+
+#[cfg(feature = "schema")]
+impl<T: Zeroize + schemars::JsonSchema> schemars::JsonSchema for Personal<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}

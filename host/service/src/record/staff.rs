@@ -26,6 +26,7 @@ pub struct Staff {
 
 /// What somebody does for customers. What somebody may do on the screens is another matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StaffRole {
     /// Greets in the hall (大堂经理).

@@ -10,6 +10,7 @@ use crate::store::Stored;
 
 /// A card as somebody writes one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CardDraft {
     /// EPC of its UHF tag, in hexadecimal digits.

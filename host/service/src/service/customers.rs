@@ -12,6 +12,7 @@ use crate::store::Stored;
 
 /// A customer as somebody writes one: in a form, in JSON, in a line of CSV.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CustomerDraft {
     /// The bank's customer number.
@@ -44,6 +45,7 @@ pub struct CustomerDraft {
 
 /// What a customer says about being recognised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConsentDraft {
     /// Nobody has asked.
@@ -148,6 +150,15 @@ impl Service {
     pub async fn customer_of_number(&self, caller: &Caller, number: &str) -> Result<Stored<Customer>, Fault> {
         caller.grant.allows(Scope::ReadCustomers)?;
         self.any_customer_of_number(caller, number).await
+    }
+
+    /// The id of the customer of this number, for whoever does something with it that needs another
+    /// right than seeing customers.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn customer_id_of_number(&self, caller: &Caller, number: &str) -> Result<CustomerId, Fault> {
+        Ok(self.any_customer_of_number(caller, number).await?.record.id)
     }
 
     /// The same for whoever does something else with it.

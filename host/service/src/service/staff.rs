@@ -10,6 +10,7 @@ use crate::store::{Among, Listing, Stored};
 
 /// A member of staff as somebody writes one.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StaffDraft {
     /// The bank's staff number.

@@ -6,12 +6,33 @@ use serde::Serialize;
 
 use crate::mask;
 use crate::record::{
-    AllowedBranches, Branch, Card, CardState, Consent, Customer, LocalDate, Outcome, Refusal, Visit, Way,
+    Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer, Duty, LocalDate, Outcome,
+    Refusal, Staff, StaffRole, Visit, Way,
 };
 use crate::store::Stored;
 
+/// How a time is written, for schemas: RFC 3339 in UTC.
+#[cfg(feature = "schema")]
+struct Time;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Time {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 /// A customer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CustomerView {
     /// The service's id.
     pub id: String,
@@ -72,6 +93,7 @@ impl CustomerView {
 
 /// A card.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardView {
     /// The service's id.
     pub id: String,
@@ -120,15 +142,18 @@ impl CardView {
 
 /// Something that somebody did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActView {
     /// Id of who did.
     pub staff_id: String,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: UtcTime,
 }
 
 /// A visit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VisitView {
     /// The service's id.
     pub id: String,
@@ -160,13 +185,16 @@ pub struct VisitView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// When the customer came.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub arrived_at: UtcTime,
     /// The last sighting so far.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub last_seen: UtcTime,
     /// How often the customer came back within the time that continues a visit.
     pub revisits: u32,
     /// When the card was read at the desk.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub desk_read_at: Option<UtcTime>,
     /// Who greeted the customer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +206,7 @@ pub struct VisitView {
     pub business: Vec<String>,
     /// When the customer left.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub departed_at: Option<UtcTime>,
 }
 
@@ -222,6 +251,7 @@ impl VisitView {
 
 /// A branch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BranchView {
     /// Its code.
     pub code: String,
@@ -236,5 +266,129 @@ impl BranchView {
     pub fn of(stored: &Stored<Branch>) -> Self {
         let Branch { code, name, closed, .. } = &stored.record;
         Self { code: code.to_string(), name: name.clone(), closed: *closed }
+    }
+}
+
+/// A member of staff.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StaffView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// The bank's staff number.
+    pub staff_number: String,
+    /// Name.
+    pub name: String,
+    /// What the person does.
+    pub role: StaffRole,
+    /// Code of the branch.
+    pub branch: String,
+    /// Whether the person has left.
+    pub left: bool,
+}
+
+impl StaffView {
+    /// What is shown of a member of staff.
+    pub fn of(stored: &Stored<Staff>) -> Self {
+        let staff = &stored.record;
+        Self {
+            id: staff.id.to_string(),
+            version: stored.version,
+            staff_number: staff.number.to_string(),
+            name: staff.name.reveal().clone(),
+            role: staff.role,
+            branch: staff.branch.to_string(),
+            left: staff.left,
+        }
+    }
+}
+
+/// A period on duty.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DutyView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// Id of who.
+    pub staff_id: String,
+    /// Code of the branch.
+    pub branch: String,
+    /// Since when.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub from: UtcTime,
+    /// Until when, once it is over.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<UtcTime>,
+}
+
+impl DutyView {
+    /// What is shown of a period on duty.
+    pub fn of(stored: &Stored<Duty>) -> Self {
+        let Duty { id, staff, branch, from, until } = &stored.record;
+        Self {
+            id: id.to_string(),
+            version: stored.version,
+            staff_id: staff.to_string(),
+            branch: branch.to_string(),
+            from: *from,
+            until: *until,
+        }
+    }
+}
+
+/// A suspicion that a card was copied.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AlarmView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// Id of the card.
+    pub card_id: String,
+    /// Code of the branch.
+    pub branch: String,
+    /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub at: UtcTime,
+    /// `impossible_travel` or `not_authentic`.
+    pub kind: &'static str,
+    /// The other branch, of an impossible travel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_branch: Option<String>,
+    /// How long before the card was there, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apart_ms: Option<u64>,
+    /// Who has seen to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<ActView>,
+}
+
+impl AlarmView {
+    /// What is shown of an alarm.
+    pub fn of(stored: &Stored<Alarm>) -> Self {
+        let alarm = &stored.record;
+        let (kind, other_branch, apart_ms) = match &alarm.kind {
+            AlarmKind::ImpossibleTravel { other_branch, apart_ms, .. } => {
+                ("impossible_travel", Some(other_branch.to_string()), Some(*apart_ms))
+            }
+            AlarmKind::NotAuthentic => ("not_authentic", None, None),
+        };
+        Self {
+            id: alarm.id.to_string(),
+            version: stored.version,
+            card_id: alarm.card.to_string(),
+            branch: alarm.branch.to_string(),
+            at: alarm.at,
+            kind,
+            other_branch,
+            apart_ms,
+            acknowledged: alarm.acknowledged.map(|act| ActView { staff_id: act.by.to_string(), at: act.at }),
+        }
     }
 }

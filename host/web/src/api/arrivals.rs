@@ -1,0 +1,127 @@
+//! Visits and alarms as they happen, as server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use rfid_core::Name;
+use rfid_service::recognition::Notice;
+use rfid_service::service::view::{AlarmView, VisitView};
+use rfid_service::service::{Caller, Scope, VisitFilter};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use super::{Answer, Api, Asked, Calling, LARGEST_PAGE, Route};
+use crate::problem::Problem;
+
+/// A comment on an otherwise silent stream, so that proxies do not take it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ArrivalQuery {
+    branch: Option<String>,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route {
+        method: "get",
+        path: "/api/v1/arrivals",
+        id: "streamArrivals",
+        summary: "Who is here, and then visits and alarms as they happen",
+        scope: Scope::ReadVisits,
+        query: &[("branch", "code of a branch")],
+        if_match: false,
+        body: None,
+        answer: Answer::Stream(
+            "Events `visit` and `alarm`, each with the whole record; first the visits that go on. \
+             `missed` says that the client was too slow: begin anew.",
+        ),
+        handler: get(arrivals),
+    }]
+}
+
+/// First the visits that go on, then what is written. Whoever was cut off begins anew and misses
+/// nothing: what has a version that is known already is a repeat.
+async fn arrivals(
+    extract::State(api): extract::State<Api>,
+    Calling(caller): Calling,
+    Asked(query): Asked<ArrivalQuery>,
+) -> Result<Response, Problem> {
+    let branch: Option<Name> = query.branch.as_deref().map(Into::into);
+    // Subscribed first, so that nothing falls between.
+    let notices = api.service.recognition().notices().subscribe();
+    let filter = VisitFilter { branch: branch.clone(), open: true, ..VisitFilter::ALL };
+    let mut here = Vec::new();
+    let mut after = None;
+    loop {
+        let (page, next) = api.service.visits(&caller, &filter, after, LARGEST_PAGE).await?;
+        here.extend(page.iter().map(|visit| event("visit", &VisitView::of(visit))));
+        match next {
+            Some(place) => after = Some(place),
+            None => break,
+        }
+    }
+    let state = State { notices, caller, branch, stopping: api.stopping.clone(), is_over: false };
+    let news = stream::unfold(state, |mut state| async move { Some((Ok(state.next().await?), state)) });
+    let events = stream::iter(here.into_iter().map(Ok::<_, Infallible>)).chain(news);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// A subscriber that is told.
+struct State {
+    notices: broadcast::Receiver<Notice>,
+    caller: Caller,
+    branch: Option<Name>,
+    stopping: watch::Receiver<bool>,
+    is_over: bool,
+}
+
+impl State {
+    /// The next thing to tell; `None` when the host stops, or the subscriber was too slow.
+    async fn next(&mut self) -> Option<Event> {
+        while !self.is_over {
+            let notice = tokio::select! {
+                notice = self.notices.recv() => notice,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            match notice {
+                Ok(notice) => {
+                    if let Some(event) = self.shown(&notice) {
+                        return Some(event);
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    self.is_over = true;
+                    return Some(event("missed", &json!({ "events": missed })));
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+        None
+    }
+
+    fn shown(&self, notice: &Notice) -> Option<Event> {
+        let branch = match notice {
+            Notice::Visit(visit) => &visit.record.branch,
+            Notice::Alarm(alarm) => &alarm.record.branch,
+        };
+        let is_shown =
+            self.caller.grant.sees(branch) && self.branch.as_ref().is_none_or(|wanted| wanted == branch);
+        is_shown.then(|| match notice {
+            Notice::Visit(visit) => event("visit", &VisitView::of(visit)),
+            Notice::Alarm(alarm) => event("alarm", &AlarmView::of(alarm)),
+        })
+    }
+}
+
+fn event(kind: &str, record: &impl Serialize) -> Event {
+    let data = serde_json::to_string(record).unwrap_or_default();
+    Event::default().event(kind).data(data)
+}

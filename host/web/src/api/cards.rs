@@ -1,0 +1,123 @@
+//! Cards.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use rfid_service::record::CardState;
+use rfid_service::service::view::CardView;
+use rfid_service::service::{CardDraft, Scope};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answer, Api, Calling, Route, id, json_answer, made_on, one, schema};
+use crate::body::Json;
+use crate::problem::Problem;
+
+/// Where a card goes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct StateChange {
+    /// The next state of its life.
+    #[schemars(with = "String")]
+    state: CardState,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    let view = schema::<CardView> as fn() -> _;
+    vec![
+        Route {
+            method: "get",
+            path: "/api/v1/customers/{customer_number}/cards",
+            id: "getCards",
+            summary: "The cards of a customer, those that became valid last first",
+            scope: Scope::ReadCards,
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::List("Card", view),
+            handler: get(of_customer),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/customers/{customer_number}/cards",
+            id: "bindCard",
+            summary: "Binds a card that is encoded to a customer",
+            scope: Scope::WriteCards,
+            query: &[],
+            if_match: false,
+            body: Some(("CardDraft", schema::<CardDraft>)),
+            answer: Answer::One(StatusCode::CREATED, "Card", view),
+            handler: post(bind),
+        },
+        Route {
+            method: "get",
+            path: "/api/v1/cards/{card_id}",
+            id: "getCard",
+            summary: "The card of this id",
+            scope: Scope::ReadCards,
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Card", view),
+            handler: get(by_id),
+        },
+        Route {
+            method: "put",
+            path: "/api/v1/cards/{card_id}/state",
+            id: "changeCardState",
+            summary: "Takes a card to another state of its life",
+            scope: Scope::WriteCards,
+            query: &[],
+            if_match: true,
+            body: Some(("CardStateChange", schema::<StateChange>)),
+            answer: Answer::One(StatusCode::OK, "Card", view),
+            handler: put(change_state),
+        },
+    ]
+}
+
+async fn of_customer(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+) -> Result<Response, Problem> {
+    let customer = api.service.customer_id_of_number(&caller, &number).await?;
+    let cards: Vec<CardView> =
+        api.service.cards_of(&caller, customer).await?.iter().map(CardView::of).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": cards })))
+}
+
+async fn bind(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+    Json(draft): Json<CardDraft>,
+) -> Result<Response, Problem> {
+    let customer = api.service.customer_id_of_number(&caller, &number).await?;
+    let card = api.service.bind_card(&caller, customer, draft).await?;
+    Ok(one(StatusCode::CREATED, &HeaderMap::new(), card.version, &CardView::of(&card)))
+}
+
+async fn by_id(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let card = api.service.card(&caller, id(&text, "card")?).await?;
+    Ok(one(StatusCode::OK, &headers, card.version, &CardView::of(&card)))
+}
+
+async fn change_state(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+    Json(StateChange { state }): Json<StateChange>,
+) -> Result<Response, Problem> {
+    let expected = made_on(&headers)?;
+    let card = api.service.change_card_state(&caller, id(&text, "card")?, expected, state).await?;
+    Ok(one(StatusCode::OK, &HeaderMap::new(), card.version, &CardView::of(&card)))
+}

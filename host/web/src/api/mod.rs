@@ -1,0 +1,225 @@
+//! The routes under `/api/v1` of the customer service.
+
+mod arrivals;
+mod cards;
+mod customers;
+mod openapi;
+mod staff;
+mod visits;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use rfid_core::{Clock, UtcTime};
+use rfid_service::service::{Caller, Scope, Service};
+use rfid_service::store::Actor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::clients::Clients;
+use crate::cursor::Cursors;
+use crate::problem::Problem;
+
+/// Records on a page, unless asked for otherwise, and at most.
+const USUAL_PAGE: usize = 50;
+const LARGEST_PAGE: usize = 200;
+
+/// Where a request comes from; whoever serves HTTP puts it among the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What the routes stand on.
+#[derive(Clone)]
+pub struct Api {
+    service: Arc<Service>,
+    clients: Arc<Clients>,
+    cursors: Cursors,
+    clock: Arc<dyn Clock>,
+    /// Says when streams must end.
+    stopping: watch::Receiver<bool>,
+}
+
+/// A route: what its row in the OpenAPI document says, and what answers.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    scope: Scope,
+    /// Parameters of the query: name, what it is.
+    query: &'static [(&'static str, &'static str)],
+    /// Whether the request names the version that it was made on.
+    if_match: bool,
+    body: Option<(&'static str, Schema)>,
+    answer: Answer,
+    handler: MethodRouter<Api>,
+}
+
+/// What a route answers when all is well.
+enum Answer {
+    /// One record.
+    One(StatusCode, &'static str, Schema),
+    /// Some, in `items`, and perhaps `next_cursor`.
+    List(&'static str, Schema),
+    /// Server-sent events.
+    Stream(&'static str),
+}
+
+/// Makes a JSON Schema.
+type Schema = fn() -> Value;
+
+fn schema<T: schemars::JsonSchema>() -> Value {
+    rfid_core::settings::schema_of::<T>()
+}
+
+impl Api {
+    /// Routes over this service, for these clients. `cursor_key` is random; streams end when
+    /// `stopping` becomes true.
+    pub fn new(
+        service: Arc<Service>,
+        clients: Clients,
+        cursor_key: [u8; 32],
+        clock: Arc<dyn Clock>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock, stopping }
+    }
+
+    fn routes() -> Vec<Route> {
+        [customers::routes(), cards::routes(), visits::routes(), staff::routes(), arrivals::routes()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The router, to be merged into that of the host.
+    pub fn router(self) -> Router {
+        let routes = Self::routes();
+        let document = openapi::document(&routes).to_string();
+        let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
+        let mut router = Router::new().route("/api/v1/openapi.json", document);
+        for route in routes {
+            router = router.route(route.path, route.handler);
+        }
+        router.with_state(self)
+    }
+
+    /// The OpenAPI document.
+    pub fn openapi() -> Value {
+        openapi::document(&Self::routes())
+    }
+}
+
+/// Who calls: the first thing that each handler asks for.
+struct Calling(Caller);
+
+impl FromRequestParts<Api> for Calling {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let client = api.clients.identify(&parts.headers, api.clock.now().monotonic)?;
+        let from =
+            parts.extensions.get::<Peer>().map_or("unknown".to_owned(), |peer| peer.0.ip().to_string());
+        Ok(Self(Caller { actor: Actor::Machine(client.name.clone()), from, grant: client.grant.clone() }))
+    }
+}
+
+/// Parameters of a query, of which none may be unknown.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, api).await;
+        let wrong = |_| {
+            Problem::bad_request(
+                "A parameter of the query is not known, or its value is wrong; openapi.json says which there are.",
+            )
+        };
+        query.map(|Query(asked)| Self(asked)).map_err(wrong)
+    }
+}
+
+/// One record with its version as a strong entity tag; 304 to whoever has it already.
+fn one(status: StatusCode, headers: &HeaderMap, version: u32, record: &impl Serialize) -> Response {
+    let tag = entity_tag(version);
+    let has_it =
+        headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            value.trim() == "*" || value.split(',').any(|other| other.trim().trim_start_matches("W/") == tag)
+        });
+    let mut response = if has_it && status == StatusCode::OK {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        json_answer(status, record)
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn json_answer(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => {
+            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            (status, headers, text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            let detail = "The answer could not be written. The log of the host says why.";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not writable", detail).into_response()
+        }
+    }
+}
+
+fn entity_tag(version: u32) -> String {
+    format!("\"{version}\"")
+}
+
+/// The version that a change was made on.
+fn made_on(headers: &HeaderMap) -> Result<u32, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        let detail = "Send If-Match with the ETag of the record that this change was made on.";
+        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "On which version?", detail));
+    };
+    let version =
+        value.to_str().ok().and_then(|value| value.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    version.ok_or_else(|| Problem::bad_request("If-Match must be an ETag of this record, as in \"3\"."))
+}
+
+/// How many records on a page.
+fn page(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(USUAL_PAGE),
+        Some(limit @ 1..=LARGEST_PAGE) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!("limit is 1 to {LARGEST_PAGE}."))),
+    }
+}
+
+/// A time in a query.
+fn time(name: &str, text: &str) -> Result<UtcTime, Problem> {
+    let timestamp = text.parse::<jiff::Timestamp>().ok();
+    let nanos = timestamp.and_then(|timestamp| u64::try_from(timestamp.as_nanosecond()).ok());
+    nanos.map(UtcTime::from_nanos).ok_or_else(|| {
+        Problem::bad_request(format!(
+            "{name} is a time since 1970 with its offset, as in 2026-11-29T09:00:00+08:00."
+        ))
+    })
+}
+
+/// An id in a path: what is none is not there.
+fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+#[cfg(test)]
+mod tests;

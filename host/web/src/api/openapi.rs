@@ -1,0 +1,156 @@
+//! The OpenAPI 3.1 document, made from the routes.
+
+use rfid_service::service::Scope;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Route};
+
+/// The document of these routes.
+pub(super) fn document(routes: &[Route]) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    schemas.insert("Problem".to_owned(), problem());
+    for route in routes {
+        for (name, schema) in route.schemas() {
+            schemas.insert(name.to_owned(), cleaned(schema));
+        }
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Value::Object(path) = path {
+            path.insert(route.method.to_owned(), operation(route));
+        }
+    }
+    let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.name()).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "rfid-host customer service",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Customers, cards and visits of a bank, for its other systems",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": format!("A token of [clients.NAME] in the configuration, with scopes of: {}", scopes.join(", ")),
+                },
+            },
+        },
+    })
+}
+
+impl Route {
+    fn schemas(&self) -> Vec<(&'static str, Value)> {
+        let answer = match &self.answer {
+            Answer::One(_, name, schema) | Answer::List(name, schema) => Some((*name, schema())),
+            Answer::Stream(_) => None,
+        };
+        self.body.iter().map(|(name, schema)| (*name, schema())).chain(answer).collect()
+    }
+}
+
+fn operation(route: &Route) -> Value {
+    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<Value> = in_path
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    for (name, what) in route.query {
+        let schema = match *name {
+            "open" => json!({ "type": "boolean" }),
+            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": super::LARGEST_PAGE }),
+            "from" | "until" => json!({ "type": "string", "format": "date-time" }),
+            _ => json!({ "type": "string" }),
+        };
+        parameters.push(json!({ "name": name, "in": "query", "description": what, "schema": schema }));
+    }
+    if route.if_match {
+        parameters.push(json!({
+            "name": "If-Match", "in": "header", "required": true, "schema": { "type": "string" },
+            "description": "ETag of the record that this change was made on",
+        }));
+    }
+    let (status, good) = match &route.answer {
+        Answer::One(status, name, _) => (
+            status.as_u16(),
+            json!({
+                "description": "The record",
+                "headers": { "ETag": { "schema": { "type": "string" } } },
+                "content": { "application/json": { "schema": reference(name) } },
+            }),
+        ),
+        Answer::List(name, _) => (
+            200,
+            json!({
+                "description": "The records",
+                "content": { "application/json": { "schema": {
+                    "type": "object",
+                    "required": ["items"],
+                    "properties": {
+                        "items": { "type": "array", "items": reference(name) },
+                        "next_cursor": { "type": ["string", "null"], "description": "Where the list goes on" },
+                    },
+                } } },
+            }),
+        ),
+        Answer::Stream(what) => (
+            200,
+            json!({ "description": what, "content": { "text/event-stream": { "schema": { "type": "string" } } } }),
+        ),
+    };
+    let bad = json!({
+        "description": "What went wrong, and what to do",
+        "content": { "application/problem+json": { "schema": reference("Problem") } },
+    });
+    let mut operation = json!({
+        "operationId": route.id,
+        "summary": route.summary,
+        "description": format!("Needs the scope {}.", route.scope.name()),
+        "parameters": parameters,
+        "responses": { status.to_string(): good, "default": bad },
+    });
+    if let (Some((name, _)), Value::Object(operation)) = (&route.body, &mut operation) {
+        let content = json!({ "application/json": { "schema": reference(name) } });
+        operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    operation
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// A schema without what belongs to a document of its own.
+fn cleaned(mut schema: Value) -> Value {
+    if let Value::Object(schema) = &mut schema {
+        schema.remove("$schema");
+        schema.remove("title");
+    }
+    schema
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "A problem document (RFC 9457)",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": { "type": "string" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "detail"],
+                    "properties": { "field": { "type": "string" }, "detail": { "type": "string" } },
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,115 @@
+//! Branches, and people who work for the bank.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use rfid_service::service::view::{BranchView, DutyView, StaffView};
+use rfid_service::service::{Scope, StaffDraft};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answer, Api, Calling, Route, json_answer, one, schema};
+use crate::body::Json;
+use crate::problem::Problem;
+
+/// Whether somebody is on duty.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OnDuty {
+    /// True to begin, false to end.
+    on_duty: bool,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route {
+            method: "get",
+            path: "/api/v1/branches",
+            id: "getBranches",
+            summary: "All branches in the order of their codes",
+            scope: Scope::ReadVisits,
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::List("Branch", schema::<BranchView>),
+            handler: get(branches),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/staff",
+            id: "addStaff",
+            summary: "Enters a member of staff",
+            scope: Scope::WriteStaff,
+            query: &[],
+            if_match: false,
+            body: Some(("StaffDraft", schema::<StaffDraft>)),
+            answer: Answer::One(StatusCode::CREATED, "Staff", schema::<StaffView>),
+            handler: post(add),
+        },
+        Route {
+            method: "get",
+            path: "/api/v1/staff/{staff_number}",
+            id: "getStaff",
+            summary: "The member of staff of this number",
+            scope: Scope::ReadStaff,
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Staff", schema::<StaffView>),
+            handler: get(by_number),
+        },
+        Route {
+            method: "put",
+            path: "/api/v1/staff/{staff_number}/duty",
+            id: "setDuty",
+            summary: "Begins or ends somebody's duty",
+            scope: Scope::WriteStaff,
+            query: &[],
+            if_match: false,
+            body: Some(("OnDuty", schema::<OnDuty>)),
+            answer: Answer::One(StatusCode::OK, "Duty", schema::<DutyView>),
+            handler: put(duty),
+        },
+    ]
+}
+
+async fn branches(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Problem> {
+    caller.grant.allows(Scope::ReadVisits)?;
+    let branches: Vec<BranchView> = api.service.branches(&caller).await?.iter().map(BranchView::of).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": branches })))
+}
+
+async fn add(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Json(draft): Json<StaffDraft>,
+) -> Result<Response, Problem> {
+    let staff = api.service.add_staff(&caller, draft).await?;
+    Ok(one(StatusCode::CREATED, &HeaderMap::new(), staff.version, &StaffView::of(&staff)))
+}
+
+async fn by_number(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let staff = api.service.staff_of_number(&caller, &number).await?;
+    Ok(one(StatusCode::OK, &headers, staff.version, &StaffView::of(&staff)))
+}
+
+async fn duty(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+    Json(OnDuty { on_duty }): Json<OnDuty>,
+) -> Result<Response, Problem> {
+    let duty = if on_duty {
+        api.service.begin_duty(&caller, &number).await?
+    } else {
+        api.service.end_duty(&caller, &number).await?
+    };
+    Ok(one(StatusCode::OK, &HeaderMap::new(), duty.version, &DutyView::of(&duty)))
+}

@@ -1,0 +1,331 @@
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use rfid_core::SystemClock;
+use rfid_service::randomness::SystemRandomness;
+use rfid_service::recognition::RecognitionSettings;
+use rfid_service::service::{BranchDraft, Grant};
+use rfid_service::store::MemoryStore;
+use serde_json::json;
+use tower_service::Service as _;
+
+use super::*;
+use crate::clients::Client;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const BRANCH_TOKEN: &str = "b123456789abcdef0123456789abcdef";
+const EMPTY_TOKEN: &str = "e123456789abcdef0123456789abcdef";
+
+struct Desk {
+    router: Router,
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+}
+
+struct Said {
+    status: u16,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let clock = Arc::new(SystemClock::new());
+        let (store, randomness) = (Arc::new(MemoryStore::new()), Arc::new(SystemRandomness));
+        let service =
+            Arc::new(Service::new(store, RecognitionSettings::default(), clock.clone(), randomness));
+        let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
+        service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
+        let mut clients = Clients::default();
+        let client = |name: &str, grant| Client { name: name.to_owned(), grant, requests_per_minute: 10_000 };
+        clients.add(TOKEN, client("core", Grant::everything()));
+        clients.add(BRANCH_TOKEN, client("b", Grant::new(Scope::ALL, Some(["b".into()].into()))));
+        clients.add(EMPTY_TOKEN, client("empty", Grant::new([], None)));
+        let (stop, stopping) = watch::channel(false);
+        let router = Api::new(service.clone(), clients, [7; 32], clock, stopping).router();
+        Self { router, service, stop }
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Response {
+        self.router.clone().call(request).await.unwrap()
+    }
+
+    async fn send(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        tag: Option<&str>,
+        body: Option<Value>,
+    ) -> Said {
+        let mut request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        if let Some(tag) = tag {
+            request = request.header(if method == "GET" { "if-none-match" } else { "if-match" }, tag);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json; charset=utf-8");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        let response = self.ask(request.body(body).unwrap()).await;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Said { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    async fn get(&self, path: &str) -> Said {
+        self.send(TOKEN, "GET", path, None, None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Said {
+        self.send(TOKEN, "POST", path, None, Some(body)).await
+    }
+}
+
+fn customer(number: &str) -> Value {
+    json!({
+        "customer_number": number,
+        "name": "张小明",
+        "id_number": "11010519491231002X",
+        "vip_class": "gold",
+        "branch": "a",
+        "consent": "given",
+    })
+}
+
+#[tokio::test]
+async fn a_day_at_a_branch_is_played_through_the_interface_alone() {
+    let desk = Desk::new().await;
+    let opened = desk.post("/api/v1/customers", customer("6001")).await;
+    assert_eq!((opened.status, opened.headers["etag"].to_str().unwrap()), (201, "\"1\""));
+    assert_eq!(opened.body["id_number_masked"], "1****************X");
+    let card = json!({ "epc_hex": "2D0000000000000000000001", "valid_from": "2026-01-01", "valid_until": "2028-01-01" });
+    let card = desk.post("/api/v1/customers/6001/cards", card).await;
+    assert_eq!((card.status, &card.body["epc_ends"]), (201, &json!("0001")));
+    let staff = json!({ "staff_number": "S1", "name": "李静", "role": "lobby_manager", "branch": "a" });
+    assert_eq!(desk.post("/api/v1/staff", staff).await.status, 201);
+    let on_duty =
+        desk.send(TOKEN, "PUT", "/api/v1/staff/S1/duty", None, Some(json!({ "on_duty": true }))).await;
+    assert_eq!(on_duty.status, 200);
+    let by = json!({ "staff_number": "S1" });
+    let check_in = json!({ "customer_number": "6001", "branch": "a", "staff_number": "S1" });
+    let visit = desk.post("/api/v1/visits", check_in).await;
+    assert_eq!((visit.status, &visit.body["outcome"]), (201, &json!("recognised")));
+    let path = format!("/api/v1/visits/{}", visit.body["id"].as_str().unwrap());
+    assert_eq!(desk.post(&format!("{path}/greet"), by.clone()).await.status, 200);
+    assert_eq!(desk.post(&format!("{path}/serve"), by).await.status, 200);
+    assert_eq!(desk.post(&format!("{path}/business"), json!({ "business": ["存款"] })).await.status, 200);
+    assert_eq!(
+        desk.get("/api/v1/visits?branch=a&open=true").await.body["items"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(desk.send(TOKEN, "POST", &format!("{path}/depart"), None, None).await.status, 200);
+    let left = desk.get(&path).await;
+    assert_eq!(left.body["business"], json!(["存款"]));
+    assert!(left.body["departed_at"].is_string() && left.body["greeted"]["staff_id"].is_string());
+    assert_eq!(desk.get("/api/v1/visits?open=true").await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_change_is_made_on_a_version_and_a_known_record_is_not_sent_again() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    let path = "/api/v1/customers/6001";
+    let mut changed = customer("6001");
+    changed["vip_class"] = json!("platinum");
+    let put = async |tag| desk.send(TOKEN, "PUT", path, tag, Some(changed.clone())).await;
+    assert_eq!(put(None).await.status, 428);
+    assert_eq!(put(Some("1")).await.status, 400);
+    assert_eq!(put(Some("\"1\"")).await.status, 200);
+    let late = put(Some("\"1\"")).await;
+    assert_eq!((late.status, &late.body["version"]), (412, &json!(2)));
+    let known = desk.send(TOKEN, "GET", path, Some("\"2\""), None).await;
+    assert_eq!((known.status, known.body), (304, Value::Null));
+    assert_eq!(desk.send(TOKEN, "GET", path, Some("\"1\""), None).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_id_number_is_searched_in_a_body_and_never_said_again() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    let search =
+        async |number: &str| desk.post("/api/v1/customers/search", json!({ "id_number": number })).await;
+    let found = search("11010519491231002X").await;
+    assert_eq!(found.body["items"][0]["customer_number"], "6001");
+    assert!(!found.body.to_string().contains("11010519491231002X"));
+    assert_eq!(search("440524188001010014").await.body["items"], json!([]));
+    let wrong = search("110105194912310021").await;
+    assert_eq!((wrong.status, &wrong.body["errors"][0]["field"]), (422, &json!("id_number")));
+    assert!(!wrong.body.to_string().contains("110105194912310021"));
+}
+
+#[tokio::test]
+async fn visits_are_paged_by_a_cursor_that_is_of_this_list_alone() {
+    let desk = Desk::new().await;
+    let staff = json!({ "staff_number": "S1", "name": "李静", "role": "other", "branch": "a" });
+    desk.post("/api/v1/staff", staff).await;
+    for number in 0..7 {
+        let mut customer = customer(&format!("60{number}"));
+        customer.as_object_mut().unwrap().remove("id_number");
+        desk.post("/api/v1/customers", customer).await;
+        let check_in =
+            json!({ "customer_number": format!("60{number}"), "branch": "a", "staff_number": "S1" });
+        assert_eq!(desk.post("/api/v1/visits", check_in).await.status, 201);
+    }
+    let all = desk.get("/api/v1/visits").await.body["items"].as_array().unwrap().clone();
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = desk.get(&format!("/api/v1/visits?limit=3{cursor}")).await.body;
+        paged.extend(page["items"].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((all.len(), &paged), (7, &all));
+    for query in ["cursor=AAAA", "limit=0", "limit=201", "limit=x", "from=yesterday", "colour=red"] {
+        assert_eq!(desk.get(&format!("/api/v1/visits?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_asks_who_is_calling_and_for_its_right() {
+    let desk = Desk::new().await;
+    for route in Api::routes() {
+        let path = route.path.replace("{customer_number}", "6001").replace("{visit_id}", &"0".repeat(32));
+        let path = path
+            .replace("{card_id}", &"0".repeat(32))
+            .replace("{alarm_id}", &"0".repeat(32))
+            .replace("{staff_number}", "S1");
+        let method = route.method.to_uppercase();
+        let bodies = [
+            customer("6009"),
+            json!({ "id_number": "11010519491231002X" }),
+            json!({ "epc_hex": "2D", "valid_from": "2026-01-01", "valid_until": "2028-01-01" }),
+            json!({ "state": "lost" }),
+            json!({ "customer_number": "6001", "branch": "a", "staff_number": "S1" }),
+            json!({ "staff_number": "S1" }),
+            json!({ "business": [] }),
+            json!({ "staff_number": "S1", "name": "李静", "role": "other", "branch": "a" }),
+            json!({ "on_duty": true }),
+        ];
+        let mut statuses = Vec::new();
+        for body in bodies {
+            let body = route.body.is_some().then_some(body);
+            let tag = route.if_match.then_some("\"1\"");
+            assert_eq!(desk.send("", &method, &path, tag, body.clone()).await.status, 401, "{method} {path}");
+            statuses.push(desk.send(EMPTY_TOKEN, &method, &path, tag, body).await.status);
+        }
+        // The body of the route itself passes; the others are not of its shape.
+        let is_found_first = path.ends_with("/cards") || (path.ends_with("6001") && method == "PUT");
+        let expected = if is_found_first { 404 } else { 403 };
+        assert!(statuses.contains(&expected), "{method} {path}: {statuses:?}");
+        assert!(
+            statuses.iter().all(|status| [400, expected].contains(status)),
+            "{method} {path}: {statuses:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_branchs_records_answer_as_those_that_are_not_there() {
+    let desk = Desk::new().await;
+    let opened = desk.post("/api/v1/customers", customer("6001")).await;
+    let card = json!({ "epc_hex": "2D01", "valid_from": "2026-01-01", "valid_until": "2028-01-01" });
+    let card = desk.post("/api/v1/customers/6001/cards", card).await;
+    let here = format!("/api/v1/cards/{}", card.body["id"].as_str().unwrap());
+    let nowhere = format!("/api/v1/cards/{}", "f".repeat(32));
+    for (here, nowhere) in [("/api/v1/customers/6001", "/api/v1/customers/6002"), (&here, &nowhere)] {
+        let here = desk.send(BRANCH_TOKEN, "GET", here, None, None).await;
+        let nowhere = desk.send(BRANCH_TOKEN, "GET", nowhere, None, None).await;
+        assert_eq!((here.status, &here.body), (404, &nowhere.body));
+    }
+    let listed = format!("/api/v1/visits?customer_id={}", opened.body["id"].as_str().unwrap());
+    assert_eq!(desk.send(BRANCH_TOKEN, "GET", &listed, None, None).await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn hostile_bodies_get_an_answer_that_says_why() {
+    let desk = Desk::new().await;
+    let raw = async |content_type: &str, body: Vec<u8>| {
+        let request = Request::post("/api/v1/customers")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", content_type)
+            .body(Body::from(body))
+            .unwrap();
+        desk.ask(request).await.status().as_u16()
+    };
+    assert_eq!(raw("application/json", "[".repeat(60_000).into_bytes()).await, 400);
+    assert_eq!(raw("application/json", vec![b' '; 70_000]).await, 413);
+    assert_eq!(raw("text/plain", customer("1").to_string().into_bytes()).await, 415);
+    assert_eq!(raw("application/json", vec![0xff, 0xfe]).await, 400);
+    let mut over = customer("6003");
+    over["closed"] = json!(true);
+    assert_eq!(
+        desk.post("/api/v1/customers", over).await.status,
+        400,
+        "a field that is not the caller's to set"
+    );
+    for name in ["<b>x</b>", "Robert'); DROP TABLE", "\u{202e}txt", &"长".repeat(200)] {
+        let mut customer = customer("6004");
+        customer["name"] = json!(name);
+        let opened = desk.post("/api/v1/customers", customer).await;
+        assert!(opened.status == 201 || opened.status == 409, "{name}: {}", opened.body);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_tells_who_is_here_and_then_what_happens() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    let staff = json!({ "staff_number": "S1", "name": "李静", "role": "other", "branch": "a" });
+    desk.post("/api/v1/staff", staff).await;
+    let check_in = json!({ "customer_number": "6001", "branch": "a", "staff_number": "S1" });
+    let visit = desk.post("/api/v1/visits", check_in).await;
+    let open = async |token: &str| {
+        let request = Request::get("/api/v1/arrivals").header("authorization", format!("Bearer {token}"));
+        desk.ask(request.body(Body::empty()).unwrap()).await.into_body()
+    };
+    let (mut all, mut other) = (open(TOKEN).await, open(BRANCH_TOKEN).await);
+    let frame = async |body: &mut Body| {
+        let frame = body.frame().await?.unwrap();
+        Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+    };
+    let first = frame(&mut all).await.unwrap();
+    assert!(first.starts_with("event: visit\ndata: {") && first.contains("\"version\":1"), "{first}");
+    let path = format!("/api/v1/visits/{}/greet", visit.body["id"].as_str().unwrap());
+    desk.post(&path, json!({ "staff_number": "S1" })).await;
+    assert!(frame(&mut all).await.unwrap().contains("\"version\":2"));
+    desk.stop.send(true).unwrap();
+    assert_eq!(frame(&mut all).await, None);
+    assert_eq!(frame(&mut other).await, None, "another branch's visits are not told");
+    let _ = &desk.service;
+}
+
+#[test]
+fn the_document_has_every_route_and_every_reference_leads_somewhere() {
+    let document = Api::openapi();
+    let routes = Api::routes();
+    let ids: std::collections::BTreeSet<&str> = routes.iter().map(|route| route.id).collect();
+    assert_eq!(ids.len(), routes.len());
+    for route in &routes {
+        assert_eq!(document["paths"][route.path][route.method]["operationId"], route.id);
+    }
+    fn look(value: &Value, document: &Value) {
+        match value {
+            Value::Object(table) => {
+                if let Some(Value::String(reference)) = table.get("$ref") {
+                    assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+                }
+                table.values().for_each(|value| look(value, document));
+            }
+            Value::Array(items) => items.iter().for_each(|value| look(value, document)),
+            _ => {}
+        }
+    }
+    look(&document, &document);
+}

@@ -1,0 +1,18 @@
+//! HTTP of the customer service: what other systems of the bank ask and say.
+//!
+//! [`Api`] makes the routes under `/api/v1` over a [`Service`](rfid_service::service::Service), for
+//! whoever serves HTTP. Every route stands once, in a table ([`api`]) from which the router and the
+//! OpenAPI document are made, so none is without the other. Who may do what is the service's to say;
+//! here is only found out who calls ([`clients`]).
+//!
+//! Errors are problem documents (RFC 9457, [`problem`]); lists go on behind a cursor ([`cursor`]);
+//! records have strong entity tags, and a change names the one that it was made on.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod body;
+pub mod clients;
+pub mod cursor;
+pub mod problem;
+
+pub use api::Api;

@@ -1,0 +1,162 @@
+//! Problem documents (RFC 9457).
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rfid_core::ErrorKind;
+use rfid_service::service::Fault;
+use serde_json::{Value, json};
+
+/// An answer that says what went wrong and what to do, and nothing of what is inside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+    members: Vec<(String, Value)>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem of this status; `title` is the same for each of its kind.
+    pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into(), members: Vec::new(), retry_after: None }
+    }
+
+    /// With one more member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Says when to try again, in whole seconds.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Nothing there, or nothing that the caller may know of.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found", format!("There is no such {what}."))
+    }
+
+    /// Something is wrong with the request itself.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Not understood", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Value::Object(body) = &mut body {
+            body.extend(self.members);
+        }
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, content_type, body.to_string()).into_response();
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+/// A sentence as people write it: with a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let said = sentence(&fault.to_string());
+        match fault {
+            Fault::NotFound(what) => Self::not_found(what),
+            Fault::Forbidden(scope) => {
+                Self::new(StatusCode::FORBIDDEN, "Not allowed", said).with("scope", scope.name())
+            }
+            Fault::Invalid(faults) => {
+                let list: Vec<Value> = faults
+                    .iter()
+                    .map(|fault| json!({ "field": fault.field, "detail": fault.what }))
+                    .collect();
+                let detail = "Something in what was sent is wrong; errors says what, field by field.";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail).with("errors", list)
+            }
+            Fault::NotAllowed(_) => Self::new(StatusCode::CONFLICT, "Not possible now", said),
+            Fault::Taken(field) => Self::new(StatusCode::CONFLICT, "Taken", said).with("field", field),
+            Fault::Conflict { found, by } => {
+                let problem = Self::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", said)
+                    .with("version", found);
+                match by {
+                    Some(by) => problem.with("changed_at", by.at.to_string()),
+                    None => problem,
+                }
+            }
+            Fault::Store(error) => {
+                // Which keys and files it was about is for the log, not for the caller.
+                let text = format!("{error:#}");
+                match error.kind() {
+                    ErrorKind::Damaged | ErrorKind::Internal | ErrorKind::Denied | ErrorKind::Unsupported => {
+                        tracing::error!(error = text, "a request could not be answered");
+                        let detail = "The record could not be read. The log of the host says why.";
+                        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Not readable", detail)
+                    }
+                    _ => {
+                        tracing::warn!(error = text, "the store does not answer");
+                        let detail = "The store does not answer just now.";
+                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", detail)
+                            .retry_after(Duration::from_secs(2))
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rfid_core::Error;
+    use rfid_service::service::FieldFault;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_has_its_status_and_tells_nothing_of_the_inside() {
+        let inside = || Error::new(ErrorKind::Damaged, "get").with_detail("/var/lib/rfid-host/service/db");
+        for (fault, status) in [
+            (Fault::NotFound("customer"), 404),
+            (Fault::Forbidden(rfid_service::service::Scope::ReadCards), 403),
+            (Fault::Invalid(vec![FieldFault::new("name", "must not be empty")]), 422),
+            (Fault::NotAllowed("the customer is here already".to_owned()), 409),
+            (Fault::Taken("epc_hex"), 409),
+            (Fault::Conflict { found: 3, by: None }, 412),
+            (Fault::Store(inside()), 500),
+            (Fault::Store(Error::new(ErrorKind::Connect, "get").with_detail("10.0.0.3:5432")), 503),
+        ] {
+            let problem = Problem::from(fault);
+            assert_eq!(problem.status.as_u16(), status);
+            assert!(
+                problem.detail.ends_with('.')
+                    && !problem.detail.contains("/var")
+                    && !problem.detail.contains("5432")
+            );
+            assert_eq!(problem.retry_after.is_some(), status == 503);
+        }
+    }
+}
