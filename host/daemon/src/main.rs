@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod customer_service;
 mod emulators;
 mod host;
 mod http;

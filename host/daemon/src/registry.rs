@@ -15,6 +15,7 @@ use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
 use rfid_sink_notify::{Hub, NotifyKind, Webhooks};
 
 use crate::config::{PluginSource, ReaderConfig, SinkConfig};
+use crate::customer_service::ServiceSlot;
 
 /// The word that makes this program the process of a plugin.
 pub(crate) const RUN_PLUGIN: &str = "run-plugin";
@@ -36,6 +37,7 @@ pub(crate) struct Registry {
     pub(crate) logs: Arc<LogCounters>,
     pub(crate) webhooks: Webhooks,
     pub(crate) plugins: Plugins,
+    pub(crate) service: ServiceSlot,
 }
 
 impl Registry {
@@ -47,7 +49,9 @@ impl Registry {
     /// Everything that is built in, over this data folder, with a ledger as these settings say.
     pub(crate) fn with_ledger(stores: Stores, settings: LedgerSettings) -> Self {
         let hub = Hub::new();
-        let lookup = LookupKind::new(Arc::new(SledDirectory::new(stores.clone())));
+        let service = ServiceSlot::default();
+        let directory = Arc::new(SledDirectory::new(stores.clone()));
+        let lookup = LookupKind::new(directory).with_service(Arc::new(service.clone()));
         let clock = Arc::new(SystemClock::new());
         let ledger = EventLedger::new(stores.data_dir().join("ledger"), settings.with_random_id(), clock);
         let index = EventIndex::new(stores.clone(), ledger.clone());
@@ -59,7 +63,7 @@ impl Registry {
         let replay = Arc::new(Replay::new(recorded_drivers()));
         let drivers = drivers(&replay);
         let plugins = Plugins::new(runner(), stores.data_dir());
-        Self { drivers, replay, sinks, stores, ledger, index, hub, lookups, logs, webhooks, plugins }
+        Self { drivers, replay, sinks, stores, ledger, index, hub, lookups, logs, webhooks, plugins, service }
     }
 
     pub(crate) fn driver(&self, name: &str) -> Option<&Arc<dyn Driver>> {

@@ -1,6 +1,7 @@
 //! The VIP customer service: who is this customer, may the card be used here, who is to be told,
 //! and what happened.
 //!
+//! * [`bulk`]: many customers or cards at once, from CSV.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
 //! * [`service`]: what people and other systems do.
@@ -10,6 +11,7 @@
 //! It knows the framework's words and no socket; HTTP is another crate's.
 #![forbid(unsafe_code)]
 
+pub mod bulk;
 pub mod mask;
 pub mod randomness;
 pub mod recognition;

@@ -20,8 +20,8 @@ use super::names::{listed, nearest};
 use super::plugins::Origin;
 use super::schema::{Misfit, check};
 use super::sections::{
-    BranchSection, EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection,
-    READER_KEYS, SINGLE, with_reader_keys, with_sink_keys,
+    EmulatedReader, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection, READER_KEYS, SINGLE,
+    with_reader_keys, with_sink_keys,
 };
 use super::sink_keys::{SINK_KEYS, failure_policy};
 use super::source::{Place, Source};
@@ -77,9 +77,7 @@ impl<'a> Checker<'a> {
         let store = self.store();
         self.plugin_sections();
         let branches = self.names("branches");
-        for (_, pointer, table) in self.tables("branches") {
-            self.fits(&Value::Object(table), &schema_of::<BranchSection>(), &pointer);
-        }
+        let service = self.service();
         let emulators: Vec<Option<EmulatorConfig>> = self
             .tables("emulators")
             .into_iter()
@@ -109,6 +107,7 @@ impl<'a> Checker<'a> {
             host: host?,
             ledger: ledger?,
             store: store?,
+            service: service?,
             emulators: emulators.into_iter().collect::<Option<_>>()?,
             readers: readers.into_iter().collect::<Option<_>>()?,
             sinks: sinks.into_iter().collect::<Option<_>>()?,

@@ -129,6 +129,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("host.name", old.name == new.name),
         ("ledger", before.ledger == after.ledger),
         ("store", before.store == after.store),
+        ("service", before.service.runs_as(&after.service)),
         ("emulators", before.emulators == after.emulators),
     ] {
         if !is_same {

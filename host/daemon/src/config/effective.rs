@@ -10,6 +10,7 @@ use super::sections::{
     BranchSection, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection, SINGLE,
     with_reader_keys, with_sink_keys,
 };
+use super::service::{ClientSection, ServiceSection};
 use super::sink_keys::show_failure_policy;
 use super::store::StoreSection;
 use super::tree::join;
@@ -22,6 +23,7 @@ pub(crate) fn as_json(checked: &Checked) -> Value {
         schema_of::<HostSection>(),
         schema_of::<LedgerSection>(),
         schema_of::<StoreSection>(),
+        schema_of::<ServiceSection>(),
     ]) {
         let mut table = checked.tree.root.get(section).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         complete(&mut table, &schema);
@@ -87,6 +89,7 @@ fn table(text: &mut String, from: &str, header: &str, content: &Map<String, Valu
 fn schema(section: &str, name: &str, checked: &Checked) -> Option<Value> {
     match section {
         "branches" => Some(schema_of::<BranchSection>()),
+        "clients" => Some(schema_of::<ClientSection>()),
         "emulators" => Some(schema_of::<EmulatorSection>()),
         "pipelines" => Some(schema_of::<PipelineSection>()),
         "plugins" => Some(schema_of::<PluginSection>()),

@@ -17,6 +17,7 @@ mod plugins;
 mod schema;
 mod secrets;
 mod sections;
+mod service;
 mod sink_keys;
 mod source;
 mod store;
@@ -42,8 +43,9 @@ pub(crate) use names::nearest;
 pub(crate) use plugins::PluginSource;
 pub(crate) use schema::{choices, misfits, types};
 pub(crate) use sections::{EmulatedReader, whole_schema};
+pub(crate) use service::ServiceConfig;
 pub(crate) use sink_keys::with_failure_keys;
-pub(crate) use store::StoreConfig;
+pub(crate) use store::{MasterKey, StoreConfig, parse_key};
 
 use crate::registry::Registry;
 
@@ -53,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) host: HostConfig,
     pub(crate) ledger: LedgerConfig,
     pub(crate) store: StoreConfig,
+    pub(crate) service: ServiceConfig,
     pub(crate) emulators: Vec<EmulatorConfig>,
     pub(crate) readers: Vec<ReaderConfig>,
     pub(crate) sinks: Vec<SinkConfig>,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
+use super::service::{ClientSection, ServiceSection};
 use super::sink_keys::with_failure_keys;
 use super::store::StoreSection;
 use crate::registry::Registry;
@@ -67,10 +68,11 @@ impl Default for LedgerSection {
 }
 
 /// Tables that stand once, in one of the files.
-pub(super) const SINGLE: [&str; 3] = ["host", "ledger", "store"];
+pub(super) const SINGLE: [&str; 4] = ["host", "ledger", "store", "service"];
 
 /// Tables of tables, which may be spread over several files.
-pub(super) const NAMED: [&str; 6] = ["branches", "emulators", "plugins", "readers", "sinks", "pipelines"];
+pub(super) const NAMED: [&str; 7] =
+    ["branches", "clients", "emulators", "plugins", "readers", "sinks", "pipelines"];
 
 /// `[emulators.NAME]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -106,8 +108,22 @@ pub(crate) enum EmulatedReader {
 #[serde(deny_unknown_fields)]
 pub(super) struct BranchSection {
     /// Name of the branch for people.
-    #[expect(dead_code, reason = "screens that show it come later; a branch without a name is a fault now")]
-    name: String,
+    pub(super) name: String,
+    /// Where it lies: so that a card which is in two branches too quickly is noticed.
+    #[serde(default)]
+    pub(super) position: Option<PositionSection>,
+}
+
+/// A place on the earth.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PositionSection {
+    /// Degrees north.
+    #[schemars(range(min = -90, max = 90))]
+    pub(super) latitude: f64,
+    /// Degrees east.
+    #[schemars(range(min = -180, max = 180))]
+    pub(super) longitude: f64,
 }
 
 /// `[pipelines.NAME]` in the file.
@@ -143,7 +159,9 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
             "host": host,
             "ledger": schema_of::<LedgerSection>(),
             "store": schema_of::<StoreSection>(),
+            "service": schema_of::<ServiceSection>(),
             "branches": tables(schema_of::<BranchSection>()),
+            "clients": tables(schema_of::<ClientSection>()),
             "emulators": tables(schema_of::<EmulatorSection>()),
             "plugins": tables(schema_of::<PluginSection>()),
             "readers": readers,

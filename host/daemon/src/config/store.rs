@@ -121,7 +121,6 @@ pub(crate) fn parse_key(text: &str) -> Option<MasterKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::{GOOD, checked};
 
     fn with(table: &str) -> String {

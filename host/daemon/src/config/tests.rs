@@ -161,8 +161,8 @@ fn what_this_build_does_not_have_is_said_plainly() {
             .ends_with("\"speedway\" is not in this build; there are: mercury4, mifare, thingmagic, replay"),
         "{driver:?}"
     );
-    let source = faults("source = \"directory\"", "source = \"service\"");
-    assert!(source[0].contains("sinks.customers.source: \"service\" is not in this build"), "{source:?}");
+    let source = faults("source = \"directory\"", "source = \"core\"");
+    assert!(source[0].contains("sinks.customers.source: \"core\" is not in this build"), "{source:?}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use crate::backlog::{self, DiskBacklog};
 use crate::checkpoints::Journal;
 use crate::config::{Config, Difference, PipelineConfig, ReaderConfig, SinkConfig};
+use crate::customer_service::CustomerService;
 use crate::emulators::{self, Emulators};
 use crate::http::{Board, ReloadRequest, Server, View};
 use crate::recording::clock_began;
@@ -48,6 +49,7 @@ pub(crate) struct Host {
     server: Server,
     indexer: Indexer,
     emulators: Emulators,
+    service: Option<CustomerService>,
 }
 
 impl Host {
@@ -70,7 +72,15 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let view = View::new(&nothing, &registry, &running, started);
         let board = Arc::new(Board::new(view, reloads, clock_began(clock.as_ref())));
-        let server = Server::start(listener, Arc::clone(&board))?;
+        let service = match config.service.is_wanted {
+            true => Some(CustomerService::start(&config, &registry.service, Arc::clone(&clock)).await?),
+            false => None,
+        };
+        let routes = |stopping| match &service {
+            Some(service) => service.routes(&config.service, stopping, Arc::clone(&clock)),
+            None => Ok(axum::Router::new()),
+        };
+        let server = Server::start(listener, Arc::clone(&board), routes)?;
         let seeds = RandomState::new();
         // Before anything is appended. Who has the folder, or why the disk fails, is said by the
         // parts that cannot do without.
@@ -93,6 +103,7 @@ impl Host {
             server,
             indexer,
             emulators,
+            service,
         };
         match host.apply(config).await {
             Ok(_) => Ok(host),
@@ -127,6 +138,10 @@ impl Host {
         next.host = self.config.host.clone();
         next.ledger = self.config.ledger;
         next.store = self.config.store.clone();
+        next.service = self.config.service.with_branches_of(&next.service);
+        if let Some(service) = &self.service {
+            service.take_branches(&next.service).await?;
+        }
         next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
         if next.replays().any(|reader| difference.readers.begins(reader)) {
@@ -356,6 +371,9 @@ impl Host {
         let nothing = nothing(&self.config);
         self.board.show(View::new(&nothing, &self.registry, &Running::default(), self.started));
         self.server.stop().await;
+        if let Some(service) = self.service {
+            service.stop().await;
+        }
         drop(self.indexer);
         self.registry.ledger.close().await;
         self.registry.stores.close().await;
@@ -369,6 +387,7 @@ fn nothing(config: &Config) -> Config {
         host: config.host.clone(),
         ledger: config.ledger,
         store: config.store.clone(),
+        service: config.service.clone(),
         emulators: config.emulators.clone(),
         readers: Vec::new(),
         sinks: Vec::new(),

@@ -41,6 +41,7 @@ impl View {
             }
             hangs = hangs.or(hanging(&format!("store {name}"), store.busy_for()));
         }
+        said.extend(self.service_complaint());
         Condition { status: said.join("; "), hangs }
     }
 }

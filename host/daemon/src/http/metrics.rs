@@ -146,6 +146,7 @@ impl Collector for HostMetrics {
         let help = "Events by whether the log had them already";
         write(out, "rfid_logged_events", help, Counter, "outcome", logs.into_iter())?;
         self.ledger(out)?;
+        self.service(out)?;
         super::webhooks::encode(out, &view.webhooks)
     }
 }
@@ -163,6 +164,30 @@ impl HostMetrics {
         write(out, "rfid_ledger_up", "Whether the last append went well", Gauge, "host", up)?;
         let pending = of_host(self.0.pending_events());
         write(out, "rfid_ledger_pending_events", "Events that are not registered yet", Gauge, "host", pending)
+    }
+
+    /// How the customer service is and who came, where it runs.
+    fn service(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let Some(service) = &self.0.service else { return Ok(()) };
+        let up = [(self.0.host.as_str(), u64::from(self.0.service_complaint().is_none()))];
+        let help = "Whether customers can be found and visits registered";
+        write(out, "rfid_service_up", help, Gauge, "host", up.into_iter())?;
+        let branches = service.recognition().counters().by_branch();
+        let help = "Arrivals by branch and by what was decided";
+        {
+            let mut arrivals = out.encode_descriptor("rfid_service_arrivals", help, None, Counter)?;
+            for (branch, counted) in &branches {
+                let refused = counted.refused.iter().map(|(reason, count)| (*reason, *count));
+                let outcomes = [("recognised", counted.recognised), ("unknown", counted.unknown)];
+                for (outcome, count) in outcomes.into_iter().chain(refused) {
+                    let labels = [("branch", &**branch), ("outcome", outcome)];
+                    let mut one = arrivals.encode_family(&labels)?;
+                    one.encode_counter::<[(&str, &str); 1], _, u64>(&count, None)?;
+                }
+            }
+        }
+        let alarms = branches.iter().map(|(branch, counted)| (&**branch, counted.alarms));
+        write(out, "rfid_service_alarms", "Suspicions that a card was copied", Counter, "branch", alarms)
     }
 
     /// Which antennas are listened to, and what each has delivered.

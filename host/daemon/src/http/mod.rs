@@ -15,10 +15,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rfid_core::{Clock, Error, ErrorKind, LogLimit, Result, SystemClock};
+use rfid_web::api::Peer;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -42,12 +44,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(listener: TcpListener, board: Arc<Board>) -> Result<Self> {
+    /// Serves the routes of the host and those that `more` makes; it is told when the host stops.
+    pub(crate) fn start(
+        listener: TcpListener,
+        board: Arc<Board>,
+        more: impl FnOnce(watch::Receiver<bool>) -> Result<Router>,
+    ) -> Result<Self> {
         let local_addr = listener
             .local_addr()
             .map_err(|error| Error::new(ErrorKind::Connect, "listen").with_source(error))?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, board, stopped));
+        let router = routes::router(board).merge(more(stopped.clone())?);
+        let task = tokio::spawn(serve(listener, router, stopped));
         Ok(Self { local_addr, stop, task })
     }
 
@@ -62,8 +70,7 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Receiver<bool>) {
-    let service = TowerToHyperService::new(routes::router(board));
+async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     let graceful = GracefulShutdown::new();
@@ -74,14 +81,14 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
         let accepted = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => match place {
                 Ok(place) => tokio::select! {
-                    accepted = listener.accept() => accepted.map(|(stream, _)| (stream, place)),
+                    accepted = listener.accept() => accepted.map(|(stream, peer)| (stream, peer, place)),
                     _ = stopped.changed() => break,
                 },
                 Err(_) => break,
             },
             _ = stopped.changed() => break,
         };
-        let (stream, place) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: busy waiting would not help.
@@ -97,7 +104,8 @@ async fn serve(listener: TcpListener, board: Arc<Board>, mut stopped: watch::Rec
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "events may be late on this connection");
         }
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer))));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended with an error");

@@ -8,6 +8,9 @@ use rfid_core::presence::ZoneMap;
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
+use rfid_service::recognition::BranchCounters;
+use rfid_service::service::Service;
+use rfid_service::store::StoreHealth;
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
 use rfid_sink_notify::{Hub, Webhooks};
@@ -34,6 +37,8 @@ pub(crate) struct View {
     pub(super) lookups: Arc<LookupCounters>,
     pub(super) logs: Arc<LogCounters>,
     pub(super) webhooks: Webhooks,
+    /// The customer service, where it runs.
+    pub(super) service: Option<Arc<Service>>,
 }
 
 /// One reader.
@@ -95,6 +100,7 @@ impl View {
             lookups: Arc::clone(&registry.lookups),
             logs: Arc::clone(&registry.logs),
             webhooks: registry.webhooks.clone(),
+            service: registry.service.get().cloned(),
         }
     }
 
@@ -124,6 +130,7 @@ impl View {
                 reasons.push(format!("store {name} fails: {error}"));
             }
         }
+        reasons.extend(self.service_complaint());
         reasons
     }
 
@@ -137,6 +144,14 @@ impl View {
                 )
             })
         })
+    }
+
+    /// What is wrong with the store of the customer service.
+    pub(super) fn service_complaint(&self) -> Option<String> {
+        match self.service.as_ref()?.store().health() {
+            StoreHealth::Well => None,
+            StoreHealth::Degraded(why) => Some(why),
+        }
     }
 
     /// One line for each reader: how it is and since when.
@@ -178,6 +193,21 @@ impl View {
         })
     }
 
+    /// How the customer service is, and what it has counted by branch; nothing where it does not run.
+    fn service_state(&self) -> Value {
+        let Some(service) = &self.service else { return Value::Null };
+        let error = self.service_complaint();
+        let branches = service.recognition().counters().by_branch();
+        let counted = branches.iter().map(|(branch, counted)| {
+            let BranchCounters { recognised, refused, unknown, alarms } = counted;
+            (
+                branch,
+                json!({ "recognised": recognised, "refused": refused, "unknown": unknown, "alarms": alarms }),
+            )
+        });
+        json!({ "well": error.is_none(), "error": error, "arrivals": map(counted) })
+    }
+
     /// Readers of the pipelines that publish their events.
     pub(super) fn published_readers(&self) -> HashSet<Name> {
         let publishes = |sink: &Name| self.sinks.get(sink).is_some_and(|sink| sink.kind == "notify");
@@ -203,6 +233,7 @@ impl View {
             "sinks": map(self.sinks.iter().map(|(name, sink)| (name, self.with_webhooks(name, sink.status())))),
             "stores": self.store_states(),
             "ledger": self.ledger_state(),
+            "service": self.service_state(),
             "subscribers": hub.subscribers,
             "notices": { "published": hub.published, "delivered": hub.delivered, "missed": hub.missed },
         })

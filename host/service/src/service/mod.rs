@@ -5,8 +5,8 @@
 //! where from; it stands in the record's history.
 
 mod branches;
-mod cards;
-mod customers;
+pub(crate) mod cards;
+pub(crate) mod customers;
 mod fault;
 mod grant;
 mod staff;
@@ -117,7 +117,7 @@ impl Service {
         let _ = self.recognition.notices().send(notice);
     }
 
-    fn new_id(&self) -> Result<[u8; 16]> {
+    pub(crate) fn new_id(&self) -> Result<[u8; 16]> {
         randomness::bytes(self.randomness.as_ref())
     }
 }

@@ -1,0 +1,290 @@
+//! `[service]` and `[clients.NAME]`: the customer service, and which other systems may call it.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use rfid_core::settings::schema_of;
+use rfid_core::{DurationText, Name, Secret};
+use rfid_service::recognition::RecognitionSettings;
+use rfid_service::record::Position;
+use rfid_service::service::{BranchDraft, Grant, Scope};
+use rfid_web::clients::SHORTEST_TOKEN;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::checker::{Checker, not_there};
+use super::sections::BranchSection;
+use super::tree::join;
+
+/// `[service]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ServiceSection {
+    /// Where the days of cards begin and end, as in the IANA database.
+    time_zone: String,
+    /// A sighting this long after a departure continues the visit.
+    #[schemars(extend("format" = "duration"))]
+    revisit_within: String,
+    /// A visit without any sighting for so long is over, whatever the readers say.
+    #[schemars(extend("format" = "duration"))]
+    ends_without_sighting: String,
+}
+
+impl Default for ServiceSection {
+    fn default() -> Self {
+        Self {
+            time_zone: "Asia/Shanghai".to_owned(),
+            revisit_within: "10m".to_owned(),
+            ends_without_sighting: "12h".to_owned(),
+        }
+    }
+}
+
+/// `[clients.NAME]` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientSection {
+    /// What the system sends as `Authorization: Bearer`: at least 32 characters that nobody can
+    /// guess.
+    token: Secret,
+    /// The token of before or after, while it is changed.
+    #[serde(default)]
+    other_token: Option<Secret>,
+    /// What the system may do.
+    #[schemars(length(min = 1))]
+    scopes: Vec<Scope>,
+    /// Codes of the branches that it may know of; all if left out.
+    #[serde(default)]
+    branches: Option<Vec<String>>,
+    /// How often it may call.
+    #[serde(default = "usual_rate")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    requests_per_minute: u32,
+}
+
+fn usual_rate() -> u32 {
+    600
+}
+
+/// The customer service.
+#[derive(Clone)]
+pub(crate) struct ServiceConfig {
+    /// Whether anything in the configuration asks for it.
+    pub(crate) is_wanted: bool,
+    pub(crate) recognition: RecognitionSettings,
+    pub(crate) clients: Vec<ClientConfig>,
+    pub(crate) branches: Vec<BranchDraft>,
+    /// Differs if a secret has.
+    secrets: u64,
+    /// What `[service]` says, to see whether it differs.
+    written: Value,
+}
+
+/// A system that may call.
+#[derive(Clone)]
+pub(crate) struct ClientConfig {
+    pub(crate) name: Name,
+    pub(crate) tokens: Vec<Secret>,
+    pub(crate) grant: Grant,
+    pub(crate) requests_per_minute: u32,
+}
+
+impl ServiceConfig {
+    /// The same with the branches of another.
+    pub(crate) fn with_branches_of(&self, other: &Self) -> Self {
+        Self { branches: other.branches.clone(), ..self.clone() }
+    }
+
+    /// Whether the one runs as the other does, branches aside, which can change while it runs.
+    pub(crate) fn runs_as(&self, other: &Self) -> bool {
+        let rights = |config: &Self| -> Vec<(Name, Grant, u32)> {
+            let right = |client: &ClientConfig| {
+                (client.name.clone(), client.grant.clone(), client.requests_per_minute)
+            };
+            config.clients.iter().map(right).collect()
+        };
+        (self.is_wanted, self.secrets, &self.written) == (other.is_wanted, other.secrets, &other.written)
+            && rights(self) == rights(other)
+    }
+}
+
+impl Checker<'_> {
+    /// The customer service, as far as its tables are in order.
+    pub(super) fn service(&mut self) -> Option<ServiceConfig> {
+        let recognition = self.recognition();
+        let branches = self.branch_drafts();
+        let mut secrets = 0;
+        let clients: Vec<Option<ClientConfig>> = self
+            .tables("clients")
+            .into_iter()
+            .map(|(name, pointer, table)| self.client(&name, &pointer, table, &mut secrets))
+            .collect();
+        self.no_token_twice(&clients);
+        let is_source = |table: &Map<String, Value>| {
+            let says = |key: &str, value: &str| table.get(key).and_then(Value::as_str) == Some(value);
+            says("type", "lookup") && says("source", "service")
+        };
+        let asks = ["service", "store", "clients"].iter().any(|table| self.tree.root.contains_key(*table));
+        let is_wanted = asks || self.tables("sinks").iter().any(|(.., table)| is_source(table));
+        Some(ServiceConfig {
+            is_wanted,
+            recognition: recognition?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+            branches: branches?,
+            secrets,
+            written: self.tree.root.get("service").cloned().unwrap_or_default(),
+        })
+    }
+
+    fn recognition(&mut self) -> Option<RecognitionSettings> {
+        let table = self.tree.root.get("service").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        if !table.is_object() {
+            return None;
+        }
+        let section: ServiceSection = self.typed(&table, &schema_of::<ServiceSection>(), "/service")?;
+        let zone = TimeZone::get(&section.time_zone).ok();
+        if zone.is_none() {
+            let message = "is no time zone of the IANA database, as \"Asia/Shanghai\" is";
+            self.at_value("/service/time_zone", message);
+        }
+        // The schema has seen that they are durations.
+        let duration = |text: &str| DurationText::parse(text).ok().map(|DurationText(span)| span);
+        let (revisit_within, ends_without_sighting) =
+            (duration(&section.revisit_within)?, duration(&section.ends_without_sighting)?);
+        if ends_without_sighting < revisit_within.max(Duration::from_secs(60)) {
+            let message =
+                "is shorter than service.revisit_within, or than a minute: visits would end under way";
+            self.at_value("/service/ends_without_sighting", message);
+            return None;
+        }
+        Some(RecognitionSettings { zone: zone?, revisit_within, ends_without_sighting })
+    }
+
+    fn branch_drafts(&mut self) -> Option<Vec<BranchDraft>> {
+        let mut drafts = Some(Vec::new());
+        for (code, pointer, table) in self.tables("branches") {
+            let section: Option<BranchSection> =
+                self.typed(&Value::Object(table), &schema_of::<BranchSection>(), &pointer);
+            let draft = section.map(|BranchSection { name, position }| {
+                let position = position.map(|at| Position { latitude: at.latitude, longitude: at.longitude });
+                BranchDraft { code: code.as_str().into(), name, position }
+            });
+            match (draft, &mut drafts) {
+                (Some(draft), Some(drafts)) => drafts.push(draft),
+                _ => drafts = None,
+            }
+        }
+        drafts
+    }
+
+    fn client(
+        &mut self,
+        name: &str,
+        pointer: &str,
+        table: Map<String, Value>,
+        all_secrets: &mut u64,
+    ) -> Option<ClientConfig> {
+        let schema = schema_of::<ClientSection>();
+        let mut whole = Value::Object(table);
+        self.hide_secrets(&mut whole, &schema, pointer);
+        if !self.fits(&whole, &schema, pointer) {
+            return None;
+        }
+        let secrets = self.secrets(&mut whole, &schema, pointer)?;
+        *all_secrets = all_secrets.rotate_left(7) ^ secrets;
+        let section: ClientSection = self.typed(&whole, &schema, pointer)?;
+        let faults = self.faults.len();
+        let mut tokens = Vec::new();
+        for (key, token) in [("token", Some(section.token)), ("other_token", section.other_token)] {
+            let Some(token) = token else { continue };
+            if token.reveal().chars().count() < SHORTEST_TOKEN {
+                let message = format!(
+                    "can be guessed; {SHORTEST_TOKEN} characters at least, as `openssl rand -hex 32` prints them"
+                );
+                self.at_value(&join(pointer, key), message);
+            }
+            tokens.push(token);
+        }
+        let there = self.names("branches");
+        for (index, branch) in section.branches.iter().flatten().enumerate() {
+            if !there.contains(branch) {
+                let here = format!("{}/{index}", join(pointer, "branches"));
+                self.at_value(&here, not_there(branch, &there, "branches"));
+            }
+        }
+        let branches =
+            section.branches.map(|branches| branches.iter().map(|code| code.as_str().into()).collect());
+        (self.faults.len() == faults).then(|| ClientConfig {
+            name: name.into(),
+            tokens,
+            grant: Grant::new(section.scopes, branches),
+            requests_per_minute: section.requests_per_minute,
+        })
+    }
+
+    /// Two systems with one token could not be told apart.
+    fn no_token_twice(&mut self, clients: &[Option<ClientConfig>]) {
+        let tokens = |client: &ClientConfig| {
+            let name = client.name.clone();
+            client.tokens.iter().map(move |token| (name.clone(), token.clone())).collect::<Vec<_>>()
+        };
+        let all: Vec<(Name, Secret)> = clients.iter().flatten().flat_map(tokens).collect();
+        for (at, (name, token)) in all.iter().enumerate() {
+            if all.iter().take(at).any(|(_, other)| other.reveal() == token.reveal()) {
+                let pointer = join(&join("/clients", name), "token");
+                self.at_value(&pointer, "stands here twice: each token belongs to one system");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{GOOD, checked};
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    fn with(tables: &str) -> String {
+        format!("{GOOD}\n{tables}")
+    }
+
+    fn wrong(tables: &str) -> String {
+        checked(&with(tables)).err().unwrap().join("\n")
+    }
+
+    #[test]
+    fn the_service_runs_where_something_asks_for_it() {
+        let is_wanted =
+            |text: &str| checked(text).unwrap_or_else(|faults| panic!("{faults:#?}")).service.is_wanted;
+        assert!(!is_wanted(GOOD));
+        assert!(is_wanted(&with("[store]")));
+        assert!(is_wanted(&GOOD.replacen("source = \"directory\"", "source = \"service\"", 1)));
+    }
+
+    #[test]
+    fn a_client_has_a_token_rights_and_branches() {
+        let tables = format!(
+            "[clients.core]\ntoken = \"{TOKEN}\"\nscopes = [\"customers:read\"]\nbranches = [\"hubin\"]\n"
+        );
+        let config = checked(&with(&tables)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let client = &config.service.clients[0];
+        assert_eq!((client.name.as_str(), client.requests_per_minute), ("core", 600));
+        assert!(client.grant.sees("hubin") && !client.grant.sees("other"));
+        let said = wrong(&tables.replace("hubin", "hubn").replace(TOKEN, "short").replace("read", "eat"));
+        assert!(said.contains("clients.core.scopes"), "{said}");
+        let said = wrong(&tables.replace("hubin", "hubn").replace(TOKEN, "short"));
+        assert!(said.contains("clients.core.token: can be guessed") && said.contains("\"hubn\""), "{said}");
+        let said = wrong(&format!("{tables}{}", tables.replace("clients.core", "clients.other")));
+        assert!(said.contains("clients.other.token: stands here twice") && !said.contains(TOKEN), "{said}");
+    }
+
+    #[test]
+    fn days_begin_somewhere_and_visits_end_after_they_began() {
+        assert!(
+            wrong("[service]\ntime_zone = \"Asia/Xizhou\"").contains("service.time_zone: is no time zone")
+        );
+        assert!(wrong("[service]\nends_without_sighting = \"5m\"").contains("service.ends_without_sighting"));
+        assert!(wrong("[service]\nrevisit_within = \"10\"").contains("is not a duration"));
+    }
+}
