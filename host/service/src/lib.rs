@@ -1,6 +1,7 @@
 //! The VIP customer service: who is this customer, may the card be used here, who is to be told,
 //! and what happened.
 //!
+//! * [`backup`]: copies of the embedded store, made while it runs.
 //! * [`bulk`]: many customers or cards at once, from CSV.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
@@ -11,6 +12,7 @@
 //! It knows the framework's words and no socket; HTTP is another crate's.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod bulk;
 pub mod mask;
 pub mod randomness;

@@ -46,7 +46,9 @@ pub(super) async fn import(
             .map(|stored| stored.record.code.to_string())
             .collect(),
         Err(fault) => {
-            return Err(ImportFault::File(Error::new(ErrorKind::Io, "import").with_detail(fault.to_string())));
+            return Err(ImportFault::File(
+                Error::new(ErrorKind::Io, "import").with_detail(fault.to_string()),
+            ));
         }
     };
     let mut faults = Faults::default();

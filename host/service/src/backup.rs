@@ -1,0 +1,351 @@
+//! Copies of the embedded store, made while it runs.
+//!
+//! A backup is a folder: the ledger up to a number, the photos, and `backup.json`, which says how
+//! much there is and what it hashes to. The ledger is all of it: records as they are and everything
+//! that ever happened to them, sealed as in the store; the index is made anew when the copy is opened.
+//! What is appended while the copy is made is in the next one. The master secret is not in it: keep a
+//! copy of that elsewhere, or nobody reads the backup.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
+use rfid_ledger::{Entry, Ledger, LedgerSettings, NewRecord, Reader};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::store::embedded::{LEDGER, PHOTOS};
+
+const MANIFEST: &str = "backup.json";
+const FORM: u32 = 1;
+/// Bytes that are appended with one sync.
+const GROUP_BYTES: usize = 512 * 1024;
+
+/// What a backup says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    form: u32,
+    /// When it was begun.
+    pub made_at: UtcTime,
+    /// Entries of the ledger.
+    pub entries: u64,
+    /// SHA-256 over the length and the bytes of each, in hexadecimal digits.
+    pub ledger_sha256: String,
+    /// Files of photos.
+    pub photo_files: u64,
+    /// SHA-256 over the name and the bytes of each in the order of their names.
+    pub photos_sha256: String,
+}
+
+fn failed(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
+    let path = path.display().to_string();
+    move |error| Error::new(ErrorKind::Io, op).with_detail(path.clone()).with_source(error)
+}
+
+fn refused(op: &'static str, detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, op).with_detail(detail)
+}
+
+/// Copies the store of `data_dir`, which may be running, into `target`, which must be empty or not
+/// there. `progress` is told how many entries are copied.
+///
+/// # Errors
+/// `Config` where there is nothing to copy or the target is not empty, `Damaged` where the ledger
+/// cannot be read, `Io`.
+pub async fn back_up(
+    data_dir: &Path,
+    target: &Path,
+    clock: Arc<dyn Clock>,
+    progress: impl FnMut(u64) + Send,
+) -> Result<Manifest> {
+    if !data_dir.join(LEDGER).is_dir() {
+        return Err(refused("back up", format!("there is no customer service in {}", data_dir.display())));
+    }
+    must_be_empty("back up", target)?;
+    let made_at = clock.now().utc;
+    let (entries, ledger_sha256) = copy_ledger(data_dir, target, clock, progress).await?;
+    let (photo_files, photos_sha256) = copy_photos(data_dir, target)?;
+    let manifest = Manifest { form: FORM, made_at, entries, ledger_sha256, photo_files, photos_sha256 };
+    let path = target.join(MANIFEST);
+    let text = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| Error::new(ErrorKind::Internal, "back up").with_source(error))?;
+    fs::write(&path, text)
+        .and_then(|()| fs::File::open(&path)?.sync_all())
+        .map_err(failed("back up", &path))?;
+    Ok(manifest)
+}
+
+/// Puts a backup into `data_dir`, in which there must be no store. Everything is held against what
+/// the backup says of itself; if it differs, nothing stays.
+///
+/// # Errors
+/// `Config` where there is a store already or no backup, `Damaged` where it is not what it says,
+/// `Unsupported` where a newer version made it, `Io`.
+pub async fn restore(
+    backup: &Path,
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    progress: impl FnMut(u64) + Send,
+) -> Result<Manifest> {
+    let path = backup.join(MANIFEST);
+    let text = fs::read(&path).map_err(|_| {
+        refused(
+            "restore",
+            format!(
+                "there is no {MANIFEST} in {}: this is no backup, or one that was interrupted",
+                backup.display()
+            ),
+        )
+    })?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+        Error::new(ErrorKind::Damaged, "restore").with_detail(path.display().to_string()).with_source(error)
+    })?;
+    if manifest.form != FORM {
+        let detail = "a newer version made this backup; use that version, or a newer one";
+        return Err(Error::new(ErrorKind::Unsupported, "restore").with_detail(detail));
+    }
+    for part in [LEDGER, PHOTOS, crate::store::embedded::INDEX] {
+        must_be_empty("restore", &data_dir.join(part))?;
+    }
+    let restored = async {
+        let (entries, ledger_sha256) = copy_ledger(backup, data_dir, clock, progress).await?;
+        let (photo_files, photos_sha256) = copy_photos(backup, data_dir)?;
+        Ok(Manifest { entries, ledger_sha256, photo_files, photos_sha256, ..manifest.clone() })
+    };
+    let outcome = restored.await.and_then(|restored| match restored == manifest {
+        true => Ok(manifest.clone()),
+        false => {
+            let detail = "what is in the backup is not what it says of itself; nothing was restored";
+            Err(Error::new(ErrorKind::Damaged, "restore").with_detail(detail))
+        }
+    });
+    if outcome.is_err() {
+        for part in [LEDGER, PHOTOS] {
+            // What is left over is refused as not empty next time.
+            let _ = fs::remove_dir_all(data_dir.join(part));
+        }
+    }
+    outcome
+}
+
+fn must_be_empty(op: &'static str, folder: &Path) -> Result<()> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(op, folder)(error)),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(refused(op, format!("{} is not empty", folder.display()))),
+        },
+    }
+}
+
+async fn copy_ledger(
+    from: &Path,
+    to: &Path,
+    clock: Arc<dyn Clock>,
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<(u64, String)> {
+    let settings = LedgerSettings { keep_for: None, reserve_bytes: 0, ..LedgerSettings::default() };
+    let ledger = Ledger::open(to.join(LEDGER), settings.with_random_id(), clock).await?;
+    let mut reader = Reader::new(from.join(LEDGER), 0);
+    let mut hash = Sha256::new();
+    let mut entries = 0;
+    loop {
+        let read = move || {
+            let group = read_group(&mut reader);
+            (reader, group)
+        };
+        let (back, group) = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "copy").with_source(error))?;
+        reader = back;
+        let group = group?;
+        if group.is_empty() {
+            break;
+        }
+        for record in &group {
+            hash.update((record.content.len() as u64).to_be_bytes());
+            hash.update(&record.content);
+        }
+        entries += group.len() as u64;
+        ledger.append(group).await?;
+        progress(entries);
+    }
+    ledger.close().await;
+    Ok((entries, hex(&hash.finalize())))
+}
+
+/// Reads on, as much as is appended at once.
+fn read_group(reader: &mut Reader) -> Result<Vec<NewRecord>> {
+    let (mut group, mut bytes) = (Vec::new(), 0);
+    while bytes < GROUP_BYTES {
+        match reader.next_entry()? {
+            Some(Entry::Content(content)) => {
+                bytes += content.bytes.len();
+                group.push(NewRecord { id: [0; 16], content: content.bytes });
+            }
+            Some(Entry::Damage(damage)) => {
+                let detail = format!(
+                    "bytes {} to {} of {} cannot be read",
+                    damage.from,
+                    damage.to,
+                    damage.path.display()
+                );
+                return Err(Error::new(ErrorKind::Damaged, "copy").with_detail(detail));
+            }
+            Some(Entry::Gap { .. } | Entry::Gone { .. }) => {
+                return Err(Error::new(ErrorKind::Damaged, "copy").with_detail("the ledger has a gap"));
+            }
+            None => break,
+        }
+    }
+    Ok(group)
+}
+
+/// Copies what is there; a photo that goes meanwhile is not.
+fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
+    let (from, to) = (from.join(PHOTOS), to.join(PHOTOS));
+    let mut hash = Sha256::new();
+    let mut files = 0;
+    for folder in names(&from)? {
+        for name in names(&from.join(&folder))? {
+            if name.contains('.') {
+                // One that is being written.
+                continue;
+            }
+            let Ok(bytes) = fs::read(from.join(&folder).join(&name)) else { continue };
+            let target = to.join(&folder);
+            let path = target.join(&name);
+            let write = || {
+                fs::create_dir_all(&target)?;
+                fs::write(&path, &bytes)?;
+                fs::File::open(&path)?.sync_all()
+            };
+            write().map_err(failed("copy", &path))?;
+            hash.update(name.as_bytes());
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(&bytes);
+            files += 1;
+        }
+    }
+    Ok((files, hex(&hash.finalize())))
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed("copy", folder))?,
+    };
+    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> =
+        entries.map(name).collect::<std::io::Result<_>>().map_err(failed("copy", folder))?;
+    names.sort();
+    Ok(names)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rfid_core::SystemClock;
+    use tempfile::TempDir;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::randomness::SystemRandomness;
+    use crate::record::{Key, Kind, PhotoId};
+    use crate::seal::Keys;
+    use crate::store::embedded::EmbeddedStore;
+    use crate::store::suite::{customer, origin};
+    use crate::store::{Change, Commit, Photo, PhotoSize, Rows, Store};
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(SystemClock::new())
+    }
+
+    async fn open(folder: &Path) -> EmbeddedStore {
+        let keys = Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap();
+        EmbeddedStore::open(folder, Rows::new(Arc::new(keys), Arc::new(SystemRandomness)), clock())
+            .await
+            .unwrap()
+    }
+
+    async fn put(store: &EmbeddedStore, number: u8) {
+        let commit = Commit { origin: origin(1), changes: vec![Change::new(customer(number, number))] };
+        store.commit(commit).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backup_made_under_way_is_restored_with_its_history_and_photos() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let store = Arc::new(open(&at("data")).await);
+        for number in 0..50 {
+            put(&store, number).await;
+        }
+        let photo = Photo { large: vec![1; 70_000], small: vec![2; 10] };
+        store.put_photo(PhotoId::from_bytes([5; 32]), photo.clone()).await.unwrap();
+        let busy = {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for number in 50..200 {
+                    put(&store, number).await;
+                }
+            })
+        };
+        let manifest = back_up(&at("data"), &at("backup"), clock(), |_| ()).await.unwrap();
+        busy.await.unwrap();
+        store.close().await;
+        assert!(manifest.entries >= 50 && manifest.photo_files == 2);
+        assert_eq!(restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap(), manifest);
+        let again = open(&at("again")).await;
+        assert_eq!(again.count(Kind::Customer).await.unwrap(), manifest.entries);
+        assert_eq!(again.history(&Key::Customer(customer(3, 3).id), None, 5).await.unwrap().len(), 1);
+        let found = again.photo(PhotoId::from_bytes([5; 32]), PhotoSize::Large).await.unwrap();
+        assert_eq!(found, Some(photo.large));
+        again.close().await;
+        // Over a store there is no restoring, and no backup goes over another.
+        let error = restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap_err();
+        assert!(error.to_string().contains("is not empty"), "{error}");
+        assert!(back_up(&at("data"), &at("backup"), clock(), |_| ()).await.is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_spoilt_backup_restores_nothing() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let store = open(&at("data")).await;
+        for number in 0..20 {
+            put(&store, number).await;
+        }
+        store.close().await;
+        back_up(&at("data"), &at("backup"), clock(), |_| ()).await.unwrap();
+        let segment = fs::read_dir(at("backup").join(LEDGER))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.metadata().unwrap().len() > 1000)
+            .unwrap();
+        let whole = fs::read(&segment).unwrap();
+        for at_byte in [600, whole.len() / 2, whole.len() - 100] {
+            let mut spoilt = whole.clone();
+            spoilt[at_byte] ^= 1;
+            fs::write(&segment, spoilt).unwrap();
+            let error = restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+            assert!(!at("again").join(LEDGER).exists());
+        }
+        fs::write(&segment, whole).unwrap();
+        assert!(
+            restore(&at("data"), &at("again"), clock(), |_| ())
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("no backup")
+        );
+        restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap();
+    }
+}
