@@ -6,6 +6,7 @@ mod emulate;
 mod ledger;
 mod plugin;
 mod record;
+mod service;
 mod simulate;
 mod tag;
 mod watch;
@@ -24,6 +25,7 @@ pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
+pub(crate) use service::{ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName};
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use tag::{BankName, Consent, TagAct, TagPlace};
 pub(crate) use watch::{At, Tap, Top};
@@ -250,6 +252,34 @@ Keys come from the environment or from files and are never printed.")]
     Export {
         #[command(subcommand)]
         what: Exported,
+    },
+    /// Look after the people who work for the bank
+    Staff {
+        #[command(subcommand)]
+        act: StaffAct,
+    },
+    /// Copy the customer service into a folder, while the daemon runs
+    #[command(after_help = "Example:
+  rfid-host backup /mnt/backup/2026-11-29 --config branch.toml
+
+The folder gets customers, cards, visits, their history and photos, sealed as they are kept. The
+master secret is not in it.")]
+    Backup {
+        #[command(flatten)]
+        place: ServicePlace,
+        /// The folder, which is made, or is empty
+        folder: PathBuf,
+    },
+    /// Put a backup into a data folder that has no customer service yet
+    #[command(after_help = "Example:
+  rfid-host restore /mnt/backup/2026-11-29 --data-dir /var/lib/rfid-host/data
+
+What is in the backup is held against what it says of itself; if it differs, nothing is restored.")]
+    Restore {
+        #[command(flatten)]
+        place: ServicePlace,
+        /// The folder of the backup
+        folder: PathBuf,
     },
     /// Look after the ledger, in which every event is registered
     Ledger {
@@ -559,6 +589,24 @@ All of the file is taken, or nothing of it.")]
         /// The CSV file
         file: PathBuf,
     },
+    /// Customers for `source = "service"`, beside those that are there
+    #[command(after_help = "Examples:
+  rfid-host import customers customers.csv --config branch.toml --dry-run
+  rfid-host import customers customers.csv --config branch.toml
+
+The first line names the columns, in any order: customer_number (客户号), name (姓名), vip_class
+(VIP等级), branch (网点), and if wanted id_number (身份证号), employer (工作单位), usual_business (常办业务),
+account_manager (客户经理, a staff number), notes (备注), consent (识别同意: given or 是, opted_out or 否).
+All of the file is taken, or nothing of it. Somebody who has not agreed is not recognised.")]
+    Customers(ImportFile),
+    /// Cards that came encoded, each for a customer who is there
+    #[command(after_help = "Example:
+  rfid-host import cards cards.csv --config branch.toml
+
+The first line names the columns, in any order: customer_number (客户号), valid_from (生效日期),
+valid_until (失效日期), epc_hex (EPC) or uid_hex (UID) or both, and if wanted branches (可用网点, codes with ;
+between) and state (状态, active if left out). All of the file is taken, or nothing of it.")]
+    Cards(ImportFile),
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::config::{Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 
 /// File of the master secret in a data folder, where the configuration names none.
-const KEY_FILE: &str = "service.key";
+pub(crate) const KEY_FILE: &str = "service.key";
 
 /// The place where sinks find the service, once it runs.
 #[derive(Clone, Default)]

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, Global, Imported, Simulated};
+use cli::{Cli, Command, Exported, Global, Imported, Simulated};
 
 fn main() -> ExitCode {
     if let Some(ended) = process_of_a_plugin() {
@@ -113,8 +113,22 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Import { what: Imported::Directory { file } } => {
                 command::import::directory(&file, data_dir).await
             }
+            Command::Import { what: Imported::Customers(options) } => {
+                command::customers::import_customers(&options, data_dir).await
+            }
+            Command::Import { what: Imported::Cards(options) } => {
+                command::customers::import_cards(&options, data_dir).await
+            }
+            Command::Export { what: Exported::Visits(options) } => {
+                command::customers::export_visits(&options, data_dir).await
+            }
+            Command::Staff { act } => command::customers::staff(act, data_dir).await,
+            Command::Backup { place, folder } => command::customers::back_up(&place, &folder, data_dir).await,
+            Command::Restore { place, folder } => {
+                command::customers::restore(&place, &folder, data_dir).await
+            }
             // Blocking is all that they do, and nothing else runs.
-            Command::Export { what } => command::export::run(&what, data_dir),
+            Command::Export { what: Exported::Events(options) } => command::export::run(&options, data_dir),
             Command::Ledger { act } => command::ledger::run(&act, data_dir),
             Command::Simulate { what: Simulated::Door(door) } => command::simulate::door(&door),
             Command::Bench(asked) => command::bench::run(asked, data_dir).await,

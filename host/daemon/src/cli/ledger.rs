@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use rfid_core::UtcTime;
 
-use super::DaemonConfig;
+use super::{DaemonConfig, ExportVisits};
 
 /// Whose ledger it is: that of a configuration, or of the data folder --data-dir, ./data if left
 /// out.
@@ -24,6 +24,13 @@ pub(crate) enum Exported {
 The daemon may run meanwhile. Records that lookup added are not kept and not exported.
 Ends with 1 if a part of the ledger cannot be read; everything else is exported all the same.")]
     Events(ExportEvents),
+    /// The visits of the customer service, the latest first
+    #[command(after_help = "Examples:
+  rfid-host export visits --config branch.toml --format csv > visits.csv
+  rfid-host export visits --from 2026-11-01T00:00:00+08:00 --to 2026-12-01T00:00:00+08:00 --branch hubin
+
+A visit names nobody: it has the id of its customer.")]
+    Visits(ExportVisits),
 }
 
 #[derive(Debug, Args)]

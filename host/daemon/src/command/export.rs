@@ -9,13 +9,12 @@ use rfid_ledger::{Entry, Gap};
 use rfid_sink_log::{EventReader, Recorded};
 use serde_json::json;
 
-use crate::cli::{ExportEvents, ExportFormat, Exported};
+use crate::cli::{ExportEvents, ExportFormat};
 
 /// How often there is looked for more.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-pub(crate) fn run(exported: &Exported, data_dir: Option<&Path>) -> anyhow::Result<()> {
-    let Exported::Events(options) = exported;
+pub(crate) fn run(options: &ExportEvents, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let folder = super::ledger::folder(&options.place, data_dir)?;
     let mut out = Output::new(options.format, io::stdout().lock());
     match events(EventReader::new(folder, options.after), options, &mut out) {
@@ -83,7 +82,7 @@ fn events<W: Write>(
     }
 }
 
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.downcast_ref::<io::Error>().is_some_and(is_closed)
         || error.downcast_ref::<csv::Error>().is_some_and(|error| match error.kind() {

@@ -7,6 +7,7 @@ pub(crate) mod components;
 pub(crate) mod config_file;
 mod configuration_page;
 pub(crate) mod connect;
+pub(crate) mod customers;
 pub(crate) mod demo;
 pub(crate) mod emulate;
 pub(crate) mod epc;
@@ -56,6 +57,22 @@ fn load(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<(Config,
     print_lines(&report);
     let registry = Registry::with_ledger(Stores::new(&config.host.data_dir), config.ledger.settings());
     Ok((config, registry))
+}
+
+/// A configuration as [`load`] reads it, for a command that runs no host.
+fn checked_config(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<Config> {
+    let Checked { config, report, .. } = checked(files, data_dir).map_err(|report| print_report(&report))?;
+    print_lines(&report);
+    Ok(config)
+}
+
+/// The configuration of a host that has nothing but this data folder.
+fn config_of_folder(data_dir: &Path) -> anyhow::Result<Config> {
+    let texts = config::Texts::of(Path::new(""), "");
+    let checked = config::check(texts, &Registry::built_in(Stores::new("")));
+    let mut config = checked.map_err(|report| print_report(&report))?.config;
+    data_dir.clone_into(&mut config.host.data_dir);
+    Ok(config)
 }
 
 /// Where the daemon that runs this configuration listens.

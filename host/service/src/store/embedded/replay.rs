@@ -226,7 +226,8 @@ fn read(
             }
             Entry::LoadPortion(_) if number > complete_until => continue,
             Entry::LoadPortion(changes) => changes,
-            Entry::LoadEnds => continue,
+            // Nothing to write, and the index is this far.
+            Entry::LoadEnds => Vec::new(),
         };
         // Whoever applies has failed and says why.
         if entries.blocking_send((number, changes)).is_err() {
