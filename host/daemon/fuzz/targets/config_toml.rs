@@ -5,6 +5,8 @@
 
 #[path = "../../src/config/mod.rs"]
 mod config;
+#[path = "../../src/customer_service.rs"]
+mod customer_service;
 #[path = "../hostile.rs"]
 mod hostile;
 #[path = "../../src/registry.rs"]

@@ -1,7 +1,7 @@
 //! `rfid-host import customers`, `import cards`, `export visits`, `staff`, `backup` and `restore`.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,12 +10,13 @@ use rfid_core::{Clock, ErrorKind, SystemClock};
 use rfid_service::backup::{self, Manifest};
 use rfid_service::bulk::{self, ImportFault, Progress};
 use rfid_service::randomness::SystemRandomness;
+use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::StaffRole;
 use rfid_service::service::view::VisitView;
-use rfid_service::service::{Caller, Fault, Service, StaffDraft, VisitFilter};
+use rfid_service::service::{BranchDraft, Caller, Fault, Service, StaffDraft, VisitFilter};
 
 use crate::cli::{ExportFormat, ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName};
-use crate::config::Config;
+use crate::config::{Config, ServiceConfig, StoreConfig};
 use crate::customer_service::{KEY_FILE, open_store};
 
 /// Visits that are asked for at once.
@@ -25,18 +26,31 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-/// The configuration of a place; that of a host with nothing but a data folder without one.
-fn config(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Config> {
-    match place.daemon.files() {
-        Some(files) => super::checked_config(&files, data_dir),
-        None => super::config_of_folder(data_dir.unwrap_or(Path::new("./data"))),
-    }
+/// Where the customers of a host are, and what it says of them.
+struct Kept {
+    data_dir: PathBuf,
+    store: StoreConfig,
+    recognition: RecognitionSettings,
+    /// Those of the configuration, if there is one.
+    branches: Option<Vec<BranchDraft>>,
+}
+
+/// What a configuration says; what is usual of a data folder without one.
+fn kept(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
+    let Some(files) = place.daemon.files() else {
+        let data_dir = data_dir.unwrap_or(Path::new("./data")).to_owned();
+        let (store, recognition) = (StoreConfig::embedded(), RecognitionSettings::default());
+        return Ok(Kept { data_dir, store, recognition, branches: None });
+    };
+    let Config { host, store, service, .. } = super::checked_config(&files, data_dir)?;
+    let ServiceConfig { recognition, branches, .. } = service;
+    Ok(Kept { data_dir: host.data_dir, store, recognition, branches: Some(branches) })
 }
 
 /// The customer service of a place, for this process alone.
 async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Service> {
-    let config = config(place, data_dir)?;
-    let store = open_store(&config.host.data_dir, &config.store, clock()).await;
+    let kept = kept(place, data_dir)?;
+    let store = open_store(&kept.data_dir, &kept.store, clock()).await;
     let store = store.map_err(|error| match error.kind() {
         ErrorKind::Busy => anyhow::anyhow!(
             "{error:#}: the daemon runs on this folder; stop it for as long, or ask it over HTTP (/api/v1)"
@@ -44,9 +58,9 @@ async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<S
         _ => anyhow::Error::new(error).context("the customers cannot be opened"),
     })?;
     let randomness = Arc::new(SystemRandomness);
-    let service = Service::new(store, config.service.recognition.clone(), clock(), randomness);
-    if place.daemon.files().is_some() {
-        service.take_branches(&Caller::console(), &config.service.branches).await?;
+    let service = Service::new(store, kept.recognition, clock(), randomness);
+    if let Some(branches) = &kept.branches {
+        service.take_branches(&Caller::console(), branches).await?;
     }
     Ok(service)
 }
@@ -257,9 +271,9 @@ pub(crate) async fn back_up(
     target: &Path,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let config = config(place, data_dir)?;
+    let kept = kept(place, data_dir)?;
     anyhow::ensure!(
-        config.store.server.is_none(),
+        kept.store.server.is_none(),
         "the customers are on a PostgreSQL server, which has its own means: use pg_dump or pg_basebackup"
     );
     let bar = ProgressBar::new_spinner();
@@ -267,11 +281,11 @@ pub(crate) async fn back_up(
         let bar = bar.clone();
         move |entries| bar.set_message(format!("{entries} entries"))
     };
-    let manifest = backup::back_up(&config.host.data_dir, target, clock(), progress).await;
+    let manifest = backup::back_up(&kept.data_dir, target, clock(), progress).await;
     bar.finish_and_clear();
     let manifest = manifest.context("no backup was made")?;
     println!("backed up {} to {}", size(&manifest), target.display());
-    println!("the master secret is not in it: keep a copy of {} elsewhere", key_place(&config));
+    println!("the master secret is not in it: keep a copy of {} elsewhere", key_place(&kept));
     Ok(())
 }
 
@@ -280,9 +294,9 @@ pub(crate) async fn restore(
     backup: &Path,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let config = config(place, data_dir)?;
+    let kept = kept(place, data_dir)?;
     anyhow::ensure!(
-        config.store.server.is_none(),
+        kept.store.server.is_none(),
         "a backup is restored into a data folder, not onto a server"
     );
     let bar = ProgressBar::new_spinner();
@@ -290,11 +304,11 @@ pub(crate) async fn restore(
         let bar = bar.clone();
         move |entries| bar.set_message(format!("{entries} entries"))
     };
-    let manifest = backup::restore(backup, &config.host.data_dir, clock(), progress).await;
+    let manifest = backup::restore(backup, &kept.data_dir, clock(), progress).await;
     bar.finish_and_clear();
     let manifest = manifest.context("nothing was restored")?;
-    println!("restored {} into {}", size(&manifest), config.host.data_dir.display());
-    println!("the master secret that it was made under is not in it; its place is {}", key_place(&config));
+    println!("restored {} into {}", size(&manifest), kept.data_dir.display());
+    println!("the master secret that it was made under is not in it; its place is {}", key_place(&kept));
     Ok(())
 }
 
@@ -304,10 +318,10 @@ fn size(manifest: &Manifest) -> String {
     format!("{entries} and {}", super::counted(manifest.photo_files, "photo file"))
 }
 
-fn key_place(config: &Config) -> String {
-    match &config.store.key {
+fn key_place(kept: &Kept) -> String {
+    match &kept.store.key {
         Some(_) => "the secret that store.key names".to_owned(),
-        None => config.host.data_dir.join(KEY_FILE).display().to_string(),
+        None => kept.data_dir.join(KEY_FILE).display().to_string(),
     }
 }
 

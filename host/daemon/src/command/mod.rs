@@ -66,15 +66,6 @@ fn checked_config(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Resul
     Ok(config)
 }
 
-/// The configuration of a host that has nothing but this data folder.
-fn config_of_folder(data_dir: &Path) -> anyhow::Result<Config> {
-    let texts = config::Texts::of(Path::new(""), "");
-    let checked = config::check(texts, &Registry::built_in(Stores::new("")));
-    let mut config = checked.map_err(|report| print_report(&report))?.config;
-    data_dir.clone_into(&mut config.host.data_dir);
-    Ok(config)
-}
-
 /// Where the daemon that runs this configuration listens.
 pub(crate) fn listen_address(files: &ConfigFiles) -> anyhow::Result<SocketAddr> {
     match checked(files, None) {

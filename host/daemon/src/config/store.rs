@@ -57,6 +57,13 @@ pub(crate) struct StoreConfig {
     secrets: u64,
 }
 
+impl StoreConfig {
+    /// What is usual: embedded, under a secret of its own.
+    pub(crate) fn embedded() -> Self {
+        Self { server: None, key: None, older_keys: Vec::new(), secrets: 0 }
+    }
+}
+
 impl PartialEq for StoreConfig {
     fn eq(&self, other: &Self) -> bool {
         self.secrets == other.secrets && self.server.is_some() == other.server.is_some()

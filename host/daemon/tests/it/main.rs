@@ -17,6 +17,7 @@ mod record;
 mod reload;
 mod resume;
 mod run;
+mod service;
 mod service_manager;
 mod simulate;
 mod spill;
