@@ -18,7 +18,6 @@ use rfid_service::store::{Actor, Rows, Store};
 use rfid_sink_lookup::Directory;
 use rfid_web::Api;
 use rfid_web::clients::{Client, Clients};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -96,12 +95,7 @@ impl CustomerService {
     }
 
     /// The routes for other systems; none where nobody may call.
-    pub(crate) fn routes(
-        &self,
-        config: &ServiceConfig,
-        stopping: watch::Receiver<bool>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<axum::Router> {
+    pub(crate) fn routes(&self, config: &ServiceConfig, clock: Arc<dyn Clock>) -> Result<axum::Router> {
         let mut clients = Clients::default();
         for client in &config.clients {
             for token in &client.tokens {
@@ -116,7 +110,7 @@ impl CustomerService {
             }
         }
         let cursor_key = randomness::bytes(&SystemRandomness)?;
-        Ok(Api::new(Arc::clone(&self.service), clients, cursor_key, clock, stopping).router())
+        Ok(Api::new(Arc::clone(&self.service), clients, cursor_key, clock).router())
     }
 
     /// Ends it when everything is written.

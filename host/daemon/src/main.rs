@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
+mod certificate;
 mod checkpoints;
 mod cli;
 mod client;

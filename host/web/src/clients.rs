@@ -1,14 +1,15 @@
 //! Other systems that call: each has a token, and may do what its grant says, as often as it says.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
+use rfid_door::Problem;
+use rfid_door::rate::{Quota, RateLimit};
 use rfid_service::service::Grant;
 use sha2::{Digest, Sha256};
 
-use crate::problem::Problem;
+use crate::refused::Refused;
 
 /// Shortest token in characters: 128 bits as hexadecimal digits.
 pub const SHORTEST_TOKEN: usize = 32;
@@ -27,22 +28,16 @@ pub struct Client {
 /// All systems that may call, by what their tokens hash to: the tokens themselves are not kept.
 #[derive(Debug, Default)]
 pub struct Clients {
-    clients: HashMap<[u8; 32], (Client, Mutex<Bucket>)>,
-}
-
-/// Requests that may still come; more are poured in as time goes by.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: f64,
-    at: Duration,
+    clients: HashMap<[u8; 32], (Client, RateLimit<()>)>,
 }
 
 impl Clients {
     /// Lets a system call with this token. Two tokens for one system are two entries, which is how
     /// a token is changed without a pause.
     pub fn add(&mut self, token: &str, client: Client) {
-        let full = Bucket { left: f64::from(client.requests_per_minute), at: Duration::ZERO };
-        self.clients.insert(hash(token), (client, Mutex::new(full)));
+        let burst = client.requests_per_minute.max(1);
+        let quota = Quota { every: Duration::from_secs(60) / burst, burst };
+        self.clients.insert(hash(token), (client, RateLimit::new(quota, 1)));
     }
 
     /// Whether nobody may call.
@@ -54,37 +49,19 @@ impl Clients {
     ///
     /// # Errors
     /// 401 without a token that is known, 429 for one that calls too often.
-    pub fn identify(&self, headers: &HeaderMap, now: Duration) -> Result<&Client, Problem> {
+    pub fn identify(&self, headers: &HeaderMap, now: Duration) -> Result<&Client, Refused> {
         let unknown = || {
             let detail = "Send the header Authorization: Bearer TOKEN, with a token that this host knows.";
-            Problem::new(StatusCode::UNAUTHORIZED, "Who is calling?", detail)
+            Refused::new(StatusCode::UNAUTHORIZED, "Who is calling?", detail)
         };
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        let (client, bucket) = token.and_then(|token| self.clients.get(&hash(token))).ok_or_else(unknown)?;
-        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(client.requests_per_minute, now).map_err(|wait| {
-            let detail = format!("At most {} requests a minute.", client.requests_per_minute);
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail).retry_after(wait)
-        })?;
+        let (client, limit) = token.and_then(|token| self.clients.get(&hash(token))).ok_or_else(unknown)?;
+        limit.admit((), now).map_err(Problem::from)?;
         Ok(client)
-    }
-}
-
-impl Bucket {
-    fn take(&mut self, per_minute: u32, now: Duration) -> Result<(), Duration> {
-        let per_second = f64::from(per_minute) / 60.0;
-        let poured = now.saturating_sub(self.at).as_secs_f64() * per_second;
-        self.left = (self.left + poured).min(f64::from(per_minute));
-        self.at = now;
-        if self.left >= 1.0 {
-            self.left -= 1.0;
-            return Ok(());
-        }
-        Err(Duration::try_from_secs_f64((1.0 - self.left) / per_second).unwrap_or(Duration::from_secs(60)))
     }
 }
 

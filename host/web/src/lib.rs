@@ -5,14 +5,13 @@
 //! OpenAPI document are made, so none is without the other. Who may do what is the service's to say;
 //! here is only found out who calls ([`clients`]).
 //!
-//! Errors are problem documents (RFC 9457, [`problem`]); lists go on behind a cursor ([`cursor`]);
-//! records have strong entity tags, and a change names the one that it was made on.
+//! It stands behind a [`rfid_door`], which keeps callers within limits. Errors are problem documents
+//! ([`refused`]); lists go on behind cursors that nobody can make up; records have strong entity tags,
+//! and a change names the one that it was made on.
 #![forbid(unsafe_code)]
 
 pub mod api;
-pub mod body;
 pub mod clients;
-pub mod cursor;
-pub mod problem;
+pub mod refused;
 
 pub use api::Api;

@@ -73,6 +73,7 @@ impl<'a> Checker<'a> {
     pub(super) fn config(&mut self) -> Option<Config> {
         self.top_level();
         let host = self.host();
+        let http = self.http(host.as_ref());
         let ledger = self.ledger();
         let store = self.store();
         self.plugin_sections();
@@ -105,6 +106,7 @@ impl<'a> Checker<'a> {
         self.lines_in_order(&good.1, &good.2, &good.3);
         Some(Config {
             host: host?,
+            http: http?,
             ledger: ledger?,
             store: store?,
             service: service?,
@@ -430,7 +432,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The folder of the file that a value stands in.
-    fn folder(&self, pointer: &str) -> PathBuf {
+    pub(super) fn folder(&self, pointer: &str) -> PathBuf {
         let file = self.tree.value(pointer).map_or(0, |place| place.file);
         self.sources.get(file).map(|source| source.folder.clone()).unwrap_or_default()
     }

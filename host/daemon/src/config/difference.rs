@@ -127,6 +127,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("host.data_dir", old.data_dir == new.data_dir),
         ("host.listen", old.listen == new.listen),
         ("host.name", old.name == new.name),
+        ("http", before.http == after.http),
         ("ledger", before.ledger == after.ledger),
         ("store", before.store == after.store),
         ("service", before.service.runs_as(&after.service)),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
+use super::http::HttpSection;
 use super::plugins::PluginSection;
 use super::sections::{
     BranchSection, EmulatorSection, HostSection, LedgerSection, NAMED, PipelineSection, SINGLE,
@@ -21,6 +22,7 @@ pub(crate) fn as_json(checked: &Checked) -> Value {
     let mut all = Map::new();
     for (section, schema) in SINGLE.into_iter().zip([
         schema_of::<HostSection>(),
+        schema_of::<HttpSection>(),
         schema_of::<LedgerSection>(),
         schema_of::<StoreSection>(),
         schema_of::<ServiceSection>(),

@@ -12,6 +12,7 @@ mod effective;
 mod fault;
 mod files;
 mod hidden;
+mod http;
 mod names;
 mod plugins;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) use difference::Difference;
 pub(crate) use effective::{as_json, as_toml};
 pub(crate) use fault::Report;
 pub(crate) use files::{Texts, read};
+pub(crate) use http::{HttpConfig, TlsConfig};
 pub(crate) use names::nearest;
 pub(crate) use plugins::PluginSource;
 pub(crate) use schema::{choices, misfits, types};
@@ -53,6 +55,7 @@ use crate::registry::Registry;
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) host: HostConfig,
+    pub(crate) http: HttpConfig,
     pub(crate) ledger: LedgerConfig,
     pub(crate) store: StoreConfig,
     pub(crate) service: ServiceConfig,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::http::HttpSection;
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
 use super::service::{ClientSection, ServiceSection};
 use super::sink_keys::with_failure_keys;
@@ -68,7 +69,7 @@ impl Default for LedgerSection {
 }
 
 /// Tables that stand once, in one of the files.
-pub(super) const SINGLE: [&str; 4] = ["host", "ledger", "store", "service"];
+pub(super) const SINGLE: [&str; 5] = ["host", "http", "ledger", "store", "service"];
 
 /// Tables of tables, which may be spread over several files.
 pub(super) const NAMED: [&str; 7] =
@@ -157,6 +158,7 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
         "additionalProperties": false,
         "properties": {
             "host": host,
+            "http": schema_of::<HttpSection>(),
             "ledger": schema_of::<LedgerSection>(),
             "store": schema_of::<StoreSection>(),
             "service": schema_of::<ServiceSection>(),

@@ -71,7 +71,7 @@ pub(crate) fn checked(text: &str) -> Result<Config, Vec<String>> {
 }
 
 /// What is said of the good file with one piece replaced, if it can be used all the same.
-fn warnings(piece: &str, by: &str) -> Vec<String> {
+pub(crate) fn warnings(piece: &str, by: &str) -> Vec<String> {
     assert!(GOOD.contains(piece), "{piece}");
     let texts = Texts::of(Path::new("branch.toml"), &GOOD.replacen(piece, by, 1));
     match check(texts, &Registry::built_in(Stores::new("/nonexistent"))) {

@@ -13,16 +13,18 @@ use rfid_core::supervisor::MakeSession;
 use rfid_core::{
     Clock, Error, ErrorKind, Name, Pipeline, ReaderSetup, Result, Sink, SinkHandle, Supervisor, SystemClock,
 };
+use rfid_door::door::Door;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::backlog::{self, DiskBacklog};
+use crate::certificate::InUse;
 use crate::checkpoints::Journal;
 use crate::config::{Config, Difference, PipelineConfig, ReaderConfig, SinkConfig};
 use crate::customer_service::CustomerService;
 use crate::emulators::{self, Emulators};
-use crate::http::{Board, ReloadRequest, Server, View};
+use crate::http::{self, Board, ReloadRequest, View};
 use crate::recording::clock_began;
 use crate::registry::Registry;
 use crate::running::Running;
@@ -46,7 +48,8 @@ pub(crate) struct Host {
     started: Instant,
     running: Running,
     board: Arc<Board>,
-    server: Server,
+    door: Door,
+    certificate: Option<InUse>,
     indexer: Indexer,
     emulators: Emulators,
     service: Option<CustomerService>,
@@ -76,11 +79,13 @@ impl Host {
             true => Some(CustomerService::start(&config, &registry.service, Arc::clone(&clock)).await?),
             false => None,
         };
-        let routes = |stopping| match &service {
-            Some(service) => service.routes(&config.service, stopping, Arc::clone(&clock)),
-            None => Ok(axum::Router::new()),
+        let routes = match &service {
+            Some(service) => service.routes(&config.service, Arc::clone(&clock))?,
+            None => axum::Router::new(),
         };
-        let server = Server::start(listener, Arc::clone(&board), routes)?;
+        let certificate = InUse::begin(&config, Arc::clone(&clock)).await?;
+        let tls = certificate.as_ref().map(|certificate| Arc::clone(&certificate.tls));
+        let door = http::open(listener, Arc::clone(&board), routes, &config.http, tls).await?;
         let seeds = RandomState::new();
         // Before anything is appended. Who has the folder, or why the disk fails, is said by the
         // parts that cannot do without.
@@ -100,7 +105,8 @@ impl Host {
             started,
             running,
             board,
-            server,
+            door,
+            certificate,
             indexer,
             emulators,
             service,
@@ -117,7 +123,7 @@ impl Host {
 
     /// Where HTTP is served.
     pub(crate) fn http_address(&self) -> std::net::SocketAddr {
-        self.server.local_addr()
+        self.door.local_addr()
     }
 
     /// Where states and counters are shown.
@@ -136,6 +142,7 @@ impl Host {
         let difference = Difference::between(&self.config, &next);
         // What needs a restart stays as it is until then.
         next.host = self.config.host.clone();
+        next.http = self.config.http.clone();
         next.ledger = self.config.ledger;
         next.store = self.config.store.clone();
         next.service = self.config.service.with_branches_of(&next.service);
@@ -370,7 +377,8 @@ impl Host {
         drop(taps);
         let nothing = nothing(&self.config);
         self.board.show(View::new(&nothing, &self.registry, &Running::default(), self.started));
-        self.server.stop().await;
+        self.door.close().await;
+        drop(self.certificate);
         if let Some(service) = self.service {
             service.stop().await;
         }
@@ -385,6 +393,7 @@ impl Host {
 fn nothing(config: &Config) -> Config {
     Config {
         host: config.host.clone(),
+        http: config.http.clone(),
         ledger: config.ledger,
         store: config.store.clone(),
         service: config.service.clone(),

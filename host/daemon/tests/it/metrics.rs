@@ -17,6 +17,11 @@ name = "test"
 data_dir = "DATA"
 listen = "127.0.0.1:0"
 
+[service]
+
+[branches.main]
+name = "Main branch"
+
 [readers.door]
 driver = "mercury4"
 address = "127.0.0.1:1"

@@ -216,7 +216,7 @@ fn nothing_personal_is_where_it_is_not_sealed_or_asked_for() {
     }
     let wrong = json!({ "customer_number": "C9", "name": PERSONAL[0], "id_number": "x", "vip_class": 3 });
     let (status, problem) = ask(&daemon, "POST", "/api/v1/customers", Some(&wrong));
-    assert_eq!(status, 400);
+    assert_eq!(status, 422);
     seen.push(problem.to_string());
     assert!(daemon.terminate().success());
     seen.push(bank.well(&["export", "visits"], None));

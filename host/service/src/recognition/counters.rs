@@ -36,6 +36,11 @@ impl Counters {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Begins to count a branch, from nothing, so that it is there before anybody comes.
+    pub(crate) fn begin(&self, branch: &Name) {
+        self.of(branch, |_| ());
+    }
+
     pub(super) fn note(&self, branch: &Name, outcome: Option<Outcome>) {
         self.of(branch, |counters| match outcome {
             None => counters.unknown += 1,

@@ -28,6 +28,7 @@ impl Service {
         let known = self.branches(caller).await?;
         let mut changed = 0;
         for BranchDraft { code, name, position } in drafts {
+            self.recognition.counters().begin(code);
             let branch =
                 Branch { code: code.clone(), name: name.clone(), position: *position, closed: false };
             let before = known.iter().find(|stored| stored.record.code == *code);

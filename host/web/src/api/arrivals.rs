@@ -14,11 +14,11 @@ use rfid_service::service::view::{AlarmView, VisitView};
 use rfid_service::service::{Caller, Scope, VisitFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
 
 use super::{Answer, Api, Asked, Calling, LARGEST_PAGE, Route};
-use crate::problem::Problem;
+use crate::refused::Refused;
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -53,7 +53,7 @@ async fn arrivals(
     extract::State(api): extract::State<Api>,
     Calling(caller): Calling,
     Asked(query): Asked<ArrivalQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let branch: Option<Name> = query.branch.as_deref().map(Into::into);
     // Subscribed first, so that nothing falls between.
     let notices = api.service.recognition().notices().subscribe();
@@ -68,7 +68,7 @@ async fn arrivals(
             None => break,
         }
     }
-    let state = State { notices, caller, branch, stopping: api.stopping.clone(), is_over: false };
+    let state = State { notices, caller, branch, is_over: false };
     let news = stream::unfold(state, |mut state| async move { Some((Ok(state.next().await?), state)) });
     let events = stream::iter(here.into_iter().map(Ok::<_, Infallible>)).chain(news);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
@@ -79,19 +79,14 @@ struct State {
     notices: broadcast::Receiver<Notice>,
     caller: Caller,
     branch: Option<Name>,
-    stopping: watch::Receiver<bool>,
     is_over: bool,
 }
 
 impl State {
-    /// The next thing to tell; `None` when the host stops, or the subscriber was too slow.
+    /// The next thing to tell; `None` behind the word that the subscriber was too slow.
     async fn next(&mut self) -> Option<Event> {
         while !self.is_over {
-            let notice = tokio::select! {
-                notice = self.notices.recv() => notice,
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-            };
-            match notice {
+            match self.notices.recv().await {
                 Ok(notice) => {
                     if let Some(event) = self.shown(&notice) {
                         return Some(event);

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, Api, Calling, Route, id, json_answer, made_on, one, schema};
-use crate::body::Json;
-use crate::problem::Problem;
+use crate::refused::Refused;
+use rfid_door::Json;
 
 /// Where a card goes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -82,7 +82,7 @@ async fn of_customer(
     State(api): State<Api>,
     Calling(caller): Calling,
     Path(number): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let customer = api.service.customer_id_of_number(&caller, &number).await?;
     let cards: Vec<CardView> =
         api.service.cards_of(&caller, customer).await?.iter().map(CardView::of).collect();
@@ -94,7 +94,7 @@ async fn bind(
     Calling(caller): Calling,
     Path(number): Path<String>,
     Json(draft): Json<CardDraft>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let customer = api.service.customer_id_of_number(&caller, &number).await?;
     let card = api.service.bind_card(&caller, customer, draft).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), card.version, &CardView::of(&card)))
@@ -105,7 +105,7 @@ async fn by_id(
     Calling(caller): Calling,
     Path(text): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let card = api.service.card(&caller, id(&text, "card")?).await?;
     Ok(one(StatusCode::OK, &headers, card.version, &CardView::of(&card)))
 }
@@ -116,7 +116,7 @@ async fn change_state(
     Path(text): Path<String>,
     headers: HeaderMap,
     Json(StateChange { state }): Json<StateChange>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     let card = api.service.change_card_state(&caller, id(&text, "card")?, expected, state).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), card.version, &CardView::of(&card)))

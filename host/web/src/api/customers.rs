@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, Api, Calling, Route, json_answer, made_on, one, schema};
-use crate::body::Json;
-use crate::problem::Problem;
+use crate::refused::Refused;
+use rfid_door::Json;
 
 /// What customers are searched by. Equality only, and in the body: an ID number must not stand in an
 /// address, which goes into logs.
@@ -84,7 +84,7 @@ async fn by_number(
     Calling(caller): Calling,
     Path(number): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let customer = api.service.customer_of_number(&caller, &number).await?;
     Ok(one(StatusCode::OK, &headers, customer.version, &CustomerView::of(&customer)))
 }
@@ -95,7 +95,7 @@ async fn change(
     Path(number): Path<String>,
     headers: HeaderMap,
     Json(draft): Json<CustomerDraft>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     // Writing is a right of its own: it finds the customer without the right to read.
     let id = api.service.customer_id_of_number(&caller, &number).await?;
@@ -107,7 +107,7 @@ async fn open(
     State(api): State<Api>,
     Calling(caller): Calling,
     Json(draft): Json<CustomerDraft>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let customer = api.service.open_customer(&caller, draft).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), customer.version, &CustomerView::of(&customer)))
 }
@@ -116,7 +116,7 @@ async fn search(
     State(api): State<Api>,
     Calling(caller): Calling,
     Json(search): Json<CustomerSearch>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let found = api.service.customers_of_id_number(&caller, search.id_number.reveal()).await?;
     let items: Vec<CustomerView> = found.iter().map(CustomerView::of).collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": items })))

@@ -7,7 +7,6 @@ mod openapi;
 mod staff;
 mod visits;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,19 +21,15 @@ use rfid_service::store::Actor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::clients::Clients;
-use crate::cursor::Cursors;
-use crate::problem::Problem;
+use crate::refused::Refused;
+use rfid_door::cursor::Cursors;
+use rfid_door::door::Peer;
 
 /// Records on a page, unless asked for otherwise, and at most.
 const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
-
-/// Where a request comes from; whoever serves HTTP puts it among the request's extensions.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -43,8 +38,6 @@ pub struct Api {
     clients: Arc<Clients>,
     cursors: Cursors,
     clock: Arc<dyn Clock>,
-    /// Says when streams must end.
-    stopping: watch::Receiver<bool>,
 }
 
 /// A route: what its row in the OpenAPI document says, and what answers.
@@ -81,16 +74,9 @@ fn schema<T: schemars::JsonSchema>() -> Value {
 }
 
 impl Api {
-    /// Routes over this service, for these clients. `cursor_key` is random; streams end when
-    /// `stopping` becomes true.
-    pub fn new(
-        service: Arc<Service>,
-        clients: Clients,
-        cursor_key: [u8; 32],
-        clock: Arc<dyn Clock>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock, stopping }
+    /// Routes over this service, for these clients. `cursor_key` is random.
+    pub fn new(service: Arc<Service>, clients: Clients, cursor_key: [u8; 32], clock: Arc<dyn Clock>) -> Self {
+        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock }
     }
 
     fn routes() -> Vec<Route> {
@@ -122,9 +108,9 @@ impl Api {
 struct Calling(Caller);
 
 impl FromRequestParts<Api> for Calling {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let client = api.clients.identify(&parts.headers, api.clock.now().monotonic)?;
         let from =
             parts.extensions.get::<Peer>().map_or("unknown".to_owned(), |peer| peer.0.ip().to_string());
@@ -136,12 +122,12 @@ impl FromRequestParts<Api> for Calling {
 struct Asked<T>(T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let query = Query::<T>::from_request_parts(parts, api).await;
         let wrong = |_| {
-            Problem::bad_request(
+            Refused::bad_request(
                 "A parameter of the query is not known, or its value is wrong; openapi.json says which there are.",
             )
         };
@@ -176,7 +162,7 @@ fn json_answer(status: StatusCode, value: &impl Serialize) -> Response {
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written");
             let detail = "The answer could not be written. The log of the host says why.";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Not writable", detail).into_response()
+            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "Not writable", detail).into_response()
         }
     }
 }
@@ -186,39 +172,39 @@ fn entity_tag(version: u32) -> String {
 }
 
 /// The version that a change was made on.
-fn made_on(headers: &HeaderMap) -> Result<u32, Problem> {
+fn made_on(headers: &HeaderMap) -> Result<u32, Refused> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "Send If-Match with the ETag of the record that this change was made on.";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "On which version?", detail));
+        return Err(Refused::new(StatusCode::PRECONDITION_REQUIRED, "On which version?", detail));
     };
     let version =
         value.to_str().ok().and_then(|value| value.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    version.ok_or_else(|| Problem::bad_request("If-Match must be an ETag of this record, as in \"3\"."))
+    version.ok_or_else(|| Refused::bad_request("If-Match must be an ETag of this record, as in \"3\"."))
 }
 
 /// How many records on a page.
-fn page(limit: Option<usize>) -> Result<usize, Problem> {
+fn page(limit: Option<usize>) -> Result<usize, Refused> {
     match limit {
         None => Ok(USUAL_PAGE),
         Some(limit @ 1..=LARGEST_PAGE) => Ok(limit),
-        Some(_) => Err(Problem::bad_request(format!("limit is 1 to {LARGEST_PAGE}."))),
+        Some(_) => Err(Refused::bad_request(format!("limit is 1 to {LARGEST_PAGE}."))),
     }
 }
 
 /// A time in a query.
-fn time(name: &str, text: &str) -> Result<UtcTime, Problem> {
+fn time(name: &str, text: &str) -> Result<UtcTime, Refused> {
     let timestamp = text.parse::<jiff::Timestamp>().ok();
     let nanos = timestamp.and_then(|timestamp| u64::try_from(timestamp.as_nanosecond()).ok());
     nanos.map(UtcTime::from_nanos).ok_or_else(|| {
-        Problem::bad_request(format!(
+        Refused::bad_request(format!(
             "{name} is a time since 1970 with its offset, as in 2026-11-29T09:00:00+08:00."
         ))
     })
 }
 
 /// An id in a path: what is none is not there.
-fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::not_found(what))
+fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Refused> {
+    text.parse().map_err(|_| Refused::not_found(what))
 }
 
 #[cfg(test)]

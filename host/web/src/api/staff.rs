@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, Api, Calling, Route, json_answer, one, schema};
-use crate::body::Json;
-use crate::problem::Problem;
+use crate::refused::Refused;
+use rfid_door::Json;
 
 /// Whether somebody is on duty.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -75,7 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn branches(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Problem> {
+async fn branches(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
     caller.grant.allows(Scope::ReadVisits)?;
     let branches: Vec<BranchView> = api.service.branches(&caller).await?.iter().map(BranchView::of).collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": branches })))
@@ -85,7 +85,7 @@ async fn add(
     State(api): State<Api>,
     Calling(caller): Calling,
     Json(draft): Json<StaffDraft>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let staff = api.service.add_staff(&caller, draft).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), staff.version, &StaffView::of(&staff)))
 }
@@ -95,7 +95,7 @@ async fn by_number(
     Calling(caller): Calling,
     Path(number): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let staff = api.service.staff_of_number(&caller, &number).await?;
     Ok(one(StatusCode::OK, &headers, staff.version, &StaffView::of(&staff)))
 }
@@ -105,7 +105,7 @@ async fn duty(
     Calling(caller): Calling,
     Path(number): Path<String>,
     Json(OnDuty { on_duty }): Json<OnDuty>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let duty = if on_duty {
         api.service.begin_duty(&caller, &number).await?
     } else {

@@ -4,15 +4,18 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
+use rfid_core::UtcTime;
+use rfid_service::record::{Key, VisitId};
 use rfid_service::service::view::{AlarmView, VisitView};
 use rfid_service::service::{Scope, VisitFilter};
+use rfid_service::store::Place;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, Api, Asked, Calling, LARGEST_PAGE, Route, id, json_answer, one, page, schema, time};
-use crate::body::Json;
-use crate::problem::Problem;
+use crate::refused::Refused;
+use rfid_door::Json;
 
 /// Which visits, in a query.
 #[derive(Debug, Default, Deserialize)]
@@ -183,7 +186,7 @@ async fn list(
     State(api): State<Api>,
     Calling(caller): Calling,
     Asked(query): Asked<VisitQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let mut filter = VisitFilter { open: query.open, ..VisitFilter::ALL };
     filter.branch = query.branch.as_deref().map(Into::into);
     if let Some(text) = &query.customer_id {
@@ -195,10 +198,19 @@ async fn list(
     if let Some(text) = &query.until {
         filter.until = time("until", text)?;
     }
-    let after = query.cursor.as_deref().map(|cursor| api.cursors.read("visits", cursor)).transpose()?;
+    let after = match query.cursor.as_deref() {
+        None => None,
+        Some(cursor) => {
+            let (at, id): (UtcTime, VisitId) = api.cursors.open("visits", cursor)?;
+            Some(Place { at, key: Key::Visit(id) })
+        }
+    };
     let (visits, next) = api.service.visits(&caller, &filter, after, page(query.limit)?).await?;
     let items: Vec<VisitView> = visits.iter().map(VisitView::of).collect();
-    let next = next.map(|place| api.cursors.write("visits", &place));
+    let next = match next {
+        Some(Place { at, key: Key::Visit(id) }) => Some(api.cursors.seal("visits", &(at, id))?),
+        _ => None,
+    };
     Ok(json_answer(StatusCode::OK, &json!({ "items": items, "next_cursor": next })))
 }
 
@@ -206,7 +218,7 @@ async fn check_in(
     State(api): State<Api>,
     Calling(caller): Calling,
     Json(CheckIn { customer_number, branch, staff_number }): Json<CheckIn>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.check_in(&caller, &customer_number, &branch, &staff_number).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
@@ -216,7 +228,7 @@ async fn by_id(
     Calling(caller): Calling,
     Path(text): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.visit(&caller, id(&text, "visit")?).await?;
     Ok(one(StatusCode::OK, &headers, visit.version, &VisitView::of(&visit)))
 }
@@ -226,7 +238,7 @@ async fn greet(
     Calling(caller): Calling,
     Path(text): Path<String>,
     Json(by): Json<By>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.greet(&caller, id(&text, "visit")?, &by.staff_number).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
@@ -236,7 +248,7 @@ async fn serve(
     Calling(caller): Calling,
     Path(text): Path<String>,
     Json(by): Json<By>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.serve(&caller, id(&text, "visit")?, &by.staff_number).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
@@ -246,7 +258,7 @@ async fn business(
     Calling(caller): Calling,
     Path(text): Path<String>,
     Json(Business { business }): Json<Business>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.note_business(&caller, id(&text, "visit")?, business).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
@@ -255,7 +267,7 @@ async fn depart(
     State(api): State<Api>,
     Calling(caller): Calling,
     Path(text): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let visit = api.service.depart(&caller, id(&text, "visit")?).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
@@ -264,7 +276,7 @@ async fn alarms(
     State(api): State<Api>,
     Calling(caller): Calling,
     Asked(query): Asked<AlarmQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let branch = query.branch.as_deref().map(Into::into);
     let alarms = api.service.open_alarms(&caller, branch, LARGEST_PAGE).await?;
     let items: Vec<AlarmView> = alarms.iter().map(AlarmView::of).collect();
@@ -276,7 +288,7 @@ async fn acknowledge(
     Calling(caller): Calling,
     Path(text): Path<String>,
     Json(by): Json<By>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let alarm = api.service.acknowledge(&caller, id(&text, "alarm")?, &by.staff_number).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), alarm.version, &AlarmView::of(&alarm)))
 }

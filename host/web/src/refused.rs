@@ -1,46 +1,34 @@
-//! Problem documents (RFC 9457).
+//! Why a request is refused, as a problem document.
 
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use rfid_core::ErrorKind;
+use rfid_door::Problem;
+use rfid_door::cursor::BadCursor;
 use rfid_service::service::Fault;
 use serde_json::{Value, json};
 
-/// An answer that says what went wrong and what to do, and nothing of what is inside.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Problem {
-    status: StatusCode,
-    title: &'static str,
-    detail: String,
-    members: Vec<(String, Value)>,
-    retry_after: Option<Duration>,
-}
+/// A problem document that says what went wrong and what to do, and nothing of what is inside.
+#[derive(Clone, Debug)]
+pub struct Refused(Problem);
 
-impl Problem {
-    /// A problem of this status; `title` is the same for each of its kind.
+impl Refused {
+    /// A refusal of this status; `title` is the same for each of its kind.
     pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), members: Vec::new(), retry_after: None }
+        Self(Problem::new(status).title(title).detail(detail.into()))
     }
 
     /// With one more member.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.push((name.to_owned(), value.into()));
-        self
-    }
-
-    /// Says when to try again, in whole seconds.
-    #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
+    pub fn with(self, name: &str, value: impl Into<Value>) -> Self {
+        Self(self.0.with(name, value))
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status()
     }
 
     /// Nothing there, or nothing that the caller may know of.
@@ -54,24 +42,21 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Value::Object(body) = &mut body {
-            body.extend(self.members);
-        }
-        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (self.status, content_type, body.to_string()).into_response();
-        if let Some(wait) = self.retry_after {
-            let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        self.0.into_response()
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<BadCursor> for Refused {
+    fn from(bad: BadCursor) -> Self {
+        Self(bad.into())
     }
 }
 
@@ -82,7 +67,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
-impl From<Fault> for Problem {
+impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         let said = sentence(&fault.to_string());
         match fault {
@@ -120,8 +105,7 @@ impl From<Fault> for Problem {
                     _ => {
                         tracing::warn!(error = text, "the store does not answer");
                         let detail = "The store does not answer just now.";
-                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", detail)
-                            .retry_after(Duration::from_secs(2))
+                        Self(Problem::unavailable(Duration::from_secs(2)).title("Not now").detail(detail))
                     }
                 }
             }
@@ -149,14 +133,10 @@ mod tests {
             (Fault::Store(inside()), 500),
             (Fault::Store(Error::new(ErrorKind::Connect, "get").with_detail("10.0.0.3:5432")), 503),
         ] {
-            let problem = Problem::from(fault);
-            assert_eq!(problem.status.as_u16(), status);
-            assert!(
-                problem.detail.ends_with('.')
-                    && !problem.detail.contains("/var")
-                    && !problem.detail.contains("5432")
-            );
-            assert_eq!(problem.retry_after.is_some(), status == 503);
+            let refused = Refused::from(fault);
+            assert_eq!(refused.status().as_u16(), status);
+            let said = refused.0.what_to_do().unwrap();
+            assert!(said.ends_with('.') && !said.contains("/var") && !said.contains("5432"), "{said}");
         }
     }
 }
