@@ -272,10 +272,6 @@ pub(crate) async fn back_up(
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
     let kept = kept(place, data_dir)?;
-    anyhow::ensure!(
-        kept.store.server.is_none(),
-        "the customers are on a PostgreSQL server, which has its own means: use pg_dump or pg_basebackup"
-    );
     let bar = ProgressBar::new_spinner();
     let progress = {
         let bar = bar.clone();
@@ -295,10 +291,6 @@ pub(crate) async fn restore(
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
     let kept = kept(place, data_dir)?;
-    anyhow::ensure!(
-        kept.store.server.is_none(),
-        "a backup is restored into a data folder, not onto a server"
-    );
     let bar = ProgressBar::new_spinner();
     let progress = {
         let bar = bar.clone();

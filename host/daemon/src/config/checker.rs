@@ -104,6 +104,7 @@ impl<'a> Checker<'a> {
         let good = (flat(&emulators), flat(&readers), flat(&sinks), flat(&pipelines));
         self.conflicts(host.as_ref(), &good.0, &good.1, &good.2);
         self.lines_in_order(&good.1, &good.2, &good.3);
+        self.readers_have_branches(&good.1, &good.2, &good.3);
         Some(Config {
             host: host?,
             http: http?,

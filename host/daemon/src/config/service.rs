@@ -13,9 +13,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::checker::{Checker, not_there};
+use super::checker::{At, Checker, not_there};
+use super::fault::Severity;
 use super::sections::BranchSection;
 use super::tree::join;
+use super::{PipelineConfig, ReaderConfig, SinkConfig};
 
 /// `[service]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -223,6 +225,30 @@ impl Checker<'_> {
         })
     }
 
+    /// Where a card is belongs to what is decided about it.
+    pub(super) fn readers_have_branches(
+        &mut self,
+        readers: &[&ReaderConfig],
+        sinks: &[&SinkConfig],
+        pipelines: &[&PipelineConfig],
+    ) {
+        let is_service = |sink: &&&SinkConfig| {
+            sink.kind == "lookup"
+                && sink.settings.as_json().get("source").and_then(Value::as_str) == Some("service")
+        };
+        let services: Vec<&Name> = sinks.iter().filter(is_service).map(|sink| &sink.name).collect();
+        for reader in readers.iter().filter(|reader| reader.place.branch.is_none()) {
+            let name = &reader.setup.reader;
+            let is_asked = |pipeline: &&&PipelineConfig| {
+                pipeline.readers.contains(name) && pipeline.sinks.iter().any(|sink| services.contains(&sink))
+            };
+            if pipelines.iter().any(|pipeline| is_asked(&pipeline)) {
+                let message = "has no branch, so the customer service recognises nobody there";
+                self.add(&join("/readers", name), At::Key, Severity::Warning, message, None);
+            }
+        }
+    }
+
     /// Two systems with one token could not be told apart.
     fn no_token_twice(&mut self, clients: &[Option<ClientConfig>]) {
         let tokens = |client: &ClientConfig| {
@@ -241,7 +267,7 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::tests::{GOOD, checked};
+    use crate::config::tests::{GOOD, checked, warnings_of};
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -277,6 +303,14 @@ mod tests {
         assert!(said.contains("clients.core.token: can be guessed") && said.contains("\"hubn\""), "{said}");
         let said = wrong(&format!("{tables}{}", tables.replace("clients.core", "clients.other")));
         assert!(said.contains("clients.other.token: stands here twice") && !said.contains(TOKEN), "{said}");
+    }
+
+    #[test]
+    fn a_reader_without_a_branch_is_told_that_nobody_is_recognised_there() {
+        let text = GOOD.replacen("source = \"directory\"", "source = \"service\"", 1);
+        let said = warnings_of(&text.replacen("branch = \"hubin\"\n", "", 1));
+        assert!(said.iter().any(|line| line.contains("has no branch, so the customer service")), "{said:?}");
+        assert!(!warnings_of(&text).iter().any(|line| line.contains("has no branch")));
     }
 
     #[test]

@@ -14,10 +14,8 @@ use super::tree::join;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StoreSection {
-    /// Which database: "sled" is embedded in data_dir, "postgres" is a PostgreSQL server.
+    /// Which database: "sled" is embedded in data_dir.
     kind: StoreKind,
-    /// Where the PostgreSQL server is, as in postgres://service@db.bank/rfid.
-    url: Option<Secret>,
     /// The master secret under which personal data are sealed: 64 hexadecimal digits. One is made
     /// in data_dir, as service.key, if it is left out.
     key: Option<Secret>,
@@ -27,18 +25,16 @@ pub(super) struct StoreSection {
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { kind: StoreKind::Sled, url: None, key: None, older_keys: Vec::new() }
+        Self { kind: StoreKind::Sled, key: None, older_keys: Vec::new() }
     }
 }
 
 /// Databases that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum StoreKind {
+enum StoreKind {
     /// Embedded.
     Sled,
-    /// A server.
-    Postgres,
 }
 
 /// A master secret.
@@ -47,8 +43,6 @@ pub(crate) type MasterKey = Zeroizing<[u8; 32]>;
 /// `[store]`.
 #[derive(Clone)]
 pub(crate) struct StoreConfig {
-    /// Where the server is; embedded without one.
-    pub(crate) server: Option<Secret>,
     /// The master secret; made in the data folder without one.
     pub(crate) key: Option<MasterKey>,
     /// Those of before.
@@ -60,13 +54,13 @@ pub(crate) struct StoreConfig {
 impl StoreConfig {
     /// What is usual: embedded, under a secret of its own.
     pub(crate) fn embedded() -> Self {
-        Self { server: None, key: None, older_keys: Vec::new(), secrets: 0 }
+        Self { key: None, older_keys: Vec::new(), secrets: 0 }
     }
 }
 
 impl PartialEq for StoreConfig {
     fn eq(&self, other: &Self) -> bool {
-        self.secrets == other.secrets && self.server.is_some() == other.server.is_some()
+        self.secrets == other.secrets
     }
 }
 
@@ -86,22 +80,14 @@ impl Checker<'_> {
         let secrets = self.secrets(&mut whole, &schema, "/store")?;
         let section: StoreSection = self.typed(&whole, &schema, "/store")?;
         let faults = self.faults.len();
-        match (section.kind, &section.url) {
-            (StoreKind::Sled, Some(_)) => {
-                self.at_key("/store/url", "has no effect with kind = \"sled\", which is embedded");
-            }
-            (StoreKind::Postgres, None) => {
-                let message = "needs url = \"env:NAME\" or \"file:PATH\", which says where the server is";
-                self.at_value("/store/kind", message);
-            }
-            _ => {}
-        }
+        // Another kind will be told apart here.
+        let StoreKind::Sled = section.kind;
         let key = section.key.as_ref().and_then(|key| self.master_key("/store/key", key));
         let mut older_keys = Vec::new();
         for (index, key) in section.older_keys.iter().enumerate() {
             older_keys.extend(self.master_key(&join("/store/older_keys", &index.to_string()), key));
         }
-        (self.faults.len() == faults).then_some(StoreConfig { server: section.url, key, older_keys, secrets })
+        (self.faults.len() == faults).then_some(StoreConfig { key, older_keys, secrets })
     }
 
     fn master_key(&mut self, pointer: &str, text: &Secret) -> Option<MasterKey> {
@@ -135,21 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_embedded_unless_a_server_is_named() {
+    fn a_store_is_under_a_secret_of_its_own_or_one_that_is_named() {
         let store = |text: &str| checked(text).unwrap_or_else(|faults| panic!("{faults:#?}")).store;
-        assert!(store(GOOD).server.is_none() && store(GOOD).key.is_none());
-        let key = "0f".repeat(32);
-        let named =
-            store(&with(&format!("kind = \"postgres\"\nurl = \"postgres://db/rfid\"\nkey = \"{key}\"")));
-        assert_eq!(named.server.unwrap().reveal(), "postgres://db/rfid");
+        assert!(store(GOOD).key.is_none());
+        let named = store(&with(&format!("kind = \"sled\"\nkey = \"{}\"", "0f".repeat(32))));
         assert_eq!(*named.key.unwrap(), [0x0f; 32]);
     }
 
     #[test]
     fn what_is_wrong_with_a_store_is_said_without_its_secrets() {
         let wrong = |table: &str| checked(&with(table)).err().unwrap().join("\n");
-        assert!(wrong("kind = \"postgres\"").contains("store.kind: needs url"));
-        assert!(wrong("url = \"postgres://db/rfid\"").contains("store.url: has no effect"));
+        assert!(wrong("kind = \"postgres\"").contains("store.kind"));
         assert!(wrong("kind = \"sqlite\"").contains("store.kind"));
         for key in ["0f".repeat(31), format!("{}zz", "0f".repeat(31)), "０".repeat(64)] {
             let said = wrong(&format!("key = \"{key}\""));

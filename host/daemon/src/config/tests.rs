@@ -73,7 +73,12 @@ pub(crate) fn checked(text: &str) -> Result<Config, Vec<String>> {
 /// What is said of the good file with one piece replaced, if it can be used all the same.
 pub(crate) fn warnings(piece: &str, by: &str) -> Vec<String> {
     assert!(GOOD.contains(piece), "{piece}");
-    let texts = Texts::of(Path::new("branch.toml"), &GOOD.replacen(piece, by, 1));
+    warnings_of(&GOOD.replacen(piece, by, 1))
+}
+
+/// What is said of a text that can be used all the same.
+pub(crate) fn warnings_of(text: &str) -> Vec<String> {
+    let texts = Texts::of(Path::new("branch.toml"), text);
     match check(texts, &Registry::built_in(Stores::new("/nonexistent"))) {
         Ok(checked) => checked.report.lines().collect(),
         Err(report) => panic!("{:#?}", report.lines().collect::<Vec<_>>()),
