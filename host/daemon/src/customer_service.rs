@@ -78,7 +78,7 @@ impl CustomerService {
         let service = Arc::new(Service::new(store, recognition, clock, randomness));
         // A host has one service for as long as it runs.
         let _ = slot.0.set(Arc::clone(&service));
-        let sweeper = tokio::spawn(sweep(Arc::clone(&service)));
+        let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let running = Self { service, sweeper };
         running.take_branches(&config.service).await?;
         Ok(running)
@@ -177,7 +177,12 @@ fn own_key(data_dir: &Path) -> Result<MasterKey> {
     }
 }
 
-async fn sweep(service: Arc<Service>) {
+/// Fills the search, and then ends what was forgotten, again and again.
+async fn look_after(service: Arc<Service>) {
+    match service.fill_search().await {
+        Ok(customers) => tracing::info!(customers, "customers can be searched by name"),
+        Err(fault) => tracing::error!(%fault, "customers cannot be searched by name until the next start"),
+    }
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -7,6 +7,7 @@
 //! copy of that elsewhere, or nobody reads the backup.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::store::embedded::{LEDGER, PHOTOS};
 
 const MANIFEST: &str = "backup.json";
+/// Where a backup is copied to before it is put in its place.
+const RESTORING: &str = "restoring";
 const FORM: u32 = 1;
 /// Bytes that are appended with one sync.
 const GROUP_BYTES: usize = 512 * 1024;
@@ -49,7 +52,8 @@ fn refused(op: &'static str, detail: impl Into<String>) -> Error {
 }
 
 /// Copies the store of `data_dir`, which may be running, into `target`, which must be empty or not
-/// there. `progress` is told how many entries are copied.
+/// there. `progress` is told how many entries are copied. What is appended from now on is not in it; the
+/// last entries may be ones whose writers have no answer yet.
 ///
 /// # Errors
 /// `Config` where there is nothing to copy or the target is not empty, `Damaged` where the ledger
@@ -66,19 +70,23 @@ pub async fn back_up(
     must_be_empty("back up", target)?;
     let made_at = clock.now().utc;
     let (entries, ledger_sha256) = copy_ledger(data_dir, target, clock, progress).await?;
-    let (photo_files, photos_sha256) = copy_photos(data_dir, target)?;
+    let (photo_files, photos_sha256) = copy_photos(data_dir, target).await?;
     let manifest = Manifest { form: FORM, made_at, entries, ledger_sha256, photo_files, photos_sha256 };
-    let path = target.join(MANIFEST);
     let text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| Error::new(ErrorKind::Internal, "back up").with_source(error))?;
-    fs::write(&path, text)
-        .and_then(|()| fs::File::open(&path)?.sync_all())
-        .map_err(failed("back up", &path))?;
+    let target = target.to_owned();
+    // Last: a folder without it is no backup.
+    blocking("back up", move || {
+        write_durably(&target.join(MANIFEST), &text)?;
+        sync_folder(&target)
+    })
+    .await?;
     Ok(manifest)
 }
 
-/// Puts a backup into `data_dir`, in which there must be no store. Everything is held against what
-/// the backup says of itself; if it differs, nothing stays.
+/// Puts a backup into `data_dir`, in which there must be no store. It is copied beside its place and
+/// held against what the backup says of itself before it is put there, so that a restore which is
+/// interrupted leaves no store.
 ///
 /// # Errors
 /// `Config` where there is a store already or no backup, `Damaged` where it is not what it says,
@@ -109,25 +117,75 @@ pub async fn restore(
     for part in [LEDGER, PHOTOS, crate::store::embedded::INDEX] {
         must_be_empty("restore", &data_dir.join(part))?;
     }
-    let restored = async {
-        let (entries, ledger_sha256) = copy_ledger(backup, data_dir, clock, progress).await?;
-        let (photo_files, photos_sha256) = copy_photos(backup, data_dir)?;
-        Ok(Manifest { entries, ledger_sha256, photo_files, photos_sha256, ..manifest.clone() })
+    let beside = data_dir.join(RESTORING);
+    remove(&beside).await?;
+    let copied = async {
+        let (entries, ledger_sha256) = copy_ledger(backup, &beside, clock, progress).await?;
+        let (photo_files, photos_sha256) = copy_photos(backup, &beside).await?;
+        let copied = Manifest { entries, ledger_sha256, photo_files, photos_sha256, ..manifest.clone() };
+        if copied == manifest {
+            return Ok(());
+        }
+        let detail = "what is in the backup is not what it says of itself; nothing was restored";
+        Err(Error::new(ErrorKind::Damaged, "restore").with_detail(detail))
     };
-    let outcome = restored.await.and_then(|restored| match restored == manifest {
-        true => Ok(manifest.clone()),
-        false => {
-            let detail = "what is in the backup is not what it says of itself; nothing was restored";
-            Err(Error::new(ErrorKind::Damaged, "restore").with_detail(detail))
-        }
-    });
-    if outcome.is_err() {
-        for part in [LEDGER, PHOTOS] {
-            // What is left over is refused as not empty next time.
-            let _ = fs::remove_dir_all(data_dir.join(part));
-        }
+    if let Err(error) = copied.await {
+        remove(&beside).await?;
+        return Err(error);
     }
-    outcome
+    let data_dir = data_dir.to_owned();
+    blocking("restore", move || {
+        // The ledger last: without it there is no store.
+        for part in [PHOTOS, LEDGER] {
+            let (from, to) = (beside.join(part), data_dir.join(part));
+            if from.is_dir() {
+                // An empty folder may stand there.
+                match fs::remove_dir(&to) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(failed("restore", &to)(error));
+                    }
+                    _ => {}
+                }
+                fs::rename(&from, &to).map_err(failed("restore", &to))?;
+            }
+            sync_folder(&data_dir)?;
+        }
+        fs::remove_dir(&beside).map_err(failed("restore", &beside))
+    })
+    .await?;
+    Ok(manifest)
+}
+
+/// Removes what an interrupted restore left.
+async fn remove(folder: &Path) -> Result<()> {
+    let folder = folder.to_owned();
+    blocking("restore", move || match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("restore", &folder)(error)),
+        _ => Ok(()),
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    op: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, op).with_source(error))?
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = fs::File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(failed("copy", path))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("copy", folder))
 }
 
 fn must_be_empty(op: &'static str, folder: &Path) -> Result<()> {
@@ -149,19 +207,21 @@ async fn copy_ledger(
 ) -> Result<(u64, String)> {
     let settings = LedgerSettings { keep_for: None, reserve_bytes: 0, ..LedgerSettings::default() };
     let ledger = Ledger::open(to.join(LEDGER), settings.with_random_id(), clock).await?;
-    let mut reader = Reader::new(from.join(LEDGER), 0);
+    let folder = from.join(LEDGER);
+    let last = {
+        let folder = folder.clone();
+        blocking("copy", move || last_number(&folder)).await?
+    };
+    let mut reader = Reader::new(folder, 0);
     let mut hash = Sha256::new();
     let mut entries = 0;
     loop {
-        let read = move || {
-            let group = read_group(&mut reader);
-            (reader, group)
-        };
-        let (back, group) = tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "copy").with_source(error))?;
+        let (back, group) = blocking("copy", move || {
+            let group = read_group(&mut reader, last)?;
+            Ok((reader, group))
+        })
+        .await?;
         reader = back;
-        let group = group?;
         if group.is_empty() {
             break;
         }
@@ -177,11 +237,24 @@ async fn copy_ledger(
     Ok((entries, hex(&hash.finalize())))
 }
 
+/// The last number that is there now. Copying up to it ends, however quickly others write.
+fn last_number(folder: &Path) -> Result<u64> {
+    let mut reader = Reader::new(folder, 0);
+    let mut last = 0;
+    while let Some(entry) = reader.next_entry()? {
+        if let Entry::Content(content) = entry {
+            last = content.number;
+        }
+    }
+    Ok(last)
+}
+
 /// Reads on, as much as is appended at once.
-fn read_group(reader: &mut Reader) -> Result<Vec<NewRecord>> {
+fn read_group(reader: &mut Reader, last: u64) -> Result<Vec<NewRecord>> {
     let (mut group, mut bytes) = (Vec::new(), 0);
     while bytes < GROUP_BYTES {
         match reader.next_entry()? {
+            Some(Entry::Content(content)) if content.number > last => break,
             Some(Entry::Content(content)) => {
                 bytes += content.bytes.len();
                 group.push(NewRecord { id: [0; 16], content: content.bytes });
@@ -205,32 +278,34 @@ fn read_group(reader: &mut Reader) -> Result<Vec<NewRecord>> {
 }
 
 /// Copies what is there; a photo that goes meanwhile is not.
-fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
+async fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
     let (from, to) = (from.join(PHOTOS), to.join(PHOTOS));
-    let mut hash = Sha256::new();
-    let mut files = 0;
-    for folder in names(&from)? {
-        for name in names(&from.join(&folder))? {
-            if name.contains('.') {
-                // One that is being written.
-                continue;
-            }
-            let Ok(bytes) = fs::read(from.join(&folder).join(&name)) else { continue };
+    blocking("copy", move || {
+        let mut hash = Sha256::new();
+        let mut files = 0;
+        fs::create_dir_all(&to).map_err(failed("copy", &to))?;
+        for folder in names(&from)? {
             let target = to.join(&folder);
-            let path = target.join(&name);
-            let write = || {
-                fs::create_dir_all(&target)?;
-                fs::write(&path, &bytes)?;
-                fs::File::open(&path)?.sync_all()
-            };
-            write().map_err(failed("copy", &path))?;
-            hash.update(name.as_bytes());
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(&bytes);
-            files += 1;
+            fs::create_dir_all(&target).map_err(failed("copy", &target))?;
+            // One with a dot is being written.
+            for name in names(&from.join(&folder))?.into_iter().filter(|name| !name.contains('.')) {
+                let path = from.join(&folder).join(&name);
+                let bytes = match fs::read(&path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    bytes => bytes.map_err(failed("copy", &path))?,
+                };
+                write_durably(&target.join(&name), &bytes)?;
+                hash.update(name.as_bytes());
+                hash.update((bytes.len() as u64).to_be_bytes());
+                hash.update(&bytes);
+                files += 1;
+            }
+            sync_folder(&target)?;
         }
-    }
-    Ok((files, hex(&hash.finalize())))
+        sync_folder(&to)?;
+        Ok((files, hex(&hash.finalize())))
+    })
+    .await
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {
@@ -257,10 +332,10 @@ mod tests {
 
     use super::*;
     use crate::randomness::SystemRandomness;
-    use crate::record::{Key, Kind, PhotoId};
+    use crate::record::{Key, Kind, PhotoId, Visit, VisitId};
     use crate::seal::Keys;
     use crate::store::embedded::EmbeddedStore;
-    use crate::store::suite::{customer, origin};
+    use crate::store::suite::{customer, origin, visit};
     use crate::store::{Change, Commit, Photo, PhotoSize, Rows, Store};
 
     fn clock() -> Arc<dyn Clock> {
@@ -279,6 +354,10 @@ mod tests {
         store.commit(commit).await.unwrap();
     }
 
+    fn visit_at(at: u64) -> Visit {
+        Visit { id: VisitId::from_bytes(u128::from(at).to_be_bytes()), ..visit(1, 1, at, true) }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_backup_made_under_way_is_restored_with_its_history_and_photos() {
         let folder = TempDir::new().unwrap();
@@ -289,21 +368,26 @@ mod tests {
         }
         let photo = Photo { large: vec![1; 70_000], small: vec![2; 10] };
         store.put_photo(PhotoId::from_bytes([5; 32]), photo.clone()).await.unwrap();
+        // Somebody writes for as long as it takes.
         let busy = {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                for number in 50..200 {
-                    put(&store, number).await;
+                for at in 0.. {
+                    let changes = vec![Change::new(visit_at(at))];
+                    store.commit(Commit { origin: origin(1), changes }).await.unwrap();
                 }
             })
         };
         let manifest = back_up(&at("data"), &at("backup"), clock(), |_| ()).await.unwrap();
-        busy.await.unwrap();
+        busy.abort();
+        // Ended, not finished.
+        assert!(busy.await.is_err());
         store.close().await;
         assert!(manifest.entries >= 50 && manifest.photo_files == 2);
         assert_eq!(restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap(), manifest);
         let again = open(&at("again")).await;
-        assert_eq!(again.count(Kind::Customer).await.unwrap(), manifest.entries);
+        assert_eq!(again.count(Kind::Customer).await.unwrap(), 50);
+        assert_eq!(again.count(Kind::Visit).await.unwrap(), manifest.entries - 50);
         assert_eq!(again.history(&Key::Customer(customer(3, 3).id), None, 5).await.unwrap().len(), 1);
         let found = again.photo(PhotoId::from_bytes([5; 32]), PhotoSize::Large).await.unwrap();
         assert_eq!(found, Some(photo.large));
@@ -336,8 +420,10 @@ mod tests {
             fs::write(&segment, spoilt).unwrap();
             let error = restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
-            assert!(!at("again").join(LEDGER).exists());
+            assert!(!at("again").join(LEDGER).exists() && !at("again").join(RESTORING).exists());
         }
+        // One that was interrupted, and one that is tried again over what it left.
+        fs::create_dir_all(at("again").join(RESTORING).join(LEDGER)).unwrap();
         fs::write(&segment, whole).unwrap();
         assert!(
             restore(&at("data"), &at("again"), clock(), |_| ())

@@ -5,6 +5,7 @@
 //! * [`bulk`]: many customers or cards at once, from CSV.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
+//! * [`search`]: finding customers by what somebody remembers of them.
 //! * [`service`]: what people and other systems do.
 //! * [`store`]: where it is kept; one trait, so that all above is the same on any of them.
 //! * [`seal`]: what stands in a store is sealed where it tells who somebody is.
@@ -19,5 +20,6 @@ pub mod randomness;
 pub mod recognition;
 pub mod record;
 pub mod seal;
+pub mod search;
 pub mod service;
 pub mod store;

@@ -238,7 +238,8 @@ fn cells(visit: &VisitView) -> [String; 15] {
 
 /// A cell that no spreadsheet takes for a formula.
 fn safe_cell(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    const BEGIN_FORMULAS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    if text.starts_with(BEGIN_FORMULAS) { format!("'{text}") } else { text }
 }
 
 pub(crate) async fn staff(act: StaffAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
@@ -323,7 +324,9 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        assert_eq!(safe_cell("=1+1".to_owned()), "'=1+1");
+        for text in ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "＝1"] {
+            assert_eq!(safe_cell(text.to_owned()), format!("'{text}"));
+        }
         assert_eq!(safe_cell("存款".to_owned()), "存款");
     }
 }

@@ -1,8 +1,10 @@
 //! A CSV file, a portion of rows at a time.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use encoding_rs::{Encoding, GB18030, UTF_8};
@@ -15,7 +17,7 @@ const PORTION: usize = 256;
 /// Portions that wait to be looked at.
 const WAITING: usize = 2;
 /// Longest line that is taken for one, in bytes: a quote that is never closed makes the rest of the file one.
-const LONGEST_ROW: u64 = 64 * 1024;
+const LONGEST_ROW: usize = 64 * 1024;
 
 /// A column: its name, and what it is also called.
 pub(super) type Column = (&'static str, &'static str);
@@ -81,6 +83,24 @@ fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::Io, "read").with_source(error)
 }
 
+/// Gives so many bytes, and then an error: what has no end is not read into memory.
+struct Bounded<R> {
+    reader: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = self.left.get().min(buffer.len());
+        if most == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let count = self.reader.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left.set(self.left.get() - count);
+        Ok(count)
+    }
+}
+
 /// UTF-8 if all of the file is, and GB 18030 otherwise.
 fn encoding(file: &Path) -> io::Result<&'static Encoding> {
     let mut reader = File::open(file)?;
@@ -101,6 +121,13 @@ fn encoding(file: &Path) -> io::Result<&'static Encoding> {
     }
 }
 
+/// By the mark that it begins with.
+fn is_utf_16(file: &Path) -> io::Result<bool> {
+    let mut mark = Vec::new();
+    File::open(file)?.take(2).read_to_end(&mut mark)?;
+    Ok(matches!(mark.as_slice(), [0xFF, 0xFE] | [0xFE, 0xFF]))
+}
+
 fn read(
     file: &Path,
     columns: &'static [Column],
@@ -108,33 +135,41 @@ fn read(
     sender: &mpsc::Sender<Result<Portion>>,
 ) -> Result<()> {
     let encoding = encoding(file).map_err(failed)?;
+    if is_utf_16(file).map_err(failed)? {
+        let detail = "this is UTF-16, as \"Unicode text\" of spreadsheets is; save it as CSV in UTF-8";
+        return Err(Error::new(ErrorKind::Config, "read").with_detail(detail));
+    }
     let opened = File::open(file).map_err(failed)?;
     let of = opened.metadata().map_err(failed)?.len();
     let mut builder = DecodeReaderBytesBuilder::new();
     let decoded = builder.encoding(Some(encoding)).strip_bom(true).build(opened);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(decoded));
+    let left = Rc::new(Cell::new(LONGEST_ROW));
+    let bounded = Bounded { reader: BufReader::new(decoded), left: Rc::clone(&left) };
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bounded);
     let header = reader.headers().map_err(|error| wrong_csv(&error))?.clone();
     let names = Arc::new(named(&header, columns, needed)?);
     let mut portion = Portion { rows: Vec::new(), wrong: Vec::new(), done: 0, of };
     let mut cells = csv::StringRecord::new();
     loop {
-        let begins_at = reader.position().byte();
+        left.set(LONGEST_ROW);
         let line = reader.position().line();
         let more = reader.read_record(&mut cells);
         match more {
             Ok(false) => break,
             Ok(true) => {
                 let place = cells.position().map_or(line, csv::Position::line);
-                if reader.position().byte().saturating_sub(begins_at) > LONGEST_ROW {
-                    let what = format!("more than {LONGEST_ROW} bytes in one line; is a quote not closed?");
-                    portion.wrong.push((place, what));
-                } else if cells.len() != names.len() {
+                if cells.len() != names.len() {
                     let what = format!("{} cells, and {} columns", cells.len(), names.len());
                     portion.wrong.push((place, what));
                 } else if cells.iter().any(|cell| !cell.trim().is_empty()) {
                     let cells = std::mem::take(&mut cells);
                     portion.rows.push(Row { line: place, columns: Arc::clone(&names), cells });
                 }
+            }
+            Err(_) if left.get() == 0 => {
+                let detail =
+                    format!("line {line}: more than {LONGEST_ROW} bytes in one line; is a quote not closed?");
+                return Err(Error::new(ErrorKind::Config, "read").with_detail(detail));
             }
             Err(error) if error.is_io_error() => return Err(wrong_csv(&error)),
             Err(_) => portion.wrong.push((line, "this is no line of CSV".to_owned())),

@@ -161,7 +161,10 @@ async fn hostile_files_are_told_and_never_taken() {
     let desk = Desk::new().await;
     let header = "customer_number,name,vip_class,branch\n";
     let quote = format!("{header}6001,\"{}", "a,\n".repeat(100_000));
-    assert!(desk.customers(quote.as_bytes(), false).await.is_err());
+    let said = desk.customers(quote.as_bytes(), false).await.unwrap_err().to_string();
+    assert!(said.contains("line 2: more than 65536 bytes"), "{said}");
+    let utf_16: Vec<u8> = "\u{feff}name".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(desk.customers(&utf_16, false).await.unwrap_err().to_string().contains("UTF-16"));
     let wide = format!("{header}{}\n", ",".repeat(100_000));
     assert!(desk.customers(wide.as_bytes(), false).await.is_err());
     assert!(desk.customers(&[0xff; 1000], false).await.is_err());

@@ -1,14 +1,21 @@
 //! Customers: opened, changed, found.
 
+use std::sync::PoisonError;
+
 use rfid_core::UtcTime;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FieldFault, check_name, check_text};
 use super::{Caller, Scope, Service};
 use crate::record::{
-    Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Number, Personal, StaffId, Unique,
+    Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number, Personal, Record, StaffId,
+    Unique,
 };
+use crate::search::{Position, SearchFilter};
 use crate::store::Stored;
+
+/// Customers that are read at once to fill the index.
+const SCANNED: usize = 256;
 
 /// A customer as somebody writes one: in a form, in JSON, in a line of CSV.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -192,6 +199,58 @@ impl Service {
         let mut found = self.store.customers_with_id_number(&number).await?;
         found.retain(|stored| caller.grant.sees(&stored.record.branch));
         Ok(found)
+    }
+
+    /// Reads all customers into the index of [`Service::search_customers`], which finds nobody before.
+    /// Returns how many there are. What is written meanwhile is in it, too.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn fill_search(&self) -> Result<usize, Fault> {
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store.scan(Kind::Customer, after.as_ref(), SCANNED).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.record.key());
+            let mut search = self.search.write().unwrap_or_else(PoisonError::into_inner);
+            for stored in page {
+                if let Record::Customer(customer) = stored.record
+                    && !search.holds(customer.id)
+                {
+                    search.put(&customer);
+                }
+            }
+        }
+        Ok(self.search.read().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
+    /// Customers with this text in their names, ways to type these, or employers, behind `after`; at most
+    /// `limit` of them, and where the list goes on. See [`crate::search`].
+    ///
+    /// # Errors
+    /// `Forbidden`, `Store`.
+    pub async fn search_customers(
+        &self,
+        caller: &Caller,
+        text: &str,
+        filter: &SearchFilter,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<(Vec<Stored<Customer>>, Option<Position>), Fault> {
+        caller.grant.allows(Scope::ReadCustomers)?;
+        let (ids, next) = {
+            let search = self.search.read().unwrap_or_else(PoisonError::into_inner);
+            search.find(text, filter, |branch| caller.grant.sees(branch), after, limit)
+        };
+        let keys: Vec<Key> = ids.into_iter().map(Key::Customer).collect();
+        let typed = |stored: Stored| {
+            Some(Stored { version: stored.version, record: Customer::try_from(stored.record).ok()? })
+        };
+        let mut found: Vec<Stored<Customer>> =
+            self.store.get(&keys).await?.into_iter().flatten().filter_map(typed).collect();
+        // Somebody may have moved the customer since the index was asked.
+        found.retain(|stored| caller.grant.sees(&stored.record.branch));
+        Ok((found, next))
     }
 
     /// A customer from what somebody wrote.

@@ -13,13 +13,14 @@ mod staff;
 pub mod view;
 mod visits;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rfid_core::{Clock, Result, UtcTime};
 
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
 use crate::record::{Key, Record};
+use crate::search::SearchIndex;
 use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
 
 pub use branches::BranchDraft;
@@ -54,6 +55,8 @@ pub struct Service {
     recognition: Arc<Recognition>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// Filled by [`Service::fill_search`].
+    search: RwLock<SearchIndex>,
 }
 
 impl Service {
@@ -65,7 +68,7 @@ impl Service {
         randomness: Arc<dyn Randomness>,
     ) -> Self {
         let recognition = Recognition::new(Arc::clone(&store), settings, Arc::clone(&clock));
-        Self { store, recognition: Arc::new(recognition), clock, randomness }
+        Self { store, recognition: Arc::new(recognition), clock, randomness, search: RwLock::default() }
     }
 
     /// What the lookup sink asks.
@@ -100,7 +103,12 @@ impl Service {
         let put = Change::Put { record: Box::new(record.clone().into()), expected };
         let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
         match self.store.commit(Commit { origin, changes: vec![put] }).await {
-            Ok(versions) => Ok(Stored { version: versions.first().copied().unwrap_or(0), record }),
+            Ok(versions) => {
+                if let Record::Customer(customer) = record.clone().into() {
+                    self.search.write().unwrap_or_else(PoisonError::into_inner).put(&customer);
+                }
+                Ok(Stored { version: versions.first().copied().unwrap_or(0), record })
+            }
             Err(fault) => Err(self.explain(fault).await),
         }
     }

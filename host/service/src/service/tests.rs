@@ -3,6 +3,7 @@ use rfid_core::SystemClock;
 use super::*;
 use crate::randomness::SystemRandomness;
 use crate::record::{CardState, CustomerId, Outcome, StaffRole, VisitId};
+use crate::search::SearchFilter;
 use crate::service::view::{CardView, CustomerView};
 use crate::store::MemoryStore;
 
@@ -254,4 +255,27 @@ async fn nothing_is_done_without_its_right() {
     assert!(forbidden(service.begin_duty(&nobody, "S1").await.err()));
     assert!(forbidden(service.end_duty(&nobody, "S1").await.err()));
     assert!(forbidden(service.staff_of_number(&nobody, "S1").await.err()));
+}
+
+#[tokio::test]
+async fn a_customer_is_found_by_name_from_the_moment_it_is_written() {
+    let service = service().await;
+    let console = Caller::console();
+    service.open_customer(&console, draft("6001")).await.unwrap();
+    let find = async |service: &Service, caller: &Caller, text: &str| {
+        let found = service.search_customers(caller, text, &SearchFilter::default(), None, 9).await.unwrap();
+        found.0.len()
+    };
+    assert_eq!([find(&service, &console, "zxm").await, find(&service, &console, "电力").await], [1, 1]);
+    // A service that begins over the same store finds nobody before it has read them.
+    let (clock, randomness) = (Arc::new(SystemClock::new()), Arc::new(SystemRandomness));
+    let again = Service::new(Arc::clone(service.store()), RecognitionSettings::default(), clock, randomness);
+    assert_eq!(find(&again, &console, "zxm").await, 0);
+    assert_eq!(again.fill_search().await.unwrap(), 1);
+    assert_eq!(find(&again, &console, "zxm").await, 1);
+    let other = Caller { grant: Grant::new(Scope::ALL, Some(["b".into()].into())), ..console };
+    assert_eq!(find(&again, &other, "zxm").await, 0);
+    let nobody = Caller { grant: Grant::new([], None), ..Caller::console() };
+    let forbidden = again.search_customers(&nobody, "zxm", &SearchFilter::default(), None, 9).await;
+    assert!(matches!(forbidden, Err(Fault::Forbidden(_))));
 }

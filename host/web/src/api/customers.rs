@@ -5,23 +5,43 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use rfid_service::record::Personal;
+use rfid_service::search::{Position, SearchFilter};
 use rfid_service::service::view::CustomerView;
 use rfid_service::service::{CustomerDraft, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Calling, Route, json_answer, made_on, one, schema};
+use super::{Answer, Api, Calling, Route, json_answer, made_on, one, page, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
-/// What customers are searched by. Equality only, and in the body: an ID number must not stand in an
-/// address, which goes into logs.
+/// What customers are searched by: the ID number, wholly, or a text. Both are in the body, because an
+/// address goes into logs.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CustomerSearch {
     /// The whole ID number.
-    id_number: Personal<String>,
+    #[serde(default)]
+    id_number: Option<Personal<String>>,
+    /// A part of the name, of its pinyin or initials, or of the employer.
+    #[serde(default)]
+    text: Option<Personal<String>>,
+    /// Only customers of this branch.
+    #[serde(default)]
+    branch: Option<String>,
+    /// Only customers of this VIP class.
+    #[serde(default)]
+    vip_class: Option<String>,
+    /// Only those that are no longer customers, or only those that are.
+    #[serde(default)]
+    closed: Option<bool>,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// Records on a page, 1 to 200.
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -68,7 +88,7 @@ pub(super) fn routes() -> Vec<Route> {
             method: "post",
             path: "/api/v1/customers/search",
             id: "searchCustomers",
-            summary: "Customers with this ID number",
+            summary: "Customers with this ID number, or with this text in their names or employers",
             scope: Scope::ReadCustomers,
             query: &[],
             if_match: false,
@@ -117,7 +137,24 @@ async fn search(
     Calling(caller): Calling,
     Json(search): Json<CustomerSearch>,
 ) -> Result<Response, Refused> {
-    let found = api.service.customers_of_id_number(&caller, search.id_number.reveal()).await?;
+    let CustomerSearch { id_number, text, branch, vip_class, closed, cursor, limit } = search;
+    let (found, next) = match (id_number, text) {
+        (Some(number), None) => (api.service.customers_of_id_number(&caller, number.reveal()).await?, None),
+        (None, Some(text)) => {
+            let after =
+                cursor.map(|cursor| api.cursors.open::<Position>("customers", &cursor)).transpose()?;
+            let filter = SearchFilter {
+                branch: branch.as_deref().map(Into::into),
+                vip_class: vip_class.as_deref().map(Into::into),
+                closed,
+                ..SearchFilter::default()
+            };
+            let limit = page(limit)?;
+            api.service.search_customers(&caller, text.reveal(), &filter, after, limit).await?
+        }
+        _ => return Err(Refused::bad_request("Search by id_number or by text, one of the two.")),
+    };
     let items: Vec<CustomerView> = found.iter().map(CustomerView::of).collect();
-    Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
+    let next = next.map(|position| api.cursors.seal("customers", &position)).transpose()?;
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items, "next_cursor": next })))
 }

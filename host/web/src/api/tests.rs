@@ -159,6 +159,17 @@ async fn an_id_number_is_searched_in_a_body_and_never_said_again() {
     assert_eq!(found.body["items"][0]["customer_number"], "6001");
     assert!(!found.body.to_string().contains("11010519491231002X"));
     assert_eq!(search("440524188001010014").await.body["items"], json!([]));
+    let by_text = async |body: Value| desk.post("/api/v1/customers/search", body).await;
+    assert_eq!(
+        by_text(json!({ "text": "zhangxm", "limit": 1 })).await.body["items"][0]["customer_number"],
+        "6001"
+    );
+    assert_eq!(by_text(json!({ "text": "zhangxm", "vip_class": "silver" })).await.body["items"], json!([]));
+    for wrong in
+        [json!({}), json!({ "text": "a", "id_number": "b" }), json!({ "text": "a", "cursor": "AAAA" })]
+    {
+        assert_eq!(by_text(wrong).await.status, 400);
+    }
     let wrong = search("110105194912310021").await;
     assert_eq!((wrong.status, &wrong.body["errors"][0]["field"]), (422, &json!("id_number")));
     assert!(!wrong.body.to_string().contains("110105194912310021"));

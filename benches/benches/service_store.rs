@@ -1,0 +1,193 @@
+//! What the embedded store of the customer service costs: taking in customers and cards, finding who
+//! holds a card, registering arrivals. Prints each figure beside its bar.
+//!
+//! `cargo bench -p rfid-benches --bench service_store -- [CUSTOMERS]`, 100,000 if left out. The bars are
+//! those for 1,000,000.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use rfid_core::{Event, EventId, EventKind, Result, SystemClock, TagId, TagIdKind, UtcTime};
+use rfid_service::randomness::SystemRandomness;
+use rfid_service::recognition::{Recognition, RecognitionSettings};
+use rfid_service::record::{
+    AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer, CustomerId, Record,
+};
+use rfid_service::seal::Keys;
+use rfid_service::store::embedded::EmbeddedStore;
+use rfid_service::store::{Actor, Origin, Rows, Store, Supply};
+use rfid_sink_lookup::Directory;
+use zeroize::Zeroizing;
+
+const PORTION: u32 = 256;
+const LOOKUPS: u32 = 20_000;
+const ARRIVALS: u32 = 5_000;
+/// Arrivals that come together, as a pipeline hands them on when many walk in.
+const TOGETHER: usize = 32;
+
+fn bytes(number: u32) -> [u8; 16] {
+    // Spread, as random ids are.
+    (u128::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes()
+}
+
+fn tag(number: u32) -> TagId {
+    let mut epc = [0x2D; 12];
+    epc[8..].copy_from_slice(&number.to_be_bytes());
+    TagId::new(TagIdKind::Epc, &epc).unwrap()
+}
+
+fn customer(number: u32) -> Record {
+    Record::from(Customer {
+        id: CustomerId::from_bytes(bytes(number)),
+        number: format!("C{number:09}").parse().unwrap(),
+        name: format!("客户{number}").into(),
+        id_number: None,
+        employer: "西州电力有限公司".into(),
+        photo: None,
+        vip_class: "gold".into(),
+        usual_business: "理财".into(),
+        branch: "hubin".into(),
+        account_manager: None,
+        notes: "".into(),
+        consent: Consent::Given { at: UtcTime::from_nanos(1) },
+        closed: false,
+    })
+}
+
+fn card(number: u32) -> Record {
+    Record::from(Card {
+        id: CardId::from_bytes(bytes(number)),
+        customer: CustomerId::from_bytes(bytes(number)),
+        epc: Some(tag(number)),
+        uid: None,
+        state: CardState::Active,
+        valid_from: "2000-01-01".parse().unwrap(),
+        valid_until: "2099-12-31".parse().unwrap(),
+        branches: AllowedBranches::All,
+        replaced_by: None,
+    })
+}
+
+struct People {
+    next: u32,
+    of: u32,
+}
+
+#[async_trait]
+impl Supply for People {
+    async fn next(&mut self) -> Result<Option<Vec<Record>>> {
+        let to = (self.next + PORTION).min(self.of);
+        if self.next == to {
+            return Ok(None);
+        }
+        let records = (self.next..to).flat_map(|number| [customer(number), card(number)]).collect();
+        self.next = to;
+        Ok(Some(records))
+    }
+}
+
+async fn open(folder: &Path) -> EmbeddedStore {
+    let keys = Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap();
+    let rows = Rows::new(Arc::new(keys), Arc::new(SystemRandomness));
+    EmbeddedStore::open(folder, rows, Arc::new(SystemClock::new())).await.unwrap()
+}
+
+fn origin() -> Origin {
+    Origin { by: Actor::Console, at: UtcTime::from_nanos(1), from: "bench".to_owned() }
+}
+
+/// Most memory that this process has had, in MiB.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+fn part(times: &mut [Duration], of_thousand: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() - 1) * of_thousand / 1000]
+}
+
+async fn lookups(store: &EmbeddedStore, customers: u32) -> (Duration, Duration) {
+    let mut times = Vec::new();
+    for round in 0..2 * LOOKUPS {
+        let number = round.wrapping_mul(7_919) % customers;
+        let started = Instant::now();
+        let found = store.holders(&[tag(number)]).await.unwrap();
+        // The first half warms what there is to warm.
+        if round >= LOOKUPS {
+            times.push(started.elapsed());
+        }
+        assert!(found[0].is_some());
+    }
+    (part(&mut times, 500), part(&mut times, 990))
+}
+
+async fn arrivals(store: Arc<dyn Store>, customers: u32) -> f64 {
+    let recognition = Recognition::new(store, RecognitionSettings::default(), Arc::new(SystemClock::new()));
+    let event = |number: u32| {
+        let at = UtcTime::from_nanos(1_790_000_000_000_000_000 + u64::from(number));
+        Event {
+            event_id: EventId::derive("bench", &tag(number), at, 0),
+            kind: EventKind::Arrived,
+            time: at,
+            branch: Some("hubin".into()),
+            tag: tag(number % customers),
+            first_seen: at,
+            last_seen: at,
+            record: None,
+            ..Event::sample()
+        }
+    };
+    let all: Vec<Event> = (0..ARRIVALS).map(event).collect();
+    let started = Instant::now();
+    for batch in all.chunks(TOGETHER) {
+        let records = recognition.find(batch).await.unwrap();
+        assert!(records.iter().all(Option::is_some));
+    }
+    f64::from(ARRIVALS) / started.elapsed().as_secs_f64()
+}
+
+#[tokio::main]
+async fn main() {
+    // As a test it only has to run.
+    let usual = if std::env::args().any(|word| word == "--test") { 1_000 } else { 100_000 };
+    let customers = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(usual);
+    let folder = tempfile::tempdir().unwrap();
+    let few = open(&folder.path().join("few")).await;
+    few.load(origin(), &mut People { next: 0, of: 10_000.min(customers) }).await.unwrap();
+    let (_, few_p99) = lookups(&few, 10_000.min(customers)).await;
+    few.close().await;
+
+    let many = folder.path().join("many");
+    let store = open(&many).await;
+    let branch =
+        Branch { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None, closed: false };
+    let new = rfid_service::store::Change::new(branch);
+    store.commit(rfid_service::store::Commit { origin: origin(), changes: vec![new] }).await.unwrap();
+    let started = Instant::now();
+    let count = store.load(origin(), &mut People { next: 0, of: customers }).await.unwrap();
+    let loading = started.elapsed();
+    println!(
+        "{customers} customers and as many cards taken in: {:.1} s, {:.0} records/s, {} MiB at most (bars: 300 s, 500 MiB)",
+        loading.as_secs_f64(),
+        count as f64 / loading.as_secs_f64(),
+        peak_mib()
+    );
+    let (p50, p99) = lookups(&store, customers).await;
+    println!("who holds a card: p50 {p50:?}, p99 {p99:?} (bar: 100 us)");
+    let ratio = p99.as_secs_f64() / few_p99.as_secs_f64();
+    println!("the same with 10,000: p99 {few_p99:?}, {ratio:.2} times as long with all (bar: 1.5)");
+    let store = Arc::new(store);
+    let per_second = arrivals(store.clone(), customers).await;
+    println!("arrivals, each with its visit on the disk: {per_second:.0} a second (bar: 1000)");
+    // Whoever reads meanwhile is not held up either.
+    let readers = (0..4).map(|_| lookups(&store, customers));
+    let slowest = join_all(readers).await.into_iter().map(|(_, p99)| p99).max().unwrap();
+    println!("who holds a card, asked by four at once: p99 {slowest:?}");
+    store.close().await;
+}
