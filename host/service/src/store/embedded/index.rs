@@ -124,6 +124,34 @@ fn found_by(rows: &Rows, record: &Record, bytes: &[u8]) -> Vec<(&'static str, Ve
     keys
 }
 
+/// What is written to the index at once at most: more would not happen together.
+const TOGETHER: usize = 100;
+/// What one change writes at most: what leads to it before and after, the row, its past, and counts.
+const MOST_OF_A_CHANGE: usize = 32;
+
+/// Batches that each happen wholly or not at all, with as many whole changes in each as fit.
+#[derive(Default)]
+pub(super) struct Batches {
+    full: Vec<Batch>,
+    open: Batch,
+}
+
+impl Batches {
+    /// The batch that the next change goes into.
+    pub(super) fn next(&mut self) -> &mut Batch {
+        if self.open.len() + MOST_OF_A_CHANGE > TOGETHER {
+            self.full.push(std::mem::take(&mut self.open));
+        }
+        &mut self.open
+    }
+
+    /// All of them, in order.
+    pub(super) fn end(mut self) -> Vec<Batch> {
+        self.full.push(self.open);
+        self.full
+    }
+}
+
 /// Puts into a batch what leads from a record as it was to what was written at `number`.
 pub(super) fn write(
     batch: &mut Batch,

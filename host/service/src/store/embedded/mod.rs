@@ -70,8 +70,9 @@ impl EmbeddedStore {
         let index = Index::new(sled, ledger.clone(), rows.clone());
         let photos = Photos::open(data_dir.join(PHOTOS), rows).await?;
         replay::catch_up(&index, &ledger).await?;
+        let applied = replay::last_applied(&index).await?;
         let (writer, requests) = mpsc::channel(WAITING);
-        let task = tokio::spawn(Writer::new(index.clone(), ledger.clone()).run(requests));
+        let task = tokio::spawn(Writer::new(index.clone(), ledger.clone(), applied).run(requests));
         Ok(Self { index, ledger, photos, writer, ended: tokio::sync::Mutex::new(Some(task)) })
     }
 }

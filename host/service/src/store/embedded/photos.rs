@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rfid_core::{Error, ErrorKind, Result};
 
 use crate::record::PhotoId;
 use crate::store::{Photo, PhotoSize, Rows};
+
+/// Counts files that are being written.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
 /// The folder of photos. Files lie in folders named by the first two digits of their ids.
 #[derive(Clone)]
@@ -76,8 +80,10 @@ impl Photos {
         blocking("remove photo", move || {
             for path in paths {
                 match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                    // What is forgotten must not be there again after a power cut.
+                    Ok(()) => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?,
                 }
             }
             Ok(())
@@ -95,7 +101,8 @@ impl Photos {
         let path = self.path(id, size);
         let folder = path.parent().unwrap_or(&self.folder);
         private_folder(folder)?;
-        let unfinished = path.with_extension("part");
+        // Two may write the same photo at once.
+        let unfinished = path.with_extension(format!("part{}", UNFINISHED.fetch_add(1, Ordering::Relaxed)));
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         file.write_all(bytes)?;

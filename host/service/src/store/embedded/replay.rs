@@ -1,7 +1,7 @@
 //! The ledger into the index.
 //!
 //! `meta` of the index has under `applied` the number of the last entry of the ledger that is in the
-//! index, under `form` how the index is laid out, and `damaged` where values of it were found to be
+//! index, under `ledger` which ledger that is, under `form` how the index is laid out, and `damaged` where values of it were found to be
 //! damaged, so that it is made anew at the next start.
 
 use futures_util::future::try_join_all;
@@ -11,13 +11,14 @@ use rfid_ledger::{Entry as LedgerEntry, Ledger};
 use tokio::sync::mpsc;
 
 use super::entry::{Entry, Written};
-use super::index::{self, COUNTS, META, Row, TREES};
+use super::index::{self, Batches, COUNTS, META, Row, TREES};
 use super::reading::{Index, Present};
 use crate::record::Kind;
 
 const APPLIED: &[u8] = b"applied";
 const FORM: &[u8] = b"form";
 const DAMAGED: &[u8] = b"damaged";
+const LEDGER: &[u8] = b"ledger";
 /// How the index is laid out.
 const FORM_NOW: u8 = 1;
 
@@ -33,7 +34,7 @@ pub(super) fn applied(batch: &mut Batch, number: u64) {
     batch.put(META, APPLIED, number.to_be_bytes());
 }
 
-async fn last_applied(index: &Index) -> Result<u64> {
+pub(super) async fn last_applied(index: &Index) -> Result<u64> {
     let value = index.sled().get(META, APPLIED).await?;
     Ok(value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
 }
@@ -78,7 +79,8 @@ impl Counts {
 
 /// Takes the index to where the ledger is.
 pub(super) async fn catch_up(index: &Index, ledger: &Ledger) -> Result<()> {
-    let meta = index.sled().get_many(META, vec![FORM.to_vec(), DAMAGED.to_vec()]).await?;
+    let keys = vec![FORM.to_vec(), DAMAGED.to_vec(), LEDGER.to_vec()];
+    let meta = index.sled().get_many(META, keys).await?;
     if let Some(Some(form)) = meta.first()
         && form.as_slice() != [FORM_NOW]
     {
@@ -87,14 +89,20 @@ pub(super) async fn catch_up(index: &Index, ledger: &Ledger) -> Result<()> {
             index.sled().path().display()
         )));
     }
-    if let Some(Some(_)) = meta.get(1) {
-        tracing::warn!("values of the index of customers and visits were damaged; it is made anew");
+    let is_damaged = matches!(meta.get(1), Some(Some(_)));
+    let is_of_another = matches!(meta.get(2), Some(Some(id)) if *id != ledger.id());
+    if is_damaged || is_of_another || last_applied(index).await? > ledger.last() {
+        tracing::warn!(
+            is_damaged,
+            is_of_another,
+            "the index of customers and visits is made anew from the ledger"
+        );
         for tree in TREES.into_iter().chain([META]) {
             index.sled().drop_tree(tree).await?;
         }
     }
     let mut batch = Batch::default();
-    batch.put(META, FORM, [FORM_NOW]);
+    batch.put(META, FORM, [FORM_NOW]).put(META, LEDGER, ledger.id());
     index.sled().commit(batch).await?;
     let from = last_applied(index).await?;
     let to = ledger.last();
@@ -153,7 +161,7 @@ async fn put(index: &Index, counts: &mut Counts, group: Vec<(u64, Vec<Written>)>
     present.read(index, keys.collect()).await?;
     let mut batches = Vec::new();
     for (number, changes) in group {
-        let mut batch = Batch::default();
+        let mut parts = Batches::default();
         for written in changes {
             let after = match &written.bytes {
                 Some(bytes) => Some(index.rows().decode(&written.key, bytes)?),
@@ -167,13 +175,14 @@ async fn put(index: &Index, counts: &mut Counts, group: Vec<(u64, Vec<Written>)>
             }
             let before = row.and_then(|row| row.content.clone());
             counts.note(written.key.kind(), before.is_some(), after.is_some());
-            index::write(&mut batch, index.rows(), before.as_ref(), &written, after.as_ref(), number);
+            let batch = parts.next();
+            index::write(batch, index.rows(), before.as_ref(), &written, after.as_ref(), number);
+            counts.write(batch);
             let content = after.zip(written.bytes.clone());
             present.set(written.key.clone(), Row { version: written.version, content });
         }
-        counts.write(&mut batch);
-        applied(&mut batch, number);
-        batches.push(index.sled().commit(batch));
+        applied(parts.next(), number);
+        batches.extend(parts.end().into_iter().map(|batch| index.sled().commit(batch)));
     }
     try_join_all(batches).await.map(drop)
 }

@@ -151,6 +151,39 @@ async fn a_spoilt_index_opens_by_itself_and_nothing_is_lost() {
     }
 }
 
+/// As after a write of the index that failed behind the ledger, or a new file in the place of a damaged
+/// one: what is acknowledged next is not written over what the index has missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_falls_behind_is_mended_before_anything_is_planned_on_it() {
+    let folder = Folder::new();
+    let store = folder.try_open(7).await.unwrap();
+    fill(&store, 0, 10).await;
+    for tree in index::TREES.into_iter().chain([index::META]) {
+        store.index.sled().drop_tree(tree).await.unwrap();
+    }
+    let again = Change::new(customer(3, 3));
+    let outcome = store.commit(Commit { origin: origin(2), changes: vec![again] }).await;
+    assert!(matches!(outcome, Err(CommitFault::Conflict { found: 1, .. })), "{outcome:?}");
+    let change = Change::Put { record: Box::new(customer(3, 5).into()), expected: 1 };
+    let taken = store.commit(Commit { origin: origin(2), changes: vec![change] }).await;
+    assert!(matches!(taken, Err(CommitFault::Taken { .. })), "{taken:?}");
+    assert_eq!(numbers(&store).await, (10, 10, 10));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_another_ledger_is_made_anew() {
+    let (one, other) = (Folder::new(), Folder::new());
+    for (folder, count) in [(&one, 9), (&other, 4)] {
+        let store = folder.open().await;
+        fill(store.as_ref(), 0, count).await;
+        store.close().await;
+    }
+    std::fs::remove_dir_all(other.path(INDEX)).unwrap();
+    copy(&one.path(INDEX), &other.path(INDEX));
+    assert_eq!(numbers(other.open().await.as_ref()).await, (4, 4, 4));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_key_is_refused_in_words_and_nothing_is_changed() {
     let folder = Folder::new();

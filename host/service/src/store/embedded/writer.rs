@@ -1,16 +1,17 @@
 //! The one task that writes.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use rfid_core::{Error, Result};
-use rfid_durable::Batch;
+use rfid_core::{Error, ErrorKind, Result};
 use rfid_ledger::{Ledger, NewRecord};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::entry::{Entry, Written};
-use super::index::{self, Row};
+use super::index::{self, Batches, Row};
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
 use crate::record::{Key, Kind, Record};
@@ -19,6 +20,12 @@ use crate::store::{Change, Commit, CommitFault, Origin};
 
 /// Commits that share a sync.
 const GROUP: usize = 64;
+/// Bytes of one record at most: the index takes 64 KiB.
+const LARGEST_RECORD: usize = 60 * 1024;
+/// Characters of an origin's place at most.
+const LONGEST_FROM: usize = 1024;
+/// How often it is looked whether the index is where the ledger is, while nobody writes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of changes in one portion of a load in the ledger.
 const PORTION_BYTES: usize = 256 * 1024;
 
@@ -38,6 +45,8 @@ pub(super) enum Request {
 pub(super) struct Writer {
     index: Index,
     ledger: Ledger,
+    /// The number up to which the index should have the ledger.
+    applied: u64,
 }
 
 /// A commit that may happen, as it will be written.
@@ -53,13 +62,31 @@ struct PlannedChange {
 }
 
 impl Writer {
-    pub(super) fn new(index: Index, ledger: Ledger) -> Self {
-        Self { index, ledger }
+    /// Writes to an index that has all of the ledger that counts, up to this number.
+    pub(super) fn new(index: Index, ledger: Ledger, applied: u64) -> Self {
+        Self { index, ledger, applied }
     }
 
-    pub(super) async fn run(self, mut requests: mpsc::Receiver<Request>) {
-        let mut next = requests.recv().await;
-        while let Some(request) = next.take() {
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut next = None;
+        loop {
+            let request = match next.take() {
+                Some(request) => request,
+                None => match timeout(LOOK_EVERY, requests.recv()).await {
+                    Ok(Some(request)) => request,
+                    Ok(None) => break,
+                    // Also where nobody writes: an index that was lost finds nobody's card.
+                    Err(_) => {
+                        if let Err(error) = self.mend().await {
+                            tracing::error!(
+                                error = format!("{error:#}"),
+                                "the index of customers and visits fails"
+                            );
+                        }
+                        continue;
+                    }
+                },
+            };
             match request {
                 Request::Close => {
                     requests.close();
@@ -87,14 +114,23 @@ impl Writer {
                 }
             }
             replay::note_damage(&self.index).await;
-            if next.is_none() {
-                next = requests.recv().await;
-            }
         }
     }
 
+    /// Brings the index to where the ledger is, if it is not: a write of it failed, or its file was
+    /// damaged while it was open and a new one begun.
+    async fn mend(&mut self) -> Result<()> {
+        if replay::last_applied(&self.index).await? == self.applied {
+            return Ok(());
+        }
+        tracing::warn!("the index of customers and visits is behind its ledger; what it lacks is applied");
+        replay::catch_up(&self.index, &self.ledger).await?;
+        self.applied = replay::last_applied(&self.index).await?;
+        Ok(())
+    }
+
     /// Carries out what may happen of a group of commits, with one sync.
-    async fn write(&self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
+    async fn write(&mut self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
         let (commits, answers): (Vec<Commit>, Vec<_>) = group.into_iter().unzip();
         let outcomes = match self.plan_and_write(commits).await {
             Ok(outcomes) => outcomes,
@@ -109,8 +145,15 @@ impl Writer {
         }
     }
 
-    async fn plan_and_write(&self, commits: Vec<Commit>) -> Result<Vec<Result<Vec<u32>, CommitFault>>> {
+    async fn plan_and_write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Vec<u32>, CommitFault>>> {
+        self.mend().await?;
+        let damaged = self.index.sled().damaged_values();
         let mut plan = Plan::read(&self.index, &commits).await?;
+        if self.index.sled().damaged_values() > damaged {
+            let detail =
+                "a record that this is about is damaged in the index; a restart makes the index anew";
+            return Err(Error::new(ErrorKind::Damaged, "commit").with_detail(detail));
+        }
         let mut outcomes = Vec::new();
         let mut planned = Vec::new();
         for commit in commits {
@@ -133,25 +176,28 @@ impl Writer {
             entries.push(NewRecord { id: [0; 16], content });
         }
         let appended = self.ledger.append(entries).await?;
+        // From here on it has happened, whatever becomes of the index.
+        self.applied = appended.last().map_or(self.applied, |appended| appended.number);
         let mut counts = Counts::read(&self.index).await?;
         let mut batches = Vec::new();
         for (commit, appended) in planned.iter().zip(appended) {
-            let mut batch = Batch::default();
+            let mut parts = Batches::default();
             for change in &commit.changes {
                 let PlannedChange { written, before, after } = change;
+                let batch = parts.next();
                 counts.note(written.key.kind(), before.is_some(), after.is_some());
                 index::write(
-                    &mut batch,
+                    batch,
                     self.index.rows(),
                     before.as_ref(),
                     written,
                     after.as_ref(),
                     appended.number,
                 );
+                counts.write(batch);
             }
-            counts.write(&mut batch);
-            replay::applied(&mut batch, appended.number);
-            batches.push(self.index.sled().commit(batch));
+            replay::applied(parts.next(), appended.number);
+            batches.extend(parts.end().into_iter().map(|batch| self.index.sled().commit(batch)));
         }
         // They reach the index in this order and share a sync.
         try_join_all(batches).await?;
@@ -160,7 +206,7 @@ impl Writer {
 
     /// Takes in a load; nothing where whoever asked has given it up.
     async fn load(
-        &self,
+        &mut self,
         origin: Origin,
         mut portions: mpsc::Receiver<Option<Vec<Record>>>,
     ) -> Option<Result<u64, CommitFault>> {
@@ -174,11 +220,12 @@ impl Writer {
                 return Some(Err(fault));
             }
         }
-        let end = async {
-            self.append(&Entry::LoadEnds).await?;
-            replay::apply_load(&self.index, &self.ledger, begin, loading.count).await
+        self.applied = match self.append(&Entry::LoadEnds).await {
+            Ok(number) => number,
+            Err(error) => return Some(Err(error.into())),
         };
-        Some(end.await.map(|()| loading.count).map_err(CommitFault::Store))
+        let applied = replay::apply_load(&self.index, &self.ledger, begin, loading.count).await;
+        Some(applied.map(|()| loading.count).map_err(CommitFault::Store))
     }
 
     async fn take_portion(&self, loading: &mut Loading, portion: Vec<Record>) -> Result<(), CommitFault> {
@@ -210,7 +257,7 @@ impl Writer {
             if !loading.keys.insert(short(&key)) {
                 return Err(CommitFault::Conflict { key, found: version });
             }
-            let encoded = self.index.rows().encode(&record)?;
+            let encoded = encoded(&self.index, &record)?;
             for unique in record.uniques() {
                 let blind = self.index.rows().hide_beside(&encoded, &unique);
                 if let Some(other) = loading.uniques.insert(blind, id_of(&key)) {
@@ -299,7 +346,12 @@ impl<'a> Plan<'a> {
     fn commit(&mut self, commit: Commit) -> Result<Planned, CommitFault> {
         if commit.changes.len() > Commit::MOST {
             let detail = format!("{} changes in one commit; at most {}", commit.changes.len(), Commit::MOST);
-            return Err(Error::new(rfid_core::ErrorKind::Internal, "commit").with_detail(detail).into());
+            return Err(Error::new(ErrorKind::Internal, "commit").with_detail(detail).into());
+        }
+        if commit.origin.from.len() > LONGEST_FROM {
+            return Err(Error::new(ErrorKind::Internal, "commit")
+                .with_detail("an origin is too long")
+                .into());
         }
         // All that is unique to what goes is free before what comes asks for it.
         let mut freed: Vec<(Blind, Key)> = Vec::new();
@@ -319,7 +371,7 @@ impl<'a> Plan<'a> {
                 freed.extend(self.blinds(record, bytes).map(|(blind, _)| (blind, key.clone())));
             }
             let (bytes, after) = match change {
-                Change::Put { record, .. } => (Some(self.index.rows().encode(&record)?), Some(*record)),
+                Change::Put { record, .. } => (Some(encoded(self.index, &record)?), Some(*record)),
                 Change::Remove { .. } => (None, None),
             };
             changes.push(PlannedChange { written: Written { key, version, bytes }, before, after });
@@ -360,6 +412,16 @@ impl<'a> Plan<'a> {
             |unique: crate::record::Unique| (self.index.rows().hide_beside(bytes, &unique), unique.field());
         record.uniques().into_iter().map(hide).collect::<Vec<_>>().into_iter()
     }
+}
+
+/// The bytes of a record that the index can hold.
+fn encoded(index: &Index, record: &Record) -> Result<Vec<u8>> {
+    let bytes = index.rows().encode(record)?;
+    if bytes.len() <= LARGEST_RECORD {
+        return Ok(bytes);
+    }
+    let detail = format!("{} is {} bytes long; at most {LARGEST_RECORD} are kept", record.key(), bytes.len());
+    Err(Error::new(ErrorKind::Config, "commit").with_detail(detail))
 }
 
 /// The same error for another who waits.
