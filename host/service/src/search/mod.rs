@@ -1,7 +1,7 @@
 //! Finding customers by what somebody remembers of them.
 //!
 //! Names and employers are sealed where they are kept, so text is searched in memory, the same over
-//! every store: the folded text of all customers stands in one piece of memory ([`index`]) that is
+//! every store: the folded text of all customers stands in one piece of memory ([`SearchIndex`]) that is
 //! looked through from one end to the other. That is as quick as memory is, finds a text also in the
 //! middle of a name, and has no structure that could disagree with the store. It is filled when the
 //! service opens, follows every write, and is wiped when it goes.
