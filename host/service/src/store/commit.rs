@@ -149,6 +149,26 @@ pub struct Past {
     pub after: Option<Record>,
 }
 
+/// Changes that happened together, as the journal of a store tells them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// Who made them.
+    pub origin: Origin,
+    /// What came of them. More than of one commit where they came by a load.
+    pub changes: Vec<Version>,
+}
+
+/// A version of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// Of which record.
+    pub key: Key,
+    /// Its number; of a removal, the one that would have come of it.
+    pub version: u32,
+    /// The record, unless it was removed.
+    pub record: Option<Record>,
+}
+
 /// Gives many new records, a portion at a time.
 #[async_trait]
 pub trait Supply: Send {

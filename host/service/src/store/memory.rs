@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
+use tokio::sync::mpsc;
 
 use super::{
-    Change, Commit, CommitFault, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store, StoreHealth,
-    Stored, Supply,
+    Change, Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
+    StoreHealth, Stored, Supply, Version,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
@@ -24,7 +25,9 @@ pub struct MemoryStore {
 #[derive(Clone, Debug, Default)]
 struct State {
     records: BTreeMap<Key, Stored>,
-    past: Vec<(Key, Past)>,
+    /// What happened, each with the number of its commit.
+    past: Vec<(u64, Key, Past)>,
+    commits: u64,
     photos: BTreeMap<PhotoId, Photo>,
 }
 
@@ -49,6 +52,7 @@ impl State {
         for change in &commit.changes {
             self.records.remove(&change.key());
         }
+        self.commits += 1;
         let changes = commit.changes.into_iter().zip(befores);
         changes.map(|(change, before)| self.apply(&commit.origin, change, before)).collect()
     }
@@ -57,7 +61,7 @@ impl State {
         let key = change.key();
         // A record that is made again goes on counting, so that a version names one content.
         let last =
-            self.past.iter().rev().find(|(other, _)| *other == key).map_or(0, |(_, past)| past.version);
+            self.past.iter().rev().find(|(_, other, _)| *other == key).map_or(0, |(.., past)| past.version);
         let version = last + 1;
         let after = match change {
             Change::Put { record, .. } => {
@@ -73,7 +77,7 @@ impl State {
         };
         let is_there = after.is_some();
         let before = before.map(|stored| stored.record);
-        self.past.push((key, Past { version, origin: origin.clone(), before, after }));
+        self.past.push((self.commits, key, Past { version, origin: origin.clone(), before, after }));
         Ok(if is_there { version } else { 0 })
     }
 
@@ -182,9 +186,27 @@ impl Store for MemoryStore {
 
     async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
         let state = self.state();
-        let is_asked =
-            |(other, past): &&(Key, Past)| other == key && before.is_none_or(|before| past.version < before);
-        Ok(state.past.iter().rev().filter(is_asked).take(limit).map(|(_, past)| past.clone()).collect())
+        let is_asked = |(_, other, past): &&(u64, Key, Past)| {
+            other == key && before.is_none_or(|before| past.version < before)
+        };
+        Ok(state.past.iter().rev().filter(is_asked).take(limit).map(|(.., past)| past.clone()).collect())
+    }
+
+    async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>> {
+        let past = self.state().past.clone();
+        let (happened, receiver) = mpsc::channel(past.len().max(1));
+        for together in past.chunk_by(|one, other| one.0 == other.0) {
+            let [(_, _, first), ..] = together else { continue };
+            let version = |(_, key, past): &(u64, Key, Past)| Version {
+                key: key.clone(),
+                version: past.version,
+                record: past.after.clone(),
+            };
+            let changes = together.iter().map(version).collect();
+            // There is room for all.
+            let _ = happened.try_send(Ok(Happened { origin: first.origin.clone(), changes }));
+        }
+        Ok(receiver)
     }
 
     async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {

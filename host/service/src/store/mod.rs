@@ -8,16 +8,18 @@ pub mod embedded;
 mod listing;
 #[cfg(any(test, feature = "suite"))]
 mod memory;
+mod plan;
 mod rows;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
+use tokio::sync::mpsc;
 
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
-pub use commit::{Actor, Change, Commit, CommitFault, Origin, Past, Supply};
+pub use commit::{Actor, Change, Commit, CommitFault, Happened, Origin, Past, Supply, Version};
 pub use listing::{Among, Listing, Place, Timed};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryStore;
@@ -134,6 +136,12 @@ pub trait Store: Send + Sync {
     /// What happened to a record, the latest first, before version `before` if one is given; at
     /// most `limit` of it.
     async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>>;
+
+    /// Everything that ever happened, in the order in which it did, up to now. Whoever drops the
+    /// receiver has read enough; an error is the last that comes.
+    ///
+    /// Carried out anew on an empty store, it makes the same store.
+    async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>>;
 
     /// Keeps a photo. Allowed twice.
     async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()>;

@@ -16,8 +16,8 @@ use proptest::test_runner::TestRunner;
 use rfid_core::{Error, ErrorKind, Name, Result, TagId, TagIdKind, UtcTime};
 
 use super::{
-    Actor, Among, Change, Commit, CommitFault, Listing, MemoryStore, Origin, Past, Photo, PhotoSize, Place,
-    Store, StoreHealth, Stored, Supply,
+    Actor, Among, Change, Commit, CommitFault, Happened, Listing, MemoryStore, Origin, Past, Photo,
+    PhotoSize, Place, Store, StoreHealth, Stored, Supply, Version,
 };
 use crate::record::{
     AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer, CustomerId, Duty, DutyId, IdNumber,
@@ -44,6 +44,7 @@ macro_rules! store_suite {
             a_load_that_fails_leaves_nothing
             a_load_that_is_given_up_leaves_nothing
             hostile_texts_come_back_as_they_were
+            a_journal_carried_out_anew_makes_the_same_store
             photos_are_kept_and_forgotten
             lists_are_paged_without_gap_or_double
             closing_twice_is_allowed
@@ -537,6 +538,46 @@ pub async fn hostile_texts_come_back_as_they_were(rig: &dyn Rig) {
         let past = store.history(&key, None, 1).await.unwrap();
         assert_eq!(past.first().map(|past| &past.origin), Some(&commit.origin), "{text:?}");
     }
+    store.close().await;
+}
+
+/// What a journal tells makes the same store of an empty one, history included.
+pub async fn a_journal_carried_out_anew_makes_the_same_store(rig: &dyn Rig) {
+    let store = rig.open().await;
+    let commit = async |changes: Vec<Change>| {
+        store.commit(Commit { origin: origin(5), changes }).await.unwrap_or_else(|fault| panic!("{fault}"));
+    };
+    let mut supply = Portions {
+        portions: vec![vec![customer(3, 3).into(), customer(4, 4).into()], vec![customer(5, 5).into()]],
+        fails: false,
+    };
+    commit(vec![Change::new(customer(1, 1)), Change::new(customer(2, 2))]).await;
+    // Each takes the other's number, which is possible together only.
+    let changed =
+        |number, named| Change::Put { record: Box::new(customer(number, named).into()), expected: 1 };
+    commit(vec![changed(1, 2), changed(2, 1)]).await;
+    store.load(origin(6), &mut supply).await.unwrap();
+    assert!(store.load(origin(7), &mut Portions { fails: true, ..portions(true) }).await.is_err());
+    commit(vec![Change::Remove { key: Key::Customer(customer(3, 3).id), expected: 1 }]).await;
+    commit(vec![Change::new(customer(3, 7)), Change::new(visit(1, 3, 9, true))]).await;
+
+    let naive = MemoryStore::new();
+    let mut journal = store.journal().await.unwrap();
+    while let Some(happened) = journal.recv().await {
+        let Happened { origin, changes } = happened.unwrap();
+        let mut anew = Vec::new();
+        for Version { key, version, record } in changes {
+            let now = naive.get(std::slice::from_ref(&key)).await.unwrap().pop().flatten();
+            let expected = now.map_or(0, |stored| stored.version);
+            assert!(expected == 0 || expected + 1 == version);
+            anew.push(match record {
+                Some(record) => Change::Put { record: Box::new(record), expected },
+                None => Change::Remove { key, expected },
+            });
+        }
+        naive.commit(Commit { origin, changes: anew }).await.unwrap();
+    }
+    same_answers(store.as_ref(), &naive).await;
     store.close().await;
 }
 

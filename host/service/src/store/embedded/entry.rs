@@ -25,6 +25,7 @@ use rfid_core::{Error, ErrorKind, Result};
 
 use crate::record::{Key, Kind};
 use crate::store::Origin;
+use crate::store::plan::Written;
 
 const FORM: u8 = 1;
 const REMOVED: u32 = u32::MAX;
@@ -40,17 +41,6 @@ pub(super) enum Entry {
     LoadPortion(Vec<Written>),
     /// The load is complete.
     LoadEnds,
-}
-
-/// A change as it is written.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Written {
-    /// Of which record.
-    pub(super) key: Key,
-    /// The version that came of it.
-    pub(super) version: u32,
-    /// The record; absent of a removal.
-    pub(super) bytes: Option<Vec<u8>>,
 }
 
 impl Written {

@@ -14,8 +14,8 @@
 use rfid_core::UtcTime;
 use rfid_durable::Batch;
 
-use super::entry::Written;
 use crate::record::{Key, Kind, Record};
+use crate::store::plan::Written;
 use crate::store::{Among, Rows};
 
 pub(super) const ROWS: &str = "rows";
@@ -29,14 +29,6 @@ pub(super) const META: &str = "meta";
 
 /// All trees that are made from the ledger.
 pub(super) const TREES: [&str; 7] = [ROWS, UNIQUE, ID_NUMBERS, CARDS, LISTS, PAST, COUNTS];
-
-/// A record as it stands in the index.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) version: u32,
-    /// The record and its bytes; absent of one that was removed.
-    pub(super) content: Option<(Record, Vec<u8>)>,
-}
 
 /// Kind and key.
 pub(super) fn place(key: &Key) -> Vec<u8> {
@@ -125,10 +117,7 @@ fn found_by(rows: &Rows, record: &Record, bytes: &[u8]) -> Vec<(&'static str, Ve
 }
 
 /// What is written to the index at once at most: more would not happen together.
-const TOGETHER: usize = 100;
-/// What one change writes at most: what leads to it before and after, the row, its past, and counts.
-const MOST_OF_A_CHANGE: usize = 32;
-
+pub(super) const IN_A_BATCH: usize = 100;
 /// Batches that each happen wholly or not at all, with as many whole changes in each as fit.
 #[derive(Default)]
 pub(super) struct Batches {
@@ -137,9 +126,9 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// The batch that the next change goes into.
-    pub(super) fn next(&mut self) -> &mut Batch {
-        if self.open.len() + MOST_OF_A_CHANGE > TOGETHER {
+    /// A batch that has room for so much.
+    pub(super) fn with_room_for(&mut self, writes: usize) -> &mut Batch {
+        if self.open.len() + writes > IN_A_BATCH {
             self.full.push(std::mem::take(&mut self.open));
         }
         &mut self.open
@@ -152,35 +141,61 @@ impl Batches {
     }
 }
 
-/// Puts into a batch what leads from a record as it was to what was written at `number`.
-pub(super) fn write(
-    batch: &mut Batch,
-    rows: &Rows,
-    before: Option<&(Record, Vec<u8>)>,
-    written: &Written,
-    after: Option<&Record>,
-    number: u64,
-) {
-    let bytes = written.bytes.as_deref().unwrap_or_default();
-    let next = after.map_or(Vec::new(), |record| found_by(rows, record, bytes));
-    let previous = before.map_or(Vec::new(), |(record, bytes)| found_by(rows, record, bytes));
-    for (tree, key, _) in &previous {
-        if !next.iter().any(|(other, other_key, _)| (other, other_key) == (tree, key)) {
-            batch.remove(tree, key.as_slice());
+/// What a change makes of that by which a record is found.
+pub(super) struct Leads<'a> {
+    written: &'a Written,
+    was_there: bool,
+    previous: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
+    next: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
+}
+
+impl<'a> Leads<'a> {
+    pub(super) fn new(
+        rows: &Rows,
+        before: Option<&(Record, Vec<u8>)>,
+        written: &'a Written,
+        after: Option<&Record>,
+    ) -> Self {
+        let bytes = written.bytes.as_deref().unwrap_or_default();
+        let previous = before.map_or(Vec::new(), |(record, bytes)| found_by(rows, record, bytes));
+        let next = after.map_or(Vec::new(), |record| found_by(rows, record, bytes));
+        Self { written, was_there: before.is_some(), previous, next }
+    }
+
+    /// What kind of record it is, whether it was there, and whether it is.
+    pub(super) fn kind(&self) -> (Kind, bool, bool) {
+        (self.written.key.kind(), self.was_there, self.written.bytes.is_some())
+    }
+
+    /// How much it writes at most.
+    pub(super) fn len(&self) -> usize {
+        self.previous.len() + self.next.len() + 2
+    }
+
+    /// Puts into a batch that what led to the record before leads there no more. Of all changes of a
+    /// commit this comes first: one may take what another had.
+    pub(super) fn remove(&self, batch: &mut Batch) {
+        for (tree, key, _) in &self.previous {
+            if !self.next.iter().any(|(other, other_key, _)| (other, other_key) == (tree, key)) {
+                batch.remove(tree, key.as_slice());
+            }
         }
     }
-    for (tree, key, value) in next {
-        if !previous
-            .iter()
-            .any(|(other, other_key, other_value)| (*other, other_key, other_value) == (tree, &key, &value))
-        {
-            batch.put(tree, key, value);
+
+    /// Puts into a batch the record as it was written at `number`, and what leads to it.
+    pub(super) fn put(self, batch: &mut Batch, number: u64) {
+        let Self { written, previous, next, .. } = self;
+        for lead in next {
+            if !previous.contains(&lead) {
+                let (tree, key, value) = lead;
+                batch.put(tree, key, value);
+            }
         }
+        let bytes = written.bytes.as_deref().unwrap_or_default();
+        batch.put(ROWS, place(&written.key), [written.version.to_be_bytes().as_slice(), bytes].concat());
+        let past = [past_of(&written.key).as_slice(), &(!written.version).to_be_bytes()].concat();
+        batch.put(PAST, past, number.to_be_bytes());
     }
-    let place = place(&written.key);
-    batch.put(ROWS, place, [written.version.to_be_bytes().as_slice(), bytes].concat());
-    let past = [past_of(&written.key).as_slice(), &(!written.version).to_be_bytes()].concat();
-    batch.put(PAST, past, number.to_be_bytes());
 }
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ use self::photos::Photos;
 use self::reading::Index;
 use self::writer::{Request, Writer};
 use super::{
-    Commit, CommitFault, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store, StoreHealth,
-    Stored, Supply,
+    Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store,
+    StoreHealth, Stored, Supply,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
 
@@ -150,6 +150,10 @@ impl Store for EmbeddedStore {
 
     async fn history(&self, key: &Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
         self.index.history(key, before, limit).await
+    }
+
+    async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>> {
+        Ok(self.index.journal())
     }
 
     async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {

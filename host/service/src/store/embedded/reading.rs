@@ -6,17 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rfid_core::{Error, ErrorKind, Result, TagId};
 use rfid_durable::Store as Sled;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
+use tokio::sync::mpsc;
 
-use super::entry::{Entry, Written};
+use super::entry::Entry;
 use super::index::{
-    CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, Row, UNIQUE, key_at, list_of, past_of, place,
-    place_in_list, read_place_in_list,
+    CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place, place_in_list,
+    read_place_in_list,
 };
+use super::replay::{self, Counting};
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
-use crate::store::{Holder, Listing, Past, Place, Rows, Stored};
+use crate::store::plan::{Asked, Plan, Row, Written};
+use crate::store::{Commit, Happened, Holder, Listing, Past, Place, Rows, Stored, Version};
 
 /// Entries that are asked for at once where a list is gone through.
 const AT_ONCE: usize = 256;
+/// Entries that are read ahead of whoever reads the journal.
+const JOURNALED_AHEAD: usize = 16;
 /// Entries of the ledger that are looked at to find one by its number.
 const LOOKED_AT: usize = 2;
 
@@ -79,6 +84,16 @@ impl Index {
     /// Whose these hidden values are: the value of each that is there.
     pub(super) async fn owners(&self, hidden: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>> {
         self.sled.get_many(UNIQUE, hidden).await
+    }
+
+    /// A plan of commits, with everything that they are about.
+    pub(super) async fn plan(&self, commits: &[Commit]) -> Result<Plan<'_>> {
+        let Asked { keys, blinds } = Asked::by(&self.rows, commits);
+        let rows = self.read_rows(&keys).await?;
+        let values = self.owners(blinds.iter().map(|blind| blind.to_bytes().to_vec()).collect()).await?;
+        let owner = |value: Option<Vec<u8>>| value.as_deref().and_then(owner_of).map(|(key, _)| key);
+        let owners = blinds.into_iter().zip(values.into_iter().map(owner)).collect();
+        Ok(Plan::new(&self.rows, keys.into_iter().zip(rows).collect(), owners))
     }
 
     pub(super) async fn find(&self, unique: &Unique) -> Result<Option<Stored>> {
@@ -261,6 +276,53 @@ impl Index {
             read.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
         let past = read.into_iter().zip(befores).take(limit);
         Ok(past.map(|((version, origin, after), before)| Past { version, origin, before, after }).collect())
+    }
+}
+
+impl Index {
+    /// Everything that counts in the ledger, from its beginning.
+    pub(super) fn journal(&self) -> mpsc::Receiver<Result<Happened>> {
+        let (happened, receiver) = mpsc::channel(JOURNALED_AHEAD);
+        let (entries, mut coming) = mpsc::channel(JOURNALED_AHEAD);
+        let index = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            replay::read(&index, &index.ledger, 0, index.ledger.last(), &entries)
+        });
+        let index = self.clone();
+        tokio::spawn(async move {
+            while let Some(entry) = coming.recv().await {
+                let told = index.happened(entry);
+                let is_end = told.is_err();
+                if happened.send(told).await.is_err() || is_end {
+                    return;
+                }
+            }
+            let outcome = match reading.await {
+                Err(error) => Err(Error::new(ErrorKind::Internal, "journal").with_source(error)),
+                Ok(Ok(())) => index
+                    .damage()
+                    .map_or(Ok(()), |what| Err(Error::new(ErrorKind::Damaged, "journal").with_detail(what))),
+                Ok(failed) => failed,
+            };
+            if let Err(error) = outcome {
+                // Nobody may be there any more who wants to know.
+                let _ = happened.send(Err(error)).await;
+            }
+        });
+        receiver
+    }
+
+    fn happened(&self, entry: Counting) -> Result<Happened> {
+        let number = entry.number;
+        let origin = entry.origin.ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "journal")
+                .with_detail(format!("number {number} of the ledger does not say who made its changes"))
+        })?;
+        let version = |Written { key, version, bytes }: Written| {
+            let record = bytes.map(|bytes| self.rows.decode(&key, &bytes)).transpose()?;
+            Ok(Version { key, version, record })
+        };
+        Ok(Happened { origin, changes: entry.changes.into_iter().map(version).collect::<Result<_>>()? })
     }
 }
 

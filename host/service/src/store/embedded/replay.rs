@@ -10,10 +10,12 @@ use rfid_durable::Batch;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
 use tokio::sync::mpsc;
 
-use super::entry::{Entry, Written};
-use super::index::{self, Batches, COUNTS, META, Row, TREES};
+use super::entry::Entry;
+use super::index::{Batches, COUNTS, IN_A_BATCH, Leads, META, TREES};
 use super::reading::{Index, Present};
 use crate::record::Kind;
+use crate::store::Origin;
+use crate::store::plan::{Row, Written};
 
 const APPLIED: &[u8] = b"applied";
 const FORM: &[u8] = b"form";
@@ -29,9 +31,34 @@ const TOGETHER: usize = 64;
 /// How often progress is said.
 const SAY_EVERY: u64 = 100_000;
 
-/// Notes in a batch up to where the ledger is in the index.
-pub(super) fn applied(batch: &mut Batch, number: u64) {
-    batch.put(META, APPLIED, number.to_be_bytes());
+/// Puts into batches what an entry of the ledger makes of the index, and that it is there.
+///
+/// A commit fits into one, so that it happens wholly or not at all. A portion of a load does not, and
+/// each of its changes happens by itself: all of them are of new records, so none takes what another
+/// had, and what is there already when a start goes on with it is left alone.
+pub(super) fn write(parts: &mut Batches, counts: &mut Counts, leads: Vec<Leads<'_>>, number: u64) {
+    let writes: usize = leads.iter().map(Leads::len).sum();
+    let others = Kind::ALL.len() + 1;
+    if writes + others <= IN_A_BATCH {
+        let batch = parts.with_room_for(writes + others);
+        for lead in &leads {
+            lead.remove(batch);
+        }
+        for lead in leads {
+            counts.note(lead.kind());
+            lead.put(batch, number);
+        }
+        counts.write(batch);
+    } else {
+        for lead in leads {
+            let batch = parts.with_room_for(lead.len() + others);
+            counts.note(lead.kind());
+            lead.remove(batch);
+            lead.put(batch, number);
+            counts.write(batch);
+        }
+    }
+    parts.with_room_for(1).put(META, APPLIED, number.to_be_bytes());
 }
 
 pub(super) async fn last_applied(index: &Index) -> Result<u64> {
@@ -55,7 +82,7 @@ impl Counts {
         Ok(Self { counts: counts.collect() })
     }
 
-    pub(super) fn note(&mut self, kind: Kind, was: bool, is: bool) {
+    pub(super) fn note(&mut self, (kind, was, is): (Kind, bool, bool)) {
         if was == is {
             return;
         }
@@ -131,22 +158,20 @@ pub(super) async fn apply_load(index: &Index, ledger: &Ledger, begin: u64, recor
 /// Applies what the ledger has behind `from` up to `to`.
 async fn apply(index: &Index, ledger: &Ledger, from: u64, to: u64) -> Result<()> {
     let (entries, mut coming) = mpsc::channel(UNDER_WAY);
-    let reader = {
-        let ledger = ledger.clone();
-        let index = index.clone();
-        move || read(&index, &ledger, from, to, &entries)
+    let reading = {
+        let (ledger, index) = (ledger.clone(), index.clone());
+        tokio::task::spawn_blocking(move || read(&index, &ledger, from, to, &entries))
     };
-    let reading = tokio::task::spawn_blocking(reader);
     let mut counts = Counts::read(index).await?;
     let mut said = from;
-    let mut group: Vec<(u64, Vec<Written>)> = Vec::new();
+    let mut group: Vec<Counting> = Vec::new();
     loop {
         let taken = coming.recv_many(&mut group, TOGETHER).await;
         if taken == 0 {
             break;
         }
-        let last = group.last().map_or(from, |(number, _)| *number);
-        put(index, &mut counts, std::mem::take(&mut group)).await?;
+        let last = group.last().map_or(from, |entry| entry.number);
+        apply_group(index, &mut counts, std::mem::take(&mut group)).await?;
         if last >= said + SAY_EVERY {
             said = last;
             tracing::info!(done = last - from, of = to - from, "the ledger is being applied");
@@ -155,47 +180,53 @@ async fn apply(index: &Index, ledger: &Ledger, from: u64, to: u64) -> Result<()>
     reading.await.map_err(|error| Error::new(ErrorKind::Internal, "open").with_source(error))?
 }
 
-async fn put(index: &Index, counts: &mut Counts, group: Vec<(u64, Vec<Written>)>) -> Result<()> {
+async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -> Result<()> {
     let mut present = Present::default();
-    let keys = group.iter().flat_map(|(_, changes)| changes.iter().map(|written| written.key.clone()));
+    let keys = group.iter().flat_map(|entry| entry.changes.iter().map(|written| written.key.clone()));
     present.read(index, keys.collect()).await?;
     let mut batches = Vec::new();
-    for (number, changes) in group {
+    for Counting { number, changes, .. } in group {
         let mut parts = Batches::default();
-        for written in changes {
+        let mut leads = Vec::new();
+        for written in &changes {
             let after = match &written.bytes {
                 Some(bytes) => Some(index.rows().decode(&written.key, bytes)?),
                 None => None,
             };
             // Anew after a start in the middle: what is there already is not counted twice.
-            let row = present.row(&written.key).filter(|row| row.version < written.version);
-            let is_there = present.row(&written.key).is_some_and(|row| row.version >= written.version);
-            if is_there {
+            let row = present.row(&written.key);
+            if row.is_some_and(|row| row.version >= written.version) {
                 continue;
             }
             let before = row.and_then(|row| row.content.clone());
-            counts.note(written.key.kind(), before.is_some(), after.is_some());
-            let batch = parts.next();
-            index::write(batch, index.rows(), before.as_ref(), &written, after.as_ref(), number);
-            counts.write(batch);
+            leads.push(Leads::new(index.rows(), before.as_ref(), written, after.as_ref()));
             let content = after.zip(written.bytes.clone());
             present.set(written.key.clone(), Row { version: written.version, content });
         }
-        applied(parts.next(), number);
+        write(&mut parts, counts, leads, number);
         batches.extend(parts.end().into_iter().map(|batch| index.sled().commit(batch)));
     }
     try_join_all(batches).await.map(drop)
 }
 
+/// An entry of the ledger that counts: a commit, or a portion of a load that is complete.
+pub(super) struct Counting {
+    pub(super) number: u64,
+    /// Who made the changes; absent of a portion whose beginning was not read.
+    pub(super) origin: Option<Origin>,
+    pub(super) changes: Vec<Written>,
+}
+
 /// Reads changes that count. Blocks.
-fn read(
+pub(super) fn read(
     index: &Index,
     ledger: &Ledger,
     from: u64,
     to: u64,
-    entries: &mpsc::Sender<(u64, Vec<Written>)>,
+    entries: &mpsc::Sender<Counting>,
 ) -> Result<()> {
     let mut reader = ledger.read(from);
+    let mut loaded_by = None;
     // Behind `from` stand portions only if their load is complete: no other is ever applied.
     let mut complete_until = to;
     let mut number = from;
@@ -227,19 +258,20 @@ fn read(
             }
         };
         number = content.number;
-        let changes = match Entry::decode(&content.bytes)? {
-            Entry::Commit(_, changes) => changes,
-            Entry::LoadBegins(_) => {
+        let (origin, changes) = match Entry::decode(&content.bytes)? {
+            Entry::Commit(origin, changes) => (Some(origin), changes),
+            Entry::LoadBegins(origin) => {
                 complete_until = end_of_load(ledger, number, to)?;
+                loaded_by = Some(origin);
                 continue;
             }
             Entry::LoadPortion(_) if number > complete_until => continue,
-            Entry::LoadPortion(changes) => changes,
+            Entry::LoadPortion(changes) => (loaded_by.clone(), changes),
             // Nothing to write, and the index is this far.
-            Entry::LoadEnds => Vec::new(),
+            Entry::LoadEnds => (loaded_by.clone(), Vec::new()),
         };
         // Whoever applies has failed and says why.
-        if entries.blocking_send((number, changes)).is_err() {
+        if entries.blocking_send(Counting { number, origin, changes }).is_err() {
             break;
         }
     }

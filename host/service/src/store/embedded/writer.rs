@@ -10,20 +10,17 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::entry::{Entry, Written};
-use super::index::{self, Batches, Row};
+use super::entry::Entry;
+use super::index::{Batches, Leads};
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
-use crate::store::{Change, Commit, CommitFault, Origin};
+use crate::store::plan::{self, PlannedChange, Row, Written};
+use crate::store::{Commit, CommitFault, Origin};
 
 /// Commits that share a sync.
 const GROUP: usize = 64;
-/// Bytes of one record at most: the index takes 64 KiB.
-const LARGEST_RECORD: usize = 60 * 1024;
-/// Characters of an origin's place at most.
-const LONGEST_FROM: usize = 1024;
 /// How often it is looked whether the index is where the ledger is, while nobody writes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of changes in one portion of a load in the ledger.
@@ -47,18 +44,6 @@ pub(super) struct Writer {
     ledger: Ledger,
     /// The number up to which the index should have the ledger.
     applied: u64,
-}
-
-/// A commit that may happen, as it will be written.
-struct Planned {
-    origin: Origin,
-    changes: Vec<PlannedChange>,
-}
-
-struct PlannedChange {
-    written: Written,
-    before: Option<(Record, Vec<u8>)>,
-    after: Option<Record>,
 }
 
 impl Writer {
@@ -135,7 +120,7 @@ impl Writer {
         let outcomes = match self.plan_and_write(commits).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                let told = |_| Err(CommitFault::Store(again(&error)));
+                let told = |_| Err(CommitFault::Store(plan::again(&error)));
                 answers.iter().map(told).collect()
             }
         };
@@ -148,7 +133,7 @@ impl Writer {
     async fn plan_and_write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Vec<u32>, CommitFault>>> {
         self.mend().await?;
         let damaged = self.index.sled().damaged_values();
-        let mut plan = Plan::read(&self.index, &commits).await?;
+        let mut plan = self.index.plan(&commits).await?;
         if self.index.sled().damaged_values() > damaged {
             let detail =
                 "a record that this is about is damaged in the index; a restart makes the index anew";
@@ -159,8 +144,7 @@ impl Writer {
         for commit in commits {
             match plan.commit(commit) {
                 Ok(commit) => {
-                    let versions = commit.changes.iter().map(PlannedChange::version_now).collect();
-                    outcomes.push(Ok(versions));
+                    outcomes.push(Ok(commit.versions()));
                     planned.push(commit);
                 }
                 Err(fault) => outcomes.push(Err(fault)),
@@ -182,21 +166,10 @@ impl Writer {
         let mut batches = Vec::new();
         for (commit, appended) in planned.iter().zip(appended) {
             let mut parts = Batches::default();
-            for change in &commit.changes {
-                let PlannedChange { written, before, after } = change;
-                let batch = parts.next();
-                counts.note(written.key.kind(), before.is_some(), after.is_some());
-                index::write(
-                    batch,
-                    self.index.rows(),
-                    before.as_ref(),
-                    written,
-                    after.as_ref(),
-                    appended.number,
-                );
-                counts.write(batch);
-            }
-            replay::applied(parts.next(), appended.number);
+            let leads = commit.changes.iter().map(|PlannedChange { written, before, after }| {
+                Leads::new(self.index.rows(), before.as_ref(), written, after.as_ref())
+            });
+            replay::write(&mut parts, &mut counts, leads.collect(), appended.number);
             batches.extend(parts.end().into_iter().map(|batch| self.index.sled().commit(batch)));
         }
         // They reach the index in this order and share a sync.
@@ -257,7 +230,7 @@ impl Writer {
             if !loading.keys.insert(short(&key)) {
                 return Err(CommitFault::Conflict { key, found: version });
             }
-            let encoded = encoded(&self.index, &record)?;
+            let encoded = plan::encoded(self.index.rows(), &record)?;
             for unique in record.uniques() {
                 let blind = self.index.rows().hide_beside(&encoded, &unique);
                 if let Some(other) = loading.uniques.insert(blind, id_of(&key)) {
@@ -306,125 +279,4 @@ fn id_of(key: &Key) -> [u8; 16] {
         id.iter_mut().zip(Sha256::digest(&bytes)).for_each(|(to, from)| *to = from);
         id
     })
-}
-
-impl PlannedChange {
-    /// The version that the record has now; 0 if it was removed.
-    fn version_now(&self) -> u32 {
-        if self.after.is_some() { self.written.version } else { 0 }
-    }
-}
-
-/// What is there while a group of commits is looked at, one behind the other.
-struct Plan<'a> {
-    index: &'a Index,
-    present: Present,
-    owners: HashMap<Blind, Option<Key>>,
-}
-
-impl<'a> Plan<'a> {
-    /// Reads everything that the commits are about.
-    async fn read(index: &'a Index, commits: &[Commit]) -> Result<Self> {
-        let changes = || commits.iter().flat_map(|commit| &commit.changes);
-        let mut present = Present::default();
-        present.read(index, changes().map(Change::key).collect()).await?;
-        let mut blinds: Vec<Blind> = Vec::new();
-        for change in changes() {
-            if let Change::Put { record, .. } = change {
-                blinds.extend(record.uniques().iter().flat_map(|unique| index.rows().hidden(unique)));
-            }
-        }
-        blinds.sort_unstable();
-        blinds.dedup();
-        let values = index.owners(blinds.iter().map(|blind| blind.to_bytes().to_vec()).collect()).await?;
-        let owner = |value: Option<Vec<u8>>| value.as_deref().and_then(owner_of).map(|(key, _)| key);
-        let owners = blinds.into_iter().zip(values.into_iter().map(owner)).collect();
-        Ok(Self { index, present, owners })
-    }
-
-    /// Looks whether a commit may happen, and if so, lets it.
-    fn commit(&mut self, commit: Commit) -> Result<Planned, CommitFault> {
-        if commit.changes.len() > Commit::MOST {
-            let detail = format!("{} changes in one commit; at most {}", commit.changes.len(), Commit::MOST);
-            return Err(Error::new(ErrorKind::Internal, "commit").with_detail(detail).into());
-        }
-        if commit.origin.from.len() > LONGEST_FROM {
-            return Err(Error::new(ErrorKind::Internal, "commit")
-                .with_detail("an origin is too long")
-                .into());
-        }
-        // All that is unique to what goes is free before what comes asks for it.
-        let mut freed: Vec<(Blind, Key)> = Vec::new();
-        let mut taken: Vec<(Blind, Key)> = Vec::new();
-        let mut changes = Vec::new();
-        let mut seen = HashSet::new();
-        for change in commit.changes {
-            let (key, expected) = (change.key(), change.expected());
-            let row = self.present.row(&key).cloned();
-            let found = row.as_ref().filter(|row| row.content.is_some()).map_or(0, |row| row.version);
-            if found != expected || !seen.insert(key.clone()) {
-                return Err(CommitFault::Conflict { key, found });
-            }
-            let version = row.as_ref().map_or(0, |row| row.version) + 1;
-            let before = row.and_then(|row| row.content);
-            if let Some((record, bytes)) = &before {
-                freed.extend(self.blinds(record, bytes).map(|(blind, _)| (blind, key.clone())));
-            }
-            let (bytes, after) = match change {
-                Change::Put { record, .. } => (Some(encoded(self.index, &record)?), Some(*record)),
-                Change::Remove { .. } => (None, None),
-            };
-            changes.push(PlannedChange { written: Written { key, version, bytes }, before, after });
-        }
-        let is_free = |blind: &Blind, taken: &[(Blind, Key)]| {
-            let owner = taken.iter().find(|(other, _)| other == blind).map(|(_, key)| key.clone());
-            owner.or_else(|| {
-                let owner = self.owners.get(blind).cloned().flatten()?;
-                (!freed.contains(&(*blind, owner.clone()))).then_some(owner)
-            })
-        };
-        for change in &changes {
-            let (Some(record), Some(bytes)) = (&change.after, &change.written.bytes) else { continue };
-            for unique in record.uniques() {
-                for blind in self.index.rows().hidden(&unique) {
-                    if let Some(by) = is_free(&blind, &taken) {
-                        return Err(CommitFault::Taken { field: unique.field(), by });
-                    }
-                }
-                taken.push((self.index.rows().hide_beside(bytes, &unique), change.written.key.clone()));
-            }
-        }
-        for (blind, _) in freed {
-            self.owners.insert(blind, None);
-        }
-        for (blind, key) in taken {
-            self.owners.insert(blind, Some(key));
-        }
-        for PlannedChange { written, after, .. } in &changes {
-            let content = after.clone().zip(written.bytes.clone());
-            self.present.set(written.key.clone(), Row { version: written.version, content });
-        }
-        Ok(Planned { origin: commit.origin, changes })
-    }
-
-    fn blinds(&self, record: &Record, bytes: &[u8]) -> impl Iterator<Item = (Blind, &'static str)> {
-        let hide =
-            |unique: crate::record::Unique| (self.index.rows().hide_beside(bytes, &unique), unique.field());
-        record.uniques().into_iter().map(hide).collect::<Vec<_>>().into_iter()
-    }
-}
-
-/// The bytes of a record that the index can hold.
-fn encoded(index: &Index, record: &Record) -> Result<Vec<u8>> {
-    let bytes = index.rows().encode(record)?;
-    if bytes.len() <= LARGEST_RECORD {
-        return Ok(bytes);
-    }
-    let detail = format!("{} is {} bytes long; at most {LARGEST_RECORD} are kept", record.key(), bytes.len());
-    Err(Error::new(ErrorKind::Config, "commit").with_detail(detail))
-}
-
-/// The same error for another who waits.
-fn again(error: &Error) -> Error {
-    Error::new(error.kind(), "commit").with_detail(error.to_string()).with_retry(error.retry())
 }
