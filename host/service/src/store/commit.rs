@@ -44,7 +44,7 @@ pub enum Change {
         /// The version that it has now; 0 if there is none yet.
         expected: u32,
     },
-    /// Removes a record. What is unique to it may be taken by another.
+    /// Removes a record, which is there. What is unique to it may be taken by another.
     Remove {
         /// Which.
         key: Key,

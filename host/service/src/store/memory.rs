@@ -43,7 +43,8 @@ impl State {
             let before = self.records.get(&key).cloned();
             let found = before.as_ref().map_or(0, |stored| stored.version);
             let comes_twice = commit.changes.iter().take(at).any(|other| other.key() == key);
-            if found != change.expected() || comes_twice {
+            let is_gone = found == 0 && matches!(change, Change::Remove { .. });
+            if found != change.expected() || is_gone || comes_twice {
                 return Err(CommitFault::Conflict { key, found });
             }
             befores.push(before);

@@ -9,6 +9,8 @@ mod listing;
 #[cfg(any(test, feature = "suite"))]
 mod memory;
 mod plan;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;

@@ -123,7 +123,8 @@ impl<'a> Plan<'a> {
             let (key, expected) = (change.key(), change.expected());
             let row = self.present.get(&key).cloned().flatten();
             let found = row.as_ref().filter(|row| row.content.is_some()).map_or(0, |row| row.version);
-            if found != expected || !seen.insert(key.clone()) {
+            let is_gone = found == 0 && matches!(change, Change::Remove { .. });
+            if found != expected || is_gone || !seen.insert(key.clone()) {
                 return Err(CommitFault::Conflict { key, found });
             }
             let version = row.as_ref().map_or(0, |row| row.version) + 1;
@@ -182,5 +183,5 @@ pub(super) fn encoded(rows: &Rows, record: &Record) -> Result<Vec<u8>> {
 
 /// The same error for another who waits for the same write.
 pub(super) fn again(error: &Error) -> Error {
-    Error::new(error.kind(), "commit").with_detail(error.to_string()).with_retry(error.retry())
+    Error::new(error.kind(), "commit").with_detail(format!("{error:#}")).with_retry(error.retry())
 }

@@ -111,6 +111,22 @@ impl Rows {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl Rows {
+    /// Something that only these keys open, for a place where others may write under other keys.
+    pub(super) fn proof_of_keys(&self) -> Result<Vec<u8>> {
+        self.keys.seal(PROOF, PROOF, self.randomness.as_ref())
+    }
+
+    /// Whether such a proof was made under these keys, or under one of before.
+    pub(super) fn accept_keys(&self, proof: &[u8]) -> Result<()> {
+        self.keys.open(PROOF, proof).map(drop)
+    }
+}
+
+#[cfg(feature = "postgres")]
+const PROOF: &[u8] = b"proof of keys";
+
 fn photo_place(id: PhotoId, size: PhotoSize) -> Vec<u8> {
     let mut place = b"photo ".to_vec();
     place.extend_from_slice(&id.to_bytes());

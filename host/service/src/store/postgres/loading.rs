@@ -1,0 +1,56 @@
+//! Many new records at once.
+
+use rfid_core::Result;
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+use super::changing::{Stop, change_in_transaction};
+use super::connecting::{self, failed};
+use super::months::Months;
+use crate::record::Record;
+use crate::store::{Change, Commit, CommitFault, Origin, Rows};
+
+/// A load under way: one transaction on a connection of its own, which ends with it.
+pub(super) struct Loading<'a> {
+    connection: PgConnection,
+    rows: &'a Rows,
+    months: &'a Months,
+    count: u64,
+}
+
+impl<'a> Loading<'a> {
+    pub(super) async fn begin(
+        options: &PgConnectOptions,
+        rows: &'a Rows,
+        months: &'a Months,
+    ) -> Result<Self> {
+        let mut connection = connecting::connect(options).await?;
+        for statement in ["set statement_timeout = 0", "begin"] {
+            sqlx::query(statement).execute(&mut connection).await.map_err(failed("load"))?;
+        }
+        Ok(Self { connection, rows, months, count: 0 })
+    }
+
+    pub(super) async fn take(&mut self, origin: &Origin, portion: Vec<Record>) -> Result<(), CommitFault> {
+        let commits: Vec<Commit> = portion
+            .into_iter()
+            .map(|record| Commit { origin: origin.clone(), changes: vec![Change::new(record)] })
+            .collect();
+        self.months
+            .add(&mut self.connection, commits.iter().flat_map(|commit| &commit.changes))
+            .await
+            .map_err(Stop::into_error)?;
+        let (outcomes, _) = change_in_transaction(&mut self.connection, self.rows, &commits)
+            .await
+            .map_err(Stop::into_error)?;
+        self.count += outcomes.len() as u64;
+        outcomes.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    pub(super) async fn end(mut self) -> Result<u64> {
+        sqlx::query("commit").execute(&mut self.connection).await.map_err(failed("load"))?;
+        // It is all there; whether the server hears that we go is its matter.
+        let _ = self.connection.close().await;
+        Ok(self.count)
+    }
+}

@@ -1,0 +1,465 @@
+//! Everything that is asked.
+
+use rfid_core::{Error, ErrorKind, Result, TagId, UtcTime};
+use sqlx::Row as _;
+use sqlx::postgres::{PgPool, PgRow};
+use tokio::sync::mpsc;
+
+use super::changing::{key_of, kind_number, nanos, stray, version_of};
+use super::connecting::{Condition, failed, to_its_end};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::seal::Blind;
+use crate::store::{Among, Happened, Holder, Listing, Origin, Past, PhotoSize, Place, Rows, Stored, Version};
+
+/// Commits of the journal that are read at once, and ahead of whoever reads them.
+const JOURNALED_AT_ONCE: i64 = 256;
+
+/// Reads the database.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pool: PgPool,
+    rows: Rows,
+    condition: Condition,
+}
+
+impl Reading {
+    pub(super) fn new(pool: PgPool, rows: Rows, condition: Condition) -> Self {
+        Self { pool, rows, condition }
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Asks, to the end.
+    async fn ask<T, F>(&self, op: &'static str, question: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let outcome = to_its_end(op, question(self.clone())).await;
+        self.condition.note(&outcome);
+        outcome
+    }
+
+    fn stored(&self, key: &Key, version: i32, body: &[u8]) -> Result<Stored> {
+        Ok(Stored { version: version_of(version)?, record: self.rows.decode(key, body)? })
+    }
+
+    /// A record of a row that begins with key, version and body.
+    fn stored_in(&self, kind: Kind, row: &PgRow) -> Result<Stored> {
+        let read = failed("get");
+        let key = key_of(kind_number(kind), row.try_get(0).map_err(&read)?)?;
+        self.stored(&key, row.try_get(1).map_err(&read)?, row.try_get(2).map_err(&read)?)
+    }
+
+    pub(super) async fn get(&self, keys: Vec<Key>) -> Result<Vec<Option<Stored>>> {
+        self.ask("get", |this| async move {
+            let (visits, others): (Vec<&Key>, Vec<&Key>) =
+                keys.iter().partition(|key| key.kind() == Kind::Visit);
+            let mut found = Vec::new();
+            if !others.is_empty() {
+                let rows = sqlx::query(
+                    "select key, version, body, kind from record where body is not null \
+                     and (kind, key) in (select * from unnest($1::smallint[], $2::bytea[]))",
+                )
+                .bind(others.iter().map(|key| kind_number(key.kind())).collect::<Vec<_>>())
+                .bind(others.iter().map(|key| key.to_bytes()).collect::<Vec<_>>())
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("get"))?;
+                for row in &rows {
+                    let kind: i16 = row.try_get(3).map_err(failed("get"))?;
+                    let key = key_of(kind, row.try_get(0).map_err(failed("get"))?)?;
+                    found.push(this.stored_in(key.kind(), row)?);
+                }
+            }
+            if !visits.is_empty() {
+                let rows = sqlx::query(
+                    "select key, version, body from visit where body is not null and key = any($1)",
+                )
+                .bind(visits.iter().map(|key| key.to_bytes()).collect::<Vec<_>>())
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("get"))?;
+                for row in &rows {
+                    found.push(this.stored_in(Kind::Visit, row)?);
+                }
+            }
+            let by_key: std::collections::HashMap<Key, Stored> =
+                found.into_iter().map(|stored| (stored.record.key(), stored)).collect();
+            Ok(keys.iter().map(|key| by_key.get(key).cloned()).collect())
+        })
+        .await
+    }
+
+    pub(super) async fn find(&self, unique: &Unique) -> Result<Option<Stored>> {
+        let blinds = bytes_of(self.rows.hidden(unique));
+        self.ask("find", |this| async move {
+            let row = sqlx::query(
+                "select r.key, r.version, r.body, r.kind from unique_value u \
+                 join record r on (r.kind, r.key) = (u.kind, u.key) \
+                 where u.blind = any($1) and r.body is not null",
+            )
+            .bind(blinds)
+            .fetch_optional(&this.pool)
+            .await
+            .map_err(failed("find"))?;
+            let Some(row) = row else { return Ok(None) };
+            let key =
+                key_of(row.try_get(3).map_err(failed("find"))?, row.try_get(0).map_err(failed("find"))?)?;
+            this.stored_in(key.kind(), &row).map(Some)
+        })
+        .await
+    }
+
+    /// One question, whatever the number of tags.
+    pub(super) async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
+        let hidden: Vec<Vec<Vec<u8>>> =
+            tags.iter().map(|tag| bytes_of(self.rows.hidden(&Unique::CardTag(*tag)))).collect();
+        self.ask("find", |this| async move {
+            let rows = sqlx::query(
+                "select card.key, card.version, card.body, holder.key, holder.version, holder.body, u.blind \
+                 from unique_value u \
+                 join record card on card.kind = u.kind and card.key = u.key \
+                 join record holder on holder.kind = 2 and holder.key = card.owner \
+                 where u.blind = any($1) and u.kind = 3 and card.body is not null and holder.body is not null",
+            )
+            .bind(hidden.concat())
+            .fetch_all(&this.pool)
+            .await
+            .map_err(failed("find"))?;
+            let mut holders = Vec::new();
+            for row in &rows {
+                let read = failed("find");
+                let card = this.stored_in(Kind::Card, row)?;
+                let customer = key_of(kind_number(Kind::Customer), row.try_get(3).map_err(&read)?)?;
+                let customer = this.stored(
+                    &customer,
+                    row.try_get(4).map_err(&read)?,
+                    row.try_get(5).map_err(&read)?,
+                )?;
+                let holder = typed(card).zip(typed(customer));
+                let (card, customer) = holder.ok_or_else(|| stray("record"))?;
+                let blind: Vec<u8> = row.try_get(6).map_err(&read)?;
+                holders.push((blind, Holder { card, customer }));
+            }
+            let holder = |blinds: &Vec<Vec<u8>>| {
+                holders.iter().find(|(blind, _)| blinds.contains(blind)).map(|(_, holder)| holder.clone())
+            };
+            Ok(hidden.iter().map(holder).collect())
+        })
+        .await
+    }
+
+    pub(super) async fn customers_with_id_number(&self, number: &IdNumber) -> Result<Vec<Stored<Customer>>> {
+        let blinds = bytes_of(self.rows.hidden_id_number(number));
+        self.ask("find", |this| async move {
+            let rows = sqlx::query(
+                "select r.key, r.version, r.body from id_number i join record r on r.kind = 2 and \
+                 r.key = i.customer where i.blind = any($1) and r.body is not null order by r.key",
+            )
+            .bind(blinds)
+            .fetch_all(&this.pool)
+            .await
+            .map_err(failed("find"))?;
+            this.typed_in(Kind::Customer, &rows)
+        })
+        .await
+    }
+
+    pub(super) async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
+        self.ask("find", |this| async move {
+            let rows = sqlx::query(
+                "select key, version, body from record where kind = 3 and owner = $1 and body is not null",
+            )
+            .bind(customer.to_bytes().to_vec())
+            .fetch_all(&this.pool)
+            .await
+            .map_err(failed("find"))?;
+            let mut cards: Vec<Stored<Card>> = this.typed_in(Kind::Card, &rows)?;
+            cards.sort_by_key(|stored| std::cmp::Reverse((stored.record.valid_from, stored.record.id)));
+            Ok(cards)
+        })
+        .await
+    }
+
+    fn typed_in<T: TryFrom<Record>>(&self, kind: Kind, rows: &[PgRow]) -> Result<Vec<Stored<T>>> {
+        let one = |row| typed(self.stored_in(kind, row)?).ok_or_else(|| stray("record"));
+        rows.iter().map(one).collect()
+    }
+
+    pub(super) async fn list(
+        &self,
+        listing: Listing,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Stored>> {
+        let sql = match (listing.kind, &listing.among) {
+            (Kind::Visit, Among::All) => lists::VISITS,
+            (Kind::Visit, Among::Branch(_)) => lists::VISITS_OF_BRANCH,
+            (Kind::Visit, Among::Of(Key::Customer(_))) => lists::VISITS_OF_OWNER,
+            (Kind::Visit, Among::Open) => lists::OPEN_VISITS,
+            (Kind::Visit, Among::OpenIn(_)) => lists::OPEN_VISITS_OF_BRANCH,
+            (Kind::Duty | Kind::Alarm, Among::All) => lists::RECORDS,
+            (Kind::Duty | Kind::Alarm, Among::Branch(_)) => lists::RECORDS_OF_BRANCH,
+            (Kind::Duty, Among::Of(Key::Staff(_))) => lists::RECORDS_OF_OWNER,
+            (Kind::Alarm, Among::Of(Key::Card(_))) => lists::RECORDS_OF_OWNER,
+            (Kind::Duty | Kind::Alarm, Among::Open) => lists::OPEN_RECORDS,
+            (Kind::Duty | Kind::Alarm, Among::OpenIn(_)) => lists::OPEN_RECORDS_OF_BRANCH,
+            _ => return Ok(Vec::new()),
+        };
+        let (owner, branch) = match &listing.among {
+            Among::All | Among::Open => (None, None),
+            Among::Branch(branch) | Among::OpenIn(branch) => (None, Some(branch.to_string())),
+            Among::Of(key) => (Some(key.to_bytes()), None),
+        };
+        // What is behind the year 2262 cannot be in the database.
+        let bound = |time: UtcTime| nanos(time).unwrap_or(i64::MAX);
+        let (behind_at, behind_key) = match &after {
+            Some(place) => (bound(place.at), place.key.to_bytes()),
+            // No key is as long, so this is behind everything at this time.
+            None => (i64::MAX, vec![0xff; 300]),
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.ask("list", |this| async move {
+            let rows = sqlx::query(sql)
+                .bind(kind_number(listing.kind))
+                .bind(bound(listing.from))
+                .bind(bound(listing.until))
+                .bind(behind_at)
+                .bind(behind_key)
+                .bind(limit)
+                .bind(owner)
+                .bind(branch)
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("list"))?;
+            rows.iter().map(|row| this.stored_in(listing.kind, row)).collect()
+        })
+        .await
+    }
+
+    pub(super) async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
+        let behind = match after {
+            Some(key) if key.kind() == kind => key.to_bytes(),
+            Some(key) if key.kind() > kind => return Ok(Vec::new()),
+            // Nothing has an empty key.
+            _ => Vec::new(),
+        };
+        let sql = if kind == Kind::Visit {
+            "select key, version, body from visit where body is not null and key > $1 and $3::smallint = 4 \
+             order by key limit $2"
+        } else {
+            "select key, version, body from record where kind = $3 and body is not null and key > $1 \
+             order by key limit $2"
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.ask("scan", |this| async move {
+            let rows = sqlx::query(sql)
+                .bind(behind)
+                .bind(limit)
+                .bind(kind_number(kind))
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("scan"))?;
+            rows.iter().map(|row| this.stored_in(kind, row)).collect()
+        })
+        .await
+    }
+
+    pub(super) async fn count(&self, kind: Kind) -> Result<u64> {
+        let sql = if kind == Kind::Visit {
+            "select count(*) from visit where body is not null and $1::smallint = 4"
+        } else {
+            "select count(*) from record where kind = $1 and body is not null"
+        };
+        self.ask("count", |this| async move {
+            let row = sqlx::query(sql)
+                .bind(kind_number(kind))
+                .fetch_one(&this.pool)
+                .await
+                .map_err(failed("count"))?;
+            let count: i64 = row.try_get(0).map_err(failed("count"))?;
+            u64::try_from(count).map_err(|_| stray("a count"))
+        })
+        .await
+    }
+
+    pub(super) async fn history(&self, key: Key, before: Option<u32>, limit: usize) -> Result<Vec<Past>> {
+        let before = before.and_then(|version| i32::try_from(version).ok()).unwrap_or(i32::MAX);
+        // One more, which holds what was before the last.
+        let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        self.ask("history", |this| async move {
+            let rows = sqlx::query(
+                "select version, origin, body from past where kind = $1 and key = $2 and version < $3 \
+                 order by version desc limit $4",
+            )
+            .bind(kind_number(key.kind()))
+            .bind(key.to_bytes())
+            .bind(before)
+            .bind(wanted)
+            .fetch_all(&this.pool)
+            .await
+            .map_err(failed("history"))?;
+            let mut read = Vec::new();
+            for row in &rows {
+                let told = failed("history");
+                let origin = origin_of(row.try_get(1).map_err(&told)?)?;
+                let body: Option<Vec<u8>> = row.try_get(2).map_err(&told)?;
+                let record = body.map(|body| this.rows.decode(&key, &body)).transpose()?;
+                read.push((version_of(row.try_get(0).map_err(&told)?)?, origin, record));
+            }
+            let befores: Vec<Option<Record>> =
+                read.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
+            let past = read.into_iter().zip(befores).take(limit);
+            Ok(past
+                .map(|((version, origin, after), before)| Past { version, origin, before, after })
+                .collect())
+        })
+        .await
+    }
+
+    /// What is committed while it is read may be in it.
+    pub(super) async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>> {
+        let (happened, receiver) = mpsc::channel(usize::try_from(JOURNALED_AT_ONCE).unwrap_or(1));
+        let this = self.clone();
+        tokio::spawn(async move {
+            let mut behind = -1;
+            loop {
+                match this.journal_behind(behind).await {
+                    Ok(page) if page.is_empty() => return,
+                    Ok(page) => {
+                        for (number, commit) in page {
+                            behind = number;
+                            if happened.send(Ok(commit)).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        // Nobody may be there any more who wants to know.
+                        let _ = happened.send(Err(error)).await;
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    async fn journal_behind(&self, behind: i64) -> Result<Vec<(i64, Happened)>> {
+        self.ask("journal", |this| async move {
+            let rows = sqlx::query(
+                "select commit, kind, key, version, origin, body from past where commit in \
+                 (select distinct commit from past where commit > $1 order by commit limit $2) \
+                 order by commit, kind, key, version",
+            )
+            .bind(behind)
+            .bind(JOURNALED_AT_ONCE)
+            .fetch_all(&this.pool)
+            .await
+            .map_err(failed("journal"))?;
+            let mut page: Vec<(i64, Happened)> = Vec::new();
+            for row in &rows {
+                let told = failed("journal");
+                let number: i64 = row.try_get(0).map_err(&told)?;
+                let key = key_of(row.try_get(1).map_err(&told)?, row.try_get(2).map_err(&told)?)?;
+                let body: Option<Vec<u8>> = row.try_get(5).map_err(&told)?;
+                let record = body.map(|body| this.rows.decode(&key, &body)).transpose()?;
+                let version = Version { version: version_of(row.try_get(3).map_err(&told)?)?, key, record };
+                match page.last_mut() {
+                    Some((last, commit)) if *last == number => commit.changes.push(version),
+                    _ => {
+                        let origin = origin_of(row.try_get(4).map_err(&told)?)?;
+                        page.push((number, Happened { origin, changes: vec![version] }));
+                    }
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    pub(super) async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
+        let sql = match size {
+            PhotoSize::Large => "select large from photo where id = $1",
+            PhotoSize::Small => "select small from photo where id = $1",
+        };
+        self.ask("get photo", |this| async move {
+            let row = sqlx::query(sql)
+                .bind(id.to_bytes().to_vec())
+                .fetch_optional(&this.pool)
+                .await
+                .map_err(failed("get photo"))?;
+            let Some(row) = row else { return Ok(None) };
+            let sealed: Vec<u8> = row.try_get(0).map_err(failed("get photo"))?;
+            this.rows.open_photo(id, size, &sealed).map(|photo| Some(photo.to_vec()))
+        })
+        .await
+    }
+
+    pub(super) async fn photos(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {
+        let behind = after.map_or(Vec::new(), |id| id.to_bytes().to_vec());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.ask("list photos", |this| async move {
+            let rows = sqlx::query("select id from photo where id > $1 order by id limit $2")
+                .bind(behind)
+                .bind(limit)
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("list photos"))?;
+            let id = |row: &PgRow| {
+                let id: Vec<u8> = row.try_get(0).map_err(failed("list photos"))?;
+                id.try_into().map(PhotoId::from_bytes).map_err(|_| stray("photo"))
+            };
+            rows.iter().map(id).collect()
+        })
+        .await
+    }
+}
+
+fn bytes_of(blinds: Vec<Blind>) -> Vec<Vec<u8>> {
+    blinds.into_iter().map(|blind| blind.to_bytes().to_vec()).collect()
+}
+
+fn origin_of(json: Vec<u8>) -> Result<Origin> {
+    // Its text may quote what it read.
+    serde_json::from_slice(&json)
+        .map_err(|_| Error::new(ErrorKind::Damaged, "history").with_detail("an origin cannot be read"))
+}
+
+fn typed<T: TryFrom<Record>>(stored: Stored) -> Option<Stored<T>> {
+    Some(Stored { version: stored.version, record: stored.record.try_into().ok()? })
+}
+
+/// Lists, the latest first: each has the same parameters, so that one call binds them all.
+mod lists {
+    macro_rules! list {
+        ($($name:ident: $table:literal $where:literal;)*) => {$(
+            pub(super) const $name: &str = concat!(
+                "select key, version, body from ", $table,
+                " where body is not null and ", $where,
+                " and at >= $2 and at < $3 and (at, key) < ($4, $5) and $1::smallint > 0",
+                " and ($7::bytea is null or true) and ($8::text is null or true)",
+                " order by at desc, key desc limit $6"
+            );
+        )*};
+    }
+    list! {
+        VISITS: "visit" "true";
+        VISITS_OF_BRANCH: "visit" "branch = $8";
+        VISITS_OF_OWNER: "visit" "owner = $7";
+        OPEN_VISITS: "visit" "is_open";
+        OPEN_VISITS_OF_BRANCH: "visit" "is_open and branch = $8";
+        RECORDS: "record" "kind = $1";
+        RECORDS_OF_BRANCH: "record" "kind = $1 and branch = $8";
+        RECORDS_OF_OWNER: "record" "kind = $1 and owner = $7";
+        OPEN_RECORDS: "record" "kind = $1 and is_open";
+        OPEN_RECORDS_OF_BRANCH: "record" "kind = $1 and is_open and branch = $8";
+    }
+}

@@ -1,0 +1,187 @@
+//! The one task that commits: what waits shares a transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rfid_core::{Clock, Error, ErrorKind, Result};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::changing::{self, Outcomes, Stop};
+use super::connecting::{self, Condition, failed};
+use super::months::Months;
+use crate::store::{Commit, CommitFault, Rows, plan};
+
+/// Commits that share a transaction.
+const GROUP: usize = 64;
+/// How long the same is tried again.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is asked how a transaction ended whose connection was lost.
+const UNSURE: Duration = Duration::from_secs(10);
+/// How long a transaction may take.
+const LONGEST: Duration = Duration::from_secs(15);
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often the database is looked at while nobody writes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long before a month begins its partition is made.
+const AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
+
+pub(super) enum Request {
+    Commit(Commit, Answer<Vec<u32>>),
+    Close,
+}
+
+pub(super) struct Writer {
+    options: PgConnectOptions,
+    rows: Rows,
+    months: Months,
+    condition: Condition,
+    clock: Arc<dyn Clock>,
+    /// Absent after it was lost.
+    connection: Option<PgConnection>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        rows: Rows,
+        months: Months,
+        condition: Condition,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { options, rows, months, condition, clock, connection: None }
+    }
+
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        loop {
+            let request = match timeout(LOOK_EVERY, requests.recv()).await {
+                Ok(Some(request)) => request,
+                Ok(None) => break,
+                Err(_) => {
+                    self.look().await;
+                    continue;
+                }
+            };
+            let mut group = Vec::new();
+            let mut next = Some(request);
+            while let Some(request) = next.take() {
+                match request {
+                    Request::Close => requests.close(),
+                    Request::Commit(commit, answer) => group.push((commit, answer)),
+                }
+                if group.len() < GROUP {
+                    next = requests.try_recv().ok();
+                }
+            }
+            if !group.is_empty() {
+                self.write(group).await;
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            // Everything that was asked for is committed.
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Looks whether the database is there, and makes the partition of the month that comes.
+    async fn look(&mut self) {
+        let soon = self.clock.now().utc.plus(AHEAD);
+        let looked = timeout(LONGEST, async {
+            let months = self.months.clone();
+            let connection = self.connected().await?;
+            sqlx::query("select 1").execute(&mut *connection).await?;
+            months.add_month_of(connection, soon).await
+        });
+        let outcome = match looked.await {
+            Ok(outcome) => outcome.map_err(Stop::into_error),
+            Err(_) => Err(silent()),
+        };
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        self.condition.note(&outcome);
+    }
+
+    async fn connected(&mut self) -> Result<&mut PgConnection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connecting::connect(&self.options).await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn write(&mut self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
+        let (commits, answers): (Vec<Commit>, Vec<_>) = group.into_iter().unzip();
+        let outcome = self.carry_out(&commits).await;
+        self.condition.note(&outcome);
+        let outcomes = outcome.unwrap_or_else(|error| {
+            let told = |_| Err(CommitFault::Store(plan::again(&error)));
+            answers.iter().map(told).collect()
+        });
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever asked may have gone away; it has happened all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    async fn carry_out(&mut self, commits: &[Commit]) -> Result<Outcomes> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let stop = match self.try_once(commits).await {
+                Ok(outcomes) => return Ok(outcomes),
+                Err(Stop::Unsure { transaction, outcomes, error }) => {
+                    self.connection = None;
+                    if self.has_committed(&transaction).await? {
+                        return Ok(outcomes);
+                    }
+                    Stop::Sql(error)
+                }
+                Err(stop) => stop,
+            };
+            self.connection = None;
+            if !stop.is_worth_another_try() || Instant::now() >= until {
+                return Err(stop.into_error());
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn try_once(&mut self, commits: &[Commit]) -> Result<Outcomes, Stop> {
+        let (rows, months) = (self.rows.clone(), self.months.clone());
+        let connection = self.connected().await?;
+        let change = changing::change(connection, &rows, &months, commits);
+        timeout(LONGEST, change).await.unwrap_or_else(|_| Err(Stop::Told(silent())))
+    }
+
+    /// How a transaction ended whose connection was lost while it was committed.
+    async fn has_committed(&mut self, transaction: &str) -> Result<bool> {
+        let until = Instant::now() + UNSURE;
+        loop {
+            let asked = match self.connected().await {
+                Ok(connection) => {
+                    changing::has_committed(connection, transaction).await.map_err(failed("commit"))
+                }
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(Some(committed)) => return Ok(committed),
+                Ok(None) => {}
+                Err(_) => self.connection = None,
+            }
+            if Instant::now() >= until {
+                let detail = "the connection was lost while this was committed, and whether it has happened is not known";
+                return Err(Error::new(ErrorKind::Io, "commit").with_detail(detail));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+fn silent() -> Error {
+    Error::new(ErrorKind::Timeout, "commit").with_detail("the database does not answer")
+}
