@@ -25,7 +25,7 @@ pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
-pub(crate) use service::{ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName};
+pub(crate) use service::{ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use tag::{BankName, Consent, TagAct, TagPlace};
 pub(crate) use watch::{At, Tap, Top};
@@ -280,6 +280,34 @@ What is in the backup is held against what it says of itself; if it differs, not
         place: ServicePlace,
         /// The folder of the backup
         folder: PathBuf,
+    },
+    /// Move the customer service from one store into another, and prove that both have the same
+    #[command(after_help = "Example:
+  rfid-host migrate-store --from branch.toml --to central.toml
+
+Each configuration says by [store] where its store is and under which secret. Stop the daemon before. The
+other store is empty, or holds what an interrupted move brought; records, their history and photos are
+moved, both are read again, and counts and checksums compared. What is moved from stays as it is.")]
+    MigrateStore {
+        /// The configuration of the store that has everything
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// The configuration of the store that shall have it
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Bring the tables of a PostgreSQL store to what this version wants
+    #[command(after_help = "Examples:
+  rfid-host tables --config central.toml --dry-run   prints the SQL of what is missing
+  rfid-host tables --config central.toml
+
+The daemon does it by itself where its user may. Where it may not, the owner of the tables does it so.")]
+    Tables {
+        #[command(flatten)]
+        place: ServicePlace,
+        /// Print what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Look after the ledger, in which every event is registered
     Ledger {

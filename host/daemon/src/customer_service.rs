@@ -14,6 +14,7 @@ use rfid_service::recognition::Recognition;
 use rfid_service::seal::Keys;
 use rfid_service::service::{Caller, Service};
 use rfid_service::store::embedded::EmbeddedStore;
+use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
 use rfid_sink_lookup::Directory;
 use rfid_web::Api;
@@ -133,7 +134,10 @@ pub(crate) async fn open_store(
         None => own_key(data_dir)?,
     };
     let rows = Rows::new(Arc::new(Keys::new(&key, &config.older_keys)?), Arc::new(SystemRandomness));
-    Ok(Arc::new(EmbeddedStore::open(data_dir, rows, clock).await?))
+    Ok(match &config.url {
+        Some(url) => Arc::new(PostgresStore::open(url.reveal(), rows, clock).await?),
+        None => Arc::new(EmbeddedStore::open(data_dir, rows, clock).await?),
+    })
 }
 
 /// The master secret in the data folder; made there if there is none. Whoever has the folder has it,

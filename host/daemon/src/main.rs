@@ -128,6 +128,8 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Restore { place, folder } => {
                 command::customers::restore(&place, &folder, data_dir).await
             }
+            Command::MigrateStore { from, to } => command::customers::migrate(&from, &to, data_dir).await,
+            Command::Tables { place, dry_run } => command::customers::tables(&place, dry_run, data_dir).await,
             // Blocking is all that they do, and nothing else runs.
             Command::Export { what: Exported::Events(options) } => command::export::run(&options, data_dir),
             Command::Ledger { act } => command::ledger::run(&act, data_dir),

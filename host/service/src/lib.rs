@@ -3,6 +3,8 @@
 //!
 //! * [`backup`]: copies of the embedded store, made while it runs.
 //! * [`bulk`]: many customers or cards at once, from CSV.
+//! * [`export`]: visits as files for other programs.
+//! * [`moving`]: everything from one store into another.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
 //! * [`search`]: finding customers by what somebody remembers of them.
@@ -15,7 +17,9 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod export;
 pub mod mask;
+pub mod moving;
 pub mod randomness;
 pub mod recognition;
 pub mod record;

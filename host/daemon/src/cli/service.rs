@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use rfid_core::UtcTime;
 
-use super::{DaemonConfig, ExportFormat};
+use super::DaemonConfig;
 
 /// Whose customers: those of a configuration, which says where they are kept and under which secret,
 /// or of the data folder --data-dir, ./data if left out.
@@ -41,7 +41,18 @@ pub(crate) struct ExportVisits {
     pub(crate) branch: Option<String>,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ExportFormat,
+    pub(crate) format: VisitFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum VisitFormat {
+    /// One JSON object a line
+    #[default]
+    Jsonl,
+    /// A table with a head, for spreadsheets
+    Csv,
+    /// A workbook
+    Xlsx,
 }
 
 #[derive(Debug, Subcommand)]

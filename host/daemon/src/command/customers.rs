@@ -1,6 +1,7 @@
-//! `rfid-host import customers`, `import cards`, `export visits`, `staff`, `backup` and `restore`.
+//! `rfid-host import customers`, `import cards`, `export visits`, `staff`, `backup`, `restore`,
+//! `migrate-store` and `tables`.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,18 +10,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rfid_core::{Clock, ErrorKind, SystemClock};
 use rfid_service::backup::{self, Manifest};
 use rfid_service::bulk::{self, ImportFault, Progress};
+use rfid_service::export::{self, ExportFault, Format};
+use rfid_service::moving::{self, Progress as Moving};
 use rfid_service::randomness::SystemRandomness;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::StaffRole;
-use rfid_service::service::view::VisitView;
 use rfid_service::service::{BranchDraft, Caller, Fault, Service, StaffDraft, VisitFilter};
+use rfid_service::store::{Store, postgres};
 
-use crate::cli::{ExportFormat, ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName};
+use crate::cli::{ConfigFiles, ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
 use crate::config::{Config, ServiceConfig, StoreConfig};
 use crate::customer_service::{KEY_FILE, open_store};
-
-/// Visits that are asked for at once.
-const PAGE: usize = 200;
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
@@ -138,108 +138,25 @@ pub(crate) async fn export_visits(options: &ExportVisits, data_dir: Option<&Path
     let mut filter = VisitFilter { branch: options.branch.as_deref().map(Into::into), ..VisitFilter::ALL };
     filter.from = options.from.unwrap_or(filter.from);
     filter.until = options.to.unwrap_or(filter.until);
-    let outcome = write_visits(&service, &filter, options.format, io::stdout().lock()).await;
+    let format = match options.format {
+        VisitFormat::Jsonl => Format::Jsonl,
+        VisitFormat::Csv => Format::Csv,
+        VisitFormat::Xlsx => Format::Xlsx,
+    };
+    let out = io::stdout();
+    if format == Format::Xlsx && out.is_terminal() {
+        anyhow::bail!(
+            "a workbook is not for a terminal: write it to a file, as `... --format xlsx > visits.xlsx`"
+        );
+    }
+    let outcome =
+        export::visits(&service, &Caller::console(), &filter, format, BufWriter::new(out.lock())).await;
     service.store().close().await;
     match outcome {
         // Whoever read has seen enough.
-        Err(error) if super::export::is_closed_pipe(&error) => Ok(()),
-        outcome => outcome,
+        Err(ExportFault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome.map(drop)?),
     }
-}
-
-/// Writes the latest first: it begins at once, however many there are.
-async fn write_visits(
-    service: &Service,
-    filter: &VisitFilter,
-    format: ExportFormat,
-    out: impl Write,
-) -> anyhow::Result<()> {
-    let mut out = Output::begin(format, BufWriter::new(out))?;
-    let mut after = None;
-    loop {
-        let (visits, next) = service.visits(&Caller::console(), filter, after, PAGE).await?;
-        for visit in visits.iter().map(VisitView::of) {
-            match &mut out {
-                Output::Jsonl(out) => writeln!(out, "{}", serde_json::to_string(&visit)?)?,
-                Output::Csv(table) => table.write_record(cells(&visit))?,
-            }
-        }
-        match next {
-            Some(place) => after = Some(place),
-            None => break,
-        }
-    }
-    match out {
-        Output::Jsonl(mut out) => out.flush()?,
-        Output::Csv(mut table) => table.flush()?,
-    }
-    Ok(())
-}
-
-/// Where visits go, in one format or the other.
-enum Output<W: Write> {
-    Jsonl(W),
-    Csv(Box<csv::Writer<W>>),
-}
-
-impl<W: Write> Output<W> {
-    fn begin(format: ExportFormat, mut out: W) -> anyhow::Result<Self> {
-        if format == ExportFormat::Jsonl {
-            return Ok(Self::Jsonl(out));
-        }
-        // The mark by which spreadsheets know that it is UTF-8.
-        out.write_all("\u{feff}".as_bytes())?;
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(VISIT_COLUMNS)?;
-        Ok(Self::Csv(Box::new(table)))
-    }
-}
-
-const VISIT_COLUMNS: [&str; 15] = [
-    "id",
-    "branch",
-    "outcome",
-    "reason",
-    "customer_id",
-    "vip_class",
-    "arrived_at",
-    "last_seen",
-    "departed_at",
-    "revisits",
-    "desk_read_at",
-    "greeted_at",
-    "served_at",
-    "business",
-    "reader",
-];
-
-fn cells(visit: &VisitView) -> [String; 15] {
-    let time = |at: Option<rfid_core::UtcTime>| at.map_or(String::new(), |at| at.to_string());
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    [
-        visit.id.clone(),
-        visit.branch.clone(),
-        visit.outcome.to_owned(),
-        visit.reason.unwrap_or_default().to_owned(),
-        text(&visit.customer_id),
-        text(&visit.vip_class),
-        visit.arrived_at.to_string(),
-        visit.last_seen.to_string(),
-        time(visit.departed_at),
-        visit.revisits.to_string(),
-        time(visit.desk_read_at),
-        time(visit.greeted.as_ref().map(|act| act.at)),
-        time(visit.served.as_ref().map(|act| act.at)),
-        visit.business.join("; "),
-        text(&visit.reader),
-    ]
-    .map(safe_cell)
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn safe_cell(text: String) -> String {
-    const BEGIN_FORMULAS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    if text.starts_with(BEGIN_FORMULAS) { format!("'{text}") } else { text }
 }
 
 pub(crate) async fn staff(act: StaffAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
@@ -267,12 +184,24 @@ pub(crate) async fn staff(act: StaffAct, data_dir: Option<&Path>) -> anyhow::Res
     }
 }
 
+/// What is kept in a data folder.
+fn embedded(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
+    let kept = kept(place, data_dir)?;
+    if kept.store.url.is_some() {
+        anyhow::bail!(
+            "this store is in PostgreSQL, whose own tools copy it (pg_dump, pg_basebackup); the master secret is in \
+             neither"
+        );
+    }
+    Ok(kept)
+}
+
 pub(crate) async fn back_up(
     place: &ServicePlace,
     target: &Path,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let kept = kept(place, data_dir)?;
+    let kept = embedded(place, data_dir)?;
     let bar = ProgressBar::new_spinner();
     let progress = {
         let bar = bar.clone();
@@ -291,7 +220,7 @@ pub(crate) async fn restore(
     backup: &Path,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let kept = kept(place, data_dir)?;
+    let kept = embedded(place, data_dir)?;
     let bar = ProgressBar::new_spinner();
     let progress = {
         let bar = bar.clone();
@@ -318,15 +247,67 @@ fn key_place(kept: &Kept) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "＝1"] {
-            assert_eq!(safe_cell(text.to_owned()), format!("'{text}"));
-        }
-        assert_eq!(safe_cell("存款".to_owned()), "存款");
+pub(crate) async fn migrate(from: &Path, to: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
+    if data_dir.is_some() {
+        anyhow::bail!("--data-dir is for one store; each of the two configurations names its own");
     }
+    let from = opened_alone(from, "--from").await?;
+    let to = opened_alone(to, "--to").await?;
+    let bar = ProgressBar::new_spinner();
+    let shown = bar.clone();
+    let outcome = moving::move_all(from.as_ref(), to.as_ref(), &mut |progress| {
+        shown.set_message(match progress {
+            Moving::Moving(versions) => format!("{versions} versions moved"),
+            Moving::Photos(photos) => format!("{photos} photos moved"),
+            Moving::Proving(read) => format!("{read} read again"),
+        });
+        shown.tick();
+    })
+    .await;
+    bar.finish_and_clear();
+    from.close().await;
+    to.close().await;
+    let sum = outcome
+        .context("the stores are not the same yet; what was moved stays, and the same command goes on")?;
+    for (kind, count) in sum.records.iter().filter(|(_, count)| *count > 0) {
+        println!("{:>9} {}", count, kind.name());
+    }
+    println!("{:>9} versions of them, all that there ever were", sum.versions);
+    println!("{:>9} photos", sum.photos);
+    println!("both stores were read again and have the same: SHA-256 {sum}");
+    Ok(())
+}
+
+/// The store of a configuration, for this process alone.
+async fn opened_alone(config: &Path, which: &str) -> anyhow::Result<Arc<dyn Store>> {
+    let files = ConfigFiles { config: config.to_owned(), config_dir: Vec::new() };
+    let Config { host, store, .. } = super::checked_config(&files, None)?;
+    let opened = open_store(&host.data_dir, &store, clock()).await;
+    opened.with_context(|| format!("the store of {which} {} cannot be opened", config.display()))
+}
+
+pub(crate) async fn tables(
+    place: &ServicePlace,
+    dry_run: bool,
+    data_dir: Option<&Path>,
+) -> anyhow::Result<()> {
+    let Some(url) = kept(place, data_dir)?.store.url else {
+        anyhow::bail!("the store is embedded, which has no tables; store.kind = \"postgres\" has");
+    };
+    let pending = postgres::pending(url.reveal()).await?;
+    if pending.is_empty() {
+        println!("the tables are those of this version");
+        return Ok(());
+    }
+    if dry_run {
+        for step in &pending {
+            println!("-- step {}: {}\n{}", step.number, step.about, step.sql);
+        }
+        return Ok(());
+    }
+    postgres::migrate(url.reveal()).await?;
+    for step in &pending {
+        println!("step {}: {}", step.number, step.about);
+    }
+    Ok(())
 }

@@ -14,8 +14,10 @@ use super::tree::join;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StoreSection {
-    /// Which database: "sled" is embedded in data_dir.
+    /// Which database: "sled" is embedded in data_dir, "postgres" is a server.
     kind: StoreKind,
+    /// Where the server is, with kind = "postgres": postgres://user:password@host:port/database.
+    url: Option<Secret>,
     /// The master secret under which personal data are sealed: 64 hexadecimal digits. One is made
     /// in data_dir, as service.key, if it is left out.
     key: Option<Secret>,
@@ -25,7 +27,7 @@ pub(super) struct StoreSection {
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { kind: StoreKind::Sled, key: None, older_keys: Vec::new() }
+        Self { kind: StoreKind::Sled, url: None, key: None, older_keys: Vec::new() }
     }
 }
 
@@ -35,6 +37,8 @@ impl Default for StoreSection {
 enum StoreKind {
     /// Embedded.
     Sled,
+    /// PostgreSQL.
+    Postgres,
 }
 
 /// A master secret.
@@ -43,6 +47,8 @@ pub(crate) type MasterKey = Zeroizing<[u8; 32]>;
 /// `[store]`.
 #[derive(Clone)]
 pub(crate) struct StoreConfig {
+    /// Address of the PostgreSQL database; embedded without one.
+    pub(crate) url: Option<Secret>,
     /// The master secret; made in the data folder without one.
     pub(crate) key: Option<MasterKey>,
     /// Those of before.
@@ -54,13 +60,13 @@ pub(crate) struct StoreConfig {
 impl StoreConfig {
     /// What is usual: embedded, under a secret of its own.
     pub(crate) fn embedded() -> Self {
-        Self { key: None, older_keys: Vec::new(), secrets: 0 }
+        Self { url: None, key: None, older_keys: Vec::new(), secrets: 0 }
     }
 }
 
 impl PartialEq for StoreConfig {
     fn eq(&self, other: &Self) -> bool {
-        self.secrets == other.secrets
+        self.url.is_some() == other.url.is_some() && self.secrets == other.secrets
     }
 }
 
@@ -80,14 +86,28 @@ impl Checker<'_> {
         let secrets = self.secrets(&mut whole, &schema, "/store")?;
         let section: StoreSection = self.typed(&whole, &schema, "/store")?;
         let faults = self.faults.len();
-        // Another kind will be told apart here.
-        let StoreKind::Sled = section.kind;
+        match (section.kind, &section.url) {
+            (StoreKind::Sled, None) => {}
+            (StoreKind::Sled, Some(_)) => {
+                self.at_value("/store/url", "an embedded store has no address; kind = \"postgres\" has one");
+            }
+            (StoreKind::Postgres, None) => {
+                let message = "a PostgreSQL store needs url = \"env:NAME\" or \"file:PATH\", which holds \
+                               postgres://user:password@host:port/database";
+                self.at_value("/store/kind", message);
+            }
+            (StoreKind::Postgres, Some(url)) => {
+                if let Err(message) = rfid_service::store::postgres::is_address(url.reveal()) {
+                    self.at_value("/store/url", &message);
+                }
+            }
+        }
         let key = section.key.as_ref().and_then(|key| self.master_key("/store/key", key));
         let mut older_keys = Vec::new();
         for (index, key) in section.older_keys.iter().enumerate() {
             older_keys.extend(self.master_key(&join("/store/older_keys", &index.to_string()), key));
         }
-        (self.faults.len() == faults).then_some(StoreConfig { key, older_keys, secrets })
+        (self.faults.len() == faults).then_some(StoreConfig { url: section.url, key, older_keys, secrets })
     }
 
     fn master_key(&mut self, pointer: &str, text: &Secret) -> Option<MasterKey> {
@@ -126,12 +146,18 @@ mod tests {
         assert!(store(GOOD).key.is_none());
         let named = store(&with(&format!("kind = \"sled\"\nkey = \"{}\"", "0f".repeat(32))));
         assert_eq!(*named.key.unwrap(), [0x0f; 32]);
+        assert!(named.url.is_none());
+        let central = store(&with("kind = \"postgres\"\nurl = \"postgres://bank:geheim@db/rfid\""));
+        assert_eq!(central.url.unwrap().reveal(), "postgres://bank:geheim@db/rfid");
     }
 
     #[test]
     fn what_is_wrong_with_a_store_is_said_without_its_secrets() {
         let wrong = |table: &str| checked(&with(table)).err().unwrap().join("\n");
-        assert!(wrong("kind = \"postgres\"").contains("store.kind"));
+        assert!(wrong("kind = \"postgres\"").contains("store.kind: a PostgreSQL store needs url"));
+        assert!(wrong("url = \"postgres://bank@db/rfid\"").contains("store.url: an embedded store"));
+        let said = wrong("kind = \"postgres\"\nurl = \"mysql://bank:geheim@db/rfid\"");
+        assert!(said.contains("store.url: the address") && !said.contains("geheim"), "{said}");
         assert!(wrong("kind = \"sqlite\"").contains("store.kind"));
         for key in ["0f".repeat(31), format!("{}zz", "0f".repeat(31)), "０".repeat(64)] {
             let said = wrong(&format!("key = \"{key}\""));

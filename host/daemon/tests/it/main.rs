@@ -21,5 +21,6 @@ mod service;
 mod service_manager;
 mod simulate;
 mod spill;
+mod stores;
 mod webhook_receiver;
 mod webhooks;

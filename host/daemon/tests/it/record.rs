@@ -100,10 +100,10 @@ impl Branch {
 }
 
 /// `rfid-host record`, until it is told to end.
-struct Recorder(Child);
+pub(crate) struct Recorder(Child);
 
 impl Recorder {
-    fn start(daemon: &Daemon, file: &Path) -> Self {
+    pub(crate) fn start(daemon: &Daemon, file: &Path) -> Self {
         let connects = || daemon.status()["readers"]["door"]["connects"].as_u64().unwrap();
         let before = connects();
         let mut command = rfid_host();
@@ -114,7 +114,7 @@ impl Recorder {
     }
 
     /// Ends it as Ctrl-C does, and returns what it said.
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         assert!(Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap().success());
         let status = until("the end of the recording", || self.0.try_wait().unwrap());
         let mut said = String::new();

@@ -7,6 +7,7 @@ use std::process::Output;
 
 use rfid_core::{TagId, TagIdKind};
 use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
+use rfid_service::store::postgres::cluster::Cluster;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, rfid_host, until};
@@ -15,19 +16,54 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// What must be nowhere but where it is sealed or asked for.
 const PERSONAL: [&str; 3] = ["张小明金丝雀", "11010519491231002X", "西州电力金丝雀"];
 
-struct Bank {
+/// A bank with one branch, one reader at its door, and a store.
+pub(crate) struct Bank {
     folder: tempfile::TempDir,
     emulator: Emulator,
+    /// The server of the store, where it is PostgreSQL.
+    cluster: Option<Cluster>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Bank {
-    fn new() -> Self {
+    /// Its store is embedded.
+    pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// Its store is a database.
+    pub(crate) fn central() -> Self {
+        let cluster = Cluster::start(&["fsync=off"]);
+        cluster.database("bank");
+        Self::with(Some(cluster))
+    }
+
+    fn with(cluster: Option<Cluster>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let emulator =
             runtime.block_on(Emulator::bind("127.0.0.1:0", Profile::M4, Scenario::default())).unwrap();
-        let bank = Self { folder: tempfile::tempdir().unwrap(), emulator, _runtime: runtime };
+        let bank = Self { folder: tempfile::tempdir().unwrap(), emulator, cluster, _runtime: runtime };
+        bank.secret("token", TOKEN);
+        if let Some(cluster) = &bank.cluster {
+            bank.secret("database", &cluster.url("bank"));
+        }
+        let reader = format!(
+            "driver = \"mercury4\"\naddress = \"{}\"\ntime_out = \"20ms\"",
+            bank.emulator.local_addr()
+        );
+        bank.configure(&reader);
+        bank
+    }
+
+    /// Writes the configuration with this reader at the door.
+    pub(crate) fn configure(&self, reader: &str) {
+        let store = match &self.cluster {
+            None => String::new(),
+            Some(_) => {
+                format!("[store]\nkind = \"postgres\"\nurl = \"file:{}\"\n", self.path("database").display())
+            }
+        };
         let text = format!(
             r#"
 [host]
@@ -35,14 +71,13 @@ name = "test"
 data_dir = '{data}'
 listen = "127.0.0.1:0"
 
+{store}
 [branches.hubin]
 name = "湖滨支行"
 
 [readers.door]
-driver = "mercury4"
+{reader}
 branch = "hubin"
-address = "{reader}"
-time_out = "20ms"
 antennas = {{ 1 = "door" }}
 
 [sinks.customers]
@@ -65,46 +100,43 @@ presence = {{ lost_after = "1s" }}
 token = "file:{token}"
 scopes = ["customers:read", "customers:write", "cards:write", "visits:read", "visits:write"]
 "#,
-            data = bank.path("data").display(),
-            reader = bank.emulator.local_addr(),
-            log = bank.path("events.jsonl").display(),
-            token = bank.path("token").display(),
+            data = self.path("data").display(),
+            log = self.path("events.jsonl").display(),
+            token = self.path("token").display(),
         );
-        std::fs::write(bank.config(), text).unwrap();
-        bank.secret("token", TOKEN);
-        bank
+        std::fs::write(self.config(), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("branch.toml")
     }
 
-    fn secret(&self, name: &str, text: &str) {
+    pub(crate) fn secret(&self, name: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt;
         std::fs::write(self.path(name), text).unwrap();
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Runs a command on the configuration.
-    fn command(&self, words: &[&str], file: Option<&str>) -> Output {
+    pub(crate) fn command(&self, words: &[&str], file: Option<&str>) -> Output {
         let mut command = rfid_host();
         command.args(words);
         command.args(file.map(|file| self.path(file)));
         command.arg("--config").arg(self.config()).output().unwrap()
     }
 
-    fn well(&self, words: &[&str], file: Option<&str>) -> String {
+    pub(crate) fn well(&self, words: &[&str], file: Option<&str>) -> String {
         let output = self.command(words, file);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// So many customers, each with a card.
-    fn open_customers(&self, count: u32) {
+    pub(crate) fn open_customers(&self, count: u32) {
         let mut customers = "customer_number,name,id_number,employer,vip_class,branch,consent\n".to_owned();
         let mut cards = "customer_number,epc_hex,valid_from,valid_until\n".to_owned();
         for number in 1..=count {
@@ -118,17 +150,17 @@ scopes = ["customers:read", "customers:write", "cards:write", "visits:read", "vi
         self.well(&["import", "cards"], Some("cards.csv"));
     }
 
-    fn lay(&self, tags: std::ops::Range<u32>) {
+    pub(crate) fn lay(&self, tags: std::ops::Range<u32>) {
         self.emulator.set_scenario(Scenario::steady(tags.map(tag), 100));
     }
 }
 
-fn tag(number: u32) -> TagId {
+pub(crate) fn tag(number: u32) -> TagId {
     TagId::from_hex(TagIdKind::Epc, &format!("2D{number:022X}")).unwrap()
 }
 
 /// Status and JSON of a request with the token.
-fn ask(daemon: &Daemon, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+pub(crate) fn ask(daemon: &Daemon, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let mut stream = TcpStream::connect(daemon.http).unwrap();
     let body = body.map(ToString::to_string).unwrap_or_default();
     write!(
@@ -145,7 +177,7 @@ fn ask(daemon: &Daemon, method: &str, path: &str, body: Option<&Value>) -> (u16,
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-fn visits(daemon: &Daemon, query: &str) -> Vec<Value> {
+pub(crate) fn visits(daemon: &Daemon, query: &str) -> Vec<Value> {
     let (status, page) = ask(daemon, "GET", &format!("/api/v1/visits?limit=200&{query}"), None);
     assert_eq!(status, 200, "{page}");
     page["items"].as_array().unwrap().clone()
@@ -153,7 +185,15 @@ fn visits(daemon: &Daemon, query: &str) -> Vec<Value> {
 
 #[test]
 fn a_customer_walks_in_is_recognised_greeted_and_leaves() {
-    let bank = Bank::new();
+    a_visit_at(&Bank::new());
+}
+
+#[test]
+fn a_customer_walks_in_where_the_store_is_postgresql() {
+    a_visit_at(&Bank::central());
+}
+
+fn a_visit_at(bank: &Bank) {
     bank.open_customers(1);
     bank.well(
         &["staff", "add", "S1", "--name", "李静", "--role", "lobby-manager", "--branch", "hubin"],
@@ -180,16 +220,33 @@ fn a_customer_walks_in_is_recognised_greeted_and_leaves() {
         (!visit["departed_at"].is_null()).then_some(visit)
     });
     assert!(left["greeted"]["staff_id"].is_string());
+    assert!(daemon.terminate().success());
+    for format in ["csv", "xlsx", "jsonl"] {
+        let output = bank.command(&["export", "visits", "--format", format], None);
+        assert!(output.status.success(), "{output:?}");
+        match format {
+            "csv" => assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2),
+            // A ZIP file, as every workbook is.
+            "xlsx" => assert!(output.stdout.starts_with(b"PK\x03\x04")),
+            _ => assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), left),
+        }
+    }
+}
+
+#[test]
+fn a_backup_made_while_the_daemon_runs_is_another_hosts_whole_past() {
+    let bank = Bank::new();
+    bank.open_customers(1);
+    let daemon = Daemon::run(&bank.config());
+    daemon.until_ready();
+    bank.lay(1..2);
+    let visit = until("the visit", || visits(&daemon, "").pop());
     // While it runs, the folder is the daemon's, and a backup can be made.
     let busy = bank.command(&["import", "customers"], Some("customers.csv"));
     let said = String::from_utf8(busy.stderr).unwrap();
     assert!(!busy.status.success() && said.contains("the daemon runs on this folder"), "{said}");
     bank.well(&["backup"], Some("backup"));
     assert!(daemon.terminate().success());
-    let exported = bank.well(&["export", "visits", "--format", "csv"], None);
-    assert_eq!(exported.lines().count(), 2, "{exported}");
-
-    // The backup is another host's whole past.
     let again = bank.path("again");
     let restored =
         rfid_host().arg("restore").arg(bank.path("backup")).arg("--data-dir").arg(&again).output().unwrap();
@@ -203,7 +260,15 @@ fn a_customer_walks_in_is_recognised_greeted_and_leaves() {
 
 #[test]
 fn nothing_personal_is_where_it_is_not_sealed_or_asked_for() {
-    let bank = Bank::new();
+    no_canary_at(&Bank::new());
+}
+
+#[test]
+fn nothing_personal_is_in_the_files_of_a_database() {
+    no_canary_at(&Bank::central());
+}
+
+fn no_canary_at(bank: &Bank) {
     bank.open_customers(3);
     std::fs::remove_file(bank.path("customers.csv")).unwrap();
     let daemon = Daemon::run(&bank.config());
@@ -226,6 +291,9 @@ fn nothing_personal_is_where_it_is_not_sealed_or_asked_for() {
             assert!(!seen.contains(text), "{seen}");
         }
         look(bank.folder.path(), text);
+        if let Some(cluster) = &bank.cluster {
+            look(cluster.folder(), text);
+        }
     }
 }
 
@@ -235,6 +303,9 @@ fn look(folder: &Path, text: &str) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             look(&path, text);
+        }
+        // A server has sockets in its folder.
+        if !path.is_file() {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
@@ -249,7 +320,15 @@ fn look(folder: &Path, text: &str) {
 /// The daemon is killed while customers come: each has one visit, and it is the one that was told.
 #[test]
 fn a_killed_daemon_has_each_visit_once() {
-    let bank = Bank::new();
+    kills_at(&Bank::new());
+}
+
+#[test]
+fn a_killed_daemon_has_each_visit_once_in_the_database() {
+    kills_at(&Bank::central());
+}
+
+fn kills_at(bank: &Bank) {
     bank.open_customers(40);
     let mut told = std::collections::BTreeSet::new();
     for round in 0..8 {

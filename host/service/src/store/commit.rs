@@ -154,7 +154,8 @@ pub struct Past {
 pub struct Happened {
     /// Who made them.
     pub origin: Origin,
-    /// What came of them. More than of one commit where they came by a load.
+    /// What came of them, in the order of the keys. Where they came by a load, there may be more than
+    /// a commit has; those are in the order in which they came.
     pub changes: Vec<Version>,
 }
 

@@ -203,7 +203,8 @@ impl Store for MemoryStore {
                 version: past.version,
                 record: past.after.clone(),
             };
-            let changes = together.iter().map(version).collect();
+            let mut changes: Vec<Version> = together.iter().map(version).collect();
+            changes.sort_by(|one, other| one.key.cmp(&other.key));
             // There is room for all.
             let _ = happened.try_send(Ok(Happened { origin: first.origin.clone(), changes }));
         }

@@ -322,7 +322,11 @@ impl Index {
             let record = bytes.map(|bytes| self.rows.decode(&key, &bytes)).transpose()?;
             Ok(Version { key, version, record })
         };
-        Ok(Happened { origin, changes: entry.changes.into_iter().map(version).collect::<Result<_>>()? })
+        let mut changes: Vec<Version> = entry.changes.into_iter().map(version).collect::<Result<_>>()?;
+        if changes.len() <= Commit::MOST {
+            changes.sort_by(|one, other| one.key.cmp(&other.key));
+        }
+        Ok(Happened { origin, changes })
     }
 }
 

@@ -10,25 +10,24 @@ use std::time::{Duration, Instant};
 
 /// A server in a folder of its own, on a socket there. It ends with this value.
 pub struct Cluster {
-    folder: PathBuf,
+    folder: tempfile::TempDir,
     server: Option<Child>,
     settings: Vec<String>,
 }
 
 impl Cluster {
-    /// Makes and starts one in `folder`, which is empty, with these settings (`name=value`) beside
-    /// those that make it small.
+    /// Makes and starts one with these settings (`name=value`) beside those that make it small.
     ///
     /// # Panics
     /// When PostgreSQL is not installed, saying how it is.
-    pub fn start(folder: &Path, settings: &[&str]) -> Self {
-        let folder = folder.to_owned();
+    pub fn start(settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         if let Some((user, group)) = server_user() {
-            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
+            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
         }
         let made = command("initdb")
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(folder.join("data"))
+            .arg(folder.path().join("data"))
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
@@ -41,17 +40,17 @@ impl Cluster {
     /// Starts it after [`Cluster::stop`] or [`Cluster::kill`].
     pub fn start_again(&mut self) {
         // What a killed server leaves behind would keep the next one from starting while its pid is used.
-        let _ = fs::remove_file(self.folder.join("data/postmaster.pid"));
+        let _ = fs::remove_file(self.folder.path().join("data/postmaster.pid"));
         let mut server = command("postgres");
-        server.arg("-D").arg(self.folder.join("data")).args(["-c", "listen_addresses="]);
-        server.arg("-c").arg(format!("unix_socket_directories={}", self.folder.display()));
+        server.arg("-D").arg(self.folder.path().join("data")).args(["-c", "listen_addresses="]);
+        server.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
         for setting in ["shared_buffers=16MB", "max_wal_size=256MB", "logging_collector=off"]
             .into_iter()
             .chain(self.settings.iter().map(String::as_str))
         {
             server.args(["-c", setting]);
         }
-        let log = fs::File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
         self.server = Some(server.spawn().unwrap());
         let until = Instant::now() + Duration::from_secs(60);
@@ -81,6 +80,11 @@ impl Cluster {
         let _ = server.wait();
     }
 
+    /// Where all its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Makes an empty database, and returns its URL.
     pub fn database(&self, name: &str) -> String {
         self.psql("postgres", &format!("create database {name}")).unwrap();
@@ -89,7 +93,7 @@ impl Cluster {
 
     /// The URL of a database.
     pub fn url(&self, name: &str) -> String {
-        format!("postgres://postgres@localhost/{name}?host={}", self.folder.display())
+        format!("postgres://postgres@localhost/{name}?host={}", self.folder.path().display())
     }
 
     /// What psql answers, without decoration.
@@ -99,7 +103,7 @@ impl Cluster {
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
         let answer = command("psql")
             .args(["--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-qAt", "-U", "postgres", "-h"])
-            .arg(&self.folder)
+            .arg(self.folder.path())
             .args(["-d", database, "-c", sql])
             .output()
             .unwrap();
@@ -111,7 +115,7 @@ impl Cluster {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 

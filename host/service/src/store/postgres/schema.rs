@@ -47,8 +47,7 @@ fn refused(error: MigrateError) -> Error {
         {
             (
                 ErrorKind::Denied,
-                "this user may not change the tables; let their owner run `rfid-host store migrate`"
-                    .to_owned(),
+                "this user may not change the tables; let their owner run `rfid-host tables`".to_owned(),
             )
         }
         _ => (ErrorKind::Io, "the tables of the database cannot be prepared".to_owned()),

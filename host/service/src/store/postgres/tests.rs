@@ -12,7 +12,6 @@ use crate::store::{Change, Stored};
 struct Kept {
     cluster: Cluster,
     url: String,
-    _folder: tempfile::TempDir,
 }
 
 impl Kept {
@@ -21,9 +20,8 @@ impl Kept {
     }
 
     fn with(settings: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cluster = Cluster::start(folder.path(), settings);
-        Self { url: cluster.database("bank"), cluster, _folder: folder }
+        let cluster = Cluster::start(settings);
+        Self { url: cluster.database("bank"), cluster }
     }
 
     async fn opened(&self, rows: Rows) -> Result<PostgresStore> {
