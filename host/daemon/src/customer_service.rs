@@ -1,5 +1,6 @@
 //! The customer service inside the daemon: its store, what the lookup sink asks, and its routes.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -26,6 +27,8 @@ use crate::config::{Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 
 /// How often visits that their readers forgot are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// So often it is looked in a day.
+const LOOKS_A_DAY: u32 = 24 * 3600 / 300;
 
 /// File of the master secret in a data folder, where the configuration names none.
 pub(crate) const KEY_FILE: &str = "service.key";
@@ -187,6 +190,7 @@ async fn look_after(service: Arc<Service>) {
         Ok(customers) => tracing::info!(customers, "customers can be searched by name"),
         Err(fault) => tracing::error!(%fault, "customers cannot be searched by name until the next start"),
     }
+    let (mut strays, mut looked) = (HashSet::new(), 0);
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -196,5 +200,13 @@ async fn look_after(service: Arc<Service>) {
             Ok(visits) => tracing::info!(visits, "visits without any sighting for long are over"),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "forgotten visits cannot be ended"),
         }
+        // What is suspected at the start goes with the next look, and then both once a day.
+        if looked % LOOKS_A_DAY < 2 {
+            match service.forget_stray_photos(&strays).await {
+                Ok(suspects) => strays = suspects,
+                Err(fault) => tracing::warn!(%fault, "photos that nobody has cannot be looked for"),
+            }
+        }
+        looked += 1;
     }
 }

@@ -5,6 +5,7 @@
 //! * [`bulk`]: many customers or cards at once, from CSV.
 //! * [`export`]: visits as files for other programs.
 //! * [`moving`]: everything from one store into another.
+//! * [`photo`]: pictures that somebody sends, into photos that are kept.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
 //! * [`search`]: finding customers by what somebody remembers of them.
@@ -20,6 +21,7 @@ pub mod bulk;
 pub mod export;
 pub mod mask;
 pub mod moving;
+pub mod photo;
 pub mod randomness;
 pub mod recognition;
 pub mod record;

@@ -9,14 +9,16 @@ pub(crate) mod cards;
 pub(crate) mod customers;
 mod fault;
 mod grant;
+mod photos;
 mod staff;
 pub mod view;
 mod visits;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rfid_core::{Clock, Result, UtcTime};
 
+use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
 use crate::record::{Key, Record};
@@ -57,6 +59,8 @@ pub struct Service {
     randomness: Arc<dyn Randomness>,
     /// Filled by [`Service::fill_search`].
     search: RwLock<SearchIndex>,
+    /// Started by the first photo.
+    darkroom: OnceLock<Darkroom>,
 }
 
 impl Service {
@@ -68,7 +72,14 @@ impl Service {
         randomness: Arc<dyn Randomness>,
     ) -> Self {
         let recognition = Recognition::new(Arc::clone(&store), settings, Arc::clone(&clock));
-        Self { store, recognition: Arc::new(recognition), clock, randomness, search: RwLock::default() }
+        Self {
+            store,
+            recognition: Arc::new(recognition),
+            clock,
+            randomness,
+            search: RwLock::default(),
+            darkroom: OnceLock::new(),
+        }
     }
 
     /// What the lookup sink asks.

@@ -1,4 +1,4 @@
-//! Bodies of requests as JSON, with limits of size and depth.
+//! Bodies of requests, as JSON with limits of size and depth, and raw.
 //!
 //! The size is that of [`axum::extract::DefaultBodyLimit`]; a route that takes more than others
 //! has a layer of its own. Whatever is refused is a [`Problem`] that says where the fault lies and
@@ -35,6 +35,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let body = Bytes::from_request(request, state).await.map_err(|refused| unread(&refused))?;
         parse(&body).map(Self)
+    }
+}
+
+/// A body that is taken as it comes, up to what its route takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Raw(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|refused| unread(&refused))
     }
 }
 

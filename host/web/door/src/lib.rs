@@ -23,5 +23,5 @@ pub mod rate;
 pub mod tls;
 
 pub use door::Door;
-pub use json::Json;
+pub use json::{Json, Raw};
 pub use problem::Problem;

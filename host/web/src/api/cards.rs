@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Calling, Route, id, json_answer, made_on, one, schema};
+use super::{Answer, Api, Body, Calling, Route, id, json_answer, made_on, one, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -47,7 +47,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteCards,
             query: &[],
             if_match: false,
-            body: Some(("CardDraft", schema::<CardDraft>)),
+            body: Some(Body::Json("CardDraft", schema::<CardDraft>)),
             answer: Answer::One(StatusCode::CREATED, "Card", view),
             handler: post(bind),
         },
@@ -71,7 +71,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteCards,
             query: &[],
             if_match: true,
-            body: Some(("CardStateChange", schema::<StateChange>)),
+            body: Some(Body::Json("CardStateChange", schema::<StateChange>)),
             answer: Answer::One(StatusCode::OK, "Card", view),
             handler: put(change_state),
         },

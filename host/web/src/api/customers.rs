@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Calling, Route, json_answer, made_on, one, page, schema};
+use super::{Answer, Api, Body, Calling, Route, json_answer, made_on, one, page, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -46,7 +46,7 @@ struct CustomerSearch {
 
 pub(super) fn routes() -> Vec<Route> {
     let view = schema::<CustomerView> as fn() -> _;
-    let draft = ("CustomerDraft", schema::<CustomerDraft> as fn() -> _);
+    let draft = || Body::Json("CustomerDraft", schema::<CustomerDraft>);
     vec![
         Route {
             method: "get",
@@ -68,7 +68,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteCustomers,
             query: &[],
             if_match: true,
-            body: Some(draft),
+            body: Some(draft()),
             answer: Answer::One(StatusCode::OK, "Customer", view),
             handler: put(change),
         },
@@ -80,7 +80,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteCustomers,
             query: &[],
             if_match: false,
-            body: Some(draft),
+            body: Some(draft()),
             answer: Answer::One(StatusCode::CREATED, "Customer", view),
             handler: post(open),
         },
@@ -92,7 +92,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::ReadCustomers,
             query: &[],
             if_match: false,
-            body: Some(("CustomerSearch", schema::<CustomerSearch>)),
+            body: Some(Body::Json("CustomerSearch", schema::<CustomerSearch>)),
             answer: Answer::List("Customer", view),
             handler: post(search),
         },

@@ -4,6 +4,7 @@ mod arrivals;
 mod cards;
 mod customers;
 mod openapi;
+mod photos;
 mod staff;
 mod visits;
 
@@ -51,9 +52,17 @@ struct Route {
     query: &'static [(&'static str, &'static str)],
     /// Whether the request names the version that it was made on.
     if_match: bool,
-    body: Option<(&'static str, Schema)>,
+    body: Option<Body>,
     answer: Answer,
     handler: MethodRouter<Api>,
+}
+
+/// What a route takes.
+enum Body {
+    /// JSON of a schema of this name.
+    Json(&'static str, Schema),
+    /// A picture.
+    Picture,
 }
 
 /// What a route answers when all is well.
@@ -64,6 +73,8 @@ enum Answer {
     List(&'static str, Schema),
     /// Server-sent events.
     Stream(&'static str),
+    /// A photo.
+    Picture,
 }
 
 /// Makes a JSON Schema.
@@ -80,10 +91,17 @@ impl Api {
     }
 
     fn routes() -> Vec<Route> {
-        [customers::routes(), cards::routes(), visits::routes(), staff::routes(), arrivals::routes()]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            customers::routes(),
+            photos::routes(),
+            cards::routes(),
+            visits::routes(),
+            staff::routes(),
+            arrivals::routes(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The router, to be merged into that of the host.
@@ -138,11 +156,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
 /// One record with its version as a strong entity tag; 304 to whoever has it already.
 fn one(status: StatusCode, headers: &HeaderMap, version: u32, record: &impl Serialize) -> Response {
     let tag = entity_tag(version);
-    let has_it =
-        headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value.trim() == "*" || value.split(',').any(|other| other.trim().trim_start_matches("W/") == tag)
-        });
-    let mut response = if has_it && status == StatusCode::OK {
+    let mut response = if has_it(headers, &tag) && status == StatusCode::OK {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         json_answer(status, record)
@@ -151,6 +165,13 @@ fn one(status: StatusCode, headers: &HeaderMap, version: u32, record: &impl Seri
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// Whether the caller has what bears this entity tag already.
+fn has_it(headers: &HeaderMap, tag: &str) -> bool {
+    headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.trim() == "*" || value.split(',').any(|other| other.trim().trim_start_matches("W/") == tag)
+    })
 }
 
 fn json_answer(status: StatusCode, value: &impl Serialize) -> Response {

@@ -3,7 +3,7 @@
 use rfid_service::service::Scope;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Route};
+use super::{Answer, Body, Route};
 
 /// The document of these routes.
 pub(super) fn document(routes: &[Route]) -> Value {
@@ -48,9 +48,13 @@ impl Route {
     fn schemas(&self) -> Vec<(&'static str, Value)> {
         let answer = match &self.answer {
             Answer::One(_, name, schema) | Answer::List(name, schema) => Some((*name, schema())),
-            Answer::Stream(_) => None,
+            Answer::Stream(_) | Answer::Picture => None,
         };
-        self.body.iter().map(|(name, schema)| (*name, schema())).chain(answer).collect()
+        let body = match &self.body {
+            Some(Body::Json(name, schema)) => Some((*name, schema())),
+            Some(Body::Picture) | None => None,
+        };
+        body.into_iter().chain(answer).collect()
     }
 }
 
@@ -62,6 +66,7 @@ fn operation(route: &Route) -> Value {
     for (name, what) in route.query {
         let schema = match *name {
             "open" => json!({ "type": "boolean" }),
+            "size" => json!({ "type": "string", "enum": ["large", "small"] }),
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": super::LARGEST_PAGE }),
             "from" | "until" => json!({ "type": "string", "format": "date-time" }),
             _ => json!({ "type": "string" }),
@@ -101,6 +106,14 @@ fn operation(route: &Route) -> Value {
             200,
             json!({ "description": what, "content": { "text/event-stream": { "schema": { "type": "string" } } } }),
         ),
+        Answer::Picture => (
+            200,
+            json!({
+                "description": "The photo",
+                "headers": { "ETag": { "schema": { "type": "string" } } },
+                "content": { "image/jpeg": {} },
+            }),
+        ),
     };
     let bad = json!({
         "description": "What went wrong, and what to do",
@@ -113,8 +126,11 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters,
         "responses": { status.to_string(): good, "default": bad },
     });
-    if let (Some((name, _)), Value::Object(operation)) = (&route.body, &mut operation) {
-        let content = json!({ "application/json": { "schema": reference(name) } });
+    if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
+        let content = match body {
+            Body::Json(name, _) => json!({ "application/json": { "schema": reference(name) } }),
+            Body::Picture => json!({ "image/jpeg": {}, "image/png": {}, "image/webp": {} }),
+        };
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     operation

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Calling, Route, json_answer, one, schema};
+use super::{Answer, Api, Body, Calling, Route, json_answer, one, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteStaff,
             query: &[],
             if_match: false,
-            body: Some(("StaffDraft", schema::<StaffDraft>)),
+            body: Some(Body::Json("StaffDraft", schema::<StaffDraft>)),
             answer: Answer::One(StatusCode::CREATED, "Staff", schema::<StaffView>),
             handler: post(add),
         },
@@ -68,7 +68,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteStaff,
             query: &[],
             if_match: false,
-            body: Some(("OnDuty", schema::<OnDuty>)),
+            body: Some(Body::Json("OnDuty", schema::<OnDuty>)),
             answer: Answer::One(StatusCode::OK, "Duty", schema::<DutyView>),
             handler: put(duty),
         },

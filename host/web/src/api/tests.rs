@@ -339,3 +339,75 @@ fn the_document_has_every_route_and_every_reference_leads_somewhere() {
     }
     look(&document, &document);
 }
+
+/// The status, the headers and the bytes of an answer about a photo.
+async fn photo(
+    desk: &Desk,
+    method: &str,
+    query: &str,
+    tag: &str,
+    body: Vec<u8>,
+) -> (u16, HeaderMap, Vec<u8>) {
+    let name = if method == "GET" { "if-none-match" } else { "if-match" };
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/api/v1/customers/6001/photo{query}"))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "image/png")
+        .header(name, tag)
+        .body(Body::from(body))
+        .unwrap();
+    let (parts, body) = desk.ask(request).await.into_parts();
+    (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+}
+
+/// 64 by 64 pixels in grey, with a text that no answer may have.
+fn picture() -> Vec<u8> {
+    use image::ImageEncoder;
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    encoder.write_image(&[7; 64 * 64], 64, 64, image::ExtendedColorType::L8).unwrap();
+    bytes.extend(b"CANARY behind the picture");
+    bytes
+}
+
+#[tokio::test]
+async fn a_photo_is_taken_shown_in_two_sizes_and_taken_away() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    assert_eq!(photo(&desk, "GET", "", "", Vec::new()).await.0, 404);
+    assert_eq!(photo(&desk, "PUT", "", "\"9\"", picture()).await.0, 412);
+    let (status, headers, body) = photo(&desk, "PUT", "", "\"1\"", picture()).await;
+    assert_eq!(
+        (status, headers["etag"].to_str().unwrap()),
+        (200, "\"2\""),
+        "{}",
+        String::from_utf8_lossy(&body)
+    );
+    for query in ["", "?size=small"] {
+        let (status, headers, body) = photo(&desk, "GET", query, "", Vec::new()).await;
+        assert_eq!(
+            (status, &headers["content-type"], &headers["cache-control"]),
+            (200, &"image/jpeg".parse().unwrap(), &"no-store".parse().unwrap())
+        );
+        assert!(body.starts_with(b"\xff\xd8") && !body.windows(6).any(|part| part == b"CANARY"));
+        let tag = headers["etag"].to_str().unwrap().to_owned();
+        assert_eq!(photo(&desk, "GET", query, &tag, Vec::new()).await.0, 304);
+    }
+    assert_eq!(photo(&desk, "GET", "?size=huge", "", Vec::new()).await.0, 400);
+    let elsewhere = desk.send(BRANCH_TOKEN, "GET", "/api/v1/customers/6001/photo", None, None).await;
+    assert_eq!((elsewhere.status, elsewhere.body), (404, desk.get("/api/v1/customers/9/photo").await.body));
+    assert_eq!(photo(&desk, "DELETE", "", "\"2\"", Vec::new()).await.0, 200);
+    assert_eq!(photo(&desk, "GET", "", "", Vec::new()).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_refused_in_words() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    let (status, _, body) = photo(&desk, "PUT", "", "\"1\"", b"<svg onload=alert(1)>".to_vec()).await;
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("photo")));
+    let (status, ..) = photo(&desk, "PUT", "", "\"1\"", vec![0; 5 * 1024 * 1024 + 1]).await;
+    assert_eq!(status, 413);
+}

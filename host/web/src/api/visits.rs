@@ -13,7 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Asked, Calling, LARGEST_PAGE, Route, id, json_answer, one, page, schema, time};
+use super::{
+    Answer, Api, Asked, Body, Calling, LARGEST_PAGE, Route, id, json_answer, one, page, schema, time,
+};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -89,7 +91,7 @@ pub(super) fn routes() -> Vec<Route> {
         answer: Answer::One(status, "Visit", view),
         handler,
     };
-    let by = Some(("By", schema::<By> as fn() -> _));
+    let by = || Some(Body::Json("By", schema::<By>));
     vec![
         Route {
             method: "get",
@@ -107,7 +109,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/visits",
             "checkIn",
             "Enters the visit of a customer who came without a card",
-            Some(("CheckIn", schema::<CheckIn>)),
+            Some(Body::Json("CheckIn", schema::<CheckIn>)),
             StatusCode::CREATED,
             post(check_in),
         ),
@@ -127,7 +129,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/visits/{visit_id}/greet",
             "greet",
             "Notes who greeted the customer",
-            by,
+            by(),
             StatusCode::OK,
             post(greet),
         ),
@@ -135,7 +137,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/visits/{visit_id}/serve",
             "serve",
             "Notes who serves the customer; for another, hands over",
-            by,
+            by(),
             StatusCode::OK,
             post(serve),
         ),
@@ -143,7 +145,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/visits/{visit_id}/business",
             "noteBusiness",
             "Notes what was done",
-            Some(("Business", schema::<Business>)),
+            Some(Body::Json("Business", schema::<Business>)),
             StatusCode::OK,
             post(business),
         ),
@@ -175,7 +177,7 @@ pub(super) fn routes() -> Vec<Route> {
             scope: Scope::WriteVisits,
             query: &[],
             if_match: false,
-            body: by,
+            body: by(),
             answer: Answer::One(StatusCode::OK, "Alarm", schema::<AlarmView>),
             handler: post(acknowledge),
         },
