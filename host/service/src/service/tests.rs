@@ -279,3 +279,28 @@ async fn a_customer_is_found_by_name_from_the_moment_it_is_written() {
     let forbidden = again.search_customers(&nobody, "zxm", &SearchFilter::default(), None, 9).await;
     assert!(matches!(forbidden, Err(Fault::Forbidden(_))));
 }
+
+#[tokio::test]
+async fn a_photo_that_nobody_has_is_forgotten_when_it_is_seen_twice() {
+    use crate::record::PhotoId;
+    use crate::store::Photo;
+    let (service, console) = (service().await, Caller::console());
+    service.open_customer(&console, draft("6001")).await.unwrap();
+    let mut picture = Vec::new();
+    image::RgbImage::new(64, 64)
+        .write_to(&mut std::io::Cursor::new(&mut picture), image::ImageFormat::Png)
+        .unwrap();
+    let customer = service.take_photo(&console, "6001", 1, picture.clone()).await.unwrap();
+    let kept = customer.record.photo.unwrap();
+    // The same again is no change.
+    assert_eq!(service.take_photo(&console, "6001", 2, picture).await.unwrap().version, 2);
+    let stray = PhotoId::from_bytes([9; 32]);
+    service.store().put_photo(stray, Photo { large: vec![1], small: vec![1] }).await.unwrap();
+    let suspects = service.forget_stray_photos(&Default::default()).await.unwrap();
+    assert_eq!(suspects, [stray].into());
+    assert_eq!(service.store().photos(None, 9).await.unwrap().len(), 2);
+    assert_eq!(service.forget_stray_photos(&suspects).await.unwrap(), [].into());
+    assert_eq!(service.store().photos(None, 9).await.unwrap(), [kept]);
+    service.remove_photo(&console, "6001", 2).await.unwrap();
+    assert_eq!(service.store().photos(None, 9).await.unwrap(), []);
+}
