@@ -1,8 +1,9 @@
-//! What the embedded store of the customer service costs: taking in customers and cards, finding who
-//! holds a card, registering arrivals. Prints each figure beside its bar.
+//! What the stores of the customer service cost: taking in customers and cards, finding who holds a
+//! card, registering arrivals. Prints each figure beside its bar.
 //!
-//! `cargo bench -p rfid-benches --bench service_store -- [CUSTOMERS]`, 100,000 if left out. The bars are
-//! those for 1,000,000.
+//! `cargo bench -p rfid-benches --bench service_store -- [CUSTOMERS]`, 100,000 if left out, on the
+//! embedded store and on a PostgreSQL server of its own, from Debian's package `postgresql`. The bars
+//! are those for 1,000,000.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -19,6 +20,8 @@ use rfid_service::record::{
 };
 use rfid_service::seal::Keys;
 use rfid_service::store::embedded::EmbeddedStore;
+use rfid_service::store::postgres::PostgresStore;
+use rfid_service::store::postgres::cluster::Cluster;
 use rfid_service::store::{Actor, Origin, Rows, Store, Supply};
 use rfid_sink_lookup::Directory;
 use zeroize::Zeroizing;
@@ -90,10 +93,17 @@ impl Supply for People {
     }
 }
 
-async fn open(folder: &Path) -> EmbeddedStore {
+fn rows() -> Rows {
     let keys = Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap();
-    let rows = Rows::new(Arc::new(keys), Arc::new(SystemRandomness));
-    EmbeddedStore::open(folder, rows, Arc::new(SystemClock::new())).await.unwrap()
+    Rows::new(Arc::new(keys), Arc::new(SystemRandomness))
+}
+
+async fn embedded(folder: &Path) -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::open(folder, rows(), Arc::new(SystemClock::new())).await.unwrap())
+}
+
+async fn postgres(url: &str) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::open(url, rows(), Arc::new(SystemClock::new())).await.unwrap())
 }
 
 fn origin() -> Origin {
@@ -112,7 +122,7 @@ fn part(times: &mut [Duration], of_thousand: usize) -> Duration {
     times[(times.len() - 1) * of_thousand / 1000]
 }
 
-async fn lookups(store: &EmbeddedStore, customers: u32) -> (Duration, Duration) {
+async fn lookups(store: &dyn Store, customers: u32) -> (Duration, Duration) {
     let mut times = Vec::new();
     let count = LOOKUPS.min(customers);
     for round in 0..2 * count {
@@ -154,19 +164,18 @@ async fn arrivals(store: Arc<dyn Store>, customers: u32) -> f64 {
     f64::from(count) / started.elapsed().as_secs_f64()
 }
 
-#[tokio::main]
-async fn main() {
-    // As a test it only has to run.
-    let usual = if std::env::args().any(|word| word == "--test") { 1_000 } else { 100_000 };
-    let customers = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(usual);
-    let folder = tempfile::tempdir().unwrap();
-    let few = open(&folder.path().join("few")).await;
-    few.load(origin(), &mut People { next: 0, of: 10_000.min(customers) }).await.unwrap();
-    let (_, few_p99) = lookups(&few, 10_000.min(customers)).await;
-    few.close().await;
+/// What holds for a store.
+struct Bars {
+    name: &'static str,
+    lookup: &'static str,
+    load: &'static str,
+}
 
-    let many = folder.path().join("many");
-    let store = open(&many).await;
+async fn measure(bars: &Bars, few: Arc<dyn Store>, store: Arc<dyn Store>, customers: u32) {
+    println!("\n{}, {customers} customers with as many cards", bars.name);
+    few.load(origin(), &mut People { next: 0, of: 10_000.min(customers) }).await.unwrap();
+    let (_, few_p99) = lookups(few.as_ref(), 10_000.min(customers)).await;
+    few.close().await;
     let branch =
         Branch { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None, closed: false };
     let new = rfid_service::store::Change::new(branch);
@@ -175,21 +184,38 @@ async fn main() {
     let count = store.load(origin(), &mut People { next: 0, of: customers }).await.unwrap();
     let loading = started.elapsed();
     println!(
-        "{customers} customers and as many cards taken in: {:.1} s, {:.0} records/s, {} MiB at most (bars: 300 s, 500 MiB)",
+        "  taken in: {:.1} s, {:.0} records/s, {} MiB at most{}",
         loading.as_secs_f64(),
         count as f64 / loading.as_secs_f64(),
-        peak_mib()
+        peak_mib(),
+        bars.load
     );
-    let (p50, p99) = lookups(&store, customers).await;
-    println!("who holds a card: p50 {p50:?}, p99 {p99:?} (bar: 100 us)");
+    let (p50, p99) = lookups(store.as_ref(), customers).await;
+    println!("  who holds a card: p50 {p50:?}, p99 {p99:?} (bar: {})", bars.lookup);
     let ratio = p99.as_secs_f64() / few_p99.as_secs_f64();
-    println!("the same with 10,000: p99 {few_p99:?}, {ratio:.2} times as long with all (bar: 1.5)");
-    let store = Arc::new(store);
-    let per_second = arrivals(store.clone(), customers).await;
-    println!("arrivals, each with its visit on the disk: {per_second:.0} a second (bar: 1000)");
+    println!("  the same with 10,000: p99 {few_p99:?}; {ratio:.2} times as long with all (bar: 1.5)");
+    let per_second = arrivals(Arc::clone(&store), customers).await;
+    println!("  arrivals, each with its visit on the disk: {per_second:.0} a second (bar: 1000)");
     // Whoever reads meanwhile is not held up either.
-    let readers = (0..4).map(|_| lookups(&store, customers));
+    let readers = (0..4).map(|_| lookups(store.as_ref(), customers));
     let slowest = join_all(readers).await.into_iter().map(|(_, p99)| p99).max().unwrap();
-    println!("who holds a card, asked by four at once: p99 {slowest:?}");
+    println!("  who holds a card, asked by four at once: p99 {slowest:?}");
     store.close().await;
+}
+
+#[tokio::main]
+async fn main() {
+    // As a test it only has to run.
+    let usual = if std::env::args().any(|word| word == "--test") { 1_000 } else { 100_000 };
+    let customers = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(usual);
+    let folder = tempfile::tempdir().unwrap();
+    let few = embedded(&folder.path().join("few")).await;
+    let many = embedded(&folder.path().join("many")).await;
+    let bars = Bars { name: "embedded", lookup: "100 us", load: " (bars: 300 s, 500 MiB)" };
+    measure(&bars, few, many, customers).await;
+
+    let cluster = Cluster::start(&["shared_buffers=512MB", "max_wal_size=2GB"]);
+    let (few, many) = (cluster.database("few"), cluster.database("many"));
+    let bars = Bars { name: "PostgreSQL", lookup: "5 ms", load: "" };
+    measure(&bars, postgres(&few).await, postgres(&many).await, customers).await;
 }

@@ -4,6 +4,7 @@ mod arrivals;
 mod cards;
 mod customers;
 mod openapi;
+mod page;
 mod photos;
 mod staff;
 mod visits;
@@ -107,9 +108,11 @@ impl Api {
     /// The router, to be merged into that of the host.
     pub fn router(self) -> Router {
         let routes = Self::routes();
-        let document = openapi::document(&routes).to_string();
+        let document = openapi::document(&routes);
+        let page = page::routes(&document);
+        let document = document.to_string();
         let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
-        let mut router = Router::new().route("/api/v1/openapi.json", document);
+        let mut router = Router::new().route("/api/v1/openapi.json", document).merge(page);
         for route in routes {
             router = router.route(route.path, route.handler);
         }

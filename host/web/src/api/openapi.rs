@@ -111,7 +111,7 @@ fn operation(route: &Route) -> Value {
             json!({
                 "description": "The photo",
                 "headers": { "ETag": { "schema": { "type": "string" } } },
-                "content": { "image/jpeg": {} },
+                "content": { "image/jpeg": { "schema": bytes() } },
             }),
         ),
     };
@@ -129,24 +129,63 @@ fn operation(route: &Route) -> Value {
     if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
         let content = match body {
             Body::Json(name, _) => json!({ "application/json": { "schema": reference(name) } }),
-            Body::Picture => json!({ "image/jpeg": {}, "image/png": {}, "image/webp": {} }),
+            Body::Picture => json!({
+                "image/jpeg": { "schema": bytes() },
+                "image/png": { "schema": bytes() },
+                "image/webp": { "schema": bytes() },
+            }),
         };
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     operation
 }
 
+/// A body of bytes. OpenAPI 3.1 asks for no schema; generators do.
+fn bytes() -> Value {
+    json!({ "type": "string", "format": "binary" })
+}
+
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// A schema without what belongs to a document of its own.
+/// A schema without what belongs to a document of its own, and as generators of clients take it.
 fn cleaned(mut schema: Value) -> Value {
     if let Value::Object(schema) = &mut schema {
         schema.remove("$schema");
         schema.remove("title");
     }
+    choices_listed(&mut schema);
     schema
+}
+
+/// Writes a choice between texts as a list of them: what each means goes into the description. A
+/// choice between schemas of one text each says the same, and some generators take only the first.
+fn choices_listed(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(choices_listed),
+        Value::Object(object) => {
+            object.values_mut().for_each(choices_listed);
+            let choices =
+                object.get("oneOf").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let texts: Option<Vec<&str>> = choices.iter().map(|choice| choice["const"].as_str()).collect();
+            let Some(texts) = texts.filter(|texts| !texts.is_empty()) else { return };
+            let meanings: Vec<String> = choices
+                .iter()
+                .filter_map(|choice| {
+                    Some(format!("{}: {}", choice["const"].as_str()?, choice["description"].as_str()?))
+                })
+                .collect();
+            let said = object.get("description").and_then(Value::as_str).map(str::to_owned);
+            let description = said.into_iter().chain(meanings).collect::<Vec<_>>().join(" ");
+            let list = json!(texts);
+            object.remove("oneOf");
+            object.insert("type".to_owned(), "string".into());
+            object.insert("enum".to_owned(), list);
+            object.insert("description".to_owned(), description.into());
+        }
+        _ => {}
+    }
 }
 
 fn problem() -> Value {

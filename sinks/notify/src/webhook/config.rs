@@ -36,6 +36,10 @@ pub(crate) struct WebhookConfig {
     /// Zones whose events are sent; all if left out.
     #[serde(default)]
     zones: Option<Vec<String>>,
+    /// Whether events carry what lookup has added; without it the receiver learns that a tag came, and
+    /// not whose it is.
+    #[serde(default = "record")]
+    record: bool,
     /// How long one try may take.
     #[serde(default = "time_out")]
     time_out: DurationText,
@@ -74,6 +78,10 @@ impl From<WantedEvent> for EventKind {
             WantedEvent::Departed => Self::Departed,
         }
     }
+}
+
+fn record() -> bool {
+    true
 }
 
 fn time_out() -> DurationText {
@@ -172,6 +180,7 @@ pub(crate) fn check(configs: Vec<WebhookConfig>) -> Result<Vec<Webhook>, ConfigF
                 kinds: config.events.map(|kinds| kinds.into_iter().map(EventKind::from).collect()),
                 branches: names(config.branches),
                 zones: names(config.zones),
+                record: config.record,
             },
             time_out: config.time_out.0,
             concurrent: usize::from(config.concurrent.max(1)),

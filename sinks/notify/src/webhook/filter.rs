@@ -1,18 +1,35 @@
-//! Which events a webhook wants.
+//! Which events a webhook wants, and how much of them.
 
 use rfid_core::{Event, EventKind, Name};
 
 /// What is absent lets everything through.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Filter {
     pub(crate) kinds: Option<Vec<EventKind>>,
     pub(crate) branches: Option<Vec<Name>>,
     pub(crate) zones: Option<Vec<Name>>,
+    /// Whether events keep what lookup has added.
+    pub(crate) record: bool,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { kinds: None, branches: None, zones: None, record: true }
+    }
 }
 
 impl Filter {
+    /// The event as it is sent, if it is. What the receiver may not know of is not kept for it either.
+    pub(crate) fn taken(&self, event: &Event) -> Option<Event> {
+        let mut taken = self.wants(event).then(|| event.clone())?;
+        if !self.record {
+            taken.record = None;
+        }
+        Some(taken)
+    }
+
     /// Whether this event is sent. A move belongs to the zone it leaves and to the one it enters.
-    pub(crate) fn wants(&self, event: &Event) -> bool {
+    fn wants(&self, event: &Event) -> bool {
         let lets = |list: &Option<Vec<Name>>, name: Option<&Name>| {
             list.as_ref().is_none_or(|list| name.is_some_and(|name| list.contains(name)))
         };
@@ -33,12 +50,24 @@ mod tests {
         assert!(Filter::default().wants(&arrival));
         assert!(Filter { kinds: Some(vec![EventKind::Arrived]), ..Filter::default() }.wants(&arrival));
         assert!(!Filter { kinds: Some(vec![EventKind::Departed]), ..Filter::default() }.wants(&arrival));
-        assert!(Filter { branches: names(&["hubin"]), zones: names(&["door"]), kinds: None }.wants(&arrival));
         assert!(
-            !Filter { branches: names(&["hubin"]), zones: names(&["hall"]), kinds: None }.wants(&arrival)
+            Filter { branches: names(&["hubin"]), zones: names(&["door"]), ..Filter::default() }
+                .wants(&arrival)
+        );
+        assert!(
+            !Filter { branches: names(&["hubin"]), zones: names(&["hall"]), ..Filter::default() }
+                .wants(&arrival)
         );
         let without_branch = Event { branch: None, ..Event::sample() };
         assert!(!Filter { branches: names(&["hubin"]), ..Filter::default() }.wants(&without_branch));
+    }
+
+    #[test]
+    fn whoever_may_not_know_whose_a_tag_is_is_not_told() {
+        let known = Event { record: Some(rfid_core::Record::default()), ..Event::sample() };
+        assert_eq!(Filter::default().taken(&known), Some(known.clone()));
+        let taken = Filter { record: false, ..Filter::default() }.taken(&known);
+        assert_eq!(taken, Some(Event { record: None, ..known }));
     }
 
     #[test]

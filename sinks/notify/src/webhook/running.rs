@@ -98,7 +98,7 @@ impl Running {
 
     /// Hands over what this webhook wants of these events. The answer comes when they are kept.
     pub(crate) async fn keep(&self, events: &[Event]) -> Keeping<'_> {
-        let wanted: Vec<Event> = events.iter().filter(|event| self.filter.wants(event)).cloned().collect();
+        let wanted: Vec<Event> = events.iter().filter_map(|event| self.filter.taken(event)).collect();
         let count = wanted.len() as u64;
         if count == 0 {
             return Keeping { webhook: self, count, kept: None };
