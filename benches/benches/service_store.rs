@@ -33,8 +33,10 @@ const ARRIVALS: u32 = 5_000;
 const TOGETHER: usize = 32;
 
 fn bytes(number: u32) -> [u8; 16] {
-    // Spread, as random ids are.
-    (u128::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes()
+    // As the service makes ids: when, twenty a millisecond, and random bits.
+    let spread = (u128::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    let millis = 1_790_000_000_000 + u128::from(number / 20);
+    (millis << 80 | spread >> 48).to_be_bytes()
 }
 
 fn tag(number: u32) -> TagId {

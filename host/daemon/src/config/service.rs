@@ -31,6 +31,10 @@ pub(super) struct ServiceSection {
     /// A visit without any sighting for so long is over, whatever the readers say.
     #[schemars(extend("format" = "duration"))]
     ends_without_sighting: String,
+    /// So far the clock of a host may be from the time, where several write to one store: what a card
+    /// takes from branch to branch is judged that much more strictly.
+    #[schemars(extend("format" = "duration"))]
+    clocks_within: String,
 }
 
 impl Default for ServiceSection {
@@ -39,6 +43,7 @@ impl Default for ServiceSection {
             time_zone: "Asia/Shanghai".to_owned(),
             revisit_within: "10m".to_owned(),
             ends_without_sighting: "12h".to_owned(),
+            clocks_within: "5s".to_owned(),
         }
     }
 }
@@ -160,7 +165,8 @@ impl Checker<'_> {
             self.at_value("/service/ends_without_sighting", message);
             return None;
         }
-        Some(RecognitionSettings { zone: zone?, revisit_within, ends_without_sighting })
+        let clocks_within = duration(&section.clocks_within)?;
+        Some(RecognitionSettings { zone: zone?, revisit_within, ends_without_sighting, clocks_within })
     }
 
     fn branch_drafts(&mut self) -> Option<Vec<BranchDraft>> {

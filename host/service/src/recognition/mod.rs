@@ -43,6 +43,8 @@ pub use decision::{decide, local_day};
 const LATEST_VISITS: usize = 16;
 /// Tries to write a visit that somebody else is writing, too.
 const TRIES: usize = 8;
+/// Between two sightings of somebody who is there that are written.
+const SIGHTINGS_APART: Duration = Duration::from_secs(60);
 /// What is told and not yet heard by a subscriber; one who is further behind is told so.
 const WAITING_NOTICES: usize = 1024;
 
@@ -55,15 +57,18 @@ pub struct RecognitionSettings {
     pub revisit_within: Duration,
     /// A visit without any sighting for so long is over, whatever the readers say.
     pub ends_without_sighting: Duration,
+    /// So far the clock of a host may be from the time, where several write to one store.
+    pub clocks_within: Duration,
 }
 
 impl Default for RecognitionSettings {
-    /// Days of China, ten minutes, twelve hours.
+    /// Days of China, ten minutes, twelve hours, five seconds.
     fn default() -> Self {
         Self {
             zone: TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::fixed(jiff::tz::offset(8))),
             revisit_within: Duration::from_secs(600),
             ends_without_sighting: Duration::from_secs(12 * 3_600),
+            clocks_within: Duration::from_secs(5),
         }
     }
 }
@@ -155,7 +160,7 @@ impl Recognition {
             let known = self.visits_of(customer.id).await?;
             let here = known.iter().rev().find(|stored| {
                 stored.record.branch == *branch
-                    && visits::belongs(&stored.record, event, self.settings.revisit_within)
+                    && visits::belongs(&stored.record, event, card.id, outcome, self.settings.revisit_within)
             });
             let visit = match here {
                 Some(here) => visits::go_on(&here.record, event, outcome),
@@ -164,7 +169,10 @@ impl Recognition {
                 None => visits::begin(event, branch, card, customer, outcome),
             };
             let mut changes = Vec::new();
-            if here.is_none_or(|here| here.record != visit) {
+            // A departure is written with the sighting that it goes by, whenever that was.
+            let step =
+                if event.kind == EventKind::Departed { Duration::from_nanos(1) } else { SIGHTINGS_APART };
+            if here.is_none_or(|here| !visits::says_the_same(&visit, &here.record, step)) {
                 let expected = here.map_or(0, |here| here.version);
                 changes.push(Change::Put { record: Box::new(visit.clone().into()), expected });
             }
@@ -254,7 +262,9 @@ impl Recognition {
         let apart = event.first_seen.since(other.last_seen);
         let here = self.position(branch).await?;
         let takes = travel::takes(self.position(&other.branch).await?, here);
-        Ok((apart < takes).then(|| AlarmKind::ImpossibleTravel {
+        // Each may have been heard by a host whose clock is ahead or behind.
+        let at_most = apart.saturating_add(self.settings.clocks_within.saturating_mul(2));
+        Ok((at_most < takes).then(|| AlarmKind::ImpossibleTravel {
             other_visit: other.id,
             other_branch: other.branch.clone(),
             apart_ms: u64::try_from(apart.as_millis()).unwrap_or(u64::MAX),

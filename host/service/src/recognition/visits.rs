@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rfid_core::{Event, EventKind, TagIdKind};
 
-use crate::record::{Card, Customer, DeskRead, Outcome, Presence, Visit, VisitId, Way};
+use crate::record::{Card, CardId, Customer, DeskRead, Outcome, Presence, Visit, VisitId, Way};
 
 /// Whether this event is of the 13.56 MHz chip.
 fn is_desk(event: &Event) -> bool {
@@ -20,10 +20,34 @@ fn presence(event: &Event) -> Presence {
     Presence { is_desk: is_desk(event), since: event.first_seen }
 }
 
-/// Whether an event may belong to this visit: it is not behind its end by more than `within`, nor
-/// before its beginning by more. It belongs to the earliest visit of which this holds: what comes
-/// again is known to the visit that it was part of.
-pub(super) fn belongs(visit: &Visit, event: &Event, within: Duration) -> bool {
+/// Whether an event, about which this was decided, may belong to this visit: it is not behind its end by
+/// more than `within`, nor before its beginning by more. It belongs to the earliest visit of which this
+/// holds: what comes again is known to the visit that it was part of.
+///
+/// A card that is refused makes a visit of its own: whoever carries a customer's lost card is not part
+/// of the visit of the customer, who comes with the new one.
+pub(super) fn belongs(
+    visit: &Visit,
+    event: &Event,
+    card: CardId,
+    outcome: Outcome,
+    within: Duration,
+) -> bool {
+    // It began this visit, or was already part of it when the card could still be used.
+    let is_known = visit.id == VisitId::from(event.event_id)
+        || visit.card == Some(card) && visit.present.contains(&presence(event));
+    is_known || is_of_its_kind(visit, card, outcome) && is_near(visit, event, within)
+}
+
+fn is_of_its_kind(visit: &Visit, card: CardId, outcome: Outcome) -> bool {
+    match (visit.outcome, outcome) {
+        (Outcome::Recognised, Outcome::Recognised) => true,
+        (Outcome::Refused(_), Outcome::Refused(_)) => visit.card == Some(card),
+        _ => false,
+    }
+}
+
+fn is_near(visit: &Visit, event: &Event, within: Duration) -> bool {
     let ends = visit.departed_at.map(|departed| departed.max(visit.last_seen).plus(within));
     // A reader that is heard of late may have heard the card first.
     let begins_in_time = event.time.plus(within) >= visit.arrived_at;
@@ -63,6 +87,13 @@ pub(super) fn begin(
         departed_at: None,
     };
     go_on(&begun, event, outcome)
+}
+
+/// Whether a visit says nothing new beside `before` but a sighting less than `step` later, which nobody
+/// waits for: the departure has the last.
+pub(super) fn says_the_same(visit: &Visit, before: &Visit, step: Duration) -> bool {
+    let seen = before.last_seen;
+    visit.last_seen.since(seen) < step && Visit { last_seen: seen, ..visit.clone() } == *before
 }
 
 /// The visit after an event that belongs to it.
@@ -147,7 +178,7 @@ mod tests {
     fn take(visits: &mut Vec<Visit>, event: &Event) {
         let (card, customer) = (suite::card(1, 1, 3), suite::customer(1, 1));
         let outcome = Outcome::Recognised;
-        match visits.iter_mut().find(|visit| belongs(visit, event, WITHIN)) {
+        match visits.iter_mut().find(|visit| belongs(visit, event, card.id, outcome, WITHIN)) {
             Some(visit) => *visit = go_on(visit, event, outcome),
             None if event.kind == EventKind::Departed => {}
             None => visits.push(begin(event, &"a".into(), &card, &customer, outcome)),

@@ -22,8 +22,8 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
         ///
-        /// As text: 32 lower-case hexadecimal digits. It says nothing about anybody, so it may
-        /// stand in addresses and logs.
+        /// As text: 32 lower-case hexadecimal digits. It says when the record was made and nothing
+        /// about anybody, so it may stand in addresses and logs.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u128);
 
@@ -75,9 +75,9 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Id of a customer: random, the service's own, unlike the bank's customer number.
+    /// Id of a customer: the service's own, unlike the bank's customer number.
     CustomerId
-    /// Id of a card: random, unlike the numbers that the card bears.
+    /// Id of a card, unlike the numbers that the card bears.
     CardId
     /// Id of a visit: that of the arrival that began it, so that the same arrival begins it once.
     VisitId

@@ -1,19 +1,22 @@
 //! Customers: opened, changed, found.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use rfid_core::UtcTime;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FieldFault, check_name, check_text};
 use super::{Caller, Scope, Service};
+use crate::recognition::Notice;
 use crate::record::{
     Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number, Personal, Record, StaffId,
-    Unique,
+    Unique, Visit,
 };
 use crate::search::{Position, SearchFilter};
-use crate::store::Stored;
+use crate::store::{Among, Commit, Listing, Stored};
 
+/// Visits of a customer that may still go on are among so many.
+const LATEST_VISITS: usize = 16;
 /// Customers that are read at once to fill the index.
 const SCANNED: usize = 256;
 
@@ -113,7 +116,34 @@ impl Service {
                 .await);
         }
         let customer = self.customer_of(caller, draft, id, Some(&before.record)).await?;
-        self.put(caller, customer, expected).await
+        let takes_back = before.record.may_be_recognised() && !customer.may_be_recognised();
+        let visits = if takes_back { self.open_visits_of(id).await? } else { Vec::new() };
+        let customer = self.put_with(caller, customer, expected, visits.clone()).await?;
+        for visit in visits {
+            self.tell(Notice::Visit(Arc::new(Stored { version: visit.version + 1, record: visit.record })));
+        }
+        Ok(customer)
+    }
+
+    /// Visits of a customer that go on, as they are when they end now: whoever takes the consent back is
+    /// on no screen any more.
+    async fn open_visits_of(&self, id: CustomerId) -> Result<Vec<Stored<Visit>>, Fault> {
+        let listing = Listing {
+            kind: Kind::Visit,
+            among: Among::Of(Key::Customer(id)),
+            from: UtcTime::from_nanos(0),
+            until: UtcTime::from_nanos(u64::MAX),
+        };
+        let now = self.now();
+        let found = self.store.list(&listing, None, LATEST_VISITS).await?;
+        let over = |stored: Stored| match stored.record {
+            Record::Visit(visit) if visit.departed_at.is_none() => {
+                let record = Visit { departed_at: Some(now), present: Vec::new(), ..visit };
+                Some(Stored { version: stored.version, record })
+            }
+            _ => None,
+        };
+        Ok(found.into_iter().filter_map(over).take(Commit::MOST - 1).collect())
     }
 
     /// Closes a customer, whose cards are refused from then on.

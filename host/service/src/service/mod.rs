@@ -21,7 +21,7 @@ use rfid_core::{Clock, Result, UtcTime};
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
-use crate::record::{Key, Record};
+use crate::record::{Key, Record, Visit};
 use crate::search::SearchIndex;
 use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
 
@@ -111,9 +111,24 @@ impl Service {
         record: T,
         expected: u32,
     ) -> Result<Stored<T>, Fault> {
-        let put = Change::Put { record: Box::new(record.clone().into()), expected };
+        self.put_with(caller, record, expected, Vec::<Stored<Visit>>::new()).await
+    }
+
+    /// The same, together with others in place of the versions that they have.
+    async fn put_with<T: Clone + Into<Record>>(
+        &self,
+        caller: &Caller,
+        record: T,
+        expected: u32,
+        others: Vec<Stored<impl Into<Record>>>,
+    ) -> Result<Stored<T>, Fault> {
+        let mut changes = vec![Change::Put { record: Box::new(record.clone().into()), expected }];
+        changes.extend(others.into_iter().map(|Stored { version, record }| Change::Put {
+            record: Box::new(record.into()),
+            expected: version,
+        }));
         let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
-        match self.store.commit(Commit { origin, changes: vec![put] }).await {
+        match self.store.commit(Commit { origin, changes }).await {
             Ok(versions) => {
                 if let Record::Customer(customer) = record.clone().into() {
                     self.search.write().unwrap_or_else(PoisonError::into_inner).put(&customer);
@@ -136,8 +151,15 @@ impl Service {
         let _ = self.recognition.notices().send(notice);
     }
 
+    /// An id that nobody has: the milliseconds of now, so that records that are made together stand
+    /// together in an index, and 80 random bits.
     pub(crate) fn new_id(&self) -> Result<[u8; 16]> {
-        randomness::bytes(self.randomness.as_ref())
+        let millis = self.now().as_nanos() / 1_000_000;
+        let random: [u8; 10] = randomness::bytes(self.randomness.as_ref())?;
+        let mut id = [0; 16];
+        id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        id[6..].copy_from_slice(&random);
+        Ok(id)
     }
 }
 

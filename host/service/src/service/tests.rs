@@ -304,3 +304,25 @@ async fn a_photo_that_nobody_has_is_forgotten_when_it_is_seen_twice() {
     service.remove_photo(&console, "6001", 2).await.unwrap();
     assert_eq!(service.store().photos(None, 9).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn whoever_takes_the_consent_back_is_on_no_screen_any_more() {
+    let (service, console) = (service().await, Caller::console());
+    service.open_customer(&console, draft("6001")).await.unwrap();
+    let staff = StaffDraft {
+        staff_number: "S1".to_owned(),
+        name: "李静".into(),
+        role: StaffRole::LobbyManager,
+        branch: "a".to_owned(),
+    };
+    service.add_staff(&console, staff).await.unwrap();
+    let visit = service.check_in(&console, "6001", "a", "S1").await.unwrap();
+    let mut notices = service.recognition().notices().subscribe();
+    let customer = service.customer_of_number(&console, "6001").await.unwrap();
+    let opted_out = CustomerDraft { consent: ConsentDraft::OptedOut, ..draft("6001") };
+    service.change_customer(&console, customer.record.id, 1, opted_out).await.unwrap();
+    let Ok(Notice::Visit(told)) = notices.try_recv() else { panic!("nobody was told") };
+    assert_eq!((told.record.id, told.record.departed_at.is_some()), (visit.record.id, true));
+    let open = VisitFilter { open: true, ..VisitFilter::ALL };
+    assert!(service.visits(&console, &open, None, 9).await.unwrap().0.is_empty());
+}

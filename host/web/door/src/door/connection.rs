@@ -1,7 +1,6 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
@@ -175,7 +174,9 @@ async fn route(request: Request<Incoming>, served: &Served) -> Response<Body> {
     let request =
         request.map(|body| Body::new(Hurried::new(Limited::new(body, limits.largest_body), limits)));
     let mut router = served.router.clone();
-    match AssertUnwindSafe(router.call(request)).catch_unwind().await {
+    // On a task of its own: what a request began is carried to its end, also when whoever sent it hangs
+    // up meanwhile, so that everybody else hears of what it has changed.
+    match tokio::spawn(async move { router.call(request).await }).await {
         Ok(Ok(response)) => response,
         Err(_) => {
             tracing::error!("a handler panicked; its request is answered with 500");
