@@ -71,6 +71,7 @@ impl Directory for ServiceSlot {
 pub(crate) struct CustomerService {
     service: Arc<Service>,
     sweeper: JoinHandle<()>,
+    follower: JoinHandle<()>,
 }
 
 impl CustomerService {
@@ -83,7 +84,9 @@ impl CustomerService {
         // A host has one service for as long as it runs.
         let _ = slot.0.set(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
-        let running = Self { service, sweeper };
+        let following = Arc::clone(&service);
+        let follower = tokio::spawn(async move { following.follow_others().await });
+        let running = Self { service, sweeper, follower };
         running.take_branches(&config.service).await?;
         Ok(running)
     }
@@ -119,9 +122,11 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        self.sweeper.abort();
-        // Ended by that, and it holds nothing that has to be finished.
-        let _ = self.sweeper.await;
+        for task in [self.sweeper, self.follower] {
+            task.abort();
+            // Ended by that, and it holds nothing that has to be finished.
+            let _ = task.await;
+        }
         self.service.store().close().await;
     }
 }

@@ -6,6 +6,7 @@
 //! [`faults`].
 #![forbid(unsafe_code)]
 
+mod bank;
 mod branch;
 mod daemon;
 mod dice;

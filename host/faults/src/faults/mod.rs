@@ -15,6 +15,7 @@ mod read_only;
 mod reader_clocks;
 mod reader_reboot;
 mod reload;
+mod service;
 mod slow_subscriber;
 mod split;
 mod storm;
@@ -137,6 +138,9 @@ faults! {
     "slow-webhook", "a receiver that takes two seconds", (200, 10), (0, 0), webhooks::slow;
     "reload", "SIGHUP storms under load, good files and spoilt ones", (100, 10), (0, 0), reload::play;
     "clock", "the wall clock jumps", (1, 1), (0, 0), clock::play;
+    "service-kill", "kill -9 while customers are changed and come in", (100, 4), (0, 0), service::killed;
+    "service-kill-pg", "the same, with the customers in PostgreSQL", (100, 4), (0, 0), service::killed_on_postgres;
+    "database", "PostgreSQL is stopped and killed under load", (20, 2), (0, 0), service::database;
     "corrupt", "flipped, cut and zeroed files of a stopped store", (200, 12), (0, 0), corrupt::play;
     "load", "many readers for a long time", (1, 1), (300, 8), load::play;
 }

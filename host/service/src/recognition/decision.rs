@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rfid_core::UtcTime;
 
-use crate::record::{Card, CardState, Customer, LocalDate, Outcome, Refusal};
+use crate::record::{Bearer, Card, CardState, LocalDate, Outcome, Refusal};
 
 /// The day of a moment where the bank is.
 pub fn local_day(at: UtcTime, zone: &TimeZone) -> LocalDate {
@@ -19,12 +19,12 @@ pub fn local_day(at: UtcTime, zone: &TimeZone) -> LocalDate {
 /// `authentic` is what a reader found out about the card, if it could.
 pub fn decide(
     card: &Card,
-    customer: &Customer,
+    customer: &Bearer,
     branch: &str,
     day: LocalDate,
     authentic: Option<bool>,
 ) -> Option<Outcome> {
-    if !customer.closed && !customer.may_be_recognised() {
+    if !customer.closed && !customer.agrees {
         return None;
     }
     let refusal = match card.state {
@@ -48,7 +48,7 @@ pub fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{AllowedBranches, Consent};
+    use crate::record::{AllowedBranches, Consent, Customer};
     use crate::store::suite;
 
     fn active() -> (Card, Customer) {
@@ -67,7 +67,7 @@ mod tests {
         on: &str,
         authentic: Option<bool>,
     ) -> Option<Outcome> {
-        decide(card, customer, branch, day(on), authentic)
+        decide(card, &Bearer::of(customer), branch, day(on), authentic)
     }
 
     #[test]

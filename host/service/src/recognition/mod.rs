@@ -32,7 +32,7 @@ use rfid_sink_lookup::Directory;
 use tokio::sync::broadcast;
 
 use crate::record::{
-    Alarm, AlarmId, AlarmKind, Card, Customer, CustomerId, Key, Kind, Outcome, Position, Record, Visit,
+    Alarm, AlarmId, AlarmKind, Bearer, Card, CustomerId, Key, Kind, Outcome, Position, Record, Visit,
 };
 use crate::store::{Actor, Among, Change, Commit, CommitFault, Holder, Listing, Origin, Store, Stored};
 
@@ -295,7 +295,7 @@ impl Recognition {
 }
 
 /// What those after recognition on the line get to know.
-fn noted(visit: &Visit, card: &Card, customer: &Customer) -> Noted {
+fn noted(visit: &Visit, card: &Card, customer: &Bearer) -> Noted {
     let mut noted = Noted::new();
     let mut put = |key: &str, value: String| noted.insert(key.to_owned(), value.into());
     match visit.outcome {
@@ -321,6 +321,8 @@ fn unexpected(fault: &CommitFault) -> Error {
 #[async_trait]
 impl Directory for Recognition {
     async fn open(&self) -> Result<()> {
+        // The first question makes the store ready for those that follow.
+        self.store.holders(&[]).await?;
         match self.store.health() {
             crate::store::StoreHealth::Well => Ok(()),
             // It may be well again when it is asked.

@@ -1,7 +1,7 @@
 use rfid_core::{EventId, SystemClock, TagIdKind};
 
 use super::*;
-use crate::record::{Branch, CardState, Consent, Presence, Refusal};
+use crate::record::{Branch, CardState, Consent, Customer, Presence, Refusal};
 use crate::store::{MemoryStore, suite};
 
 const MINUTE: u64 = 60_000_000_000;

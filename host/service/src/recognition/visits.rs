@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rfid_core::{Event, EventKind, TagIdKind};
 
-use crate::record::{Card, CardId, Customer, DeskRead, Outcome, Presence, Visit, VisitId, Way};
+use crate::record::{Bearer, Card, CardId, DeskRead, Outcome, Presence, Visit, VisitId, Way};
 
 /// Whether this event is of the 13.56 MHz chip.
 fn is_desk(event: &Event) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn begin(
     event: &Event,
     branch: &rfid_core::Name,
     card: &Card,
-    customer: &Customer,
+    customer: &Bearer,
     outcome: Outcome,
 ) -> Visit {
     let way = Way::Heard {
@@ -181,7 +181,7 @@ mod tests {
         match visits.iter_mut().find(|visit| belongs(visit, event, card.id, outcome, WITHIN)) {
             Some(visit) => *visit = go_on(visit, event, outcome),
             None if event.kind == EventKind::Departed => {}
-            None => visits.push(begin(event, &"a".into(), &card, &customer, outcome)),
+            None => visits.push(begin(event, &"a".into(), &card, &Bearer::of(&customer), outcome)),
         }
     }
 

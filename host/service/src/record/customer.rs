@@ -47,6 +47,34 @@ pub struct Customer {
     pub closed: bool,
 }
 
+/// What is asked of a customer whose card is heard. Nothing of it says who that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The customer's id.
+    pub id: CustomerId,
+    /// VIP class.
+    pub vip_class: Name,
+    /// Who looks after the customer.
+    pub account_manager: Option<StaffId>,
+    /// Whether the customer agrees to be recognised.
+    pub agrees: bool,
+    /// Whether this is no longer a customer.
+    pub closed: bool,
+}
+
+impl Bearer {
+    /// That of a customer.
+    pub fn of(customer: &Customer) -> Self {
+        Self {
+            id: customer.id,
+            vip_class: customer.vip_class.clone(),
+            account_manager: customer.account_manager,
+            agrees: matches!(customer.consent, Consent::Given { .. }),
+            closed: customer.closed,
+        }
+    }
+}
+
 impl Customer {
     /// Most characters of a name, an employer or the usual business.
     pub const LONGEST_TEXT: usize = 200;

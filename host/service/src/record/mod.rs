@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use alarm::{Alarm, AlarmKind};
 pub use branch::{Branch, Position};
 pub use card::{AllowedBranches, Card, CardState};
-pub use customer::{Consent, Customer, PhotoId};
+pub use customer::{Bearer, Consent, Customer, PhotoId};
 pub use date::LocalDate;
 pub use id::{AlarmId, CardId, CustomerId, DutyId, NotAnId, StaffId, VisitId};
 pub use id_number::{IdNumber, IdNumberFault};

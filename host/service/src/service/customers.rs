@@ -12,7 +12,7 @@ use crate::record::{
     Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number, Personal, Record, StaffId,
     Unique, Visit,
 };
-use crate::search::{Position, SearchFilter};
+use crate::search::{Position, SearchFilter, SearchIndex};
 use crate::store::{Among, Commit, Listing, Stored};
 
 /// Visits of a customer that may still go on are among so many.
@@ -237,6 +237,18 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn fill_search(&self) -> Result<usize, Fault> {
+        self.read_into_search(|search, id| !search.holds(id)).await
+    }
+
+    /// Reads again what others may have written.
+    pub(super) async fn refill_search(&self) -> Result<usize, Fault> {
+        self.read_into_search(|_, _| true).await
+    }
+
+    async fn read_into_search(
+        &self,
+        wants: impl Fn(&SearchIndex, CustomerId) -> bool,
+    ) -> Result<usize, Fault> {
         let mut after: Option<Key> = None;
         loop {
             let page = self.store.scan(Kind::Customer, after.as_ref(), SCANNED).await?;
@@ -245,7 +257,7 @@ impl Service {
             let mut search = self.search.write().unwrap_or_else(PoisonError::into_inner);
             for stored in page {
                 if let Record::Customer(customer) = stored.record
-                    && !search.holds(customer.id)
+                    && wants(&search, customer.id)
                 {
                     search.put(&customer);
                 }

@@ -8,6 +8,7 @@ mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
 mod fault;
+mod following;
 mod grant;
 mod photos;
 mod staff;

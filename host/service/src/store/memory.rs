@@ -14,7 +14,7 @@ use super::{
     Change, Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
     StoreHealth, Stored, Supply, Version,
 };
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -144,7 +144,8 @@ impl Store for MemoryStore {
         let state = self.state();
         let holder = |tag: &TagId| {
             let card: Stored<Card> = typed(state.owner_of(&Unique::CardTag(*tag))?)?;
-            let customer = state.customer(card.record.customer)?;
+            let Stored { version, record } = state.customer(card.record.customer)?;
+            let customer = Stored { version, record: Bearer::of(&record) };
             Some(Holder { card, customer })
         };
         Ok(tags.iter().map(holder).collect())

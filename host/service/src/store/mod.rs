@@ -17,9 +17,9 @@ pub mod suite;
 
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
 pub use commit::{Actor, Change, Commit, CommitFault, Happened, Origin, Past, Supply, Version};
 pub use listing::{Among, Listing, Place, Timed};
@@ -42,8 +42,8 @@ pub struct Stored<T = Record> {
 pub struct Holder {
     /// The card.
     pub card: Stored<Card>,
-    /// The customer.
-    pub customer: Stored<Customer>,
+    /// The customer, in the version of the record.
+    pub customer: Stored<Bearer>,
 }
 
 /// Which form of a photo.
@@ -68,6 +68,15 @@ impl std::fmt::Debug for Photo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
+}
+
+/// Something that others have written to a store, beside this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// This customer, visit or alarm has another version.
+    Changed(Key),
+    /// More than is named, or nobody knows what: everything may have.
+    Much,
 }
 
 /// How a store is.
@@ -156,6 +165,12 @@ pub trait Store: Send + Sync {
 
     /// Forgets a photo. Allowed twice.
     async fn remove_photo(&self, id: PhotoId) -> Result<()>;
+
+    /// What others write to it, from now on; `None` where nobody else can. What is told has happened;
+    /// of what this value itself has written, some may be told as well.
+    fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
+        None
+    }
 
     /// How the store is, without asking it anything.
     fn health(&self) -> StoreHealth;

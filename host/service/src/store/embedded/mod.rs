@@ -6,17 +6,21 @@
 //! the last entry of the ledger that is in it. So a start applies what the index lacks, and an index
 //! that was damaged is made anew from nothing; the history of a record is read from the ledger.
 //!
+//! * `bearers.rs`: who bears which card, in memory.
 //! * `entry.rs`: the bytes of an entry of the ledger.
 //! * `index.rs`: which keys of the index a record has.
 //! * `writer.rs`: the one task that writes.
 //! * `replay.rs`: the ledger into the index.
+//! * `seen.rs`: what a load has brought.
 //! * `photos.rs`: photos, as files.
 
+mod bearers;
 mod entry;
 mod index;
 mod photos;
 mod reading;
 mod replay;
+mod seen;
 mod writer;
 
 use std::path::Path;
@@ -73,7 +77,8 @@ impl EmbeddedStore {
         let applied = replay::last_applied(&index).await?;
         let (writer, requests) = mpsc::channel(WAITING);
         let task = tokio::spawn(Writer::new(index.clone(), ledger.clone(), applied).run(requests));
-        Ok(Self { index, ledger, photos, writer, ended: tokio::sync::Mutex::new(Some(task)) })
+        let ended = tokio::sync::Mutex::new(Some(task));
+        Ok(Self { index, ledger, photos, writer, ended })
     }
 }
 
@@ -197,6 +202,7 @@ impl Store for EmbeddedStore {
         if let Some(task) = self.ended.lock().await.take() {
             let _ = task.await;
         }
+        self.index.bearers().stop();
         replay::note_damage(&self.index).await;
         self.index.sled().close().await;
         self.ledger.close().await;

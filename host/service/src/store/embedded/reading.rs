@@ -8,13 +8,14 @@ use rfid_durable::Store as Sled;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
 use tokio::sync::mpsc;
 
+use super::bearers::{Bearers, NotYet};
 use super::entry::Entry;
 use super::index::{
     CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place, place_in_list,
     read_place_in_list,
 };
 use super::replay::{self, Counting};
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
+use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
 use crate::store::plan::{Asked, Plan, Row, Written};
 use crate::store::{Commit, Happened, Holder, Listing, Past, Place, Rows, Stored, Version};
 
@@ -31,13 +32,14 @@ pub(super) struct Index {
     sled: Sled,
     ledger: Ledger,
     rows: Rows,
+    bearers: Arc<Bearers>,
     /// Parts of the ledger that cannot be read, in words.
     damage: Arc<Mutex<Option<String>>>,
 }
 
 impl Index {
     pub(super) fn new(sled: Sled, ledger: Ledger, rows: Rows) -> Self {
-        Self { sled, ledger, rows, damage: Arc::default() }
+        Self { sled, ledger, rows, bearers: Arc::default(), damage: Arc::default() }
     }
 
     pub(super) fn sled(&self) -> &Sled {
@@ -55,6 +57,25 @@ impl Index {
 
     pub(super) fn note_damage_of_ledger(&self, what: String) {
         *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    pub(super) fn bearers(&self) -> &Bearers {
+        &self.bearers
+    }
+
+    /// Fills what is kept in memory.
+    async fn fill_bearers(&self) -> Result<()> {
+        for kind in [Kind::Customer, Kind::Card] {
+            let mut after: Option<Key> = None;
+            loop {
+                let page = self.scan(kind, after.as_ref(), AT_ONCE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.record.key());
+                self.bearers.fill(&page);
+            }
+        }
+        self.bearers.complete();
+        Ok(())
     }
 
     fn row(&self, key: &Key, value: &[u8]) -> Result<Row> {
@@ -103,8 +124,28 @@ impl Index {
         Ok(self.get(&[key]).await?.pop().flatten())
     }
 
-    /// Two questions: whose the tags are, which says card and customer, and these.
+    /// From memory; from the index what is not there yet.
     pub(super) async fn holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
+        if self.bearers.is_first_asked() {
+            let index = self.clone();
+            self.bearers.filled_by(tokio::spawn(async move {
+                if let Err(error) = index.fill_bearers().await {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "cards are looked for on the disk, which takes longer");
+                }
+            }));
+        }
+        let known = self.bearers.of(tags);
+        let not_yet: Vec<TagId> =
+            tags.iter().zip(&known).filter_map(|(tag, known)| known.is_err().then_some(*tag)).collect();
+        let mut read =
+            if not_yet.is_empty() { Vec::new() } else { self.read_holders(&not_yet).await? }.into_iter();
+        let mut holder = |known: Result<_, NotYet>| known.unwrap_or_else(|NotYet| read.next().flatten());
+        Ok(known.into_iter().map(&mut holder).collect())
+    }
+
+    /// Two questions: whose the tags are, which says card and customer, and these.
+    async fn read_holders(&self, tags: &[TagId]) -> Result<Vec<Option<Holder>>> {
         let hidden: Vec<Vec<_>> = tags.iter().map(|tag| self.rows.hidden(&Unique::CardTag(*tag))).collect();
         let flat = hidden.iter().flatten().map(|blind| blind.to_bytes().to_vec()).collect();
         let mut owners = self.owners(flat).await?.into_iter();
@@ -119,7 +160,8 @@ impl Index {
         let mut found = self.get(&keys).await?.into_iter();
         let mut holder = || {
             let (card, customer) = (found.next()??, found.next()??);
-            Some(Holder { card: typed(card)?, customer: typed(customer)? })
+            let Stored { version, record } = typed::<Customer>(customer)?;
+            Some(Holder { card: typed(card)?, customer: Stored { version, record: Bearer::of(&record) } })
         };
         Ok(owners.into_iter().map(|owner| owner.and_then(|_| holder())).collect())
     }

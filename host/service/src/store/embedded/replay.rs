@@ -185,10 +185,10 @@ async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -
     let keys = group.iter().flat_map(|entry| entry.changes.iter().map(|written| written.key.clone()));
     present.read(index, keys.collect()).await?;
     let mut batches = Vec::new();
-    for Counting { number, changes, .. } in group {
+    for Counting { number, changes, .. } in &group {
         let mut parts = Batches::default();
         let mut leads = Vec::new();
-        for written in &changes {
+        for written in changes {
             let after = match &written.bytes {
                 Some(bytes) => Some(index.rows().decode(&written.key, bytes)?),
                 None => None,
@@ -203,10 +203,20 @@ async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -
             let content = after.zip(written.bytes.clone());
             present.set(written.key.clone(), Row { version: written.version, content });
         }
-        write(&mut parts, counts, leads, number);
+        write(&mut parts, counts, leads, *number);
         batches.extend(parts.end().into_iter().map(|batch| index.sled().commit(batch)));
     }
-    try_join_all(batches).await.map(drop)
+    try_join_all(batches).await?;
+    let written = group.iter().flat_map(|entry| &entry.changes);
+    let now = written.map(|written| {
+        let row = present.row(&written.key).and_then(|row| Some((row.version, row.content.as_ref()?)));
+        match row {
+            Some((version, (record, _))) => (&written.key, version, Some(record)),
+            None => (&written.key, written.version, None),
+        }
+    });
+    index.bearers().written(now);
+    Ok(())
 }
 
 /// An entry of the ledger that counts: a commit, or a portion of a load that is complete.

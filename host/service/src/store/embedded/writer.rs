@@ -1,11 +1,11 @@
 //! The one task that writes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use rfid_core::{Error, ErrorKind, Result};
-use rfid_ledger::{Ledger, NewRecord};
+use rfid_ledger::{Entry as LedgerEntry, Ledger, NewRecord};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -14,6 +14,7 @@ use super::entry::Entry;
 use super::index::{Batches, Leads};
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
+use super::seen::Seen;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
 use crate::store::plan::{self, PlannedChange, Row, Written};
@@ -174,6 +175,14 @@ impl Writer {
         }
         // They reach the index in this order and share a sync.
         try_join_all(batches).await?;
+        for commit in &planned {
+            let changes = commit.changes.iter();
+            self.index.bearers().written(
+                changes.map(|PlannedChange { written, after, .. }| {
+                    (&written.key, written.version, after.as_ref())
+                }),
+            );
+        }
         Ok(outcomes)
     }
 
@@ -187,7 +196,7 @@ impl Writer {
             Ok(number) => number,
             Err(error) => return Some(Err(error.into())),
         };
-        let mut loading = Loading::default();
+        let mut loading = Loading { begin, ..Loading::default() };
         while let Some(portion) = portions.recv().await? {
             if let Err(fault) = self.take_portion(&mut loading, portion).await {
                 return Some(Err(fault));
@@ -227,14 +236,14 @@ impl Writer {
                 return Err(CommitFault::Conflict { key, found: *version });
             }
             let version = row.map_or(0, |row| row.version) + 1;
-            if !loading.keys.insert(short(&key)) {
+            if !loading.keys.entry(key.kind()).or_default().insert(id_of(&key)) {
                 return Err(CommitFault::Conflict { key, found: version });
             }
             let encoded = plan::encoded(self.index.rows(), &record)?;
             for unique in record.uniques() {
                 let blind = self.index.rows().hide_beside(&encoded, &unique);
-                if let Some(other) = loading.uniques.insert(blind, id_of(&key)) {
-                    let by = Key::from_bytes(key.kind(), &other).unwrap_or_else(|| key.clone());
+                if !loading.uniques.insert(blind.to_bytes()) {
+                    let by = self.loaded_with(loading.begin, blind).await?.unwrap_or(key);
                     return Err(CommitFault::Taken { field: unique.field(), by });
                 }
             }
@@ -253,22 +262,45 @@ impl Writer {
         Ok(())
     }
 
+    /// The record of the load that began at this number to which this is unique.
+    async fn loaded_with(&self, begin: u64, unique: Blind) -> Result<Option<Key>> {
+        let (index, ledger) = (self.index.clone(), self.ledger.clone());
+        let look = move || {
+            let mut reader = ledger.read(begin);
+            while let Some(entry) = reader.next_entry()? {
+                let LedgerEntry::Content(content) = entry else { continue };
+                let Entry::LoadPortion(changes) = Entry::decode(&content.bytes)? else { continue };
+                for Written { key, bytes, .. } in changes {
+                    let Some(bytes) = bytes else { continue };
+                    let record = index.rows().decode(&key, &bytes)?;
+                    if plan::blinds(index.rows(), &record, &bytes).contains(&unique) {
+                        return Ok(Some(key));
+                    }
+                }
+            }
+            // In the portion that is not in the ledger yet.
+            Ok(None)
+        };
+        tokio::task::spawn_blocking(look)
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "load").with_source(error))?
+    }
+
     async fn append(&self, entry: &Entry) -> Result<u64> {
         let appended = self.ledger.append(vec![NewRecord { id: [0; 16], content: entry.encode()? }]).await?;
         Ok(appended.first().map_or(0, |appended| appended.number))
     }
 }
 
-/// What a load has brought so far, as little of it as tells that nothing comes twice.
+/// A load under way.
 #[derive(Default)]
 struct Loading {
-    keys: HashSet<(u8, [u8; 16])>,
-    uniques: HashMap<Blind, [u8; 16]>,
+    /// Its number in the ledger.
+    begin: u64,
+    keys: HashMap<Kind, Seen>,
+    /// What is unique to its records, hidden.
+    uniques: Seen,
     count: u64,
-}
-
-fn short(key: &Key) -> (u8, [u8; 16]) {
-    (key.kind() as u8, id_of(key))
 }
 
 /// The id of a record; of a branch, which has a code instead, the beginning of its SHA-256.

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 
 use super::columns::{PastColumns, RecordColumns, Uniques, VisitColumns};
 use super::connecting::{failed, is_collision, is_lost};
+use super::listening;
 use super::months::Months;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
@@ -59,6 +60,15 @@ impl Stop {
     }
 }
 
+/// What other hosts are told.
+#[derive(Clone, Copy)]
+pub(super) enum Telling {
+    /// Which records have changed.
+    EachKey,
+    /// Nothing now; in the end, that there are too many.
+    Later,
+}
+
 /// Carries out what may happen of a group of commits.
 pub(super) async fn change(
     connection: &mut PgConnection,
@@ -68,7 +78,7 @@ pub(super) async fn change(
 ) -> Result<Outcomes, Stop> {
     months.add(connection, commits.iter().flat_map(|commit| &commit.changes)).await?;
     sqlx::query("begin").execute(&mut *connection).await?;
-    let changed = change_in_transaction(connection, rows, commits).await;
+    let changed = change_in_transaction(connection, rows, commits, Telling::EachKey).await;
     match changed {
         Ok((outcomes, Some(transaction))) => match sqlx::query("commit").execute(&mut *connection).await {
             Ok(_) => Ok(outcomes),
@@ -92,6 +102,7 @@ pub(super) async fn change_in_transaction(
     connection: &mut PgConnection,
     rows: &Rows,
     commits: &[Commit],
+    telling: Telling,
 ) -> Result<(Outcomes, Option<String>), Stop> {
     let (mut plan, visits) = read_plan(connection, rows, commits).await?;
     let mut outcomes = Vec::new();
@@ -108,7 +119,7 @@ pub(super) async fn change_in_transaction(
     if planned.is_empty() {
         return Ok((outcomes, None));
     }
-    let transaction = write(connection, rows, planned, &visits).await?;
+    let transaction = write(connection, rows, planned, &visits, telling).await?;
     Ok((outcomes, Some(transaction)))
 }
 
@@ -232,6 +243,7 @@ async fn write(
     rows: &Rows,
     planned: Vec<Planned>,
     visits: &VisitTimes,
+    telling: Telling,
 ) -> Result<String, Stop> {
     let count = i32::try_from(planned.len()).unwrap_or(i32::MAX);
     // Only now, when everything is locked: whoever waited for a lock has a later number.
@@ -285,5 +297,8 @@ async fn write(
     }
     visit_columns.write(connection).await?;
     past.write(connection).await?;
+    if let Telling::EachKey = telling {
+        listening::tell(connection, nets.keys()).await?;
+    }
     Ok(transaction)
 }

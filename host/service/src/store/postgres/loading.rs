@@ -4,8 +4,9 @@ use rfid_core::Result;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-use super::changing::{Stop, change_in_transaction};
+use super::changing::{Stop, Telling, change_in_transaction};
 use super::connecting::{self, failed};
+use super::listening;
 use super::months::Months;
 use crate::record::Record;
 use crate::store::{Change, Commit, CommitFault, Origin, Rows};
@@ -40,7 +41,7 @@ impl<'a> Loading<'a> {
             .add(&mut self.connection, commits.iter().flat_map(|commit| &commit.changes))
             .await
             .map_err(Stop::into_error)?;
-        let (outcomes, _) = change_in_transaction(&mut self.connection, self.rows, &commits)
+        let (outcomes, _) = change_in_transaction(&mut self.connection, self.rows, &commits, Telling::Later)
             .await
             .map_err(Stop::into_error)?;
         self.count += outcomes.len() as u64;
@@ -48,6 +49,7 @@ impl<'a> Loading<'a> {
     }
 
     pub(super) async fn end(mut self) -> Result<u64> {
+        listening::tell_much(&mut self.connection).await.map_err(failed("load"))?;
         sqlx::query("commit").execute(&mut self.connection).await.map_err(failed("load"))?;
         // It is all there; whether the server hears that we go is its matter.
         let _ = self.connection.close().await;

@@ -8,6 +8,7 @@
 //! * `schema.rs`: carries those steps out.
 //! * `connecting.rs`: connections, and what their errors mean.
 //! * `changing.rs`: one transaction of a group of commits; `columns.rs`: what it writes.
+//! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
 //! * `months.rs`: partitions of visits.
 //! * `writer.rs`: the one task that commits.
@@ -18,6 +19,7 @@ mod changing;
 pub mod cluster;
 mod columns;
 mod connecting;
+mod listening;
 mod loading;
 mod months;
 mod reading;
@@ -29,16 +31,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rfid_core::{Clock, Error, ErrorKind, Result, TagId};
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::connecting::{Condition, failed};
+use self::listening::{Listening, OwnWriter};
 use self::loading::Loading;
 use self::months::Months;
 use self::reading::Reading;
 use self::writer::{Request, Writer};
 use super::{
-    Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store,
-    StoreHealth, Stored, Supply,
+    Commit, CommitFault, Elsewhere, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
+    Store, StoreHealth, Stored, Supply,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
 
@@ -54,6 +57,7 @@ pub struct PostgresStore {
     options: PgConnectOptions,
     months: Months,
     condition: Condition,
+    listening: Listening,
     writer: mpsc::Sender<Request>,
     ended: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -77,10 +81,12 @@ impl PostgresStore {
         let reading = Reading::new(pool, rows.clone(), condition.clone());
         let months = Months::default();
         let (writer, requests) = mpsc::channel(WAITING);
-        let task = Writer::new(options.clone(), rows, months.clone(), condition.clone(), clock);
+        let own = OwnWriter::default();
+        let listening = Listening::start(reading.pool().clone(), own.clone());
+        let task = Writer::new(options.clone(), rows, months.clone(), condition.clone(), own, clock);
         let task = tokio::spawn(task.run(requests));
         let ended = tokio::sync::Mutex::new(Some(task));
-        Ok(Self { reading, options, months, condition, writer, ended })
+        Ok(Self { reading, options, months, condition, listening, writer, ended })
     }
 
     fn pool(&self) -> &PgPool {
@@ -188,6 +194,10 @@ impl Store for PostgresStore {
         .map(drop)
     }
 
+    fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
+        Some(self.listening.subscribe())
+    }
+
     fn health(&self) -> StoreHealth {
         match self.condition.trouble() {
             None => StoreHealth::Well,
@@ -201,6 +211,7 @@ impl Store for PostgresStore {
         if let Some(task) = self.ended.lock().await.take() {
             let _ = task.await;
         }
+        self.listening.stop();
         self.pool().close().await;
     }
 }

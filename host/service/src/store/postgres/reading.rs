@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::changing::{key_of, kind_number, nanos, stray, version_of};
 use super::connecting::{Condition, failed, to_its_end};
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 use crate::seal::Blind;
 use crate::store::{Among, Happened, Holder, Listing, Origin, Past, PhotoSize, Place, Rows, Stored, Version};
 
@@ -143,8 +143,9 @@ impl Reading {
                     row.try_get(4).map_err(&read)?,
                     row.try_get(5).map_err(&read)?,
                 )?;
-                let holder = typed(card).zip(typed(customer));
-                let (card, customer) = holder.ok_or_else(|| stray("record"))?;
+                let holder = typed(card).zip(typed::<Customer>(customer));
+                let (card, Stored { version, record }) = holder.ok_or_else(|| stray("record"))?;
+                let customer = Stored { version, record: Bearer::of(&record) };
                 let blind: Vec<u8> = row.try_get(6).map_err(&read)?;
                 holders.push((blind, Holder { card, customer }));
             }

@@ -307,3 +307,45 @@ fn a_server_elsewhere_proves_its_name_unless_the_address_says_otherwise() {
     assert!(matches!(mode("postgres://bank@db/rfid?sslmode=require"), PgSslMode::Require));
     assert!(matches!(mode("postgres://bank@127.0.0.1/rfid"), PgSslMode::Prefer));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_finds_and_shows_what_another_writes() {
+    use crate::recognition::{Notice, RecognitionSettings};
+    use crate::search::SearchFilter;
+    use crate::service::{Caller, Service};
+    let kept = Kept::new();
+    let service = |store: PostgresStore| {
+        let (clock, settings) = (Arc::new(rfid_core::SystemClock::new()), RecognitionSettings::default());
+        Arc::new(Service::new(Arc::new(store), settings, clock, Arc::new(SystemRandomness)))
+    };
+    let (ours, theirs) = (service(kept.store().await), kept.store().await);
+    let mut notices = ours.recognition().notices().subscribe();
+    let following = tokio::spawn({
+        let ours = Arc::clone(&ours);
+        async move { ours.follow_others().await }
+    });
+    let found = async |text: &str| {
+        let (found, _) =
+            ours.search_customers(&Caller::console(), text, &SearchFilter::default(), None, 9).await.unwrap();
+        found.len()
+    };
+    // Listening begins beside the start: what was written before is not told.
+    for number in 0u8.. {
+        theirs.commit(commit(vec![Change::new(customer(number, number))])).await.unwrap();
+        if found("客户").await > 0 {
+            break;
+        }
+        assert!(number < 200, "customers of the other host are not found");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    theirs.commit(commit(vec![Change::new(visit(7, 1, in_month(3), true))])).await.unwrap();
+    let Ok(Ok(Notice::Visit(told))) =
+        tokio::time::timeout(std::time::Duration::from_secs(20), notices.recv()).await
+    else {
+        panic!("nobody was told")
+    };
+    assert_eq!(told.record.id, visit(7, 1, 0, true).id);
+    following.abort();
+    ours.store().close().await;
+    theirs.close().await;
+}

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::changing::{self, Outcomes, Stop};
 use super::connecting::{self, Condition, failed};
+use super::listening::OwnWriter;
 use super::months::Months;
 use crate::store::{Commit, CommitFault, Rows, plan};
 
@@ -41,6 +42,7 @@ pub(super) struct Writer {
     rows: Rows,
     months: Months,
     condition: Condition,
+    own: OwnWriter,
     clock: Arc<dyn Clock>,
     /// Absent after it was lost.
     connection: Option<PgConnection>,
@@ -52,9 +54,10 @@ impl Writer {
         rows: Rows,
         months: Months,
         condition: Condition,
+        own: OwnWriter,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { options, rows, months, condition, clock, connection: None }
+        Self { options, rows, months, condition, own, clock, connection: None }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -110,7 +113,11 @@ impl Writer {
     async fn connected(&mut self) -> Result<&mut PgConnection, Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connecting::connect(&self.options).await?,
+            None => {
+                let mut connection = connecting::connect(&self.options).await?;
+                self.own.note(&mut connection).await.map_err(failed("connect"))?;
+                connection
+            }
         };
         Ok(self.connection.insert(connection))
     }
