@@ -193,7 +193,7 @@ async fn measure(bars: &Bars, few: Arc<dyn Store>, store: Arc<dyn Store>, custom
     println!("\n{}, {customers} customers with as many cards", bars.name);
     few.load(origin(), &mut People { next: 0, of: 10_000.min(customers) }).await.unwrap();
     warm(few.as_ref(), 10_000.min(customers), bars.warm).await;
-    let (_, few_p99) = lookups(few.as_ref(), 10_000.min(customers)).await;
+    let (few_p50, few_p99) = lookups(few.as_ref(), 10_000.min(customers)).await;
     few.close().await;
     let branch =
         Branch { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None, closed: false };
@@ -212,8 +212,12 @@ async fn measure(bars: &Bars, few: Arc<dyn Store>, store: Arc<dyn Store>, custom
     warm(store.as_ref(), customers, bars.warm).await;
     let (p50, p99) = lookups(store.as_ref(), customers).await;
     println!("  who holds a card: p50 {p50:?}, p99 {p99:?} (bar: {})", bars.lookup);
-    let ratio = p99.as_secs_f64() / few_p99.as_secs_f64();
-    println!("  the same with 10,000: p99 {few_p99:?}; {ratio:.2} times as long with all (bar: 1.5)");
+    let times = |many: Duration, few: Duration| many.as_secs_f64() / few.as_secs_f64();
+    println!(
+        "  the same with 10,000: p50 {few_p50:?}, p99 {few_p99:?}; with all {:.2} and {:.2} times as long (bar: 1.5)",
+        times(p50, few_p50),
+        times(p99, few_p99)
+    );
     let per_second = arrivals(Arc::clone(&store), customers).await;
     println!("  arrivals, each with its visit on the disk: {per_second:.0} a second (bar: 1000)");
     // Whoever reads meanwhile is not held up either.

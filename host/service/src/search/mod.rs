@@ -10,8 +10,10 @@
 //! initials (`zxm`), and by the surname with initials (`zhangxm`); a character with several readings by
 //! each of them. Case, accents, white space and marks of direction make no difference.
 
+mod cards;
 mod fold;
 mod index;
 mod readings;
 
+pub use cards::CardIndex;
 pub use index::{Found, Position, SearchFilter, SearchIndex};

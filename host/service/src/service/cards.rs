@@ -1,5 +1,7 @@
 //! Cards: bound to customers, and through their lives.
 
+use std::sync::PoisonError;
+
 use rfid_core::{TagId, TagIdKind};
 use serde::Deserialize;
 
@@ -7,6 +9,9 @@ use super::fault::{Fault, FieldFault};
 use super::{Caller, Scope, Service};
 use crate::record::{AllowedBranches, Card, CardId, CardState, CustomerId, Key, LocalDate, Unique};
 use crate::store::Stored;
+
+/// Cards that are looked at at once.
+const LOOKED_AT: usize = 200;
 
 /// A card as somebody writes one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -106,6 +111,43 @@ impl Service {
         match self.store.find(&Unique::CardTag(tag)).await?.map(|stored| stored.record.key()) {
             Some(Key::Card(id)) => self.any_card(caller, id).await,
             _ => Err(Fault::NotFound("card")),
+        }
+    }
+
+    /// Cards in this state behind `after`, those that were made first first; at most `limit` of them, and
+    /// where the list goes on.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Store`.
+    pub async fn cards_in_state(
+        &self,
+        caller: &Caller,
+        state: CardState,
+        mut after: Option<CardId>,
+        limit: usize,
+    ) -> Result<(Vec<Stored<Card>>, Option<CardId>), Fault> {
+        caller.grant.allows(Scope::ReadCards)?;
+        let mut found = Vec::new();
+        loop {
+            let ids = {
+                let cards = self.cards.read().unwrap_or_else(PoisonError::into_inner);
+                cards.in_state(state, after, LOOKED_AT)
+            };
+            for id in &ids {
+                // It may have gone on since the index was asked, or be of a branch that is not seen.
+                let card = match self.any_card(caller, *id).await {
+                    Err(Fault::NotFound(_)) => None,
+                    card => Some(card?),
+                };
+                found.extend(card.filter(|card| card.record.state == state));
+                if found.len() == limit {
+                    return Ok((found, Some(*id)));
+                }
+            }
+            match ids.last() {
+                Some(last) if ids.len() == LOOKED_AT => after = Some(*last),
+                _ => return Ok((found, None)),
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::record::{
     Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number, Personal, Record, StaffId,
     Unique, Visit,
 };
-use crate::search::{Position, SearchFilter, SearchIndex};
+use crate::search::{Position, SearchFilter};
 use crate::store::{Among, Commit, Listing, Stored};
 
 /// Visits of a customer that may still go on are among so many.
@@ -237,33 +237,38 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn fill_search(&self) -> Result<usize, Fault> {
-        self.read_into_search(|search, id| !search.holds(id)).await
+        self.read_into_search(false).await
     }
 
     /// Reads again what others may have written.
     pub(super) async fn refill_search(&self) -> Result<usize, Fault> {
-        self.read_into_search(|_, _| true).await
+        self.read_into_search(true).await
     }
 
-    async fn read_into_search(
-        &self,
-        wants: impl Fn(&SearchIndex, CustomerId) -> bool,
-    ) -> Result<usize, Fault> {
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.store.scan(Kind::Customer, after.as_ref(), SCANNED).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.record.key());
-            let mut search = self.search.write().unwrap_or_else(PoisonError::into_inner);
-            for stored in page {
-                if let Record::Customer(customer) = stored.record
-                    && wants(&search, customer.id)
-                {
-                    search.put(&customer);
-                }
+    /// Customers and cards into what is searched in memory; those that are there already only `anew`.
+    async fn read_into_search(&self, anew: bool) -> Result<usize, Fault> {
+        for kind in [Kind::Customer, Kind::Card] {
+            let mut after: Option<Key> = None;
+            loop {
+                let page = self.store.scan(kind, after.as_ref(), SCANNED).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.record.key());
+                page.iter().filter(|stored| anew || !self.is_searched(&stored.record)).for_each(|stored| {
+                    self.note_written(&stored.record);
+                });
             }
         }
         Ok(self.search.read().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
+    fn is_searched(&self, record: &Record) -> bool {
+        match record {
+            Record::Customer(customer) => {
+                self.search.read().unwrap_or_else(PoisonError::into_inner).holds(customer.id)
+            }
+            Record::Card(card) => self.cards.read().unwrap_or_else(PoisonError::into_inner).holds(card.id),
+            _ => true,
+        }
     }
 
     /// Customers with this text in their names, ways to type these, or employers, behind `after`; at most

@@ -33,8 +33,11 @@ impl Service {
             (Key::Customer(id), None) => {
                 self.search.write().unwrap_or_else(PoisonError::into_inner).remove(id);
             }
-            (_, Some(Stored { record: Record::Customer(customer), .. })) => {
-                self.search.write().unwrap_or_else(PoisonError::into_inner).put(&customer);
+            (Key::Card(id), None) => {
+                self.cards.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+            }
+            (_, Some(Stored { record: record @ (Record::Customer(_) | Record::Card(_)), .. })) => {
+                self.note_written(&record);
             }
             (_, Some(Stored { version, record: Record::Visit(record) })) => {
                 self.tell(Notice::Visit(Arc::new(Stored { version, record })));

@@ -23,7 +23,7 @@ use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
 use crate::record::{Key, Record, Visit};
-use crate::search::SearchIndex;
+use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
 
 pub use branches::BranchDraft;
@@ -60,6 +60,7 @@ pub struct Service {
     randomness: Arc<dyn Randomness>,
     /// Filled by [`Service::fill_search`].
     search: RwLock<SearchIndex>,
+    cards: RwLock<CardIndex>,
     /// Started by the first photo.
     darkroom: OnceLock<Darkroom>,
 }
@@ -79,6 +80,7 @@ impl Service {
             clock,
             randomness,
             search: RwLock::default(),
+            cards: RwLock::default(),
             darkroom: OnceLock::new(),
         }
     }
@@ -131,12 +133,21 @@ impl Service {
         let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
         match self.store.commit(Commit { origin, changes }).await {
             Ok(versions) => {
-                if let Record::Customer(customer) = record.clone().into() {
-                    self.search.write().unwrap_or_else(PoisonError::into_inner).put(&customer);
-                }
+                self.note_written(&record.clone().into());
                 Ok(Stored { version: versions.first().copied().unwrap_or(0), record })
             }
             Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+
+    /// What is searched in memory follows what is written.
+    fn note_written(&self, record: &Record) {
+        match record {
+            Record::Customer(customer) => {
+                self.search.write().unwrap_or_else(PoisonError::into_inner).put(customer);
+            }
+            Record::Card(card) => self.cards.write().unwrap_or_else(PoisonError::into_inner).put(card),
+            _ => {}
         }
     }
 

@@ -73,7 +73,7 @@ impl std::fmt::Debug for Photo {
 /// Something that others have written to a store, beside this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Elsewhere {
-    /// This customer, visit or alarm has another version.
+    /// This customer, card, visit or alarm has another version.
     Changed(Key),
     /// More than is named, or nobody knows what: everything may have.
     Much,

@@ -4,14 +4,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
+use rfid_core::{TagId, TagIdKind};
 use rfid_service::record::CardState;
 use rfid_service::service::view::CardView;
-use rfid_service::service::{CardDraft, Scope};
+use rfid_service::service::{CardDraft, Fault, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Body, Calling, Route, id, json_answer, made_on, one, schema};
+use super::{Answer, Api, Body, Calling, Route, id, json_answer, made_on, one, page, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -22,6 +23,28 @@ struct StateChange {
     /// The next state of its life.
     #[schemars(with = "String")]
     state: CardState,
+}
+
+/// What cards are searched by: what one bears, or the state. Both are in the body, because an address
+/// goes into logs, and by its numbers a card can be followed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CardSearch {
+    /// EPC of the card, in hexadecimal digits.
+    #[serde(default)]
+    epc_hex: Option<String>,
+    /// UID of the card, in hexadecimal digits.
+    #[serde(default)]
+    uid_hex: Option<String>,
+    /// State of the cards.
+    #[serde(default)]
+    state: Option<CardState>,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// Records on a page, 1 to 200.
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -50,6 +73,18 @@ pub(super) fn routes() -> Vec<Route> {
             body: Some(Body::Json("CardDraft", schema::<CardDraft>)),
             answer: Answer::One(StatusCode::CREATED, "Card", view),
             handler: post(bind),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/cards/search",
+            id: "searchCards",
+            summary: "The card that bears this EPC or UID, or the cards in this state",
+            scope: Scope::ReadCards,
+            query: &[],
+            if_match: false,
+            body: Some(Body::Json("CardSearch", schema::<CardSearch>)),
+            answer: Answer::List("Card", view),
+            handler: post(search),
         },
         Route {
             method: "get",
@@ -98,6 +133,39 @@ async fn bind(
     let customer = api.service.customer_id_of_number(&caller, &number).await?;
     let card = api.service.bind_card(&caller, customer, draft).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), card.version, &CardView::of(&card)))
+}
+
+async fn search(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Json(search): Json<CardSearch>,
+) -> Result<Response, Refused> {
+    let CardSearch { epc_hex, uid_hex, state, cursor, limit } = search;
+    let tag = |kind, text: &str| {
+        TagId::from_hex(kind, text)
+            .map_err(|fault| Refused::bad_request(format!("This is no number of a card: {fault}.")))
+    };
+    let tag = match (epc_hex, uid_hex, state) {
+        (Some(epc), None, None) => tag(TagIdKind::Epc, &epc)?,
+        (None, Some(uid), None) => tag(TagIdKind::Iso14443Uid, &uid)?,
+        (None, None, Some(state)) => {
+            let after = cursor.map(|cursor| api.cursors.open::<String>("cards", &cursor)).transpose()?;
+            let after = after.map(|id_text| id(&id_text, "card")).transpose()?;
+            let (found, next) = api.service.cards_in_state(&caller, state, after, page(limit)?).await?;
+            let items: Vec<CardView> = found.iter().map(CardView::of).collect();
+            let next = next.map(|id| api.cursors.seal("cards", &id.to_string())).transpose()?;
+            return Ok(json_answer(StatusCode::OK, &json!({ "items": items, "next_cursor": next })));
+        }
+        _ => {
+            return Err(Refused::bad_request("Search by epc_hex, by uid_hex or by state, one of the three."));
+        }
+    };
+    let items = match api.service.card_of_tag(&caller, tag).await {
+        Ok(card) => vec![CardView::of(&card)],
+        Err(Fault::NotFound(_)) => Vec::new(),
+        Err(fault) => return Err(fault.into()),
+    };
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
 }
 
 async fn by_id(

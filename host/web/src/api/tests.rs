@@ -411,3 +411,48 @@ async fn what_is_no_picture_is_refused_in_words() {
     let (status, ..) = photo(&desk, "PUT", "", "\"1\"", vec![0; 5 * 1024 * 1024 + 1]).await;
     assert_eq!(status, 413);
 }
+
+#[tokio::test]
+async fn cards_are_found_by_what_they_bear_and_by_their_state() {
+    let desk = Desk::new().await;
+    desk.post("/api/v1/customers", customer("6001")).await;
+    let mut cards: Vec<String> = Vec::new();
+    for number in 1..=3 {
+        let card = json!({
+            "epc_hex": format!("2D{number:022X}"), "uid_hex": format!("04A2B3C{number}"),
+            "valid_from": "2026-01-01", "valid_until": "2028-01-01",
+        });
+        let card = desk.post("/api/v1/customers/6001/cards", card).await;
+        cards.push(card.body["id"].as_str().unwrap().to_owned());
+    }
+    let lost = format!("/api/v1/cards/{}/state", cards[1]);
+    assert_eq!(
+        desk.send(TOKEN, "PUT", &lost, Some("\"1\""), Some(json!({ "state": "lost" }))).await.status,
+        200
+    );
+    let search = async |token: &str, body: Value| {
+        let found = desk.send(token, "POST", "/api/v1/cards/search", None, Some(body)).await;
+        assert_eq!(found.status, 200, "{}", found.body);
+        let ids = found.body["items"].as_array().unwrap().iter();
+        (
+            ids.map(|card| card["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>(),
+            found.body["next_cursor"].clone(),
+        )
+    };
+    assert_eq!(search(TOKEN, json!({ "uid_hex": "04A2B3C3" })).await.0, [cards[2].as_str()]);
+    assert_eq!(search(TOKEN, json!({ "epc_hex": "2D0000000000000000000009" })).await.0, [""; 0]);
+    assert_eq!(search(TOKEN, json!({ "state": "lost" })).await.0, [cards[1].as_str()]);
+    let (first, next) = search(TOKEN, json!({ "state": "active", "limit": 1 })).await;
+    let (second, _) = search(TOKEN, json!({ "state": "active", "limit": 5, "cursor": next })).await;
+    let mut active = [first, second].concat();
+    // Those that were made in the same millisecond come in any order.
+    active.sort_by_key(|id| cards.iter().position(|card| card == id));
+    assert_eq!(active, [cards[0].as_str(), cards[2].as_str()]);
+    // Those of another branch are not there.
+    for body in [json!({ "state": "active" }), json!({ "uid_hex": "04A2B3C3" })] {
+        assert_eq!(search(BRANCH_TOKEN, body).await.0, [""; 0]);
+    }
+    for wrong in [json!({}), json!({ "state": "lost", "uid_hex": "04A2B3C3" }), json!({ "uid_hex": "zz" })] {
+        assert_eq!(desk.post("/api/v1/cards/search", wrong).await.status, 400);
+    }
+}

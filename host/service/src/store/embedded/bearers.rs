@@ -31,6 +31,9 @@ pub(super) struct Bearers {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotYet;
 
+/// No place.
+const NOWHERE: u32 = u32::MAX;
+
 /// Places by hashes. What stands at a place is compared by whoever asks.
 #[derive(Default)]
 struct Places(HashTable<(u64, u32)>);
@@ -71,6 +74,8 @@ struct State {
 struct CardEntry {
     id: CardId,
     customer: CustomerId,
+    /// Where the customer stands; [`NOWHERE`] where that was not known when the card came.
+    customer_at: u32,
     version: u32,
     valid_from: LocalDate,
     valid_until: LocalDate,
@@ -92,7 +97,7 @@ struct CustomerEntry {
 }
 
 impl CardEntry {
-    fn new(version: u32, card: &Card) -> Self {
+    fn new(version: u32, card: &Card, customer_at: Option<u32>) -> Self {
         let mut tags = Vec::new();
         for tag in card.tags() {
             // A tag has at most 62 bytes.
@@ -103,6 +108,7 @@ impl CardEntry {
         Self {
             id: card.id,
             customer: card.customer,
+            customer_at: customer_at.unwrap_or(NOWHERE),
             version,
             valid_from: card.valid_from,
             valid_until: card.valid_until,
@@ -164,7 +170,12 @@ impl State {
     fn holder(&self, tag: &TagId) -> Option<Holder> {
         let bears = |at| self.card(at).is_some_and(|card| card.tags().any(|other| other == *tag));
         let card = self.card(self.by_tag.find(self.hashes.hash_one(tag), bears)?)?;
-        let customer = self.customers.get(self.customer_at(card.customer)? as usize)?;
+        // A customer stays where it is.
+        let at = match card.customer_at {
+            NOWHERE => self.customer_at(card.customer)?,
+            at => at,
+        };
+        let customer = self.customers.get(at as usize)?;
         (customer.version > 0).then(|| Holder { card: card.card(), customer: customer.bearer() })
     }
 
@@ -200,7 +211,7 @@ impl State {
 
     fn put_card(&mut self, version: u32, card: &Card) {
         self.forget_card(card.id);
-        let entry = CardEntry::new(version, card);
+        let entry = CardEntry::new(version, card, self.customer_at(card.customer));
         let tags: Vec<u64> = entry.tags().map(|tag| self.hashes.hash_one(tag)).collect();
         let at = match self.free.pop() {
             Some(at) => at,

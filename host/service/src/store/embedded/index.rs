@@ -7,7 +7,7 @@
 //! | `id_numbers` | blind, customer | |
 //! | `cards` | customer, card | |
 //! | `lists` | kind, among, time and key (both inverted, so that the latest is first) | |
-//! | `past` | kind, key, version (inverted) | number in the ledger |
+//! | `past` | kind, key, version (inverted) | number in the ledger; of a load its beginning as well, which says who loaded |
 //! | `counts` | kind | how many records |
 //! | `meta` | see [`replay`](super::replay) | |
 
@@ -182,8 +182,8 @@ impl<'a> Leads<'a> {
         }
     }
 
-    /// Puts into a batch the record as it was written at `number`, and what leads to it.
-    pub(super) fn put(self, batch: &mut Batch, number: u64) {
+    /// Puts into a batch the record as it was written there, and what leads to it.
+    pub(super) fn put(self, batch: &mut Batch, at: LedgerPlace) {
         let Self { written, previous, next, .. } = self;
         for lead in next {
             if !previous.contains(&lead) {
@@ -194,7 +194,32 @@ impl<'a> Leads<'a> {
         let bytes = written.bytes.as_deref().unwrap_or_default();
         batch.put(ROWS, place(&written.key), [written.version.to_be_bytes().as_slice(), bytes].concat());
         let past = [past_of(&written.key).as_slice(), &(!written.version).to_be_bytes()].concat();
-        batch.put(PAST, past, number.to_be_bytes());
+        batch.put(PAST, past, at.to_bytes());
+    }
+}
+
+/// Where in the ledger something was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LedgerPlace {
+    /// The number of the entry.
+    pub(super) number: u64,
+    /// That of the beginning of the load that it is part of, if it is of one and that is known.
+    pub(super) load: Option<u64>,
+}
+
+impl LedgerPlace {
+    fn to_bytes(self) -> Vec<u8> {
+        let load = self.load.map(u64::to_be_bytes);
+        [self.number.to_be_bytes().as_slice(), load.as_ref().map_or(&[], <[u8; 8]>::as_slice)].concat()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (number, load) = bytes.split_first_chunk::<8>()?;
+        let load = match load {
+            [] => None,
+            load => Some(u64::from_be_bytes(load.try_into().ok()?)),
+        };
+        Some(Self { number: u64::from_be_bytes(*number), load })
     }
 }
 

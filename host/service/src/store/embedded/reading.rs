@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::bearers::{Bearers, NotYet};
 use super::entry::Entry;
 use super::index::{
-    CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place, place_in_list,
-    read_place_in_list,
+    self, CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place,
+    place_in_list, read_place_in_list,
 };
 use super::replay::{self, Counting};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
@@ -287,18 +287,14 @@ impl Index {
         let mut numbers = Vec::new();
         for (entry, value) in entries.iter().take_while(|(entry, _)| entry.starts_with(&prefix)) {
             let version = entry.get(prefix.len()..).and_then(|version| version.try_into().ok());
-            let number = value.as_slice().try_into().ok();
-            match (version, number) {
-                (Some(version), Some(number)) => {
-                    numbers.push((!u32::from_be_bytes(version), u64::from_be_bytes(number)));
-                }
+            match (version, index::LedgerPlace::from_bytes(value)) {
+                (Some(version), Some(at)) => numbers.push((!u32::from_be_bytes(version), at)),
                 _ => return Err(stray(PAST)),
             }
         }
         let (ledger, wanted, key) = (self.ledger.clone(), numbers, key.clone());
-        let read = move || {
-            wanted.into_iter().map(|(version, number)| read_past(&ledger, &key, version, number)).collect()
-        };
+        let read =
+            move || wanted.into_iter().map(|(version, at)| read_past(&ledger, &key, version, at)).collect();
         let read: Vec<(u32, crate::store::Origin, Option<Record>)> = {
             let written: Result<Vec<(crate::store::Origin, Written)>> = tokio::task::spawn_blocking(read)
                 .await
@@ -377,28 +373,26 @@ fn read_past(
     ledger: &Ledger,
     key: &Key,
     version: u32,
-    number: u64,
+    place: index::LedgerPlace,
 ) -> Result<(crate::store::Origin, Written)> {
     let gone = || {
         Error::new(ErrorKind::Damaged, "history")
             .with_detail(format!("what happened to {key} in version {version} cannot be read in the ledger"))
     };
-    let mut at = number;
-    let mut found = None;
-    // A portion of a load does not say who loaded it: the beginning does, somewhere before.
+    let of_key =
+        |changes: Vec<Written>| changes.into_iter().find(|change| change.key == *key).ok_or_else(gone);
+    let written = match read_entry(ledger, place.number)?.ok_or_else(gone)? {
+        Entry::Commit(origin, changes) => return Ok((origin, of_key(changes)?)),
+        Entry::LoadPortion(changes) => of_key(changes)?,
+        _ => return Err(gone()),
+    };
+    // A portion of a load does not say who loaded it: the beginning does, which is somewhere before
+    // where it was not noted.
+    let mut at = place.load.unwrap_or(place.number.saturating_sub(1));
     loop {
         match read_entry(ledger, at)?.ok_or_else(gone)? {
-            Entry::Commit(origin, changes) if at == number => {
-                let written = changes.into_iter().find(|change| change.key == *key).ok_or_else(gone)?;
-                return Ok((origin, written));
-            }
-            Entry::LoadPortion(changes) => {
-                if at == number {
-                    found = changes.into_iter().find(|change| change.key == *key);
-                }
-                at = at.checked_sub(1).filter(|at| *at > 0).ok_or_else(gone)?;
-            }
-            Entry::LoadBegins(origin) => return Ok((origin, found.ok_or_else(gone)?)),
+            Entry::LoadBegins(origin) => return Ok((origin, written)),
+            Entry::LoadPortion(_) => at = at.checked_sub(1).ok_or_else(gone)?,
             _ => return Err(gone()),
         }
     }

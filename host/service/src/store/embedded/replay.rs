@@ -11,7 +11,7 @@ use rfid_ledger::{Entry as LedgerEntry, Ledger};
 use tokio::sync::mpsc;
 
 use super::entry::Entry;
-use super::index::{Batches, COUNTS, IN_A_BATCH, Leads, META, TREES};
+use super::index::{Batches, COUNTS, IN_A_BATCH, Leads, LedgerPlace, META, TREES};
 use super::reading::{Index, Present};
 use crate::record::Kind;
 use crate::store::Origin;
@@ -22,7 +22,7 @@ const FORM: &[u8] = b"form";
 const DAMAGED: &[u8] = b"damaged";
 const LEDGER: &[u8] = b"ledger";
 /// How the index is laid out.
-const FORM_NOW: u8 = 1;
+const FORM_NOW: u8 = 2;
 
 /// Entries that are on their way from the ledger to the index.
 const UNDER_WAY: usize = 8;
@@ -36,7 +36,7 @@ const SAY_EVERY: u64 = 100_000;
 /// A commit fits into one, so that it happens wholly or not at all. A portion of a load does not, and
 /// each of its changes happens by itself: all of them are of new records, so none takes what another
 /// had, and what is there already when a start goes on with it is left alone.
-pub(super) fn write(parts: &mut Batches, counts: &mut Counts, leads: Vec<Leads<'_>>, number: u64) {
+pub(super) fn write(parts: &mut Batches, counts: &mut Counts, leads: Vec<Leads<'_>>, at: LedgerPlace) {
     let writes: usize = leads.iter().map(Leads::len).sum();
     let others = Kind::ALL.len() + 1;
     if writes + others <= IN_A_BATCH {
@@ -46,7 +46,7 @@ pub(super) fn write(parts: &mut Batches, counts: &mut Counts, leads: Vec<Leads<'
         }
         for lead in leads {
             counts.note(lead.kind());
-            lead.put(batch, number);
+            lead.put(batch, at);
         }
         counts.write(batch);
     } else {
@@ -54,11 +54,11 @@ pub(super) fn write(parts: &mut Batches, counts: &mut Counts, leads: Vec<Leads<'
             let batch = parts.with_room_for(lead.len() + others);
             counts.note(lead.kind());
             lead.remove(batch);
-            lead.put(batch, number);
+            lead.put(batch, at);
             counts.write(batch);
         }
     }
-    parts.with_room_for(1).put(META, APPLIED, number.to_be_bytes());
+    parts.with_room_for(1).put(META, APPLIED, at.number.to_be_bytes());
 }
 
 pub(super) async fn last_applied(index: &Index) -> Result<u64> {
@@ -108,9 +108,8 @@ impl Counts {
 pub(super) async fn catch_up(index: &Index, ledger: &Ledger) -> Result<()> {
     let keys = vec![FORM.to_vec(), DAMAGED.to_vec(), LEDGER.to_vec()];
     let meta = index.sled().get_many(META, keys).await?;
-    if let Some(Some(form)) = meta.first()
-        && form.as_slice() != [FORM_NOW]
-    {
+    let form = meta.first().cloned().flatten();
+    if form.as_ref().is_some_and(|form| form.as_slice() > [FORM_NOW].as_slice()) {
         return Err(Error::new(ErrorKind::Unsupported, "open").with_detail(format!(
             "a newer version laid out {}; use that version, or a newer one",
             index.sled().path().display()
@@ -118,10 +117,13 @@ pub(super) async fn catch_up(index: &Index, ledger: &Ledger) -> Result<()> {
     }
     let is_damaged = matches!(meta.get(1), Some(Some(_)));
     let is_of_another = matches!(meta.get(2), Some(Some(id)) if *id != ledger.id());
-    if is_damaged || is_of_another || last_applied(index).await? > ledger.last() {
+    // An older version laid it out: what it has can be made anew from the ledger.
+    let is_older = form.is_some_and(|form| form.as_slice() < [FORM_NOW].as_slice());
+    if is_damaged || is_of_another || is_older || last_applied(index).await? > ledger.last() {
         tracing::warn!(
             is_damaged,
             is_of_another,
+            is_older,
             "the index of customers and visits is made anew from the ledger"
         );
         for tree in TREES.into_iter().chain([META]) {
@@ -185,7 +187,7 @@ async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -
     let keys = group.iter().flat_map(|entry| entry.changes.iter().map(|written| written.key.clone()));
     present.read(index, keys.collect()).await?;
     let mut batches = Vec::new();
-    for Counting { number, changes, .. } in &group {
+    for Counting { number, load, changes, .. } in &group {
         let mut parts = Batches::default();
         let mut leads = Vec::new();
         for written in changes {
@@ -203,7 +205,7 @@ async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -
             let content = after.zip(written.bytes.clone());
             present.set(written.key.clone(), Row { version: written.version, content });
         }
-        write(&mut parts, counts, leads, *number);
+        write(&mut parts, counts, leads, LedgerPlace { number: *number, load: *load });
         batches.extend(parts.end().into_iter().map(|batch| index.sled().commit(batch)));
     }
     try_join_all(batches).await?;
@@ -222,6 +224,8 @@ async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -
 /// An entry of the ledger that counts: a commit, or a portion of a load that is complete.
 pub(super) struct Counting {
     pub(super) number: u64,
+    /// Of a portion the number of the beginning of its load, if that was read.
+    pub(super) load: Option<u64>,
     /// Who made the changes; absent of a portion whose beginning was not read.
     pub(super) origin: Option<Origin>,
     pub(super) changes: Vec<Written>,
@@ -237,6 +241,7 @@ pub(super) fn read(
 ) -> Result<()> {
     let mut reader = ledger.read(from);
     let mut loaded_by = None;
+    let mut loading = None;
     // Behind `from` stand portions only if their load is complete: no other is ever applied.
     let mut complete_until = to;
     let mut number = from;
@@ -268,20 +273,20 @@ pub(super) fn read(
             }
         };
         number = content.number;
-        let (origin, changes) = match Entry::decode(&content.bytes)? {
-            Entry::Commit(origin, changes) => (Some(origin), changes),
+        let (load, origin, changes) = match Entry::decode(&content.bytes)? {
+            Entry::Commit(origin, changes) => (None, Some(origin), changes),
             Entry::LoadBegins(origin) => {
                 complete_until = end_of_load(ledger, number, to)?;
-                loaded_by = Some(origin);
+                (loaded_by, loading) = (Some(origin), Some(number));
                 continue;
             }
             Entry::LoadPortion(_) if number > complete_until => continue,
-            Entry::LoadPortion(changes) => (loaded_by.clone(), changes),
+            Entry::LoadPortion(changes) => (loading, loaded_by.clone(), changes),
             // Nothing to write, and the index is this far.
-            Entry::LoadEnds => (loaded_by.clone(), Vec::new()),
+            Entry::LoadEnds => (None, loaded_by.clone(), Vec::new()),
         };
         // Whoever applies has failed and says why.
-        if entries.blocking_send(Counting { number, origin, changes }).is_err() {
+        if entries.blocking_send(Counting { number, load, origin, changes }).is_err() {
             break;
         }
     }

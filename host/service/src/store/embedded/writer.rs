@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::entry::Entry;
-use super::index::{Batches, Leads};
+use super::index::{Batches, Leads, LedgerPlace};
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
 use super::seen::Seen;
@@ -170,7 +170,8 @@ impl Writer {
             let leads = commit.changes.iter().map(|PlannedChange { written, before, after }| {
                 Leads::new(self.index.rows(), before.as_ref(), written, after.as_ref())
             });
-            replay::write(&mut parts, &mut counts, leads.collect(), appended.number);
+            let at = LedgerPlace { number: appended.number, load: None };
+            replay::write(&mut parts, &mut counts, leads.collect(), at);
             batches.extend(parts.end().into_iter().map(|batch| self.index.sled().commit(batch)));
         }
         // They reach the index in this order and share a sync.

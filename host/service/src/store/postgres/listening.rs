@@ -1,7 +1,7 @@
 //! What other hosts write to the same database.
 //!
-//! With each commit the server tells every host that listens which customers, visits and alarms it
-//! changed, as kind and key in hexadecimal digits. Whoever listens reads them again.
+//! With each commit the server tells every host that listens which customers, cards, visits and alarms
+//! it changed, as kind and key in hexadecimal digits. Whoever listens reads them again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,7 +45,8 @@ pub(super) async fn tell<'a>(
     connection: &mut PgConnection,
     keys: impl Iterator<Item = &'a Key>,
 ) -> Result<(), sqlx::Error> {
-    let is_of_interest = |key: &&Key| matches!(key.kind(), Kind::Customer | Kind::Visit | Kind::Alarm);
+    let is_of_interest =
+        |key: &&Key| matches!(key.kind(), Kind::Customer | Kind::Card | Kind::Visit | Kind::Alarm);
     let named: Vec<String> = keys.filter(is_of_interest).map(name).collect();
     if named.is_empty() {
         return Ok(());
