@@ -4,47 +4,66 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use rfid_core::{Event, EventKind};
+use rfid_core::{Clock, Event, EventKind, SystemClock};
 use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
+use rfid_driver_mifare::pn532::emulator as pad;
 use rfid_durable::Stores;
-use rfid_sink_lookup::import::import;
+use rfid_service::bulk;
+use rfid_service::randomness::{Randomness, SystemRandomness};
+use rfid_service::recognition::RecognitionSettings;
+use rfid_service::record::{CustomerId, Kind, StaffRole};
+use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
 use rfid_sink_notify::{Delivery, Subscription};
 
-use crate::config::{self, Texts};
+use crate::config::{self, StoreConfig, Texts};
+use crate::customer_service::{ServiceSlot, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
 
-const SCENARIO: &str = include_str!("demo_scenario.toml");
+const DOOR: &str = include_str!("demo_scenario.toml");
+const DESK: &str = include_str!("demo_pad.toml");
 const CUSTOMERS: &str = include_str!("demo_customers.csv");
+const CARDS: &str = include_str!("demo_cards.csv");
 const USUAL_PORT: u16 = 8460;
 
 pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let folder = Folder::new(data_dir)?;
     let stopped = tokio::spawn(super::told_to_stop());
-    let emulator = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(SCENARIO)?)
+    let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
         .await
         .context("the emulated reader cannot listen")?;
+    let link = folder.path.join("desk");
+    let desk = pad::Emulator::start(&link, pad::Scenario::from_toml(DESK)?)
+        .await
+        .context("the emulated pad cannot be made")?;
+    open_customers(&folder.path).await?;
 
-    let stores = Stores::new(&folder.path);
-    let customers = folder.path.join("customers.csv");
-    std::fs::write(&customers, CUSTOMERS).with_context(|| customers.display().to_string())?;
-    import(&stores, &customers, |_| ()).await?;
-    let registry = Registry::built_in(stores);
+    let registry = Registry::built_in(Stores::new(&folder.path));
     let mut events = registry.hub.subscribe(None)?;
-
+    let service = registry.service.clone();
     let log = folder.path.join("events.jsonl");
-    let text = configuration(emulator.local_addr(), free_address().await, &folder.path, &log);
+    let token = token()?;
+    let text = Parts {
+        door: door.local_addr(),
+        desk: &link,
+        http: free_address().await,
+        data_dir: &folder.path,
+        log: &log,
+        token: &token,
+    }
+    .configuration();
     let path = folder.path.join("demo.toml");
-    std::fs::write(&path, &text).with_context(|| path.display().to_string())?;
+    write_for_us(&path, &text)?;
     let checked = config::check(Texts::of(&path, &text), &registry);
     let config = checked.map_err(|report| super::print_report(&report))?.config;
     // What the demo runs is written for this run alone; nobody changes it.
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;
-    println!("{}", welcome(emulator.local_addr(), host.http_address(), &path, &log));
+    println!("{}", welcome(door.local_addr(), &link, host.http_address(), &path, &log, &token));
 
     let end = async {
         match lasts {
@@ -53,25 +72,70 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
         }
     };
     tokio::select! {
-        () = show(&mut events, &log) => {}
+        () = show(&mut events, &log, &service) => {}
         () = end => {}
         told = stopped => told??,
     }
     host.stop().await?;
-    emulator.shutdown().await;
+    door.shutdown().await;
+    desk.shutdown().await;
     folder.remove();
     println!("\nThe demo has ended. Next: README.md, \"The first real reader in five minutes\".");
     Ok(())
 }
 
+/// Opens the branch, two people who work there, and four customers with their cards, unless an earlier
+/// demo in this folder has done it.
+async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = open_store(data_dir, &StoreConfig::embedded(), Arc::clone(&clock)).await?;
+    let service = Service::new(store, RecognitionSettings::default(), clock, Arc::new(SystemRandomness));
+    let console = Caller::console();
+    if service.store().count(Kind::Customer).await? == 0 {
+        let branch = BranchDraft { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None };
+        service.take_branches(&console, &[branch]).await?;
+        for (number, name, role) in
+            [("S001", "刘静", StaffRole::LobbyManager), ("S002", "陈强", StaffRole::AccountManager)]
+        {
+            let (staff_number, branch) = (number.to_owned(), "hubin".to_owned());
+            service.add_staff(&console, StaffDraft { staff_number, name: name.into(), role, branch }).await?;
+        }
+        let [customers, cards] = [("customers.csv", CUSTOMERS), ("cards.csv", CARDS)].map(|(name, text)| {
+            let path = data_dir.join(name);
+            write_for_us(&path, text).map(|()| path)
+        });
+        bulk::import_customers(&service, &console, &customers?, false, |_| ()).await?;
+        bulk::import_cards(&service, &console, &cards?, false, |_| ()).await?;
+    }
+    service.store().close().await;
+    Ok(())
+}
+
+/// A file that nobody else reads.
+fn write_for_us(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| path.display().to_string())
+}
+
+/// What another system would show to be answered.
+fn token() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandomness.fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Prints events as they come, and for the first one the line that the log has of it.
-async fn show(events: &mut Subscription, log: &Path) {
+async fn show(events: &mut Subscription, log: &Path, service: &ServiceSlot) {
     println!("{}", row(["time", "event", "zone", "antenna", "tag", "who"]));
     let mut shown = 0;
     loop {
         match events.next().await {
             Delivery::Notice(notice) => {
-                println!("{}", event_row(notice.event()));
+                let who = who(notice.event(), service).await;
+                println!("{}", event_row(notice.event(), &who));
                 shown += 1;
                 if shown == 1 {
                     // The event came through the log, so it is there.
@@ -85,7 +149,26 @@ async fn show(events: &mut Subscription, log: &Path) {
     }
 }
 
-fn event_row(event: &Event) -> String {
+/// Who that is. The event says an id; whoever may know the name asks the service for it.
+async fn who(event: &Event, service: &ServiceSlot) -> String {
+    let Some(record) = &event.record else { return "unknown card".to_owned() };
+    let text = |key: &str| record.get(key).and_then(|value| value.as_str());
+    if let Some(reason) = text("reason") {
+        return format!("refused: the card is {}", reason.replace('_', " "));
+    }
+    let id = text("customer_id").and_then(|id| id.parse::<CustomerId>().ok());
+    let (Some(id), Some(service)) = (id, service.get()) else { return String::new() };
+    match service.customer(&Caller::console(), id).await {
+        Ok(customer) => {
+            let customer = customer.record;
+            let (name, business) = (customer.name.reveal(), customer.usual_business.reveal());
+            format!("{name}, {}, {}, {business}", customer.number.as_str(), customer.vip_class)
+        }
+        Err(fault) => fault.to_string(),
+    }
+}
+
+fn event_row(event: &Event, who: &str) -> String {
     let time = event.time.to_string();
     let time = time.get(11..19).unwrap_or_default();
     let what = match event.kind {
@@ -93,21 +176,29 @@ fn event_row(event: &Event) -> String {
         kind => kind.name(),
     };
     let antenna = event.antenna_port.map(|port| port.to_string()).unwrap_or_default();
-    let who = match &event.record {
-        Some(record) => record.values().filter_map(|value| value.as_str()).collect::<Vec<_>>().join(", "),
-        None => "unknown tag".to_owned(),
-    };
-    row([time, what, &event.zone, &antenna, &event.tag.hex(), &who])
+    row([time, what, &event.zone, &antenna, &event.tag.hex(), who])
 }
 
 fn row([time, event, zone, antenna, tag, who]: [&str; 6]) -> String {
     format!("{time:8}  {event:8}  {zone:6}  {antenna:7}  {tag:24}  {who}")
 }
 
-fn configuration(reader: SocketAddr, http: SocketAddr, data_dir: &Path, log: &Path) -> String {
-    // TOML takes Rust's escapes of quotes and backslashes.
-    format!(
-        r#"# What `rfid-host demo` runs.
+/// What the configuration is made of.
+struct Parts<'a> {
+    door: SocketAddr,
+    desk: &'a Path,
+    http: SocketAddr,
+    data_dir: &'a Path,
+    log: &'a Path,
+    token: &'a str,
+}
+
+impl Parts<'_> {
+    fn configuration(&self) -> String {
+        let Self { door, desk, http, data_dir, log, token } = self;
+        // TOML takes Rust's escapes of quotes and backslashes.
+        format!(
+            r#"# What `rfid-host demo` runs.
 [host]
 name = "demo"
 data_dir = {data_dir:?}
@@ -119,13 +210,20 @@ name = "湖滨支行"
 [readers.hubin_door]
 driver = "mercury4"
 branch = "hubin"
-address = "{reader}"
+address = "{door}"
 time_out = "100ms"
 antennas = {{ 1 = "door", 2 = "hall" }}
 
+[readers.hubin_desk]
+driver = "mifare"
+branch = "hubin"
+transport = "pn532"
+port = {desk:?}
+zone = "desk"
+
 [sinks.customers]
 type = "lookup"
-source = "directory"
+source = "service"
 
 [sinks.visits]
 type = "log"
@@ -135,18 +233,36 @@ path = {log:?}
 type = "notify"
 
 [pipelines.hubin]
-readers = ["hubin_door"]
+readers = ["hubin_door", "hubin_desk"]
 sinks = ["customers", "visits", "screens"]
 presence = {{ lost_after = "3s", revisit_within = "8s" }}
+
+[clients.demo]
+token = "{token}"
+scopes = ["customers:read", "cards:read", "visits:read", "visits:write", "staff:read"]
 "#
-    )
+        )
+    }
 }
 
-fn welcome(reader: SocketAddr, http: SocketAddr, config: &Path, log: &Path) -> String {
-    let mut text = String::from("rfid-host demo: an emulated Mercury 4 at the door of a bank branch\n\n");
+fn welcome(
+    door: SocketAddr,
+    desk: &Path,
+    http: SocketAddr,
+    config: &Path,
+    log: &Path,
+    token: &str,
+) -> String {
+    let mut text = String::from(
+        "rfid-host demo: an emulated Mercury 4 at the door of a bank branch, and a pad on its desk\n\n",
+    );
+    let ask = |path: &str| format!("curl -H 'Authorization: Bearer {token}' http://{http}/api/v1/{path}");
     let lines = [
-        ("reader", format!("RQL over TCP on {reader}")),
+        ("readers", format!("RQL over TCP on {door}; PN532 on {}", desk.display())),
         ("events", format!("curl -N http://{http}/api/v1/events")),
+        ("customer", ask("customers/6001")),
+        ("visits", ask("visits?open=true")),
+        ("routes", format!("http://{http}/api/v1/docs")),
         ("state", format!("http://{http}/ready   http://{http}/metrics")),
         ("log", format!("tail -f {}", log.display())),
         ("config", config.display().to_string()),
@@ -154,7 +270,7 @@ fn welcome(reader: SocketAddr, http: SocketAddr, config: &Path, log: &Path) -> S
     ];
     for (what, value) in lines {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {what:8}{value}");
+        let _ = writeln!(text, "  {what:9}{value}");
     }
     text
 }

@@ -10,8 +10,9 @@ use super::{Caller, Scope, Service};
 use crate::record::{AllowedBranches, Card, CardId, CardState, CustomerId, Key, LocalDate, Unique};
 use crate::store::Stored;
 
-/// Cards that are looked at at once.
+/// Cards that are looked at at once, and for one page: of those of other branches there may be many.
 const LOOKED_AT: usize = 200;
+const LOOKED_AT_FOR_A_PAGE: usize = 2_000;
 
 /// A card as somebody writes one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -115,7 +116,7 @@ impl Service {
     }
 
     /// Cards in this state behind `after`, those that were made first first; at most `limit` of them, and
-    /// where the list goes on.
+    /// where the list goes on. There may be fewer, or none, and it goes on all the same.
     ///
     /// # Errors
     /// `Forbidden`, `Store`.
@@ -128,6 +129,7 @@ impl Service {
     ) -> Result<(Vec<Stored<Card>>, Option<CardId>), Fault> {
         caller.grant.allows(Scope::ReadCards)?;
         let mut found = Vec::new();
+        let mut looked_at = 0;
         loop {
             let ids = {
                 let cards = self.cards.read().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +147,13 @@ impl Service {
                 }
             }
             match ids.last() {
-                Some(last) if ids.len() == LOOKED_AT => after = Some(*last),
+                Some(last) if looked_at + LOOKED_AT >= LOOKED_AT_FOR_A_PAGE => {
+                    return Ok((found, Some(*last)));
+                }
+                Some(last) if ids.len() == LOOKED_AT => {
+                    looked_at += LOOKED_AT;
+                    after = Some(*last);
+                }
                 _ => return Ok((found, None)),
             }
         }

@@ -146,6 +146,22 @@ async fn whoever_makes_reports_reads_visits_and_nothing_else_and_writes_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_owns_the_database_and_nothing_else_is_enough() {
+    let kept = Kept::new();
+    kept.cluster.psql("postgres", "create role bank login").unwrap();
+    // The administrator of the server makes the role for reports.
+    kept.cluster.psql("postgres", "create role rfid_report nologin").unwrap();
+    kept.cluster.psql("postgres", "create database owned owner bank").unwrap();
+    let url = kept.cluster.url("owned").replace("postgres@", "bank@");
+    let clock = Arc::new(rfid_core::SystemClock::new());
+    let store = PostgresStore::open(&url, rows(1, &[]), clock).await.unwrap();
+    store.commit(commit(vec![Change::new(visit(1, 1, in_month(6), true))])).await.unwrap();
+    let counted = kept.cluster.psql("owned", "set role rfid_report; select count(*) from report.visit");
+    assert_eq!(counted.unwrap(), "1");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn visits_of_a_month_are_in_a_partition_of_their_own() {
     let kept = Kept::new();
     let store = kept.store().await;
