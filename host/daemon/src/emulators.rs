@@ -2,9 +2,10 @@
 
 use rfid_core::{Error, ErrorKind, Result};
 use rfid_driver_mercury4::emulator as mercury4;
+use rfid_driver_mifare::pn532::emulator as pn532;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
-use crate::config::{EmulatedReader, EmulatorConfig};
+use crate::config::{EmulatedAt, EmulatedReader, EmulatorConfig};
 use crate::scenarios;
 
 /// The emulators of a configuration, which run until they are stopped.
@@ -15,6 +16,7 @@ pub(crate) struct Emulators(Vec<Emulator>);
 enum Emulator {
     Mercury4(mercury4::Emulator),
     ThingMagic(thingmagic::Emulator),
+    Pn532(pn532::Emulator),
 }
 
 /// Starts them all, or none.
@@ -26,8 +28,8 @@ pub(crate) async fn start(configs: &[EmulatorConfig]) -> Result<Emulators> {
     for config in configs {
         match start_one(config).await {
             Ok(emulator) => {
-                let (name, listen) = (&config.name, config.listen);
-                tracing::info!(emulator = %name, %listen, "emulated reader is running; it is no real one");
+                let (name, at) = (&config.name, &config.at);
+                tracing::info!(emulator = %name, %at, "emulated reader is running; it is no real one");
                 emulators.0.push(emulator);
             }
             Err(error) => {
@@ -46,6 +48,7 @@ impl Emulators {
             match emulator {
                 Emulator::Mercury4(emulator) => emulator.shutdown().await,
                 Emulator::ThingMagic(emulator) => emulator.shutdown().await,
+                Emulator::Pn532(emulator) => emulator.shutdown().await,
             }
         }
     }
@@ -53,25 +56,32 @@ impl Emulators {
 
 async fn start_one(config: &EmulatorConfig) -> Result<Emulator> {
     let not_listening = |error: std::io::Error| {
-        let detail = format!("emulator {}: {} cannot be used", config.name, config.listen);
+        let detail = format!("emulator {}: {} cannot be used", config.name, config.at);
         Error::new(ErrorKind::Connect, "emulate").with_detail(detail).with_source(error)
     };
     let scenario = config.scenario.as_deref();
-    match config.reader {
-        EmulatedReader::Mercury4 => {
+    match (config.reader, &config.at) {
+        (EmulatedReader::Mercury4, EmulatedAt::Listen(listen)) => {
             let profile = config.profile.parse().map_err(|why| wrong(config, why))?;
             let scenario = scenarios::read(scenario, mercury4::Scenario::from_toml);
             let scenario = scenario.map_err(|why| wrong(config, format!("{why:#}")))?;
-            let emulator = mercury4::Emulator::bind(config.listen, profile, scenario).await;
+            let emulator = mercury4::Emulator::bind(*listen, profile, scenario).await;
             Ok(Emulator::Mercury4(emulator.map_err(not_listening)?))
         }
-        EmulatedReader::Thingmagic => {
+        (EmulatedReader::Thingmagic, EmulatedAt::Listen(listen)) => {
             let profile = config.profile.parse().map_err(|why| wrong(config, why))?;
             let scenario = scenarios::read(scenario, thingmagic::Scenario::from_toml);
             let scenario = scenario.map_err(|why| wrong(config, format!("{why:#}")))?;
-            let emulator = thingmagic::Emulator::bind(config.listen, profile, scenario).await;
+            let emulator = thingmagic::Emulator::bind(*listen, profile, scenario).await;
             Ok(Emulator::ThingMagic(emulator.map_err(not_listening)?))
         }
+        (EmulatedReader::Pn532, EmulatedAt::Link(link)) => {
+            let scenario = scenarios::cards(scenario).map_err(|why| wrong(config, format!("{why:#}")))?;
+            let emulator = pn532::Emulator::start(link, scenario).await;
+            Ok(Emulator::Pn532(emulator.map_err(not_listening)?))
+        }
+        // The check of the configuration lets no other through.
+        _ => Err(wrong(config, "this reader is not found in this way".to_owned())),
     }
 }
 

@@ -4,9 +4,13 @@ use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Context;
+use rfid_driver_mifare::pn532::emulator as pn532;
 
 /// What comes and goes where no scenario is given.
 const USUAL: &str = include_str!("command/emulate_scenario.toml");
+
+/// What comes and goes on a pad where no scenario is given.
+const USUAL_CARDS: &str = include_str!("command/emulate_cards.toml");
 
 /// Largest scenario that is read.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -19,8 +23,13 @@ pub(crate) fn read<S, E: Display>(
     read_or(USUAL, path, parse)
 }
 
+/// Reads a scenario of cards on a pad, or the usual one.
+pub(crate) fn cards(path: Option<&Path>) -> anyhow::Result<pn532::Scenario> {
+    read_or(USUAL_CARDS, path, pn532::Scenario::from_toml)
+}
+
 /// Reads a scenario, or takes this one.
-pub(crate) fn read_or<S, E: Display>(
+fn read_or<S, E: Display>(
     usual: &str,
     path: Option<&Path>,
     parse: impl Fn(&str) -> std::result::Result<S, E>,

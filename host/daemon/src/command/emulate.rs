@@ -10,9 +10,6 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 use crate::cli::{Emulated, Field};
 use crate::scenarios;
 
-/// What comes and goes on a pad where no scenario is given.
-const USUAL_CARDS: &str = include_str!("emulate_cards.toml");
-
 pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
     match reader {
         Emulated::Mercury4 { field: Field { listen, scenario }, profile } => {
@@ -30,7 +27,7 @@ pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
             emulator.shutdown().await;
         }
         Emulated::Pn532 { link, scenario } => {
-            let scenario = scenarios::read_or(USUAL_CARDS, scenario.as_deref(), pn532::Scenario::from_toml)?;
+            let scenario = scenarios::cards(scenario.as_deref())?;
             let emulator = pn532::Emulator::start(&link, scenario).await;
             let emulator = emulator.with_context(|| cannot_be_used(link.display()))?;
             serve_until_told("PN532", link.display()).await?;

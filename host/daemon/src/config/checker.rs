@@ -27,8 +27,8 @@ use super::sink_keys::{SINK_KEYS, failure_policy};
 use super::source::{Place, Source};
 use super::tree::{Tree, dotted, join};
 use super::{
-    Config, EmulatorConfig, HostConfig, LedgerConfig, PipelineConfig, ReaderConfig, SinkConfig, relative,
-    secrets,
+    Config, EmulatedAt, EmulatorConfig, HostConfig, LedgerConfig, PipelineConfig, ReaderConfig, SinkConfig,
+    relative, secrets,
 };
 use crate::registry::Registry;
 use crate::scenarios;
@@ -199,21 +199,46 @@ impl<'a> Checker<'a> {
 
     fn emulator(&mut self, name: &str, pointer: &str, table: Map<String, Value>) -> Option<EmulatorConfig> {
         let here = join(pointer, "listen");
+        let is_named = table.contains_key("listen");
         let mut listen = self.address(&here, table.get("listen").and_then(Value::as_str), "127.0.0.1:8080");
         if listen.is_some_and(|listen| listen.port() == 0) {
             self.at_value(&here, "needs a port that a reader's address can name; 0 is any");
             listen = None;
         }
         let section: EmulatorSection = self.typed(&table.into(), &schema_of::<EmulatorSection>(), pointer)?;
+        let at = match (section.reader, &section.link) {
+            (EmulatedReader::Pn532, Some(_)) if is_named => {
+                self.at_key(&here, "a pn532 has a link, and listens nowhere");
+                None
+            }
+            (EmulatedReader::Pn532, Some(link)) => {
+                Some(EmulatedAt::Link(self.folder(&join(pointer, "link")).join(link)))
+            }
+            (EmulatedReader::Pn532, None) => {
+                self.at_key(pointer, "a pn532 needs link, the path at which its serial port appears");
+                None
+            }
+            (_, Some(_)) => {
+                self.at_key(&join(pointer, "link"), "only a pn532 has a link; this reader listens");
+                None
+            }
+            (_, None) if !is_named => {
+                self.at_key(pointer, "needs listen, the address and port at which it is reached");
+                None
+            }
+            (_, None) => listen.map(EmulatedAt::Listen),
+        };
         let profiles = section.reader.profiles();
         let profile =
             section.profile.unwrap_or_else(|| profiles.first().copied().unwrap_or_default().to_owned());
-        let is_profile = profiles.contains(&profile.as_str());
+        let is_profile = profiles.contains(&profile.as_str()) || profile.is_empty() && profiles.is_empty();
         if !is_profile {
             let hint = nearest(&profile, profiles.iter().copied())
                 .map_or(String::new(), |hint| format!(" (did you mean \"{hint}\"?)"));
-            let message =
-                format!("\"{profile}\" is not a profile{hint}; there are: {}", listed(profiles.iter()));
+            let message = match profiles {
+                [] => "this reader has no profiles".to_owned(),
+                _ => format!("\"{profile}\" is not a profile{hint}; there are: {}", listed(profiles.iter())),
+            };
             self.at_value(&join(pointer, "profile"), message);
         }
         let here = join(pointer, "scenario");
@@ -223,13 +248,7 @@ impl<'a> Checker<'a> {
             self.at_value(&here, format!("{why:#}"));
         }
         (is_profile && playable.is_ok()).then_some(())?;
-        Some(EmulatorConfig {
-            name: Name::from(name),
-            reader: section.reader,
-            listen: listen?,
-            scenario,
-            profile,
-        })
+        Some(EmulatorConfig { name: Name::from(name), reader: section.reader, at: at?, scenario, profile })
     }
 
     fn reader(
@@ -588,6 +607,7 @@ impl EmulatedReader {
         match self {
             Self::Mercury4 => &["m4", "mercury5", "astra"],
             Self::Thingmagic => &["m6e", "m5e"],
+            Self::Pn532 => &[],
         }
     }
 }
@@ -610,5 +630,6 @@ fn check_scenario(reader: EmulatedReader, scenario: Option<&Path>) -> anyhow::Re
     match reader {
         EmulatedReader::Mercury4 => scenarios::read(scenario, mercury4::Scenario::from_toml).map(drop),
         EmulatedReader::Thingmagic => scenarios::read(scenario, thingmagic::Scenario::from_toml).map(drop),
+        EmulatedReader::Pn532 => scenarios::cards(scenario).map(drop),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use rfid_core::Name;
 use rfid_core::presence::{LostAdaptive, PresenceSettings, ZoneMap};
@@ -12,7 +13,7 @@ use super::fault::{Fault, Severity};
 use super::names::{listed, nearest};
 use super::source::Place;
 use super::tree::join;
-use super::{EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig};
+use super::{EmulatedAt, EmulatorConfig, HostConfig, PipelineConfig, ReaderConfig, SinkConfig};
 
 impl Checker<'_> {
     /// Readers and sinks that no pipeline names, and branches in which nothing stands.
@@ -74,14 +75,28 @@ impl Checker<'_> {
         }
         let mut listeners: Vec<(String, SocketAddr)> =
             host.iter().map(|host| ("/host/listen".to_owned(), host.listen)).collect();
+        let mut links: Vec<(String, &Path)> = Vec::new();
         for emulator in emulators {
-            let pointer = join(&join("/emulators", &emulator.name), "listen");
-            let other = listeners.iter().find(|(_, listen)| overlap(*listen, emulator.listen));
-            if let Some((other, listen)) = other {
-                let (resource, other) = (format!("tcp {listen}"), other.clone());
-                self.belongs_to(&pointer, &resource, &other);
+            let here = join("/emulators", &emulator.name);
+            match &emulator.at {
+                EmulatedAt::Listen(address) => {
+                    let pointer = join(&here, "listen");
+                    let other = listeners.iter().find(|(_, listen)| overlap(*listen, *address));
+                    if let Some((other, listen)) = other {
+                        let (resource, other) = (format!("tcp {listen}"), other.clone());
+                        self.belongs_to(&pointer, &resource, &other);
+                    }
+                    listeners.push((pointer, *address));
+                }
+                EmulatedAt::Link(path) => {
+                    let pointer = join(&here, "link");
+                    if let Some((other, link)) = links.iter().find(|(_, link)| link == path) {
+                        let (resource, other) = (link.display().to_string(), other.clone());
+                        self.belongs_to(&pointer, &resource, &other);
+                    }
+                    links.push((pointer, path));
+                }
             }
-            listeners.push((pointer, emulator.listen));
         }
     }
 

@@ -118,10 +118,28 @@ impl LedgerConfig {
 pub(crate) struct EmulatorConfig {
     pub(crate) name: Name,
     pub(crate) reader: EmulatedReader,
-    pub(crate) listen: SocketAddr,
+    pub(crate) at: EmulatedAt,
     /// What is played; the usual one if there is none.
     pub(crate) scenario: Option<PathBuf>,
     pub(crate) profile: String,
+}
+
+/// Where an emulated reader is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EmulatedAt {
+    /// On the network.
+    Listen(SocketAddr),
+    /// As a serial port.
+    Link(PathBuf),
+}
+
+impl std::fmt::Display for EmulatedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address) => address.fmt(f),
+            Self::Link(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// `[readers.NAME]`.

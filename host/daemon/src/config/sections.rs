@@ -81,15 +81,21 @@ pub(super) const NAMED: [&str; 7] =
 pub(super) struct EmulatorSection {
     /// Which reader to be.
     pub(super) reader: EmulatedReader,
-    /// Address and port to listen on; a reader's `address` names the same.
+    /// Address and port to listen on, of a reader on the network; a reader's `address` names the same.
     #[expect(dead_code, reason = "read where it is written, to find more faults at once")]
-    listen: String,
+    #[serde(default)]
+    listen: Option<String>,
+    /// Path at which the serial port of a pn532 appears; a reader's `port` names the same. A relative path
+    /// counts from the folder of the configuration.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub(super) link: Option<String>,
     /// File that says which tags come and go, and what goes wrong; a relative path counts from
     /// the folder of the configuration. Two tags come and go every half minute if left out.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(super) scenario: Option<String>,
-    /// Which model to be: m4, mercury5 or astra as mercury4; m6e or m5e as thingmagic.
+    /// Which model to be: m4, mercury5 or astra as mercury4; m6e or m5e as thingmagic; a pn532 has none.
     #[serde(default)]
     pub(super) profile: Option<String>,
 }
@@ -102,6 +108,8 @@ pub(crate) enum EmulatedReader {
     Mercury4,
     /// A ThingMagic module whose serial line is carried over TCP.
     Thingmagic,
+    /// A PN532 with cards on it, on a pseudo terminal.
+    Pn532,
 }
 
 /// `[branches.NAME]` in the file.

@@ -342,6 +342,26 @@ fn emulators_need_an_address_of_their_own() {
 }
 
 #[test]
+fn an_emulated_pad_has_a_link_of_its_own_and_listens_nowhere() {
+    let pads = |tables: &str| faults("[branches.hubin]", &format!("{tables}\n[branches.hubin]"));
+    let pad = |keys: &str| pads(&format!("[emulators.e]\nreader = \"pn532\"\n{keys}"));
+    assert_eq!(pad("link = \"desk\""), [] as [&str; 0]);
+    assert!(pad("")[0].contains("emulators.e: a pn532 needs link"), "{:?}", pad(""));
+    let listens = pad("link = \"desk\"\nlisten = \"127.0.0.1:9000\"");
+    assert!(listens[0].contains("emulators.e.listen: a pn532 has a link"), "{listens:?}");
+    let profile = pad("link = \"desk\"\nprofile = \"m4\"");
+    assert!(profile[0].contains("emulators.e.profile: this reader has no profiles"), "{profile:?}");
+    let linked = pads("[emulators.e]\nreader = \"mercury4\"\nlisten = \"127.0.0.1:9000\"\nlink = \"desk\"");
+    assert!(linked[0].contains("emulators.e.link: only a pn532 has a link"), "{linked:?}");
+    let nowhere = pads("[emulators.e]\nreader = \"mercury4\"");
+    assert!(nowhere[0].contains("emulators.e: needs listen"), "{nowhere:?}");
+    let two = pads(
+        "[emulators.e]\nreader = \"pn532\"\nlink = \"desk\"\n[emulators.f]\nreader = \"pn532\"\nlink = \"desk\"",
+    );
+    assert!(two[0].contains("emulators.f.link: ") && two[0].contains("belongs to emulators.e"), "{two:?}");
+}
+
+#[test]
 fn passages_lead_from_a_zone_to_another() {
     let passages =
         |passages: &str| faults("presence = {", &format!("presence = {{ passages = [{passages}],"));

@@ -213,9 +213,47 @@ async fn somebody_who_goes_on_sending_can_read_that_it_is_too_much() {
 async fn heads_that_are_too_large_are_refused() {
     let (_door, address) = open(limits()).await;
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
-    assert_eq!(status(&send(address, &large).await), "431");
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: x\r\n".repeat(200));
-    assert_eq!(status(&send(address, &many).await), "431");
+    for request in [large, many] {
+        let answer = send(address, &request).await;
+        assert_eq!(status(&answer), "431");
+        assert!(says_what_is_wrong(&answer, "The head of the request is too large"), "{answer}");
+    }
+}
+
+/// Whether an answer is a problem document that says this, and has what every answer has.
+fn says_what_is_wrong(answer: &str, what: &str) -> bool {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    let length = format!("content-length: {}", body.len());
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    ["application/problem+json", "nosniff", "connection: close", &length]
+        .iter()
+        .all(|part| head.contains(part))
+        && problem["detail"].as_str().is_some_and(|detail| detail.starts_with(what))
+}
+
+#[tokio::test]
+async fn a_head_that_is_no_http_is_answered_with_a_sentence_behind_the_answers_before() {
+    let (_door, address) = open(limits()).await;
+    for wrong in [
+        "\0\0\0\0\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost a\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0\r\n\r\n",
+    ] {
+        let answer = send(address, wrong).await;
+        assert_eq!(status(&answer), "400", "{wrong:?}: {answer}");
+        assert!(says_what_is_wrong(&answer, "The head of the request cannot be read"), "{wrong:?}: {answer}");
+    }
+    let good = "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answers = send(address, &format!("{good}{good}nonsense\r\n\r\n")).await;
+    let parts: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(parts.len(), 3, "{answers}");
+    assert!(
+        parts[2].starts_with("400") && says_what_is_wrong(parts[2], "The head of the request cannot"),
+        "{answers}"
+    );
 }
 
 #[tokio::test]

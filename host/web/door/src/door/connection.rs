@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::activity::{Activity, Watched};
 use super::body::{Answer, Hurried};
 use super::limits::Limits;
+use super::refusing::Refusing;
 use super::{Peer, Served, headers};
 use crate::problem::Problem;
 
@@ -57,7 +58,9 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, served: &Arc<Served>) {
 async fn http1(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer, served: &Arc<Served>) {
     let limits = &served.setup.limits;
     let activity = Activity::new(limits.head, limits.idle);
-    let io = TokioIo::new(Watched { io, activity: Arc::clone(&activity) });
+    let io = Watched { io, activity: Arc::clone(&activity) };
+    let io = Refusing::new(io, Arc::clone(&activity), limits, served.setup.tls.is_some());
+    let io = TokioIo::new(io);
     let (answered, by) = (Arc::clone(&activity), Arc::clone(served));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
@@ -91,7 +94,7 @@ async fn http1(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: P
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended with an error");
     }
-    linger(connection.into_parts().io.into_inner().io, limits).await;
+    linger(connection.into_parts().io.into_inner().io.io, limits).await;
 }
 
 /// Reads on for a while behind the last answer. A connection that is closed while something is

@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod headers;
 mod limits;
+mod refusing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
