@@ -12,6 +12,7 @@ pub(crate) enum CardAct {
   rfid-host card dump --transport pcsc --key-b file:shop.key
   rfid-host card dump --transport pn532 --port /dev/ttyUSB0 --set read_secret=file:read.key \\
       --set record_secret=file:record.key
+  rfid-host card dump --transport pcsc --json | jq '.sectors[] | select(.opened_by == null)'
 
 The factory's key is tried where nothing else opens a sector. Keys are never printed.")]
     Dump {
@@ -23,6 +24,9 @@ The factory's key is tried where nothing else opens a sector. Keys are never pri
         /// Key B to try
         #[arg(long, value_name = "SECRET")]
         key_b: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Write a customer number, signed, and give a new card keys of its own
     #[command(after_help = "Examples:

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, bail};
 use rfid_core::abilities::{CardAccess, CardBlock, CardOnPad, NumberPlan, SectorKey};
 use rfid_core::{DynSession, ErrorKind, Secret, Settings};
+use serde_json::json;
 
 use super::read::say;
 use crate::cli::{CardAct, CardTarget};
@@ -32,63 +33,91 @@ async fn act_on(session: &mut dyn DynSession, act: &CardAct) -> anyhow::Result<(
         .card_access()
         .with_context(|| format!("{} cannot reach the memory of cards with sectors", info.model))?;
     let card = access.card().await?;
-    println!("card   {} ({})", card.id.hex(), card.kind);
+    if !matches!(act, CardAct::Dump { json: true, .. }) {
+        println!("card   {} ({})", card.id.hex(), card.kind);
+    }
     match act {
-        CardAct::Dump { key_a, key_b, .. } => {
-            dump(access, &card, &keys(key_a.as_deref(), key_b.as_deref())?).await
+        CardAct::Dump { key_a, key_b, json, .. } => {
+            dump(access, &card, &keys(key_a.as_deref(), key_b.as_deref())?, *json).await
         }
         CardAct::WriteNumber { number, target, .. } => write_number(access, &card, number, target).await,
         CardAct::Format { target, .. } => format(access, &card, target).await,
     }
 }
 
-/// The keys that are tried, in this order, and what they are called.
-fn keys(a: Option<&str>, b: Option<&str>) -> anyhow::Result<Vec<(&'static str, SectorKey)>> {
+/// A key that is tried.
+struct Tried {
+    /// What it is called in JSON.
+    name: &'static str,
+    /// What it is called to people.
+    shown: &'static str,
+    key: SectorKey,
+}
+
+/// The keys that are tried, in this order.
+fn keys(a: Option<&str>, b: Option<&str>) -> anyhow::Result<Vec<Tried>> {
     let read = |text: &str| Secret::read(text).map_err(anyhow::Error::msg);
     let mut keys = Vec::new();
     if let Some(text) = b {
-        keys.push(("the given key B", SectorKey::B(read(text)?)));
+        keys.push(Tried { name: "given_b", shown: "the given key B", key: SectorKey::B(read(text)?) });
     }
     if let Some(text) = a {
-        keys.push(("the given key A", SectorKey::A(read(text)?)));
+        keys.push(Tried { name: "given_a", shown: "the given key A", key: SectorKey::A(read(text)?) });
     }
-    keys.push(("the card's own key A", SectorKey::Reading));
-    keys.push(("the factory's key A", SectorKey::Factory));
+    keys.push(Tried { name: "own_a", shown: "the card's own key A", key: SectorKey::Reading });
+    keys.push(Tried { name: "factory_a", shown: "the factory's key A", key: SectorKey::Factory });
     Ok(keys)
 }
 
 async fn dump(
     access: &mut dyn CardAccess,
     card: &CardOnPad,
-    keys: &[(&'static str, SectorKey)],
+    keys: &[Tried],
+    as_json: bool,
 ) -> anyhow::Result<()> {
     if card.sectors == 0 {
         bail!("a {} has no sectors that keys open", card.kind);
     }
     let mut first = 0u16;
+    let mut sectors = Vec::new();
     for sector in 0..card.sectors {
         let blocks = if sector < FIRST_BIG { 4 } else { 16 };
-        match open_with(access, card, sector, keys).await? {
+        let opened = open_with(access, card, sector, keys).await?;
+        match &opened {
+            _ if as_json => {
+                let hex =
+                    |block: &CardBlock| block.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+                let key = opened.as_ref().map(|(key, _)| key.name);
+                let read = opened.as_ref().map(|(_, blocks)| blocks.iter().map(hex).collect::<Vec<_>>());
+                sectors.push(
+                    json!({ "sector": sector, "first_block": first, "opened_by": key, "blocks": read }),
+                );
+            }
             Some((key, blocks)) => {
-                say(&format!("\nsector {sector}, opened by {key}\n{}", shown(first, &blocks)))
+                say(&format!("\nsector {sector}, opened by {}\n{}", key.shown, shown(first, blocks)));
             }
             None => say(&format!("\nsector {sector}: no key opens it\n")),
         }
         first += blocks;
     }
+    if as_json {
+        let card = json!({ "uid_hex": card.id.hex(), "kind": card.kind, "sectors": sectors });
+        say(&format!("{card}\n"));
+    }
     Ok(())
 }
 
 /// What the first key that opens the sector shows of it.
-async fn open_with(
+async fn open_with<'a>(
     access: &mut dyn CardAccess,
     card: &CardOnPad,
     sector: u8,
-    keys: &[(&'static str, SectorKey)],
-) -> anyhow::Result<Option<(&'static str, Vec<CardBlock>)>> {
-    for (name, key) in keys {
+    keys: &'a [Tried],
+) -> anyhow::Result<Option<(&'a Tried, Vec<CardBlock>)>> {
+    for tried in keys {
+        let key = &tried.key;
         match access.read_sector(&card.id, sector, key).await {
-            Ok(blocks) => return Ok(Some((name, blocks))),
+            Ok(blocks) => return Ok(Some((tried, blocks))),
             Err(error) if error.kind() == ErrorKind::Denied => {}
             // Without the secrets there is no key of the card's own.
             Err(error) if error.kind() == ErrorKind::Config && matches!(key, SectorKey::Reading) => {}

@@ -89,6 +89,13 @@ fn a_card_is_read_personalised_and_formatted_by_hand() {
     assert!(ours.contains("sector 15, opened by the factory's key A"), "{ours}");
     let foreign = pad.run(&["card", "dump"], false).unwrap();
     assert!(foreign.contains("sector 1: no key opens it"), "{foreign}");
+    let json: serde_json::Value =
+        serde_json::from_str(&pad.run(&["card", "dump", "--json"], false).unwrap()).unwrap();
+    assert_eq!(json["uid_hex"], UID);
+    assert_eq!((&json["sectors"][1]["opened_by"], &json["sectors"][1]["blocks"]), (&().into(), &().into()));
+    assert_eq!(json["sectors"][15]["opened_by"], "factory_a");
+    let blocks = json["sectors"][0]["blocks"].as_array().unwrap();
+    assert!(blocks.len() == 4 && blocks[0].as_str().unwrap().starts_with(UID));
 
     let other = pad.run(&["card", "format", "--yes", "--card", "01020304"], true).unwrap_err();
     assert!(other.contains("nothing was done"), "{other}");
