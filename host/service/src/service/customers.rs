@@ -206,10 +206,7 @@ impl Service {
     ) -> Result<Stored<Customer>, Fault> {
         let number: Number = number.parse().map_err(|_| Fault::NotFound("customer"))?;
         let found = self.store.find(&Unique::CustomerNumber(number)).await?;
-        let typed = |stored: Stored| {
-            Some(Stored { version: stored.version, record: Customer::try_from(stored.record).ok()? })
-        };
-        let customer: Stored<Customer> = found.and_then(typed).ok_or(Fault::NotFound("customer"))?;
+        let customer: Stored<Customer> = found.and_then(Stored::typed).ok_or(Fault::NotFound("customer"))?;
         caller.grant.seen(&customer.record.branch.clone(), "customer", customer)
     }
 
@@ -290,11 +287,8 @@ impl Service {
             search.find(text, filter, |branch| caller.grant.sees(branch), after, limit)
         };
         let keys: Vec<Key> = ids.into_iter().map(Key::Customer).collect();
-        let typed = |stored: Stored| {
-            Some(Stored { version: stored.version, record: Customer::try_from(stored.record).ok()? })
-        };
         let mut found: Vec<Stored<Customer>> =
-            self.store.get(&keys).await?.into_iter().flatten().filter_map(typed).collect();
+            self.store.get(&keys).await?.into_iter().flatten().filter_map(Stored::typed).collect();
         // Somebody may have moved the customer since the index was asked.
         found.retain(|stored| caller.grant.sees(&stored.record.branch));
         Ok((found, next))

@@ -102,9 +102,7 @@ impl Service {
 
     async fn get<T: TryFrom<Record>>(&self, key: Key, what: &'static str) -> Result<Stored<T>, Fault> {
         let found = self.store.get(&[key]).await?.pop().flatten();
-        let typed =
-            |stored: Stored| Some(Stored { version: stored.version, record: stored.record.try_into().ok()? });
-        found.and_then(typed).ok_or(Fault::NotFound(what))
+        found.and_then(Stored::typed).ok_or(Fault::NotFound(what))
     }
 
     /// Writes one record in place of the version that the caller saw, and returns the new one.

@@ -241,9 +241,7 @@ impl Service {
         let among = branch.map_or(Among::Open, Among::OpenIn);
         let (from, until) = (VisitFilter::ALL.from, VisitFilter::ALL.until);
         let found = self.store.list(&Listing { kind: Kind::Alarm, among, from, until }, None, limit).await?;
-        let typed =
-            |stored: Stored| Some(Stored { version: stored.version, record: stored.record.try_into().ok()? });
-        let alarms = found.into_iter().filter_map(typed);
+        let alarms = found.into_iter().filter_map(Stored::typed);
         Ok(alarms.filter(|alarm: &Stored<Alarm>| caller.grant.sees(&alarm.record.branch)).collect())
     }
 

@@ -149,6 +149,17 @@ pub struct Past {
     pub after: Option<Record>,
 }
 
+impl Past {
+    /// What happened, from versions in a row, the latest first, each with who made it and the record that
+    /// came of it; at most `limit` of them, if there is one more, which holds what was before the last.
+    pub(super) fn from_versions(versions: Vec<(u32, Origin, Option<Record>)>, limit: usize) -> Vec<Self> {
+        let befores: Vec<Option<Record>> =
+            versions.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
+        let past = versions.into_iter().zip(befores).take(limit);
+        past.map(|((version, origin, after), before)| Self { version, origin, before, after }).collect()
+    }
+}
+
 /// Changes that happened together, as the journal of a store tells them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Happened {

@@ -92,7 +92,7 @@ impl State {
 }
 
 fn typed<T: TryFrom<Record>>(stored: &Stored) -> Option<Stored<T>> {
-    Some(Stored { version: stored.version, record: stored.record.clone().try_into().ok()? })
+    stored.clone().typed()
 }
 
 impl MemoryStore {

@@ -37,6 +37,13 @@ pub struct Stored<T = Record> {
     pub record: T,
 }
 
+impl Stored {
+    /// The same with its record by its own type, if it is of that.
+    pub fn typed<T: TryFrom<Record>>(self) -> Option<Stored<T>> {
+        Some(Stored { version: self.version, record: self.record.try_into().ok()? })
+    }
+}
+
 /// A card and whose it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Holder {

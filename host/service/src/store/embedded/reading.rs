@@ -160,8 +160,8 @@ impl Index {
         let mut found = self.get(&keys).await?.into_iter();
         let mut holder = || {
             let (card, customer) = (found.next()??, found.next()??);
-            let Stored { version, record } = typed::<Customer>(customer)?;
-            Some(Holder { card: typed(card)?, customer: Stored { version, record: Bearer::of(&record) } })
+            let Stored { version, record } = customer.typed::<Customer>()?;
+            Some(Holder { card: card.typed()?, customer: Stored { version, record: Bearer::of(&record) } })
         };
         Ok(owners.into_iter().map(|owner| owner.and_then(|_| holder())).collect())
     }
@@ -185,7 +185,7 @@ impl Index {
     }
 
     async fn get_typed<T: TryFrom<Record>>(&self, keys: &[Key]) -> Result<Vec<Stored<T>>> {
-        Ok(self.get(keys).await?.into_iter().flatten().filter_map(typed).collect())
+        Ok(self.get(keys).await?.into_iter().flatten().filter_map(Stored::typed).collect())
     }
 
     /// What follows this prefix in the keys of a tree.
@@ -310,10 +310,7 @@ impl Index {
                 })
                 .collect::<Result<_>>()?
         };
-        let befores: Vec<Option<Record>> =
-            read.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
-        let past = read.into_iter().zip(befores).take(limit);
-        Ok(past.map(|((version, origin, after), before)| Past { version, origin, before, after }).collect())
+        Ok(Past::from_versions(read, limit))
     }
 }
 
@@ -430,10 +427,6 @@ fn stray(tree: &str) -> Error {
 fn stored(row: Row) -> Option<Stored> {
     let (record, _) = row.content?;
     Some(Stored { version: row.version, record })
-}
-
-fn typed<T: TryFrom<Record>>(stored: Stored) -> Option<Stored<T>> {
-    Some(Stored { version: stored.version, record: stored.record.try_into().ok()? })
 }
 
 /// Rows as they will be when everything before is written: those of the index, and over them what is

@@ -143,7 +143,7 @@ impl Reading {
                     row.try_get(4).map_err(&read)?,
                     row.try_get(5).map_err(&read)?,
                 )?;
-                let holder = typed(card).zip(typed::<Customer>(customer));
+                let holder = card.typed().zip(customer.typed::<Customer>());
                 let (card, Stored { version, record }) = holder.ok_or_else(|| stray("record"))?;
                 let customer = Stored { version, record: Bearer::of(&record) };
                 let blind: Vec<u8> = row.try_get(6).map_err(&read)?;
@@ -190,7 +190,7 @@ impl Reading {
     }
 
     fn typed_in<T: TryFrom<Record>>(&self, kind: Kind, rows: &[PgRow]) -> Result<Vec<Stored<T>>> {
-        let one = |row| typed(self.stored_in(kind, row)?).ok_or_else(|| stray("record"));
+        let one = |row| self.stored_in(kind, row)?.typed().ok_or_else(|| stray("record"));
         rows.iter().map(one).collect()
     }
 
@@ -315,12 +315,7 @@ impl Reading {
                 let record = body.map(|body| this.rows.decode(&key, &body)).transpose()?;
                 read.push((version_of(row.try_get(0).map_err(&told)?)?, origin, record));
             }
-            let befores: Vec<Option<Record>> =
-                read.iter().skip(1).map(|(_, _, record)| record.clone()).chain([None]).collect();
-            let past = read.into_iter().zip(befores).take(limit);
-            Ok(past
-                .map(|((version, origin, after), before)| Past { version, origin, before, after })
-                .collect())
+            Ok(Past::from_versions(read, limit))
         })
         .await
     }
@@ -432,10 +427,6 @@ fn origin_of(json: Vec<u8>) -> Result<Origin> {
     // Its text may quote what it read.
     serde_json::from_slice(&json)
         .map_err(|_| Error::new(ErrorKind::Damaged, "history").with_detail("an origin cannot be read"))
-}
-
-fn typed<T: TryFrom<Record>>(stored: Stored) -> Option<Stored<T>> {
-    Some(Stored { version: stored.version, record: stored.record.try_into().ok()? })
 }
 
 /// Lists, the latest first: each has the same parameters, so that one call binds them all.
