@@ -212,7 +212,7 @@ fn the_demo_shows_a_tag_its_record_and_its_line_and_leaves_nothing_behind() {
         "arrived   door    1        2D16451FD43B9ACA01000000  王小明, 6001, gold, 存款",
         "2D16451FD43B9ACA04000000  refused: the card is lost",
         "E28011606000020000000001  unknown card",
-        "arrived   desk             04A1B2C3D4E5F6            王小明",
+        "arrived   desk    1        04A1B2C3D4E5F6            王小明, 6001",
         "its line in the log: {\"event_id\":",
         "curl -N http://127.0.0.1:",
         "README.md",
