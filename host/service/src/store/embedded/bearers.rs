@@ -80,10 +80,52 @@ struct CardEntry {
     valid_from: LocalDate,
     valid_until: LocalDate,
     state: CardState,
-    /// Kind, length and bytes of its EPC and its UID, one behind the other.
-    tags: Box<[u8]>,
+    tags: Tags,
     /// Of the few that have any of it.
     more: Option<Box<(AllowedBranches, Option<CardId>)>>,
+}
+
+/// Kind, length and bytes of a card's EPC and its UID, one behind the other.
+enum Tags {
+    /// As long as those of nearly all cards are: beside the rest of the card, because whoever looks for
+    /// memory elsewhere waits for it.
+    Here(u8, [u8; TAGS_HERE]),
+    Elsewhere(Box<[u8]>),
+}
+
+/// An EPC of 96 bits and a UID of seven bytes.
+const TAGS_HERE: usize = 2 + 12 + 2 + 7;
+
+impl Tags {
+    fn of(card: &Card) -> Self {
+        let mut bytes = Vec::new();
+        for tag in card.tags() {
+            // A tag has at most 62 bytes.
+            bytes.extend([tag.kind() as u8, u8::try_from(tag.bytes().len()).unwrap_or(u8::MAX)]);
+            bytes.extend_from_slice(tag.bytes());
+        }
+        let mut here = [0; TAGS_HERE];
+        match (here.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(&bytes);
+                Self::Here(len, here)
+            }
+            _ => Self::Elsewhere(bytes.into()),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = TagId> {
+        let mut rest = match self {
+            Self::Here(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Elsewhere(bytes) => bytes,
+        };
+        std::iter::from_fn(move || {
+            let (&[kind, len], behind) = rest.split_first_chunk::<2>()?;
+            let (bytes, behind) = behind.split_at_checked(len.into())?;
+            rest = behind;
+            TagId::new(TagIdKind::from_number(kind)?, bytes).ok()
+        })
+    }
 }
 
 struct CustomerEntry {
@@ -98,12 +140,6 @@ struct CustomerEntry {
 
 impl CardEntry {
     fn new(version: u32, card: &Card, customer_at: Option<u32>) -> Self {
-        let mut tags = Vec::new();
-        for tag in card.tags() {
-            // A tag has at most 62 bytes.
-            tags.extend([tag.kind() as u8, u8::try_from(tag.bytes().len()).unwrap_or(u8::MAX)]);
-            tags.extend_from_slice(tag.bytes());
-        }
         let is_plain = card.branches == AllowedBranches::All && card.replaced_by.is_none();
         Self {
             id: card.id,
@@ -113,19 +149,13 @@ impl CardEntry {
             valid_from: card.valid_from,
             valid_until: card.valid_until,
             state: card.state,
-            tags: tags.into(),
+            tags: Tags::of(card),
             more: (!is_plain).then(|| Box::new((card.branches.clone(), card.replaced_by))),
         }
     }
 
     fn tags(&self) -> impl Iterator<Item = TagId> {
-        let mut rest = &*self.tags;
-        std::iter::from_fn(move || {
-            let (&[kind, len], behind) = rest.split_first_chunk::<2>()?;
-            let (bytes, behind) = behind.split_at_checked(len.into())?;
-            rest = behind;
-            TagId::new(TagIdKind::from_number(kind)?, bytes).ok()
-        })
+        self.tags.iter()
     }
 
     fn card(&self) -> Stored<Card> {
@@ -419,6 +449,18 @@ mod tests {
                 });
                 prop_assert_eq!(holder, expected);
             }
+        }
+    }
+
+    #[test]
+    fn tags_of_any_length_come_back_as_they_were() {
+        for (epc, uid) in [(12, 7), (12, 10), (1, 4), (62, 10), (16, 4)] {
+            let mut card = suite::card(1, 1, 0);
+            card.epc = Some(TagId::new(TagIdKind::Epc, &vec![7; epc]).unwrap());
+            card.uid = Some(TagId::new(TagIdKind::Iso14443Uid, &vec![9; uid]).unwrap());
+            let entry = CardEntry::new(3, &card, None);
+            assert_eq!(matches!(entry.tags, Tags::Here(..)), epc + uid <= 19, "{epc} {uid}");
+            assert_eq!(entry.card(), Stored { version: 3, record: card });
         }
     }
 
