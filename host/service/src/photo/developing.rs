@@ -107,8 +107,14 @@ fn fitted(image: DynamicImage, side: u32) -> DynamicImage {
     // A picture many times as large is averaged first, which is fast; the filter that is good does the
     // rest.
     let rough = side.saturating_mul(2);
-    let image =
-        if image.width() > rough || image.height() > rough { image.thumbnail(rough, rough) } else { image };
+    let image = if image.width() > rough || image.height() > rough {
+        let rough = image.thumbnail(rough, rough);
+        // Before there is anything else: it is most of the memory that this takes.
+        drop(image);
+        rough
+    } else {
+        image
+    };
     image.resize(side, side, FilterType::CatmullRom)
 }
 
