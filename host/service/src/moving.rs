@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use futures_util::future::join_all;
 use rfid_core::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
@@ -143,8 +142,7 @@ async fn move_versions(
 
 async fn carry_out(to: &dyn Store, commits: Vec<Commit>) -> Result<u64> {
     let count = commits.iter().map(|commit| commit.changes.len() as u64).sum();
-    // They are asked for in this order, and a store carries out in the order in which it is asked.
-    for outcome in join_all(commits.into_iter().map(|commit| to.commit(commit))).await {
+    for outcome in to.commit_all(commits).await {
         match outcome {
             Ok(_) => {}
             Err(CommitFault::Store(error)) => return Err(error),

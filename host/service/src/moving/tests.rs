@@ -46,6 +46,15 @@ async fn fill(store: &dyn Store) {
     for number in 0..100 {
         commit(6, vec![Change::new(visit(number, 1, u64::from(number), true))]).await;
     }
+    // So many that a task which asks for all of them is made to give way in between.
+    for named in 0..200 {
+        let visit = crate::record::Visit { revisits: named, ..visit(100, 1, 100, true) };
+        let put = Change::Put { record: Box::new(visit.into()), expected: named };
+        commit(7, vec![put]).await;
+        if named > 1 {
+            commit(8, vec![Change::new(card(u8::try_from(named).unwrap(), 1, 0))]).await;
+        }
+    }
     for byte in [3, 200] {
         let photo = Photo { large: vec![byte; 2000], small: vec![byte; 20] };
         store.put_photo(PhotoId::from_bytes([byte; 32]), photo).await.unwrap();
@@ -59,7 +68,7 @@ async fn everything_is_moved_and_proved_and_a_second_time_changes_nothing() {
     fill(from.as_ref()).await;
     for _ in 0..2 {
         let moved = move_all(from.as_ref(), to.as_ref(), &mut |_| {}).await.unwrap();
-        assert_eq!((moved.versions, moved.photos), (2 + 40 + 2 + 1 + 2 + 100, 2));
+        assert_eq!((moved.versions, moved.photos), (2 + 40 + 2 + 1 + 2 + 100 + 200 + 198, 2));
         assert!(moved.records.contains(&(Kind::Customer, 42)), "{moved:?}");
     }
     let history = Key::Customer(customer(30, 0).id);

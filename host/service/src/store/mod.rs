@@ -117,6 +117,15 @@ pub trait Store: Send + Sync {
     /// [`CommitFault::Taken`] when it would share what must be unique.
     async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault>;
 
+    /// Carries out commits one behind the other, in this order, each as if it were asked for alone.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<Vec<u32>, CommitFault>> {
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for commit in commits {
+            outcomes.push(self.commit(commit).await);
+        }
+        outcomes
+    }
+
     /// Takes in many new records, all of them or none, without holding them all in memory. What is
     /// committed meanwhile may have to wait. Returns how many there were.
     ///

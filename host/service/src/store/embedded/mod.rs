@@ -94,6 +94,22 @@ impl Store for EmbeddedStore {
         answered.await.map_err(|_| closed())?
     }
 
+    /// They wait for the writer together, and share what they can.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<Vec<u32>, CommitFault>> {
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let (answer, answered) = oneshot::channel();
+            // Where nobody takes it, nobody answers.
+            let _ = self.writer.send(Request::Commit(commit, answer)).await;
+            answers.push(answered);
+        }
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answered in answers {
+            outcomes.push(answered.await.unwrap_or_else(|_| Err(closed().into())));
+        }
+        outcomes
+    }
+
     async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
         let (portions, taken) = mpsc::channel(1);
         let (answer, mut answered) = oneshot::channel();

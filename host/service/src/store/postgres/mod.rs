@@ -106,6 +106,22 @@ impl Store for PostgresStore {
         answered.await.map_err(|_| closed())?
     }
 
+    /// They wait for the writer together, and share what they can.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<Vec<u32>, CommitFault>> {
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let (answer, answered) = oneshot::channel();
+            // Where nobody takes it, nobody answers.
+            let _ = self.writer.send(Request::Commit(commit, answer)).await;
+            answers.push(answered);
+        }
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answered in answers {
+            outcomes.push(answered.await.unwrap_or_else(|_| Err(closed().into())));
+        }
+        outcomes
+    }
+
     async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
         let mut loading = Loading::begin(&self.options, self.reading.rows(), &self.months).await?;
         // Dropped before its end, the transaction ends with the connection, and nothing is kept.
