@@ -20,7 +20,7 @@ use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
 use rfid_sink_notify::{Delivery, Subscription};
 
 use crate::config::{self, StoreConfig, Texts};
-use crate::customer_service::{ServiceSlot, open_store};
+use crate::customer_service::{KEY_FILE, ServiceSlot, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
 
@@ -46,7 +46,8 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     let mut events = registry.hub.subscribe(None)?;
     let service = registry.service.clone();
     let log = folder.path.join("events.jsonl");
-    let token = token()?;
+    // What another system would show to be answered.
+    let token = random_digits()?;
     let text = Parts {
         door: door.local_addr(),
         desk: &link,
@@ -88,6 +89,11 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
 /// demo in this folder has done it.
 async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let key = data_dir.join(KEY_FILE);
+    if !key.exists() {
+        // Nobody has to keep a copy of it: it goes with the demo.
+        write_for_us(&key, &(random_digits()? + &random_digits()?))?;
+    }
     let store = open_store(data_dir, &StoreConfig::embedded(), Arc::clone(&clock)).await?;
     let service = Service::new(store, RecognitionSettings::default(), clock, Arc::new(SystemRandomness));
     let console = Caller::console();
@@ -120,8 +126,8 @@ fn write_for_us(path: &Path, text: &str) -> anyhow::Result<()> {
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| path.display().to_string())
 }
 
-/// What another system would show to be answered.
-fn token() -> anyhow::Result<String> {
+/// 128 random bits.
+fn random_digits() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     SystemRandomness.fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -256,7 +262,7 @@ fn welcome(
     let mut text = String::from(
         "rfid-host demo: an emulated Mercury 4 at the door of a bank branch, and a pad on its desk\n\n",
     );
-    let ask = |path: &str| format!("curl -H 'Authorization: Bearer {token}' http://{http}/api/v1/{path}");
+    let ask = |path: &str| format!("curl -H 'Authorization: Bearer {token}' 'http://{http}/api/v1/{path}'");
     let lines = [
         ("readers", format!("RQL over TCP on {door}; PN532 on {}", desk.display())),
         ("events", format!("curl -N http://{http}/api/v1/events")),
