@@ -169,15 +169,7 @@ fn own_key(data_dir: &Path) -> Result<MasterKey> {
             })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = Zeroizing::new([0; 32]);
-            SystemRandomness.fill(key.as_mut())?;
-            let digits: Zeroizing<String> =
-                key.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
-            std::fs::create_dir_all(data_dir).map_err(failed)?;
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-            file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-            std::fs::File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)?;
+            let key = make_key(data_dir)?;
             tracing::warn!(
                 path = %path.display(),
                 "a master secret was made; without it nobody reads the customers again: keep a copy elsewhere, or \
@@ -187,6 +179,22 @@ fn own_key(data_dir: &Path) -> Result<MasterKey> {
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Makes a master secret in the data folder, in which there is none.
+pub(crate) fn make_key(data_dir: &Path) -> Result<MasterKey> {
+    let path = data_dir.join(KEY_FILE);
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, "key").with_detail(path.display().to_string()).with_source(error)
+    };
+    let mut key = Zeroizing::new([0; 32]);
+    SystemRandomness.fill(key.as_mut())?;
+    let digits: Zeroizing<String> = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(key)
 }
 
 /// Fills the search, and then ends what was forgotten, again and again.
@@ -205,8 +213,9 @@ async fn look_after(service: Arc<Service>) {
             Ok(visits) => tracing::info!(visits, "visits without any sighting for long are over"),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "forgotten visits cannot be ended"),
         }
-        // What is suspected at the start goes with the next look, and then both once a day.
-        if looked % LOOKS_A_DAY < 2 {
+        // What is suspected at the one look goes with the next, once a day; not at the first, when a start
+        // has enough to read.
+        if (1..=2).contains(&(looked % LOOKS_A_DAY)) {
             match service.forget_stray_photos(&strays).await {
                 Ok(suspects) => strays = suspects,
                 Err(fault) => tracing::warn!(%fault, "photos that nobody has cannot be looked for"),

@@ -13,11 +13,9 @@ use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
 use rfid_service::store::postgres::cluster::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::daemon::{LIMIT, Launch, command, lock};
+use crate::daemon::{self, LIMIT, Launch, command, lock};
 use crate::dice::Dice;
 use crate::oracle::Verdict;
 
@@ -222,7 +220,10 @@ impl Bank {
         head: &str,
         body: Option<&Value>,
     ) -> Result<(u16, Value)> {
-        let (status, answer) = timeout(LIMIT, ask(http, method, path, head, body)).await??;
+        let head = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n{head}");
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let (status, answer) = timeout(LIMIT, daemon::ask(http, method, path, &head, &body)).await??;
+        let answer = serde_json::from_str(&answer).unwrap_or(Value::Null);
         lock(&self.book).note(status, method, path);
         if status == 503 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -289,26 +290,4 @@ fn items(page: &Value) -> impl Iterator<Item = &Value> {
 
 fn tag(number: u32) -> Result<TagId> {
     TagId::from_hex(TagIdKind::Epc, &format!("2D{number:022X}")).context("no EPC")
-}
-
-async fn ask(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    head: &str,
-    body: Option<&Value>,
-) -> Result<(u16, Value)> {
-    let mut stream = TcpStream::connect(address).await?;
-    let body = body.map(ToString::to_string).unwrap_or_default();
-    let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: faults\r\nAuthorization: Bearer {TOKEN}\r\n{head}\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }

@@ -186,7 +186,7 @@ impl Daemon {
     /// Status and body of a request.
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Result<(u16, String)> {
         let address = self.http().context("the daemon serves no HTTP")?;
-        timeout(LIMIT, ask(address, method, path)).await.context("HTTP does not answer")?
+        timeout(LIMIT, ask(address, method, path, "", "")).await.context("HTTP does not answer")?
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<(u16, String)> {
@@ -297,11 +297,20 @@ pub(crate) async fn until<T>(
     }
 }
 
-/// One request over a connection of its own. HTTP/1.0 asks for a body without chunks.
-async fn ask(address: SocketAddr, method: &str, path: &str) -> Result<(u16, String)> {
+/// One request over a connection of its own, with these lines in its head. HTTP/1.0 asks for a body
+/// without chunks.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    head: &str,
+    body: &str,
+) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: faults\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(head.as_bytes()).await?;
+    let length = body.len();
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nHost: faults\r\n{head}Content-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;

@@ -20,7 +20,7 @@ use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
 use rfid_sink_notify::{Delivery, Subscription};
 
 use crate::config::{self, StoreConfig, Texts};
-use crate::customer_service::{KEY_FILE, ServiceSlot, open_store};
+use crate::customer_service::{KEY_FILE, ServiceSlot, make_key, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
 
@@ -89,10 +89,9 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
 /// demo in this folder has done it.
 async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let key = data_dir.join(KEY_FILE);
-    if !key.exists() {
-        // Nobody has to keep a copy of it: it goes with the demo.
-        write_for_us(&key, &(random_digits()? + &random_digits()?))?;
+    if !data_dir.join(KEY_FILE).exists() {
+        // Without a word: nobody has to keep a copy of what goes with the demo.
+        make_key(data_dir)?;
     }
     let store = open_store(data_dir, &StoreConfig::embedded(), Arc::clone(&clock)).await?;
     let service = Service::new(store, RecognitionSettings::default(), clock, Arc::new(SystemRandomness));
