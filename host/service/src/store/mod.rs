@@ -3,6 +3,7 @@
 //! [`Store`] is all that the service asks of a database. Stores keep what [`Rows`] gives them and
 //! never look into it: text search, rights and rules are above, and the same on each of them.
 
+mod asking;
 mod commit;
 pub mod embedded;
 mod listing;

@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Error, ErrorKind, Result, TagId};
+use rfid_core::{Clock, Result, TagId};
 use rfid_durable::Health;
 use rfid_ledger::{Ledger, LedgerSettings};
 use tokio::sync::{mpsc, oneshot};
@@ -35,14 +35,12 @@ use tokio::sync::{mpsc, oneshot};
 use self::photos::Photos;
 use self::reading::Index;
 use self::writer::{Request, Writer};
+use super::asking::{Writing, closed};
 use super::{
     Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store,
     StoreHealth, Stored, Supply,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
-
-/// Commits that wait for the writer.
-const WAITING: usize = 256;
 
 /// The ledger's folder in the data folder.
 pub const LEDGER: &str = "service-ledger";
@@ -56,8 +54,7 @@ pub struct EmbeddedStore {
     index: Index,
     ledger: Ledger,
     photos: Photos,
-    writer: mpsc::Sender<Request>,
-    ended: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    writer: Writing<Request>,
 }
 
 impl EmbeddedStore {
@@ -75,45 +72,26 @@ impl EmbeddedStore {
         let photos = Photos::open(data_dir.join(PHOTOS), rows).await?;
         replay::catch_up(&index, &ledger).await?;
         let applied = replay::last_applied(&index).await?;
-        let (writer, requests) = mpsc::channel(WAITING);
-        let task = tokio::spawn(Writer::new(index.clone(), ledger.clone(), applied).run(requests));
-        let ended = tokio::sync::Mutex::new(Some(task));
-        Ok(Self { index, ledger, photos, writer, ended })
+        let writer = Writer::new(index.clone(), ledger.clone(), applied);
+        let writer = Writing::start(|requests| writer.run(requests));
+        Ok(Self { index, ledger, photos, writer })
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Io, "commit").with_detail("the store is closed")
 }
 
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
-        let (answer, answered) = oneshot::channel();
-        self.writer.send(Request::Commit(commit, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        self.writer.commit(commit).await
     }
 
-    /// They wait for the writer together, and share what they can.
     async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<Vec<u32>, CommitFault>> {
-        let mut answers = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let (answer, answered) = oneshot::channel();
-            // Where nobody takes it, nobody answers.
-            let _ = self.writer.send(Request::Commit(commit, answer)).await;
-            answers.push(answered);
-        }
-        let mut outcomes = Vec::with_capacity(answers.len());
-        for answered in answers {
-            outcomes.push(answered.await.unwrap_or_else(|_| Err(closed().into())));
-        }
-        outcomes
+        self.writer.commit_all(commits).await
     }
 
     async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
         let (portions, taken) = mpsc::channel(1);
         let (answer, mut answered) = oneshot::channel();
-        self.writer.send(Request::Load { origin, portions: taken, answer }).await.map_err(|_| closed())?;
+        self.writer.ask(Request::Load { origin, portions: taken, answer }).await?;
         loop {
             // What is wrong with a portion is told by the answer, which comes when nobody takes
             // portions any more.
@@ -213,11 +191,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn close(&self) {
-        // The writer ends what waits and then itself.
-        let _ = self.writer.send(Request::Close).await;
-        if let Some(task) = self.ended.lock().await.take() {
-            let _ = task.await;
-        }
+        self.writer.end(Request::Close).await;
         self.index.bearers().stop();
         replay::note_damage(&self.index).await;
         self.index.sled().close().await;

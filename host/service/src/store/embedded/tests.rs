@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use rfid_core::SystemClock;
+use rfid_core::{ErrorKind, SystemClock};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use rfid_core::{Error, ErrorKind, Result};
 use rfid_ledger::{Entry as LedgerEntry, Ledger, NewRecord};
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::entry::Entry;
@@ -17,6 +17,7 @@ use super::replay::{self, Counts};
 use super::seen::Seen;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
+use crate::store::asking::{self, Answer, WaitingCommit};
 use crate::store::plan::{self, PlannedChange, Row, Written};
 use crate::store::{Commit, CommitFault, Origin};
 
@@ -27,10 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of changes in one portion of a load in the ledger.
 const PORTION_BYTES: usize = 256 * 1024;
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
-
 pub(super) enum Request {
-    Commit(Commit, Answer<Vec<u32>>),
+    Commit(WaitingCommit),
     Load {
         origin: Origin,
         /// Portions, and `None` behind the last.
@@ -38,6 +37,12 @@ pub(super) enum Request {
         answer: Answer<u64>,
     },
     Close,
+}
+
+impl From<WaitingCommit> for Request {
+    fn from(asked: WaitingCommit) -> Self {
+        Self::Commit(asked)
+    }
 }
 
 pub(super) struct Writer {
@@ -84,11 +89,11 @@ impl Writer {
                         let _ = answer.send(outcome);
                     }
                 }
-                Request::Commit(commit, answer) => {
-                    let mut group = vec![(commit, answer)];
+                Request::Commit(asked) => {
+                    let mut group = vec![asked];
                     while group.len() < GROUP {
                         match requests.try_recv() {
-                            Ok(Request::Commit(commit, answer)) => group.push((commit, answer)),
+                            Ok(Request::Commit(asked)) => group.push(asked),
                             Ok(other) => {
                                 next = Some(other);
                                 break;
@@ -116,19 +121,9 @@ impl Writer {
     }
 
     /// Carries out what may happen of a group of commits, with one sync.
-    async fn write(&mut self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
-        let (commits, answers): (Vec<Commit>, Vec<_>) = group.into_iter().unzip();
-        let outcomes = match self.plan_and_write(commits).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                let told = |_| Err(CommitFault::Store(plan::again(&error)));
-                answers.iter().map(told).collect()
-            }
-        };
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // Whoever asked may have gone away; it has happened all the same.
-            let _ = answer.send(outcome);
-        }
+    async fn write(&mut self, group: Vec<WaitingCommit>) {
+        let (commits, answers) = group.into_iter().map(|asked| (asked.commit, asked.answer)).unzip();
+        asking::tell(answers, self.plan_and_write(commits).await);
     }
 
     async fn plan_and_write(&mut self, commits: Vec<Commit>) -> Result<Vec<Result<Vec<u32>, CommitFault>>> {

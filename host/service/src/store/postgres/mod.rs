@@ -29,9 +29,9 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Error, ErrorKind, Result, TagId};
+use rfid_core::{Clock, Result, TagId};
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 
 use self::connecting::{Condition, failed};
 use self::listening::{Listening, OwnWriter};
@@ -39,6 +39,7 @@ use self::loading::Loading;
 use self::months::Months;
 use self::reading::Reading;
 use self::writer::{Request, Writer};
+use super::asking::Writing;
 use super::{
     Commit, CommitFault, Elsewhere, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
     Store, StoreHealth, Stored, Supply,
@@ -48,9 +49,6 @@ use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Un
 pub use connecting::is_address;
 pub use schema::{Step, migrate, pending};
 
-/// Commits that wait for the writer.
-const WAITING: usize = 256;
-
 /// The store.
 pub struct PostgresStore {
     reading: Reading,
@@ -58,8 +56,7 @@ pub struct PostgresStore {
     months: Months,
     condition: Condition,
     listening: Listening,
-    writer: mpsc::Sender<Request>,
-    ended: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    writer: Writing<Request>,
 }
 
 impl PostgresStore {
@@ -80,13 +77,11 @@ impl PostgresStore {
         let condition = Condition::default();
         let reading = Reading::new(pool, rows.clone(), condition.clone());
         let months = Months::default();
-        let (writer, requests) = mpsc::channel(WAITING);
         let own = OwnWriter::default();
         let listening = Listening::start(reading.pool().clone(), own.clone());
-        let task = Writer::new(options.clone(), rows, months.clone(), condition.clone(), own, clock);
-        let task = tokio::spawn(task.run(requests));
-        let ended = tokio::sync::Mutex::new(Some(task));
-        Ok(Self { reading, options, months, condition, listening, writer, ended })
+        let writer = Writer::new(options.clone(), rows, months.clone(), condition.clone(), own, clock);
+        let writer = Writing::start(|requests| writer.run(requests));
+        Ok(Self { reading, options, months, condition, listening, writer })
     }
 
     fn pool(&self) -> &PgPool {
@@ -94,32 +89,14 @@ impl PostgresStore {
     }
 }
 
-fn closed() -> Error {
-    Error::new(ErrorKind::Io, "commit").with_detail("the store is closed")
-}
-
 #[async_trait]
 impl Store for PostgresStore {
     async fn commit(&self, commit: Commit) -> Result<Vec<u32>, CommitFault> {
-        let (answer, answered) = oneshot::channel();
-        self.writer.send(Request::Commit(commit, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        self.writer.commit(commit).await
     }
 
-    /// They wait for the writer together, and share what they can.
     async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<Vec<u32>, CommitFault>> {
-        let mut answers = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let (answer, answered) = oneshot::channel();
-            // Where nobody takes it, nobody answers.
-            let _ = self.writer.send(Request::Commit(commit, answer)).await;
-            answers.push(answered);
-        }
-        let mut outcomes = Vec::with_capacity(answers.len());
-        for answered in answers {
-            outcomes.push(answered.await.unwrap_or_else(|_| Err(closed().into())));
-        }
-        outcomes
+        self.writer.commit_all(commits).await
     }
 
     async fn load(&self, origin: Origin, supply: &mut dyn Supply) -> Result<u64, CommitFault> {
@@ -222,11 +199,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        // The writer ends what waits and then itself.
-        let _ = self.writer.send(Request::Close).await;
-        if let Some(task) = self.ended.lock().await.take() {
-            let _ = task.await;
-        }
+        self.writer.end(Request::Close).await;
         self.listening.stop();
         self.pool().close().await;
     }

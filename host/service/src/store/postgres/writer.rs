@@ -6,14 +6,15 @@ use std::time::Duration;
 use rfid_core::{Clock, Error, ErrorKind, Result};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::changing::{self, Outcomes, Stop};
 use super::connecting::{self, Condition, failed};
 use super::listening::OwnWriter;
 use super::months::Months;
-use crate::store::{Commit, CommitFault, Rows, plan};
+use crate::store::asking::{self, WaitingCommit};
+use crate::store::{Commit, Rows};
 
 /// Commits that share a transaction.
 const GROUP: usize = 64;
@@ -30,11 +31,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long before a month begins its partition is made.
 const AHEAD: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
-
 pub(super) enum Request {
-    Commit(Commit, Answer<Vec<u32>>),
+    Commit(WaitingCommit),
     Close,
+}
+
+impl From<WaitingCommit> for Request {
+    fn from(asked: WaitingCommit) -> Self {
+        Self::Commit(asked)
+    }
 }
 
 pub(super) struct Writer {
@@ -75,7 +80,7 @@ impl Writer {
             while let Some(request) = next.take() {
                 match request {
                     Request::Close => requests.close(),
-                    Request::Commit(commit, answer) => group.push((commit, answer)),
+                    Request::Commit(asked) => group.push(asked),
                 }
                 if group.len() < GROUP {
                     next = requests.try_recv().ok();
@@ -122,18 +127,12 @@ impl Writer {
         Ok(self.connection.insert(connection))
     }
 
-    async fn write(&mut self, group: Vec<(Commit, Answer<Vec<u32>>)>) {
-        let (commits, answers): (Vec<Commit>, Vec<_>) = group.into_iter().unzip();
+    async fn write(&mut self, group: Vec<WaitingCommit>) {
+        let (commits, answers): (Vec<Commit>, Vec<_>) =
+            group.into_iter().map(|asked| (asked.commit, asked.answer)).unzip();
         let outcome = self.carry_out(&commits).await;
         self.condition.note(&outcome);
-        let outcomes = outcome.unwrap_or_else(|error| {
-            let told = |_| Err(CommitFault::Store(plan::again(&error)));
-            answers.iter().map(told).collect()
-        });
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // Whoever asked may have gone away; it has happened all the same.
-            let _ = answer.send(outcome);
-        }
+        asking::tell(answers, outcome);
     }
 
     async fn carry_out(&mut self, commits: &[Commit]) -> Result<Outcomes> {
