@@ -16,10 +16,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::activity::{Activity, Watched};
+use super::activity::Activity;
 use super::body::{Answer, Hurried};
 use super::limits::Limits;
-use super::refusing::Refusing;
+use super::refusing::Refusals;
+use super::watched::Watched;
 use super::{Peer, Served, headers};
 use crate::problem::Problem;
 
@@ -58,9 +59,8 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, served: &Arc<Served>) {
 async fn http1(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer, served: &Arc<Served>) {
     let limits = &served.setup.limits;
     let activity = Activity::new(limits.head, limits.idle);
-    let io = Watched { io, activity: Arc::clone(&activity) };
-    let io = Refusing::new(io, Arc::clone(&activity), limits, served.setup.tls.is_some());
-    let io = TokioIo::new(io);
+    let refusals = Refusals::new(limits, served.setup.tls.is_some());
+    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity), refusals));
     let (answered, by) = (Arc::clone(&activity), Arc::clone(served));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
@@ -94,7 +94,7 @@ async fn http1(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: P
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended with an error");
     }
-    linger(connection.into_parts().io.into_inner().io.io, limits).await;
+    linger(connection.into_parts().io.into_inner().io, limits).await;
 }
 
 /// Reads on for a while behind the last answer. A connection that is closed while something is

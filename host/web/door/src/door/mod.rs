@@ -7,6 +7,7 @@ mod connection;
 mod headers;
 mod limits;
 mod refusing;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
