@@ -4,6 +4,7 @@ mod bench;
 mod card;
 mod emulate;
 mod ledger;
+mod people;
 mod plugin;
 mod record;
 mod service;
@@ -23,6 +24,7 @@ pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use card::{CardAct, CardTarget};
 pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
+pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
 pub(crate) use service::{ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
@@ -252,6 +254,25 @@ Keys come from the environment or from files and are never printed.")]
     Export {
         #[command(subcommand)]
         what: Exported,
+    },
+    /// Look after the accounts of people
+    User {
+        #[command(subcommand)]
+        act: UserAct,
+    },
+    /// Verify and read the audit trail
+    Audit {
+        #[command(subcommand)]
+        act: AuditAct,
+    },
+    /// Print who may do what, as a table in Markdown
+    #[command(after_help = "Examples:
+  rfid-host rights
+  rfid-host rights --language zh > 权限.md")]
+    Rights {
+        /// In which language
+        #[arg(long, value_enum, default_value_t)]
+        language: RightsLanguage,
     },
     /// Look after the people who work for the bank
     Staff {

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rfid_core::{Clock, Error, ErrorKind, Event, Record, Result};
+use rfid_service::audit::anchors::{self, Anchor};
+use rfid_service::audit::{self, Trail};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::Recognition;
 use rfid_service::seal::Keys;
@@ -23,7 +25,8 @@ use rfid_web::clients::{Client, Clients};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
+use crate::config::{AuditConfig, Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
+use crate::desks::Desks;
 
 /// How often visits that their readers forgot are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -72,22 +75,37 @@ pub(crate) struct CustomerService {
     service: Arc<Service>,
     sweeper: JoinHandle<()>,
     follower: JoinHandle<()>,
+    anchorer: JoinHandle<()>,
+    anchors: Anchors,
+    files: Vec<PathBuf>,
 }
 
 impl CustomerService {
     /// Opens the store and puts the service where sinks find it.
     pub(crate) async fn start(config: &Config, slot: &ServiceSlot, clock: Arc<dyn Clock>) -> Result<Self> {
-        let store = open_store(&config.host.data_dir, &config.store, Arc::clone(&clock)).await?;
-        let randomness = Arc::new(SystemRandomness);
-        let recognition = config.service.recognition.clone();
-        let service = Arc::new(Service::new(store, recognition, clock, randomness));
+        let (data_dir, settings) = (&config.host.data_dir, &config.service);
+        let keys = keys_of(data_dir, &config.store)?;
+        let store = open_store(data_dir, &config.store, &keys, Arc::clone(&clock)).await?;
+        let trail = Arc::new(Trail::open(&data_dir.join(audit::FOLDER), keys, Arc::clone(&clock)).await?);
+        let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
+        let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
+            .with_trail(Arc::clone(&trail))
+            .with_accounts(settings.accounts.clone())
+            .with_issuing(settings.issuing.clone())
+            .with_desk(Arc::new(Desks::new(&config.desks)));
+        let service = Arc::new(service);
+        settle(&service).await?;
         // A host has one service for as long as it runs.
         let _ = slot.0.set(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
-        let running = Self { service, sweeper, follower };
+        let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
+        let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
+        let files = settings.audit.anchors.clone();
+        let running = Self { service, sweeper, follower, anchorer, anchors, files };
         running.take_branches(&config.service).await?;
+        running.offer_setup(config).await?;
         Ok(running)
     }
 
@@ -122,26 +140,117 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        for task in [self.sweeper, self.follower] {
+        for task in [self.sweeper, self.follower, self.anchorer] {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;
         }
         self.service.store().close().await;
+        self.anchors.add(&self.files).await;
+        self.anchors.trail.close().await;
     }
+
+    /// Says on the console by which code the first two accounts are made, while there are none.
+    async fn offer_setup(&self, config: &Config) -> Result<()> {
+        let offered = self.service.open_setup().await;
+        let code =
+            offered.map_err(|fault| Error::new(ErrorKind::Io, "accounts").with_detail(fault.to_string()))?;
+        if let Some(code) = code {
+            let minutes = config.service.accounts.setup_for.as_secs() / 60;
+            // On the console and not in the log: whoever has it makes the first administrators.
+            eprintln!(
+                "rfid-host: nobody administers this host yet. Within {minutes} minutes POST /api/v1/setup makes the \
+                 first system administrator and the first security administrator, with this code: {}",
+                code.as_str()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Writes of the last acts of the trail which did not happen, because the host ended before.
+async fn settle(service: &Service) -> Result<()> {
+    let settled = service.settle_trail().await;
+    match settled.map_err(|fault| Error::new(ErrorKind::Io, "audit").with_detail(fault.to_string()))? {
+        0 => {}
+        undone => tracing::warn!(
+            undone,
+            "what was under way when the host ended did not happen, and the trail says so"
+        ),
+    }
+    Ok(())
+}
+
+/// Writes the end of the trail elsewhere, again and again.
+#[derive(Clone)]
+struct Anchors {
+    trail: Arc<Trail>,
+    clock: Arc<dyn Clock>,
+    /// Of which trail.
+    of: String,
+}
+
+impl Anchors {
+    async fn keep(self, config: AuditConfig) {
+        let mut ticks = tokio::time::interval(config.every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = None;
+        loop {
+            ticks.tick().await;
+            match self.trail.head().await {
+                Ok(head) if last == Some(head) => {}
+                Ok(head) => {
+                    last = Some(head);
+                    self.add(&config.anchors).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "the end of the audit trail is not known")
+                }
+            }
+        }
+    }
+
+    async fn add(&self, files: &[PathBuf]) {
+        let Ok(head) = self.trail.head().await else { return };
+        // Whoever keeps the log elsewhere keeps the end of the trail with it.
+        tracing::info!(number = head.number, hash = %head.hash, "the audit trail ends here");
+        let anchor = Anchor { trail: self.of.clone(), at: self.clock.now().utc, head };
+        for path in files {
+            let (path, anchor) = (path.clone(), anchor.clone());
+            let added = tokio::task::spawn_blocking(move || anchors::add(&path, &anchor)).await;
+            match added {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the end of the audit trail cannot be written elsewhere"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the end of the audit trail cannot be written elsewhere")
+                }
+            }
+        }
+    }
+}
+
+/// The keys under which a host seals what it keeps.
+pub(crate) fn keys_of(data_dir: &Path, config: &StoreConfig) -> Result<Arc<Keys>> {
+    let key = match &config.key {
+        Some(key) => key.clone(),
+        None => own_key(data_dir)?,
+    };
+    Ok(Arc::new(Keys::new(&key, &config.older_keys)?))
 }
 
 /// Opens the store that a configuration names.
 pub(crate) async fn open_store(
     data_dir: &Path,
     config: &StoreConfig,
+    keys: &Arc<Keys>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Store>> {
-    let key = match &config.key {
-        Some(key) => key.clone(),
-        None => own_key(data_dir)?,
-    };
-    let rows = Rows::new(Arc::new(Keys::new(&key, &config.older_keys)?), Arc::new(SystemRandomness));
+    let rows = Rows::new(Arc::clone(keys), Arc::new(SystemRandomness));
     Ok(match &config.url {
         Some(url) => Arc::new(PostgresStore::open(url.reveal(), rows, clock).await?),
         None => Arc::new(EmbeddedStore::open(data_dir, rows, clock).await?),
@@ -212,6 +321,13 @@ async fn look_after(service: Arc<Service>) {
             Ok(0) => {}
             Ok(visits) => tracing::info!(visits, "visits without any sighting for long are over"),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "forgotten visits cannot be ended"),
+        }
+        match service.lapse_requests().await {
+            Ok(0) => {}
+            Ok(requests) => {
+                tracing::info!(requests, "requests with which nobody went on in time have lapsed")
+            }
+            Err(fault) => tracing::warn!(%fault, "requests that are over cannot be ended"),
         }
         // What is suspected at the one look goes with the next, once a day; not at the first, when a start
         // has enough to read.

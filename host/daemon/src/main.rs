@@ -9,7 +9,9 @@ mod client;
 mod command;
 mod config;
 mod customer_service;
+mod desks;
 mod emulators;
+mod glimpse;
 mod host;
 mod http;
 mod logging;
@@ -122,6 +124,12 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             }
             Command::Export { what: Exported::Visits(options) } => {
                 command::customers::export_visits(&options, data_dir).await
+            }
+            Command::User { act } => command::people::user(act, data_dir).await,
+            Command::Audit { act } => command::people::audit(&act, data_dir),
+            Command::Rights { language } => {
+                command::people::rights(language);
+                Ok(())
             }
             Command::Staff { act } => command::customers::staff(act, data_dir).await,
             Command::Backup { place, folder } => command::customers::back_up(&place, &folder, data_dir).await,

@@ -103,7 +103,7 @@ pub async fn visits(
     let (mut after, mut count) = (None, 0);
     loop {
         let (visits, next) = service.visits(caller, filter, after, PAGE).await?;
-        for visit in visits.iter().map(VisitView::of) {
+        for visit in visits.iter().map(VisitView::seen) {
             table.add(&visit)?;
             count += 1;
         }

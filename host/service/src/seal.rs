@@ -174,6 +174,12 @@ impl Keys {
         self.all().map(|derived| derived.hide(b'I', number.reveal().as_bytes())).collect()
     }
 
+    /// What stands in the audit trail for a value: equal for equal values under one master secret.
+    pub fn audit_mark(&self, bytes: &[u8]) -> String {
+        let blind = self.current.hide(b'A', bytes).to_bytes();
+        blind.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// What a record was sealed under; that of now if it is not at hand, which opening tells.
     fn of(&self, sealed: &[u8]) -> &Derived {
         let id = sealed.get(1..1 + KEY_ID).unwrap_or_default();

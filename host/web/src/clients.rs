@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use rfid_door::Problem;
 use rfid_door::rate::{Quota, RateLimit};
 use rfid_service::service::Grant;
@@ -50,16 +50,13 @@ impl Clients {
     /// # Errors
     /// 401 without a token that is known, 429 for one that calls too often.
     pub fn identify(&self, headers: &HeaderMap, now: Duration) -> Result<&Client, Refused> {
-        let unknown = || {
-            let detail = "Send the header Authorization: Bearer TOKEN, with a token that this host knows.";
-            Refused::new(StatusCode::UNAUTHORIZED, "Who is calling?", detail)
-        };
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        let (client, limit) = token.and_then(|token| self.clients.get(&hash(token))).ok_or_else(unknown)?;
+        let (client, limit) =
+            token.and_then(|token| self.clients.get(&hash(token))).ok_or_else(Refused::unknown)?;
         limit.admit((), now).map_err(Problem::from)?;
         Ok(client)
     }
@@ -71,11 +68,18 @@ fn hash(token: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+    use rfid_service::service::Scope;
+
     use super::*;
 
     fn clients() -> Clients {
         let mut clients = Clients::default();
-        let client = Client { name: "core".to_owned(), grant: Grant::everything(), requests_per_minute: 2 };
+        let client = Client {
+            name: "core".to_owned(),
+            grant: Grant::of_token(Scope::ALL, None),
+            requests_per_minute: 2,
+        };
         clients.add("0123456789abcdef0123456789abcdef", client);
         clients
     }

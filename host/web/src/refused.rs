@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use rfid_core::ErrorKind;
 use rfid_door::Problem;
 use rfid_door::cursor::BadCursor;
+use rfid_service::rights::Matrix;
 use rfid_service::service::Fault;
 use serde_json::{Value, json};
 
@@ -34,6 +35,13 @@ impl Refused {
     /// Nothing there, or nothing that the caller may know of.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not found", format!("There is no such {what}."))
+    }
+
+    /// Nobody says who is calling.
+    pub fn unknown() -> Self {
+        let detail =
+            "Log in, or send the header Authorization: Bearer TOKEN, with a token that this host knows.";
+        Self::new(StatusCode::UNAUTHORIZED, "Who is calling?", detail)
     }
 
     /// Something is wrong with the request itself.
@@ -72,8 +80,40 @@ impl From<Fault> for Refused {
         let said = sentence(&fault.to_string());
         match fault {
             Fault::NotFound(what) => Self::not_found(what),
-            Fault::Forbidden(scope) => {
-                Self::new(StatusCode::FORBIDDEN, "Not allowed", said).with("scope", scope.name())
+            Fault::Forbidden(action) => {
+                let refused =
+                    Self::new(StatusCode::FORBIDDEN, "Not allowed", said).with("right", action.name());
+                match Matrix::get().scope(action) {
+                    Some(scope) => refused.with("scope", scope),
+                    None => refused,
+                }
+            }
+            Fault::ReasonNeeded(action) => {
+                let detail = "Say why in the header X-Reason: it goes into the audit trail.";
+                Self::new(StatusCode::FORBIDDEN, "Say why", detail).with("right", action.name())
+            }
+            Fault::NoSession => Self::unknown(),
+            Fault::NotAccepted => {
+                let detail =
+                    "What was sent was not accepted. After several tries nobody is looked at for a while.";
+                Self::new(StatusCode::UNAUTHORIZED, "Not accepted", detail)
+            }
+            Fault::ProofNeeded => {
+                let detail =
+                    "Send your password or second factor to /api/v1/session/proof, and then this again.";
+                Self::new(StatusCode::FORBIDDEN, "Prove who you are", detail)
+            }
+            Fault::Desk(error) => {
+                tracing::warn!(error = format!("{error:#}"), "a card is not encoded");
+                let detail = error.detail().map_or(said, sentence);
+                Self::new(StatusCode::CONFLICT, "The desk refuses", detail)
+                    .with("cause", error.kind().label())
+            }
+            Fault::Unaudited(error) => {
+                tracing::error!(error = format!("{error:#}"), "refused, because it cannot be audited");
+                let detail =
+                    "The audit trail cannot be written just now, so nothing is done that belongs into it.";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "Not auditable", detail)
             }
             Fault::Invalid(faults) => {
                 let list: Vec<Value> = faults
@@ -125,7 +165,12 @@ mod tests {
         let inside = || Error::new(ErrorKind::Damaged, "get").with_detail("/var/lib/rfid-host/service/db");
         for (fault, status) in [
             (Fault::NotFound("customer"), 404),
-            (Fault::Forbidden(rfid_service::service::Scope::ReadCards), 403),
+            (Fault::Forbidden(rfid_service::rights::Action::SeeCards), 403),
+            (Fault::ReasonNeeded(rfid_service::rights::Action::SeeArrivals), 403),
+            (Fault::NoSession, 401),
+            (Fault::NotAccepted, 401),
+            (Fault::ProofNeeded, 403),
+            (Fault::Unaudited(inside()), 507),
             (Fault::Invalid(vec![FieldFault::new("name", "must not be empty")]), 422),
             (Fault::NotAllowed("the customer is here already".to_owned()), 409),
             (Fault::Taken("epc_hex"), 409),

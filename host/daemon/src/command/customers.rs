@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use rfid_core::{Clock, ErrorKind, SystemClock};
+use rfid_service::audit::{self, Trail};
 use rfid_service::backup::{self, Manifest};
 use rfid_service::bulk::{self, ImportFault, Progress};
 use rfid_service::export::{self, ExportFault, Format};
@@ -20,7 +21,7 @@ use rfid_service::store::{Store, postgres};
 
 use crate::cli::{ConfigFiles, ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
 use crate::config::{Config, ServiceConfig, StoreConfig};
-use crate::customer_service::{KEY_FILE, open_store};
+use crate::customer_service::{KEY_FILE, keys_of, open_store};
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
@@ -48,9 +49,10 @@ fn kept(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
 }
 
 /// The customer service of a place, for this process alone.
-async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Service> {
+pub(super) async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Service> {
     let kept = kept(place, data_dir)?;
-    let store = open_store(&kept.data_dir, &kept.store, clock()).await;
+    let keys = keys_of(&kept.data_dir, &kept.store)?;
+    let store = open_store(&kept.data_dir, &kept.store, &keys, clock()).await;
     let store = store.map_err(|error| match error.kind() {
         ErrorKind::Busy => anyhow::anyhow!(
             "{error:#}: the daemon runs on this folder; stop it for as long, or ask it over HTTP (/api/v1)"
@@ -58,11 +60,23 @@ async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<S
         _ => anyhow::Error::new(error).context("the customers cannot be opened"),
     })?;
     let randomness = Arc::new(SystemRandomness);
-    let service = Service::new(store, kept.recognition, clock(), randomness);
+    // Its own, because the daemon may run and write the other.
+    let trail = Trail::open(&kept.data_dir.join(audit::CONSOLE_FOLDER), keys, clock()).await;
+    let trail = trail.context("what is done here cannot be audited, so it is not done")?;
+    let service = Service::new(store, kept.recognition, clock(), randomness).with_trail(Arc::new(trail));
+    service.settle_trail().await?;
     if let Some(branches) = &kept.branches {
         service.take_branches(&Caller::console(), branches).await?;
     }
     Ok(service)
+}
+
+/// Ends it when everything is written.
+pub(super) async fn close(service: &Service) {
+    service.store().close().await;
+    if let Some(trail) = service.trail() {
+        trail.close().await;
+    }
 }
 
 fn bar() -> anyhow::Result<ProgressBar> {
@@ -108,7 +122,7 @@ async fn told(
     outcome: Result<u64, ImportFault>,
 ) -> anyhow::Result<()> {
     bar.finish_and_clear();
-    service.store().close().await;
+    close(service).await;
     let file = options.file.display();
     match outcome {
         Ok(count) if options.dry_run => {
@@ -151,7 +165,7 @@ pub(crate) async fn export_visits(options: &ExportVisits, data_dir: Option<&Path
     }
     let outcome =
         export::visits(&service, &Caller::console(), &filter, format, BufWriter::new(out.lock())).await;
-    service.store().close().await;
+    close(&service).await;
     match outcome {
         // Whoever read has seen enough.
         Err(ExportFault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -170,7 +184,7 @@ pub(crate) async fn staff(act: StaffAct, data_dir: Option<&Path>) -> anyhow::Res
     };
     let draft = StaffDraft { staff_number: number.clone(), name: name.into(), role, branch };
     let outcome = service.add_staff(&Caller::console(), draft).await;
-    service.store().close().await;
+    close(&service).await;
     match outcome {
         Ok(_) => {
             println!("{number} is entered");
@@ -282,7 +296,8 @@ pub(crate) async fn migrate(from: &Path, to: &Path, data_dir: Option<&Path>) -> 
 async fn opened_alone(config: &Path, which: &str) -> anyhow::Result<Arc<dyn Store>> {
     let files = ConfigFiles { config: config.to_owned(), config_dir: Vec::new() };
     let Config { host, store, .. } = super::checked_config(&files, None)?;
-    let opened = open_store(&host.data_dir, &store, clock()).await;
+    let keys = keys_of(&host.data_dir, &store)?;
+    let opened = open_store(&host.data_dir, &store, &keys, clock()).await;
     opened.with_context(|| format!("the store of {which} {} cannot be opened", config.display()))
 }
 

@@ -20,7 +20,7 @@ use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
 use rfid_sink_notify::{Delivery, Subscription};
 
 use crate::config::{self, StoreConfig, Texts};
-use crate::customer_service::{KEY_FILE, ServiceSlot, make_key, open_store};
+use crate::customer_service::{KEY_FILE, ServiceSlot, keys_of, make_key, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
 
@@ -93,7 +93,8 @@ async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
         // Without a word: nobody has to keep a copy of what goes with the demo.
         make_key(data_dir)?;
     }
-    let store = open_store(data_dir, &StoreConfig::embedded(), Arc::clone(&clock)).await?;
+    let keys = keys_of(data_dir, &StoreConfig::embedded())?;
+    let store = open_store(data_dir, &StoreConfig::embedded(), &keys, Arc::clone(&clock)).await?;
     let service = Service::new(store, RecognitionSettings::default(), clock, Arc::new(SystemRandomness));
     let console = Caller::console();
     if service.store().count(Kind::Customer).await? == 0 {
@@ -165,7 +166,7 @@ async fn who(event: &Event, service: &ServiceSlot) -> String {
     let (Some(id), Some(service)) = (id, service.get()) else { return String::new() };
     match service.customer(&Caller::console(), id).await {
         Ok(customer) => {
-            let customer = customer.record;
+            let customer = customer.stored.record;
             let (name, business) = (customer.name.reveal(), customer.usual_business.reveal());
             format!("{name}, {}, {}, {business}", customer.number.as_str(), customer.vip_class)
         }

@@ -16,6 +16,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod manual;
+pub(crate) mod people;
 pub(crate) mod plugin;
 mod plugin_template;
 pub(crate) mod read;

@@ -1,18 +1,14 @@
 //! `rfid-host tag`: one tag before one reader, by hand.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rfid_core::abilities::{Bank, Gen2Lock, LockField, LockState, LockTarget, TagAccess, TagTarget};
-use rfid_core::{AirProtocol, DynSession, ReadBuf, ReadHandler, Secret, TagId, TagIdKind, epc};
+use rfid_core::{AirProtocol, DynSession, Secret, TagId, TagIdKind, epc};
 
 use crate::cli::{BankName, Consent, TagAct, TagPlace};
-
-/// How long is listened to find the tag.
-const LISTEN: Duration = Duration::from_millis(700);
+use crate::glimpse;
 
 /// What is to be done, read from the command line and checked as far as that goes without a tag.
 enum Plan {
@@ -114,57 +110,23 @@ async fn carry_out(
 
 /// Finds the tag that is meant: the one that is named, or the only one there.
 async fn find(session: &mut dyn DynSession, place: &TagPlace) -> anyhow::Result<TagTarget> {
-    session.start().await?;
-    let mut heard = Heard::default();
-    if let Ok(ended) = tokio::time::timeout(LISTEN, session.pump(&mut heard)).await {
-        ended?;
-    }
-    session.stop().await?;
+    let heard = glimpse::of(session).await?;
     let wanted = place.tag.as_deref().map(|text| text.trim_start_matches("0x").to_uppercase());
-    let mut found = heard.tags.values().filter(|tag| wanted.as_ref().is_none_or(|id| tag.id.hex() == *id));
+    let mut found = heard.values().filter(|tag| wanted.as_ref().is_none_or(|id| tag.id.hex() == *id));
     match (found.next(), found.count(), &wanted) {
         (Some(tag), 0, _) => Ok(*tag),
         (None, _, None) => bail!("no tag is heard; lay one before the antenna"),
         (None, _, Some(id)) => bail!(
             "{id} is not heard; heard are: {}",
-            match heard.tags.len() {
+            match heard.len() {
                 0 => "none".to_owned(),
-                _ => heard.tags.values().map(|tag| tag.id.hex()).collect::<Vec<_>>().join(", "),
+                _ => heard.values().map(|tag| tag.id.hex()).collect::<Vec<_>>().join(", "),
             }
         ),
         (Some(_), more, None) => {
             bail!("{} tags are heard; take all but one away, or name it with --tag", more + 1)
         }
         (Some(_), _, Some(id)) => bail!("{id} is heard by several antennas; name one with --antennas"),
-    }
-}
-
-/// Tags by id and antenna.
-struct Heard {
-    buffer: ReadBuf,
-    tags: BTreeMap<(String, u16), TagTarget>,
-}
-
-impl Default for Heard {
-    fn default() -> Self {
-        Self { buffer: ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY), tags: BTreeMap::new() }
-    }
-}
-
-impl ReadHandler for Heard {
-    fn buffer(&mut self) -> &mut ReadBuf {
-        &mut self.buffer
-    }
-
-    fn filled(&mut self) {
-        for sighting in self.buffer.iter() {
-            let id = sighting.id.to_owned();
-            let antenna_port = sighting.read.antenna_port().unwrap_or(1);
-            let protocol = sighting.read.protocol().unwrap_or(AirProtocol::Gen2);
-            let tag = TagTarget { antenna_port, protocol, id, password: None };
-            self.tags.insert((id.hex(), antenna_port), tag);
-        }
-        self.buffer.clear();
     }
 }
 

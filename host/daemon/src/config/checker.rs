@@ -14,6 +14,7 @@ use rfid_driver_thingmagic::emulator as thingmagic;
 use rfid_loader::Plugins;
 use serde_json::{Map, Value};
 
+use super::accounts::seated;
 use super::fault::{Fault, Gathered, Severity};
 use super::files::Texts;
 use super::names::{listed, nearest};
@@ -84,6 +85,8 @@ impl<'a> Checker<'a> {
             .into_iter()
             .map(|(name, pointer, table)| self.emulator(&name, &pointer, table))
             .collect();
+        let mut desk_secrets = 0;
+        let desks = self.desks(&mut desk_secrets);
         let readers: Vec<Option<ReaderConfig>> = self
             .tables("readers")
             .into_iter()
@@ -105,14 +108,19 @@ impl<'a> Checker<'a> {
         self.conflicts(host.as_ref(), &good.0, &good.1, &good.2);
         self.lines_in_order(&good.1, &good.2, &good.3);
         self.readers_have_branches(&good.1, &good.2, &good.3);
+        let mut service = service?;
+        service.note_desks(desk_secrets);
+        let mut readers = readers.into_iter().collect::<Option<_>>()?;
+        let desks = seated(desks?, &mut readers);
         Some(Config {
             host: host?,
             http: http?,
             ledger: ledger?,
             store: store?,
-            service: service?,
+            service,
             emulators: emulators.into_iter().collect::<Option<_>>()?,
-            readers: readers.into_iter().collect::<Option<_>>()?,
+            desks,
+            readers,
             sinks: sinks.into_iter().collect::<Option<_>>()?,
             pipelines: pipelines.into_iter().collect::<Option<_>>()?,
         })

@@ -20,12 +20,15 @@ impl Checker<'_> {
     pub(super) fn nothing_without_effect(&mut self) {
         let pipelines = self.tables("pipelines");
         for (key, what) in [("readers", "no pipeline reads it"), ("sinks", "no pipeline feeds it")] {
-            let used: BTreeSet<String> = pipelines
+            let mut used: BTreeSet<String> = pipelines
                 .iter()
                 .filter_map(|(.., table)| table.get(key)?.as_array())
                 .flatten()
                 .filter_map(|name| name.as_str().map(str::to_owned))
                 .collect();
+            if key == "readers" {
+                used.extend(self.used_by_desks());
+            }
             for name in self.names(key).difference(&used) {
                 self.at_key(&join(&join("", key), name), format!("has no effect: {what}"));
             }

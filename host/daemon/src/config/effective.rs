@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
+use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
 use super::http::HttpSection;
 use super::plugins::PluginSection;
 use super::sections::{
@@ -26,6 +27,9 @@ pub(crate) fn as_json(checked: &Checked) -> Value {
         schema_of::<LedgerSection>(),
         schema_of::<StoreSection>(),
         schema_of::<ServiceSection>(),
+        schema_of::<AccountsSection>(),
+        schema_of::<IssuingSection>(),
+        schema_of::<AuditSection>(),
     ]) {
         let mut table = checked.tree.root.get(section).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         complete(&mut table, &schema);
@@ -92,6 +96,7 @@ fn schema(section: &str, name: &str, checked: &Checked) -> Option<Value> {
     match section {
         "branches" => Some(schema_of::<BranchSection>()),
         "clients" => Some(schema_of::<ClientSection>()),
+        "desks" => Some(schema_of::<DeskSection>()),
         "emulators" => Some(schema_of::<EmulatorSection>()),
         "pipelines" => Some(schema_of::<PipelineSection>()),
         "plugins" => Some(schema_of::<PluginSection>()),

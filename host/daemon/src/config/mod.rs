@@ -5,6 +5,7 @@
 //! sink for its options. Secrets are read on the way. What a schema cannot say (a name that does
 //! not exist, two readers on one address, an option without effect) is checked last.
 
+mod accounts;
 mod checker;
 mod conflicts;
 mod difference;
@@ -35,6 +36,7 @@ use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 use rfid_ledger::LedgerSettings;
 
+pub(crate) use accounts::{AuditConfig, Desk};
 pub(crate) use conflicts::zones;
 pub(crate) use difference::Difference;
 pub(crate) use effective::{as_json, as_toml};
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) service: ServiceConfig,
     pub(crate) emulators: Vec<EmulatorConfig>,
+    /// Desks where cards are encoded, with their readers.
+    pub(crate) desks: Vec<Desk>,
     pub(crate) readers: Vec<ReaderConfig>,
     pub(crate) sinks: Vec<SinkConfig>,
     pub(crate) pipelines: Vec<PipelineConfig>,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
 use super::http::HttpSection;
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
 use super::service::{ClientSection, ServiceSection};
@@ -69,11 +70,12 @@ impl Default for LedgerSection {
 }
 
 /// Tables that stand once, in one of the files.
-pub(super) const SINGLE: [&str; 5] = ["host", "http", "ledger", "store", "service"];
+pub(super) const SINGLE: [&str; 8] =
+    ["host", "http", "ledger", "store", "service", "accounts", "issuing", "audit"];
 
 /// Tables of tables, which may be spread over several files.
-pub(super) const NAMED: [&str; 7] =
-    ["branches", "clients", "emulators", "plugins", "readers", "sinks", "pipelines"];
+pub(super) const NAMED: [&str; 8] =
+    ["branches", "clients", "desks", "emulators", "plugins", "readers", "sinks", "pipelines"];
 
 /// `[emulators.NAME]` in the file.
 #[derive(Deserialize, JsonSchema)]
@@ -170,8 +172,12 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
             "ledger": schema_of::<LedgerSection>(),
             "store": schema_of::<StoreSection>(),
             "service": schema_of::<ServiceSection>(),
+            "accounts": schema_of::<AccountsSection>(),
+            "issuing": schema_of::<IssuingSection>(),
+            "audit": schema_of::<AuditSection>(),
             "branches": tables(schema_of::<BranchSection>()),
             "clients": tables(schema_of::<ClientSection>()),
+            "desks": tables(schema_of::<DeskSection>()),
             "emulators": tables(schema_of::<EmulatorSection>()),
             "plugins": tables(schema_of::<PluginSection>()),
             "readers": readers,

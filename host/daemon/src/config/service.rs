@@ -5,14 +5,16 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use rfid_core::settings::schema_of;
 use rfid_core::{DurationText, Name, Secret};
+use rfid_service::account::AccountSettings;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::Position;
-use rfid_service::service::{BranchDraft, Grant, Scope};
+use rfid_service::service::{BranchDraft, Grant, IssuingSettings, Scope};
 use rfid_web::clients::SHORTEST_TOKEN;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::accounts::AuditConfig;
 use super::checker::{At, Checker, not_there};
 use super::fault::Severity;
 use super::sections::BranchSection;
@@ -70,6 +72,9 @@ pub(super) struct ClientSection {
     requests_per_minute: u32,
 }
 
+/// Tables of the file of which the service is made.
+const WRITTEN: [&str; 5] = ["service", "accounts", "issuing", "audit", "desks"];
+
 fn usual_rate() -> u32 {
     600
 }
@@ -82,10 +87,13 @@ pub(crate) struct ServiceConfig {
     pub(crate) recognition: RecognitionSettings,
     pub(crate) clients: Vec<ClientConfig>,
     pub(crate) branches: Vec<BranchDraft>,
+    pub(crate) accounts: AccountSettings,
+    pub(crate) issuing: IssuingSettings,
+    pub(crate) audit: AuditConfig,
     /// Differs if a secret has.
     secrets: u64,
-    /// What `[service]` says, to see whether it differs.
-    written: Value,
+    /// What the tables that it is made of say, to see whether it differs.
+    written: Vec<Value>,
 }
 
 /// A system that may call.
@@ -101,6 +109,11 @@ impl ServiceConfig {
     /// The same with the branches of another.
     pub(crate) fn with_branches_of(&self, other: &Self) -> Self {
         Self { branches: other.branches.clone(), ..self.clone() }
+    }
+
+    /// What of desks differs with their secrets.
+    pub(super) fn note_desks(&mut self, secrets: u64) {
+        self.secrets = self.secrets.rotate_left(11) ^ secrets;
     }
 
     /// Whether the one runs as the other does, branches aside, which can change while it runs.
@@ -121,6 +134,7 @@ impl Checker<'_> {
     pub(super) fn service(&mut self) -> Option<ServiceConfig> {
         let recognition = self.recognition();
         let branches = self.branch_drafts();
+        let (accounts, issuing, audit) = (self.accounts(), self.issuing(), self.audit());
         let mut secrets = 0;
         let clients: Vec<Option<ClientConfig>> = self
             .tables("clients")
@@ -132,7 +146,9 @@ impl Checker<'_> {
             let says = |key: &str, value: &str| table.get(key).and_then(Value::as_str) == Some(value);
             says("type", "lookup") && says("source", "service")
         };
-        let asks = ["service", "store", "clients"].iter().any(|table| self.tree.root.contains_key(*table));
+        let asks = ["service", "store", "clients", "accounts", "issuing", "audit", "desks"]
+            .iter()
+            .any(|table| self.tree.root.contains_key(*table));
         let is_wanted = asks || self.tables("sinks").iter().any(|(.., table)| is_source(table));
         Some(ServiceConfig {
             is_wanted,
@@ -140,7 +156,13 @@ impl Checker<'_> {
             clients: clients.into_iter().collect::<Option<_>>()?,
             branches: branches?,
             secrets,
-            written: self.tree.root.get("service").cloned().unwrap_or_default(),
+            accounts: accounts?,
+            issuing: issuing?,
+            audit: audit?,
+            written: WRITTEN
+                .iter()
+                .map(|table| self.tree.root.get(*table).cloned().unwrap_or_default())
+                .collect(),
         })
     }
 
@@ -226,7 +248,7 @@ impl Checker<'_> {
         (self.faults.len() == faults).then(|| ClientConfig {
             name: name.into(),
             tokens,
-            grant: Grant::new(section.scopes, branches),
+            grant: Grant::of_token(section.scopes, branches),
             requests_per_minute: section.requests_per_minute,
         })
     }
@@ -302,7 +324,7 @@ mod tests {
         let config = checked(&with(&tables)).unwrap_or_else(|faults| panic!("{faults:#?}"));
         let client = &config.service.clients[0];
         assert_eq!((client.name.as_str(), client.requests_per_minute), ("core", 600));
-        assert!(client.grant.sees("hubin") && !client.grant.sees("other"));
+        assert!(client.grant.reaches("hubin") && !client.grant.reaches("other"));
         let said = wrong(&tables.replace("hubin", "hubn").replace(TOKEN, "short").replace("read", "eat"));
         assert!(said.contains("clients.core.scopes"), "{said}");
         let said = wrong(&tables.replace("hubin", "hubn").replace(TOKEN, "short"));

@@ -392,6 +392,7 @@ impl Host {
 /// A configuration without any part, for the same host.
 fn nothing(config: &Config) -> Config {
     Config {
+        desks: Vec::new(),
         host: config.host.clone(),
         http: config.http.clone(),
         ledger: config.ledger,

@@ -10,8 +10,9 @@ use super::customers::there;
 use super::table::{Column, Row, Table};
 use super::{Faults, ImportFault, Progress, filled, origin};
 use crate::record::{CardId, CardState, CustomerId, LocalDate, Record, Unique};
+use crate::rights::Action;
 use crate::service::cards::check_card;
-use crate::service::{Caller, CardDraft, FieldFault, Scope, Service};
+use crate::service::{Caller, CardDraft, FieldFault, Service};
 use crate::store::Supply;
 
 /// Columns of a file of cards, each with its Chinese name.
@@ -34,11 +35,7 @@ pub(super) async fn import(
     dry_run: bool,
     mut progress: impl FnMut(Progress) + Send,
 ) -> Result<u64, ImportFault> {
-    if let Err(fault) = caller.grant.allows(Scope::WriteCards) {
-        return Err(ImportFault::File(
-            Error::new(ErrorKind::Denied, "import").with_detail(fault.to_string()),
-        ));
-    }
+    service.may_import(caller, Action::RequestCards).await?;
     let branches: HashSet<String> = match service.branches(caller).await {
         Ok(branches) => branches
             .into_iter()
@@ -76,7 +73,7 @@ pub(super) async fn import(
                     wrong.push(FieldFault::new("branches", "there is no such branch"));
                 }
             }
-            if customer(service, caller, row).await?.is_none() {
+            if customer(service, row).await?.is_none() {
                 wrong.push(FieldFault::new("customer_number", "there is no such customer"));
             }
             faults.add_all(row.line, wrong);
@@ -89,12 +86,13 @@ pub(super) async fn import(
         return Ok(count);
     }
     let table = Table::open(file, CARD_COLUMNS, NEEDED)?;
-    let mut supply = Cards { service, caller, table, progress };
+    let mut supply = Cards { service, table, progress };
+    service.note_import(caller, "card.import", count).await?;
     service.store().load(origin(service, caller), &mut supply).await.map_err(ImportFault::Store)
 }
 
-async fn customer(service: &Service, caller: &Caller, row: &Row) -> Result<Option<CustomerId>> {
-    there(service.customer_id_of_number(caller, row.get("customer_number").trim()).await)
+async fn customer(service: &Service, row: &Row) -> Result<Option<CustomerId>> {
+    there(service.known_customer(row.get("customer_number").trim()).await)
 }
 
 /// A card from a row, and its state.
@@ -130,7 +128,6 @@ fn draft(row: &Row, wrong: &mut Vec<FieldFault>) -> Option<(CardDraft, CardState
 /// The cards of a file in which everything was in order.
 struct Cards<'a, P> {
     service: &'a Service,
-    caller: &'a Caller,
     table: Table,
     progress: P,
 }
@@ -142,7 +139,7 @@ impl<P: FnMut(Progress) + Send> Supply for Cards<'_, P> {
         let mut records = Vec::with_capacity(portion.rows.len());
         for row in &portion.rows {
             let mut wrong = Vec::new();
-            let customer = customer(self.service, self.caller, row).await?;
+            let customer = customer(self.service, row).await?;
             let id = CardId::from_bytes(self.service.new_id()?);
             let card = draft(row, &mut wrong)
                 .zip(customer)

@@ -9,8 +9,9 @@ use rfid_core::{Error, ErrorKind, Result};
 use super::table::{Column, Row, Table};
 use super::{Faults, ImportFault, Progress, filled, origin};
 use crate::record::{Consent, CustomerId, Number, Record, StaffId, Unique};
+use crate::rights::Action;
 use crate::service::customers::{check_customer, finish};
-use crate::service::{Caller, ConsentDraft, CustomerDraft, Fault, FieldFault, Scope, Service};
+use crate::service::{Caller, ConsentDraft, CustomerDraft, Fault, FieldFault, Service};
 use crate::store::Supply;
 
 /// Columns of a file of customers, each with its Chinese name.
@@ -36,11 +37,7 @@ pub(super) async fn import(
     dry_run: bool,
     mut progress: impl FnMut(Progress) + Send,
 ) -> Result<u64, ImportFault> {
-    if let Err(fault) = caller.grant.allows(Scope::WriteCustomers) {
-        return Err(ImportFault::File(
-            Error::new(ErrorKind::Denied, "import").with_detail(fault.to_string()),
-        ));
-    }
+    service.may_import(caller, Action::ChangeCustomers).await?;
     let mut known = Known::default();
     let mut faults = Faults::default();
     let mut numbers: HashSet<Number> = HashSet::new();
@@ -71,6 +68,7 @@ pub(super) async fn import(
     }
     let table = Table::open(file, CUSTOMER_COLUMNS, NEEDED)?;
     let mut supply = Customers { service, caller, table, known, progress };
+    service.note_import(caller, "customer.import", count).await?;
     service.store().load(origin(service, caller), &mut supply).await.map_err(ImportFault::Store)
 }
 

@@ -14,10 +14,11 @@ mod table;
 use std::fmt;
 use std::path::Path;
 
-use rfid_core::Error;
+use rfid_core::{Error, ErrorKind};
 
 use self::table::Row;
-use crate::service::{Caller, FieldFault, Service};
+use crate::rights::Action;
+use crate::service::{Caller, Fault, FieldFault, Service};
 use crate::store::{CommitFault, Origin};
 
 pub use cards::CARD_COLUMNS;
@@ -124,6 +125,21 @@ pub async fn import_cards(
     progress: impl FnMut(Progress) + Send,
 ) -> Result<u64, ImportFault> {
     cards::import(service, caller, file, dry_run, progress).await
+}
+
+impl Service {
+    /// Only who does it alone imports: the console of the host, and the bank's own register.
+    async fn may_import(&self, caller: &Caller, action: Action) -> Result<(), ImportFault> {
+        let denied = |what: String| Error::new(ErrorKind::Denied, "import").with_detail(what);
+        self.may(caller, action).await.map(drop).map_err(|fault| denied(fault.to_string()).into())
+    }
+
+    /// Notes that so many are about to be taken in.
+    async fn note_import(&self, caller: &Caller, action: &str, count: u64) -> Result<(), ImportFault> {
+        let unaudited = |fault: Fault| Error::new(ErrorKind::Io, "import").with_detail(fault.to_string());
+        let noted = self.did(caller, action, |entry| entry.count = Some(count)).await;
+        noted.map_err(|fault| unaudited(fault).into())
+    }
 }
 
 fn origin(service: &Service, caller: &Caller) -> Origin {

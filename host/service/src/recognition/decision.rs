@@ -13,6 +13,14 @@ pub fn local_day(at: UtcTime, zone: &TimeZone) -> LocalDate {
     LocalDate(zone.to_datetime(timestamp).date())
 }
 
+/// When a day begins where the bank is. In a zone where midnight is left out it begins at the first
+/// moment after that.
+pub fn start_of_day(day: LocalDate, zone: &TimeZone) -> UtcTime {
+    let midnight = zone.to_ambiguous_timestamp(day.0.at(0, 0, 0, 0));
+    let nanos = midnight.compatible().map_or(0, |start| start.as_nanosecond());
+    UtcTime::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
 /// What is decided when somebody comes with a card; `None` for a customer who does not want to be
 /// recognised.
 ///

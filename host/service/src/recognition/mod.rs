@@ -37,7 +37,7 @@ use crate::record::{
 use crate::store::{Actor, Among, Change, Commit, CommitFault, Holder, Listing, Origin, Store, Stored};
 
 pub use counters::{BranchCounters, Counters};
-pub use decision::{decide, local_day};
+pub use decision::{decide, local_day, start_of_day};
 
 /// Visits of a customer that are looked at: the branches of a day, and more.
 const LATEST_VISITS: usize = 16;
@@ -106,6 +106,11 @@ impl Recognition {
     /// What is written from now on.
     pub fn notices(&self) -> &broadcast::Sender<Notice> {
         &self.notices
+    }
+
+    /// When the local day of a time began.
+    pub(crate) fn day_of(&self, at: UtcTime) -> UtcTime {
+        start_of_day(local_day(at, &self.settings.zone), &self.settings.zone)
     }
 
     /// How it works.

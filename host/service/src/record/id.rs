@@ -87,6 +87,8 @@ ids! {
     DutyId
     /// Id of an alarm: that of the event that raised it.
     AlarmId
+    /// The id of a request.
+    RequestId
 }
 
 impl From<EventId> for VisitId {

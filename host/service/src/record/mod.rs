@@ -3,30 +3,36 @@
 //! Every record is one of [`Record`]; what is asked of all of them (a key, a kind, what must be
 //! unique) is asked there. What tells who a person is stands in [`Personal`] and never prints.
 
+mod account;
 mod alarm;
 mod branch;
 mod card;
 mod customer;
 mod date;
+mod draft;
 mod id;
 mod id_number;
 mod number;
 mod personal;
+mod request;
 mod staff;
 mod visit;
 
 use rfid_core::{Name, TagId};
 use serde::{Deserialize, Serialize};
 
+pub use account::{Account, AccountState, Invitation};
 pub use alarm::{Alarm, AlarmKind};
 pub use branch::{Branch, Position};
 pub use card::{AllowedBranches, Card, CardState};
 pub use customer::{Bearer, Consent, Customer, PhotoId};
 pub use date::LocalDate;
-pub use id::{AlarmId, CardId, CustomerId, DutyId, NotAnId, StaffId, VisitId};
+pub use draft::{CardDraft, ConsentDraft, CustomerDraft};
+pub use id::{AlarmId, CardId, CustomerId, DutyId, NotAnId, RequestId, StaffId, VisitId};
 pub use id_number::{IdNumber, IdNumberFault};
 pub use number::{Number, NumberFault};
 pub use personal::Personal;
+pub use request::{Hand, Proposal, Request, RequestState, Signature};
 pub use staff::{Duty, Staff, StaffRole};
 pub use visit::{Act, DeskRead, Outcome, Presence, Refusal, Visit, Way};
 
@@ -49,12 +55,25 @@ pub enum Kind {
     Duty = 6,
     /// A suspicion that a card was copied.
     Alarm = 7,
+    /// How a member of staff logs in.
+    Account = 8,
+    /// What somebody asks for and somebody else approves.
+    Request = 9,
 }
 
 impl Kind {
     /// All kinds, in an order in which each refers only to those before it.
-    pub const ALL: [Self; 7] =
-        [Self::Branch, Self::Staff, Self::Customer, Self::Card, Self::Visit, Self::Duty, Self::Alarm];
+    pub const ALL: [Self; 9] = [
+        Self::Branch,
+        Self::Staff,
+        Self::Customer,
+        Self::Card,
+        Self::Visit,
+        Self::Duty,
+        Self::Alarm,
+        Self::Account,
+        Self::Request,
+    ];
 
     /// The name in JSON and in tables.
     pub const fn name(self) -> &'static str {
@@ -66,6 +85,8 @@ impl Kind {
             Self::Staff => "staff",
             Self::Duty => "duty",
             Self::Alarm => "alarm",
+            Self::Account => "account",
+            Self::Request => "request",
         }
     }
 
@@ -92,6 +113,10 @@ pub enum Key {
     Duty(DutyId),
     /// An alarm.
     Alarm(AlarmId),
+    /// The account of a member of staff.
+    Account(StaffId),
+    /// A request.
+    Request(RequestId),
 }
 
 impl Key {
@@ -105,6 +130,8 @@ impl Key {
             Self::Staff(_) => Kind::Staff,
             Self::Duty(_) => Kind::Duty,
             Self::Alarm(_) => Kind::Alarm,
+            Self::Account(_) => Kind::Account,
+            Self::Request(_) => Kind::Request,
         }
     }
 
@@ -119,6 +146,8 @@ impl Key {
             Self::Staff(id) => id.to_bytes().to_vec(),
             Self::Duty(id) => id.to_bytes().to_vec(),
             Self::Alarm(id) => id.to_bytes().to_vec(),
+            Self::Account(id) => id.to_bytes().to_vec(),
+            Self::Request(id) => id.to_bytes().to_vec(),
         }
     }
 
@@ -133,6 +162,8 @@ impl Key {
             Kind::Staff => Self::Staff(StaffId::from_bytes(id()?)),
             Kind::Duty => Self::Duty(DutyId::from_bytes(id()?)),
             Kind::Alarm => Self::Alarm(AlarmId::from_bytes(id()?)),
+            Kind::Account => Self::Account(StaffId::from_bytes(id()?)),
+            Kind::Request => Self::Request(RequestId::from_bytes(id()?)),
         })
     }
 }
@@ -148,7 +179,29 @@ impl std::fmt::Display for Key {
             Self::Staff(id) => id.fmt(f),
             Self::Duty(id) => id.fmt(f),
             Self::Alarm(id) => id.fmt(f),
+            Self::Account(id) => id.fmt(f),
+            Self::Request(id) => id.fmt(f),
         }
+    }
+}
+
+impl std::str::FromStr for Key {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (name, id) = text.split_once(' ').ok_or(NotAnId)?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or(NotAnId)?;
+        Ok(match kind {
+            Kind::Branch => Self::Branch(id.into()),
+            Kind::Customer => Self::Customer(id.parse()?),
+            Kind::Card => Self::Card(id.parse()?),
+            Kind::Visit => Self::Visit(id.parse()?),
+            Kind::Staff => Self::Staff(id.parse()?),
+            Kind::Duty => Self::Duty(id.parse()?),
+            Kind::Alarm => Self::Alarm(id.parse()?),
+            Kind::Account => Self::Account(id.parse()?),
+            Kind::Request => Self::Request(id.parse()?),
+        })
     }
 }
 
@@ -170,6 +223,10 @@ pub enum Record {
     Duty(Duty),
     /// An alarm.
     Alarm(Alarm),
+    /// An account.
+    Account(Account),
+    /// A request.
+    Request(Request),
 }
 
 /// What no two records may share.
@@ -206,6 +263,8 @@ impl Record {
             Self::Staff(staff) => Key::Staff(staff.id),
             Self::Duty(duty) => Key::Duty(duty.id),
             Self::Alarm(alarm) => Key::Alarm(alarm.id),
+            Self::Account(account) => Key::Account(account.staff),
+            Self::Request(request) => Key::Request(request.id),
         }
     }
 
@@ -220,7 +279,12 @@ impl Record {
             Self::Customer(customer) => vec![Unique::CustomerNumber(customer.number.clone())],
             Self::Card(card) => card.tags().map(Unique::CardTag).collect(),
             Self::Staff(staff) => vec![Unique::StaffNumber(staff.number.clone())],
-            Self::Branch(_) | Self::Visit(_) | Self::Duty(_) | Self::Alarm(_) => Vec::new(),
+            Self::Branch(_)
+            | Self::Visit(_)
+            | Self::Duty(_)
+            | Self::Alarm(_)
+            | Self::Account(_)
+            | Self::Request(_) => Vec::new(),
         }
     }
 }
@@ -247,7 +311,7 @@ macro_rules! record_of {
     )*};
 }
 
-record_of!(Branch, Customer, Card, Visit, Staff, Duty, Alarm);
+record_of!(Branch, Customer, Card, Visit, Staff, Duty, Alarm, Account, Request);
 
 #[cfg(test)]
 mod tests {
@@ -260,7 +324,7 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(8), None);
+        assert_eq!(Kind::from_number(10), None);
     }
 
     #[test]
@@ -273,8 +337,11 @@ mod tests {
             Key::Staff(StaffId::from_bytes([4; 16])),
             Key::Duty(DutyId::from_bytes([5; 16])),
             Key::Alarm(AlarmId::from_bytes([6; 16])),
+            Key::Account(StaffId::from_bytes([7; 16])),
+            Key::Request(RequestId::from_bytes([8; 16])),
         ];
         for key in keys {
+            assert_eq!(key.to_string().parse(), Ok(key.clone()));
             assert_eq!(Key::from_bytes(key.kind(), &key.to_bytes()), Some(key));
         }
         assert_eq!(Key::from_bytes(Kind::Card, b"short"), None);

@@ -1,9 +1,12 @@
 //! People who work for the bank, and when they are on duty.
 
+use std::collections::BTreeSet;
+
 use rfid_core::{Name, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use super::{DutyId, Number, Personal, StaffId};
+use crate::rights::Role;
 
 /// Somebody who works for the bank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,18 @@ pub enum StaffRole {
     IssuingClerk,
     /// Something else.
     Other,
+}
+
+impl StaffRole {
+    /// What somebody with these roles does.
+    pub fn of(roles: &BTreeSet<Role>) -> Self {
+        match roles.first() {
+            Some(Role::LobbyManager) => Self::LobbyManager,
+            Some(Role::AccountManager) => Self::AccountManager,
+            Some(Role::IssuingClerk) => Self::IssuingClerk,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A period on duty.

@@ -33,7 +33,7 @@ impl Service {
                 Branch { code: code.clone(), name: name.clone(), position: *position, closed: false };
             let before = known.iter().find(|stored| stored.record.code == *code);
             if before.is_none_or(|before| before.record != branch) {
-                self.put(caller, branch, before.map_or(0, |before| before.version)).await?;
+                self.put(caller, "branch.write", branch, before.map_or(0, |before| before.version)).await?;
                 changed += 1;
             }
         }
@@ -41,7 +41,7 @@ impl Service {
             !stored.record.closed && !drafts.iter().any(|draft| draft.code == stored.record.code)
         };
         for Stored { version, record } in known.iter().filter(is_gone) {
-            self.put(caller, Branch { closed: true, ..record.clone() }, *version).await?;
+            self.put(caller, "branch.close", Branch { closed: true, ..record.clone() }, *version).await?;
             changed += 1;
         }
         Ok(changed)
@@ -57,7 +57,7 @@ impl Service {
             let after = branches.last().map(|stored| Key::Branch(stored.record.code.clone()));
             let page = self.store.scan(Kind::Branch, after.as_ref(), 256).await?;
             if page.is_empty() {
-                branches.retain(|stored| caller.grant.sees(&stored.record.code));
+                branches.retain(|stored| caller.grant.reaches(&stored.record.code));
                 return Ok(branches);
             }
             branches.extend(page.into_iter().filter_map(|stored| match stored.record {
@@ -67,13 +67,19 @@ impl Service {
         }
     }
 
+    /// Whether there is a branch of this code that is open.
+    pub(crate) async fn has_open_branch(&self, code: &str) -> Result<bool, Fault> {
+        let found = self.store.get(&[Key::Branch(code.into())]).await?.pop().flatten();
+        Ok(matches!(found, Some(Stored { record: Record::Branch(branch), .. }) if !branch.closed))
+    }
+
     /// The branch of this code, unless it is closed.
     ///
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn branch(&self, caller: &Caller, code: &str) -> Result<Stored<Branch>, Fault> {
         let branch: Stored<Branch> = self.get(Key::Branch(code.into()), "branch").await?;
-        let is_seen = !branch.record.closed && caller.grant.sees(code);
+        let is_seen = !branch.record.closed && caller.grant.reaches(code);
         if is_seen { Ok(branch) } else { Err(Fault::NotFound("branch")) }
     }
 }

@@ -2,40 +2,21 @@
 
 use std::sync::PoisonError;
 
-use rfid_core::{TagId, TagIdKind};
-use serde::Deserialize;
-
 use super::fault::{Fault, FieldFault};
-use super::{Caller, Scope, Service};
-use crate::record::{AllowedBranches, Card, CardId, CardState, CustomerId, Key, LocalDate, Unique};
+use super::grant::May;
+use super::{Caller, Service};
+use crate::record::{AllowedBranches, Card, CardDraft, CardId, CardState, Customer, CustomerId, Key, Unique};
+use crate::rights::Action;
 use crate::store::Stored;
+use rfid_core::{TagId, TagIdKind};
 
 /// Cards that are looked at at once, and for one page: of those of other branches there may be many.
 const LOOKED_AT: usize = 200;
 const LOOKED_AT_FOR_A_PAGE: usize = 2_000;
 
-/// A card as somebody writes one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CardDraft {
-    /// EPC of its UHF tag, in hexadecimal digits.
-    #[serde(default)]
-    pub epc_hex: Option<String>,
-    /// UID of its 13.56 MHz chip, in hexadecimal digits.
-    #[serde(default)]
-    pub uid_hex: Option<String>,
-    /// First day on which it may be used.
-    pub valid_from: LocalDate,
-    /// Last day on which it may be used.
-    pub valid_until: LocalDate,
-    /// Codes of the branches where it may be used; everywhere if left out.
-    #[serde(default)]
-    pub branches: Option<Vec<String>>,
-}
-
 impl Service {
-    /// Binds a card that is encoded to a customer. It may be used from its first day on.
+    /// Binds a card that is encoded to a customer. It may be used from its first day on. Only the console
+    /// of a host can; whoever else wants a card asks for one, and somebody else approves.
     ///
     /// # Errors
     /// `NotFound` for the customer, `Invalid`, `Taken` where a number is on another card, `Store`.
@@ -45,26 +26,36 @@ impl Service {
         customer: CustomerId,
         draft: CardDraft,
     ) -> Result<Stored<Card>, Fault> {
-        caller.grant.allows(Scope::WriteCards)?;
-        self.any_customer(caller, customer).await?;
+        let may = self.may(caller, Action::RequestCards).await?;
+        self.reach_customer(caller, &may, Action::RequestCards, customer).await?;
         let mut faults = Vec::new();
-        for branch in draft.branches.iter().flatten() {
-            match self.branch(caller, branch).await {
-                Err(Fault::NotFound(_)) => {
-                    faults.push(FieldFault::new("branches", "there is no such branch"))
-                }
-                other => drop(other?),
-            }
-        }
         let id = CardId::from_bytes(self.new_id()?);
-        let card = check_card(&draft, id, customer, CardState::Active, &mut faults);
+        let card = self.card_of(&draft, id, customer, CardState::Active, &mut faults).await?;
         match card.filter(|_| faults.is_empty()) {
-            Some(card) => self.put(caller, card, 0).await,
+            Some(card) => self.put(caller, "card.bind", card, 0).await,
             None => Err(Fault::Invalid(faults)),
         }
     }
 
-    /// Takes a card to another state of its life.
+    /// The card of a draft, if everything about it is in order.
+    pub(super) async fn card_of(
+        &self,
+        draft: &CardDraft,
+        id: CardId,
+        customer: CustomerId,
+        state: CardState,
+        faults: &mut Vec<FieldFault>,
+    ) -> Result<Option<Card>, Fault> {
+        for branch in draft.branches.iter().flatten() {
+            if !self.has_open_branch(branch).await? {
+                faults.push(FieldFault::new("branches", "there is no such branch"));
+            }
+        }
+        Ok(check_card(draft, id, customer, state, faults))
+    }
+
+    /// Blocks a card at once: suspended, lost or revoked. To make it usable again somebody asks, and
+    /// somebody else approves; the console of a host can do both.
     ///
     /// # Errors
     /// `NotFound`, `NotAllowed` where its state does not lead there, `Conflict`, `Store`.
@@ -75,14 +66,16 @@ impl Service {
         expected: u32,
         next: CardState,
     ) -> Result<Stored<Card>, Fault> {
-        caller.grant.allows(Scope::WriteCards)?;
-        let card = self.any_card(caller, id).await?;
+        let blocks = matches!(next, CardState::Suspended | CardState::Lost | CardState::Revoked);
+        let action = if blocks { Action::BlockCards } else { Action::ReenableCards };
+        let may = self.may(caller, action).await?;
+        let card = self.reach_card(caller, &may, action, id).await?;
         let state = card.record.state;
         if card.version == expected && !state.may_become(next) {
             let (from, to) = (state.name(), next.name());
             return Err(Fault::NotAllowed(format!("a card that is {from} does not become {to}")));
         }
-        self.put(caller, Card { state: next, ..card.record }, expected).await
+        self.put(caller, "card.state", Card { state: next, ..card.record }, expected).await
     }
 
     /// The card of this id.
@@ -90,17 +83,32 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn card(&self, caller: &Caller, id: CardId) -> Result<Stored<Card>, Fault> {
-        caller.grant.allows(Scope::ReadCards)?;
-        self.any_card(caller, id).await
+        let may = self.may(caller, Action::SeeCards).await?;
+        let card = self.reach_card(caller, &may, Action::SeeCards, id).await?;
+        self.saw(caller, "card.see", Some(&Key::Card(id)), None, 1).await?;
+        Ok(card)
     }
 
-    /// The same for whoever does something else with it: a card is where its customer is.
-    async fn any_card(&self, caller: &Caller, id: CardId) -> Result<Stored<Card>, Fault> {
-        let card: Stored<Card> = self.get(Key::Card(id), "card").await?;
-        match self.any_customer(caller, card.record.customer).await {
-            Err(Fault::NotFound(_)) => Err(Fault::NotFound("card")),
-            customer => customer.map(|_| card),
+    /// A card that may be reached by what the caller may do: a card is where its customer is.
+    pub(super) async fn reach_card(
+        &self,
+        caller: &Caller,
+        may: &May<'_>,
+        action: Action,
+        id: CardId,
+    ) -> Result<Stored<Card>, Fault> {
+        match self.card_within(may, id).await? {
+            Some(card) => Ok(card),
+            None => Err(self.nothing(caller, action, "card").await),
         }
+    }
+
+    async fn card_within(&self, may: &May<'_>, id: CardId) -> Result<Option<Stored<Card>>, Fault> {
+        let found = self.store.get(&[Key::Card(id)]).await?.pop().flatten();
+        let Some(card): Option<Stored<Card>> = found.and_then(Stored::typed) else { return Ok(None) };
+        let key = Key::Customer(card.record.customer);
+        let customer = self.store.get(&[key]).await?.pop().flatten().and_then(Stored::typed::<Customer>);
+        Ok(customer.and_then(|customer| may.of_customer(&customer.record)).map(|_| card))
     }
 
     /// The card that bears this tag.
@@ -108,10 +116,14 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn card_of_tag(&self, caller: &Caller, tag: TagId) -> Result<Stored<Card>, Fault> {
-        caller.grant.allows(Scope::ReadCards)?;
+        let may = self.may(caller, Action::SeeCards).await?;
         match self.store.find(&Unique::CardTag(tag)).await?.map(|stored| stored.record.key()) {
-            Some(Key::Card(id)) => self.any_card(caller, id).await,
-            _ => Err(Fault::NotFound("card")),
+            Some(Key::Card(id)) => {
+                let card = self.reach_card(caller, &may, Action::SeeCards, id).await?;
+                self.saw(caller, "card.see", Some(&Key::Card(id)), None, 1).await?;
+                Ok(card)
+            }
+            _ => Err(self.nothing(caller, Action::SeeCards, "card").await),
         }
     }
 
@@ -124,10 +136,22 @@ impl Service {
         &self,
         caller: &Caller,
         state: CardState,
+        after: Option<CardId>,
+        limit: usize,
+    ) -> Result<(Vec<Stored<Card>>, Option<CardId>), Fault> {
+        let may = self.may(caller, Action::SeeCards).await?;
+        let (found, next) = self.cards_in_state_within(&may, state, after, limit).await?;
+        self.saw(caller, "card.list", None, None, found.len()).await?;
+        Ok((found, next))
+    }
+
+    async fn cards_in_state_within(
+        &self,
+        may: &May<'_>,
+        state: CardState,
         mut after: Option<CardId>,
         limit: usize,
     ) -> Result<(Vec<Stored<Card>>, Option<CardId>), Fault> {
-        caller.grant.allows(Scope::ReadCards)?;
         let mut found = Vec::new();
         let mut looked_at = 0;
         loop {
@@ -137,10 +161,7 @@ impl Service {
             };
             for id in &ids {
                 // It may have gone on since the index was asked, or be of a branch that is not seen.
-                let card = match self.any_card(caller, *id).await {
-                    Err(Fault::NotFound(_)) => None,
-                    card => Some(card?),
-                };
+                let card = self.card_within(may, *id).await?;
                 found.extend(card.filter(|card| card.record.state == state));
                 if found.len() == limit {
                     return Ok((found, Some(*id)));
@@ -164,8 +185,9 @@ impl Service {
     /// # Errors
     /// `NotFound` for the customer, `Store`.
     pub async fn cards_of(&self, caller: &Caller, customer: CustomerId) -> Result<Vec<Stored<Card>>, Fault> {
-        caller.grant.allows(Scope::ReadCards)?;
-        self.any_customer(caller, customer).await?;
+        let may = self.may(caller, Action::SeeCards).await?;
+        self.reach_customer(caller, &may, Action::SeeCards, customer).await?;
+        self.saw(caller, "card.list", Some(&Key::Customer(customer)), None, 1).await?;
         Ok(self.store.cards_of(customer).await?)
     }
 }
@@ -194,7 +216,8 @@ pub(crate) fn check_card(
     };
     let epc = tag("epc_hex", TagIdKind::Epc, &draft.epc_hex);
     let uid = tag("uid_hex", TagIdKind::Iso14443Uid, &draft.uid_hex);
-    if epc.is_none() && uid.is_none() && faults.is_empty() {
+    // One that is only asked for is encoded later.
+    if state != CardState::Requested && epc.is_none() && uid.is_none() && faults.is_empty() {
         faults.push(FieldFault::new("epc_hex", "a card bears an EPC, a UID or both"));
     }
     if draft.valid_until < draft.valid_from {

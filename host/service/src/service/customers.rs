@@ -2,83 +2,25 @@
 
 use std::sync::{Arc, PoisonError};
 
-use rfid_core::UtcTime;
-use serde::{Deserialize, Serialize};
-
 use super::fault::{Fault, FieldFault, check_name, check_text};
-use super::{Caller, Scope, Service};
+use super::grant::{May, Mode};
+use super::{Caller, Service, Sight};
 use crate::recognition::Notice;
 use crate::record::{
-    Consent, Customer, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number, Personal, Record, StaffId,
-    Unique, Visit,
+    Consent, ConsentDraft, Customer, CustomerDraft, CustomerId, IdNumber, IdNumberFault, Key, Kind, Number,
+    Outcome, Record, StaffId, Unique, Visit,
 };
+use crate::rights::{Action, Cell};
 use crate::search::{Position, SearchFilter};
 use crate::store::{Among, Commit, Listing, Stored};
+use rfid_core::{Name, UtcTime};
 
 /// Visits of a customer that may still go on are among so many.
 const LATEST_VISITS: usize = 16;
 /// Customers that are read at once to fill the index.
 const SCANNED: usize = 256;
-
-/// A customer as somebody writes one: in a form, in JSON, in a line of CSV.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CustomerDraft {
-    /// The bank's customer number.
-    pub customer_number: Personal<String>,
-    /// Name.
-    pub name: Personal<String>,
-    /// ID number; none if left out.
-    #[serde(default)]
-    pub id_number: Option<Personal<String>>,
-    /// Employer.
-    #[serde(default)]
-    pub employer: Personal<String>,
-    /// VIP class.
-    pub vip_class: String,
-    /// What the customer usually comes for.
-    #[serde(default)]
-    pub usual_business: Personal<String>,
-    /// Code of the branch that the customer belongs to.
-    pub branch: String,
-    /// Staff number of the account manager.
-    #[serde(default)]
-    pub account_manager: Option<String>,
-    /// Notes.
-    #[serde(default)]
-    pub notes: Personal<String>,
-    /// What the customer says about being recognised.
-    #[serde(default)]
-    pub consent: ConsentDraft,
-}
-
-/// What a customer says about being recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ConsentDraft {
-    /// Nobody has asked.
-    #[default]
-    NotAsked,
-    /// Agrees.
-    Given,
-    /// Does not agree.
-    OptedOut,
-}
-
-impl ConsentDraft {
-    fn at(self, before: Option<Consent>, at: UtcTime) -> Consent {
-        match (self, before) {
-            // The time of a word that stands is the time at which it was said.
-            (Self::Given, Some(given @ Consent::Given { .. })) => given,
-            (Self::OptedOut, Some(out @ Consent::OptedOut { .. })) => out,
-            (Self::NotAsked, _) => Consent::NotAsked,
-            (Self::Given, _) => Consent::Given { at },
-            (Self::OptedOut, _) => Consent::OptedOut { at },
-        }
-    }
-}
+/// Customers that are looked through for one page: of those that are not one's own there may be many.
+const LOOKED_AT_FOR_A_PAGE: usize = 2_000;
 
 impl Service {
     /// Opens a customer.
@@ -90,10 +32,10 @@ impl Service {
         caller: &Caller,
         draft: CustomerDraft,
     ) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::WriteCustomers)?;
+        let may = self.may(caller, Action::ChangeCustomers).await?;
         let id = CustomerId::from_bytes(self.new_id()?);
-        let customer = self.customer_of(caller, draft, id, None).await?;
-        self.put(caller, customer, 0).await
+        let customer = self.customer_of(&may, draft, id, None).await?;
+        self.put(caller, "customer.open", customer, 0).await
     }
 
     /// Changes a customer whom the caller saw in version `expected`.
@@ -107,22 +49,54 @@ impl Service {
         expected: u32,
         draft: CustomerDraft,
     ) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::WriteCustomers)?;
-        let before = self.any_customer(caller, id).await?;
+        let may = self.may(caller, Action::ChangeCustomers).await?;
+        let (before, _) = self.reach_customer(caller, &may, Action::ChangeCustomers, id).await?;
         if before.version != expected {
             let found = before.version;
             return Err(self
                 .explain(crate::store::CommitFault::Conflict { key: Key::Customer(id), found })
                 .await);
         }
-        let customer = self.customer_of(caller, draft, id, Some(&before.record)).await?;
+        let customer = self.customer_of(&may, draft, id, Some(&before.record)).await?;
+        self.write_customer(caller, "customer.change", &before, customer).await
+    }
+
+    /// Writes a customer anew; where nobody may recognise it any more, its visits end.
+    pub(super) async fn write_customer(
+        &self,
+        caller: &Caller,
+        action: &str,
+        before: &Stored<Customer>,
+        customer: Customer,
+    ) -> Result<Stored<Customer>, Fault> {
         let takes_back = before.record.may_be_recognised() && !customer.may_be_recognised();
-        let visits = if takes_back { self.open_visits_of(id).await? } else { Vec::new() };
-        let customer = self.put_with(caller, customer, expected, visits.clone()).await?;
+        let visits = if takes_back { self.open_visits_of(customer.id).await? } else { Vec::new() };
+        let customer = self.put_with(caller, action, customer, before.version, visits.clone()).await?;
         for visit in visits {
             self.tell(Notice::Visit(Arc::new(Stored { version: visit.version + 1, record: visit.record })));
         }
         Ok(customer)
+    }
+
+    /// Notes what a customer says about being recognised; whoever takes the consent back is on no screen
+    /// any more.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Store`.
+    pub async fn note_consent(
+        &self,
+        caller: &Caller,
+        number: &str,
+        consent: ConsentDraft,
+    ) -> Result<Sight<Customer>, Fault> {
+        let may = self.may(caller, Action::NoteConsent).await?;
+        let (before, cell) = self.reach_number(caller, &may, Action::NoteConsent, number).await?;
+        let consent = consent.at(Some(before.record.consent), self.now());
+        let customer = Customer { consent, ..before.record.clone() };
+        let stored = self.write_customer(caller, "customer.consent", &before, customer).await?;
+        let sees = caller.grant.may(Action::SeeCustomers, Mode::Do, caller.reason.is_some()).ok();
+        let seen = sees.and_then(|sees| sees.of_customer(&stored.record)).unwrap_or(cell);
+        Ok(Sight { stored, is_masked: seen.masked })
     }
 
     /// Visits of a customer that go on, as they are when they end now: whoever takes the consent back is
@@ -156,58 +130,151 @@ impl Service {
         id: CustomerId,
         expected: u32,
     ) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::WriteCustomers)?;
-        let before = self.any_customer(caller, id).await?;
-        self.put(caller, Customer { closed: true, ..before.record }, expected).await
+        let may = self.may(caller, Action::ChangeCustomers).await?;
+        let (before, _) = self.reach_customer(caller, &may, Action::ChangeCustomers, id).await?;
+        self.put(caller, "customer.close", Customer { closed: true, ..before.record }, expected).await
     }
 
     /// The customer of this id.
     ///
     /// # Errors
     /// `NotFound`, `Store`.
-    pub async fn customer(&self, caller: &Caller, id: CustomerId) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::ReadCustomers)?;
-        self.any_customer(caller, id).await
-    }
-
-    /// The same for whoever does something else with it.
-    pub(super) async fn any_customer(
-        &self,
-        caller: &Caller,
-        id: CustomerId,
-    ) -> Result<Stored<Customer>, Fault> {
-        let customer: Stored<Customer> = self.get(Key::Customer(id), "customer").await?;
-        caller.grant.seen(&customer.record.branch.clone(), "customer", customer)
+    pub async fn customer(&self, caller: &Caller, id: CustomerId) -> Result<Sight<Customer>, Fault> {
+        let may = self.may(caller, Action::SeeCustomers).await?;
+        let (customer, cell) = self.reach_customer(caller, &may, Action::SeeCustomers, id).await?;
+        self.shown(caller, customer, cell).await
     }
 
     /// The customer of this number.
     ///
     /// # Errors
     /// `NotFound`, also where the text is no number; `Store`.
-    pub async fn customer_of_number(&self, caller: &Caller, number: &str) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::ReadCustomers)?;
-        self.any_customer_of_number(caller, number).await
+    pub async fn customer_of_number(&self, caller: &Caller, number: &str) -> Result<Sight<Customer>, Fault> {
+        let may = self.may(caller, Action::SeeCustomers).await?;
+        let (customer, cell) = self.reach_number(caller, &may, Action::SeeCustomers, number).await?;
+        self.shown(caller, customer, cell).await
     }
 
-    /// The id of the customer of this number, for whoever does something with it that needs another
-    /// right than seeing customers.
+    /// A customer as this caller sees it: shortened where the matrix says so, unless the customer stands
+    /// in front of them.
+    async fn shown(
+        &self,
+        caller: &Caller,
+        stored: Stored<Customer>,
+        cell: Cell,
+    ) -> Result<Sight<Customer>, Fault> {
+        let customer = &stored.record;
+        self.saw(caller, "customer.see", Some(&Key::Customer(customer.id)), Some(&customer.branch), 1)
+            .await?;
+        let is_masked = cell.masked && !self.is_here(caller, customer.id).await?;
+        Ok(Sight { stored, is_masked })
+    }
+
+    /// Whether the customer is in a branch whose arrivals this caller sees.
+    async fn is_here(&self, caller: &Caller, id: CustomerId) -> Result<bool, Fault> {
+        let Ok(may) = caller.grant.may(Action::SeeArrivals, Mode::Do, caller.reason.is_some()) else {
+            return Ok(false);
+        };
+        let among = Among::Of(Key::Customer(id));
+        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
+        let listing = Listing { kind: Kind::Visit, among, from, until };
+        let latest = self.store.list(&listing, None, LATEST_VISITS).await?;
+        Ok(latest.into_iter().any(|stored| match stored.record {
+            Record::Visit(visit) => {
+                visit.departed_at.is_none()
+                    && visit.outcome == Outcome::Recognised
+                    && may.of_visit(&visit).is_some()
+            }
+            _ => false,
+        }))
+    }
+
+    /// The ID number of a customer in full.
+    ///
+    /// # Errors
+    /// `NotFound`, `ReasonNeeded`, `ProofNeeded`, `Store`.
+    pub async fn unmasked_id_number(&self, caller: &Caller, number: &str) -> Result<IdNumber, Fault> {
+        let may = self.may(caller, Action::UnmaskCustomers).await?;
+        let (customer, cell) = self.reach_number(caller, &may, Action::UnmaskCustomers, number).await?;
+        if cell.reason && caller.reason.is_none() {
+            return Err(Fault::ReasonNeeded(Action::UnmaskCustomers));
+        }
+        caller.is_proved()?;
+        let id_number = customer.record.id_number.clone().ok_or(Fault::NotFound("ID number"))?;
+        let (key, branch) = (Key::Customer(customer.record.id), customer.record.branch.clone());
+        self.did(caller, "customer.unmask", |entry| {
+            entry.object = Some(key.to_string());
+            entry.branch = Some(branch);
+        })
+        .await?;
+        Ok(id_number)
+    }
+
+    /// A customer that may be reached by what the caller may do.
+    pub(super) async fn reach_customer(
+        &self,
+        caller: &Caller,
+        may: &May<'_>,
+        action: Action,
+        id: CustomerId,
+    ) -> Result<(Stored<Customer>, Cell), Fault> {
+        let found = self.store.get(&[Key::Customer(id)]).await?.pop().flatten();
+        self.reached(caller, may, action, found).await
+    }
+
+    /// The same by its number.
+    pub(super) async fn reach_number(
+        &self,
+        caller: &Caller,
+        may: &May<'_>,
+        action: Action,
+        number: &str,
+    ) -> Result<(Stored<Customer>, Cell), Fault> {
+        let found = match number.parse::<Number>() {
+            Ok(number) => self.store.find(&Unique::CustomerNumber(number)).await?,
+            Err(_) => None,
+        };
+        self.reached(caller, may, action, found).await
+    }
+
+    async fn reached(
+        &self,
+        caller: &Caller,
+        may: &May<'_>,
+        action: Action,
+        found: Option<Stored>,
+    ) -> Result<(Stored<Customer>, Cell), Fault> {
+        let customer: Option<Stored<Customer>> = found.and_then(Stored::typed);
+        let reached = customer.and_then(|customer| {
+            let cell = may.of_customer(&customer.record)?;
+            Some((customer, cell))
+        });
+        match reached {
+            Some(reached) => Ok(reached),
+            None => Err(self.nothing(caller, action, "customer").await),
+        }
+    }
+
+    /// The id of the customer of this number, whoever asks: for imports.
+    pub(crate) async fn known_customer(&self, number: &str) -> Result<CustomerId, Fault> {
+        let number: Number = number.parse().map_err(|_| Fault::NotFound("customer"))?;
+        let found = self.store.find(&Unique::CustomerNumber(number)).await?;
+        let customer: Option<Stored<Customer>> = found.and_then(Stored::typed);
+        customer.map(|customer| customer.record.id).ok_or(Fault::NotFound("customer"))
+    }
+
+    /// The id of the customer of this number, for whoever may do this with it.
     ///
     /// # Errors
     /// `NotFound`, `Store`.
-    pub async fn customer_id_of_number(&self, caller: &Caller, number: &str) -> Result<CustomerId, Fault> {
-        Ok(self.any_customer_of_number(caller, number).await?.record.id)
-    }
-
-    /// The same for whoever does something else with it.
-    pub(super) async fn any_customer_of_number(
+    pub async fn customer_id_of_number(
         &self,
         caller: &Caller,
+        action: Action,
         number: &str,
-    ) -> Result<Stored<Customer>, Fault> {
-        let number: Number = number.parse().map_err(|_| Fault::NotFound("customer"))?;
-        let found = self.store.find(&Unique::CustomerNumber(number)).await?;
-        let customer: Stored<Customer> = found.and_then(Stored::typed).ok_or(Fault::NotFound("customer"))?;
-        caller.grant.seen(&customer.record.branch.clone(), "customer", customer)
+    ) -> Result<CustomerId, Fault> {
+        let may = self.may(caller, action).await?;
+        Ok(self.reach_number(caller, &may, action, number).await?.0.record.id)
     }
 
     /// The customers with this ID number.
@@ -218,13 +285,14 @@ impl Service {
         &self,
         caller: &Caller,
         text: &str,
-    ) -> Result<Vec<Stored<Customer>>, Fault> {
-        caller.grant.allows(Scope::ReadCustomers)?;
+    ) -> Result<Vec<Sight<Customer>>, Fault> {
+        let may = self.may(caller, Action::SearchCustomers).await?;
         let wrong =
             |fault: IdNumberFault| Fault::Invalid(vec![FieldFault::new("id_number", fault.to_string())]);
         let number: IdNumber = text.parse().map_err(wrong)?;
-        let mut found = self.store.customers_with_id_number(&number).await?;
-        found.retain(|stored| caller.grant.sees(&stored.record.branch));
+        let found = self.store.customers_with_id_number(&number).await?;
+        let found = sights(caller, &may, found);
+        self.searched(caller, "customer.search", "id_number", number.reveal(), found.len()).await?;
         Ok(found)
     }
 
@@ -280,35 +348,44 @@ impl Service {
         filter: &SearchFilter,
         after: Option<Position>,
         limit: usize,
-    ) -> Result<(Vec<Stored<Customer>>, Option<Position>), Fault> {
-        caller.grant.allows(Scope::ReadCustomers)?;
-        let (ids, next) = {
-            let search = self.search.read().unwrap_or_else(PoisonError::into_inner);
-            search.find(text, filter, |branch| caller.grant.sees(branch), after, limit)
-        };
-        let keys: Vec<Key> = ids.into_iter().map(Key::Customer).collect();
-        let mut found: Vec<Stored<Customer>> =
-            self.store.get(&keys).await?.into_iter().flatten().filter_map(Stored::typed).collect();
-        // Somebody may have moved the customer since the index was asked.
-        found.retain(|stored| caller.grant.sees(&stored.record.branch));
-        Ok((found, next))
+    ) -> Result<(Vec<Sight<Customer>>, Option<Position>), Fault> {
+        let may = self.may(caller, Action::SearchCustomers).await?;
+        let (mut found, mut place, mut looked_at) = (Vec::new(), after, 0);
+        loop {
+            let (ids, next) = {
+                let search = self.search.read().unwrap_or_else(PoisonError::into_inner);
+                let sees = |branch: &Name| may.is_bound_to_own() || may.in_branch(branch).is_some();
+                search.find(text, filter, sees, place, limit - found.len())
+            };
+            looked_at += ids.len();
+            let keys: Vec<Key> = ids.into_iter().map(Key::Customer).collect();
+            let read = self.store.get(&keys).await?.into_iter().flatten().filter_map(Stored::typed);
+            // Somebody may have moved the customer since the index was asked, and it does not know whose
+            // customers they are.
+            found.extend(sights(caller, &may, read));
+            place = next;
+            if found.len() >= limit || place.is_none() || looked_at >= LOOKED_AT_FOR_A_PAGE {
+                break;
+            }
+        }
+        self.searched(caller, "customer.search", "text", text, found.len()).await?;
+        Ok((found, place))
     }
 
     /// A customer from what somebody wrote.
-    async fn customer_of(
+    pub(super) async fn customer_of(
         &self,
-        caller: &Caller,
+        may: &May<'_>,
         draft: CustomerDraft,
         id: CustomerId,
         before: Option<&Customer>,
     ) -> Result<Customer, Fault> {
         let mut faults = Vec::new();
         let checked = check_customer(&draft, &mut faults);
-        if let Err(fault) = self.branch(caller, &draft.branch).await {
-            match fault {
-                Fault::NotFound(_) => faults.push(FieldFault::new("branch", "there is no such branch")),
-                other => return Err(other),
-            }
+        if may.in_branch(&draft.branch).is_none() && !(may.is_bound_to_own() && may.is_home(&draft.branch))
+            || !self.has_open_branch(&draft.branch).await?
+        {
+            faults.push(FieldFault::new("branch", "there is no such branch"));
         }
         let account_manager = match &draft.account_manager {
             None => None,
@@ -327,6 +404,22 @@ impl Service {
         let consent = draft.consent.at(before.map(|customer| customer.consent), self.now());
         Ok(finish(draft, id, number, id_number, account_manager, consent, before))
     }
+}
+
+/// Customers as the caller sees them; those that may not be known of are left out.
+fn sights(
+    caller: &Caller,
+    may: &May<'_>,
+    found: impl IntoIterator<Item = Stored<Customer>>,
+) -> Vec<Sight<Customer>> {
+    let seen = caller.grant.may(Action::SeeCustomers, Mode::Do, caller.reason.is_some()).ok();
+    let sight = |stored: Stored<Customer>| {
+        may.of_customer(&stored.record)?;
+        // Whoever may find a customer and not look at it sees no more than that.
+        let cell = seen.as_ref().and_then(|seen| seen.of_customer(&stored.record));
+        Some(Sight { stored, is_masked: cell.is_none_or(|cell| cell.masked) })
+    };
+    found.into_iter().filter_map(sight).collect()
 }
 
 /// Everything about a draft that can be said without asking the store; number and ID number if they

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rfid_core::Error;
 
-use super::grant::Scope;
+use crate::rights::Action;
 use crate::store::{CommitFault, Origin};
 
 /// Why something was not done, for the caller.
@@ -13,7 +13,15 @@ pub enum Fault {
     /// There is none, or none that the caller may know of: the two are one answer.
     NotFound(&'static str),
     /// The caller may not do this at all.
-    Forbidden(Scope),
+    Forbidden(Action),
+    /// The caller may do this, but has to say why.
+    ReasonNeeded(Action),
+    /// Nobody is logged in, or not any more.
+    NoSession,
+    /// Whoever wants in is not let in, for whatever reason.
+    NotAccepted,
+    /// The person has to prove again who it is.
+    ProofNeeded,
     /// What was given is wrong, everything at once.
     Invalid(Vec<FieldFault>),
     /// The state of the record does not allow it.
@@ -23,12 +31,16 @@ pub enum Fault {
         /// The version that it has; 0 if there is none.
         found: u32,
         /// Who was faster.
-        by: Option<Origin>,
+        by: Option<Box<Origin>>,
     },
     /// Another record has this.
     Taken(&'static str),
     /// The store cannot.
     Store(Error),
+    /// A desk, or the card on it, refuses.
+    Desk(Error),
+    /// What must be audited cannot be, so it is not done.
+    Unaudited(Error),
 }
 
 /// What is wrong with a field.
@@ -57,7 +69,11 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound(what) => write!(f, "there is no such {what}"),
-            Self::Forbidden(scope) => write!(f, "this needs the right {}", scope.name()),
+            Self::Forbidden(action) => write!(f, "this needs the right {}", action.name()),
+            Self::ReasonNeeded(action) => write!(f, "{} needs a reason", action.name()),
+            Self::NoSession => f.write_str("nobody is logged in"),
+            Self::NotAccepted => f.write_str("this was not accepted"),
+            Self::ProofNeeded => f.write_str("this needs your password or second factor once more"),
             Self::Invalid(faults) => {
                 let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&faults.join("; "))
@@ -66,7 +82,7 @@ impl fmt::Display for Fault {
             Self::Conflict { found: 0, .. } => f.write_str("it is not there any more"),
             Self::Conflict { .. } => f.write_str("somebody else has changed it meanwhile; look again"),
             Self::Taken(field) => write!(f, "{field}: another one has this already"),
-            Self::Store(error) => error.fmt(f),
+            Self::Store(error) | Self::Unaudited(error) | Self::Desk(error) => error.fmt(f),
         }
     }
 }
@@ -74,7 +90,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Store(error) => Some(error),
+            Self::Store(error) | Self::Unaudited(error) | Self::Desk(error) => Some(error),
             _ => None,
         }
     }

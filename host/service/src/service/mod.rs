@@ -4,6 +4,8 @@
 //! and says in words what is wrong. Every call takes the [`Actor`] on whose behalf it is made and
 //! where from; it stands in the record's history.
 
+mod accounts;
+mod audited;
 mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
@@ -11,6 +13,7 @@ mod fault;
 mod following;
 mod grant;
 mod photos;
+mod requests;
 mod staff;
 pub mod view;
 mod visits;
@@ -19,18 +22,21 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rfid_core::{Clock, Result, UtcTime};
 
+use self::accounts::Accounts;
+use crate::audit::Trail;
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
+pub use crate::record::{CardDraft, ConsentDraft, CustomerDraft};
 use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
 
+pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
-pub use cards::CardDraft;
-pub use customers::{ConsentDraft, CustomerDraft};
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
+pub use requests::{Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OnDesk, RequestFilter};
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
 
@@ -43,12 +49,60 @@ pub struct Caller {
     pub from: String,
     /// What the caller may do.
     pub grant: Grant,
+    /// In which session, where it is a person who has logged in.
+    pub session: Option<SessionMark>,
+    /// Why, where the caller says so. It goes into the audit trail.
+    pub reason: Option<String>,
+}
+
+/// What is known of the session of a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionMark {
+    /// What it is called in the audit trail.
+    pub alias: String,
+    /// Whether the person has proved a moment ago who it is.
+    pub is_proved: bool,
 }
 
 impl Caller {
+    /// Somebody outside any session, who gives no reason.
+    pub fn new(actor: Actor, from: impl Into<String>, grant: Grant) -> Self {
+        Self { actor, from: from.into(), grant, session: None, reason: None }
+    }
+
     /// Somebody at the command line of the host, who may do everything.
     pub fn console() -> Self {
-        Self { actor: Actor::Console, from: "console".to_owned(), grant: Grant::everything() }
+        Self::new(Actor::Console, "console", Grant::everything())
+    }
+}
+
+impl Caller {
+    /// Whether a person has proved a moment ago who it is; what is no person proves it each time.
+    ///
+    /// # Errors
+    /// `ProofNeeded`.
+    pub(crate) fn is_proved(&self) -> Result<(), Fault> {
+        match &self.session {
+            Some(session) if !session.is_proved => Err(Fault::ProofNeeded),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A record as a caller sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sight<T> {
+    /// The record.
+    pub stored: Stored<T>,
+    /// Whether what tells who somebody is has to be shortened.
+    pub is_masked: bool,
+}
+
+impl<T> std::ops::Deref for Sight<T> {
+    type Target = Stored<T>;
+
+    fn deref(&self) -> &Stored<T> {
+        &self.stored
     }
 }
 
@@ -63,6 +117,12 @@ pub struct Service {
     cards: RwLock<CardIndex>,
     /// Started by the first photo.
     darkroom: OnceLock<Darkroom>,
+    accounts: Accounts,
+    issuing: IssuingSettings,
+    /// Where cards are encoded, if anywhere.
+    desk: Option<Arc<dyn CardDesk>>,
+    /// Absent where nobody wants to prove anything: in tests.
+    trail: Option<Arc<Trail>>,
 }
 
 impl Service {
@@ -82,7 +142,24 @@ impl Service {
             search: RwLock::default(),
             cards: RwLock::default(),
             darkroom: OnceLock::new(),
+            accounts: Accounts::default(),
+            issuing: IssuingSettings::default(),
+            desk: None,
+            trail: None,
         }
+    }
+
+    /// The same, and what is done through it goes into this trail; while that cannot be written, nothing
+    /// is done that belongs into it.
+    #[must_use]
+    pub fn with_trail(self, trail: Arc<Trail>) -> Self {
+        Self { trail: Some(trail), ..self }
+    }
+
+    /// The same, with desks where cards are encoded.
+    #[must_use]
+    pub fn with_desk(self, desk: Arc<dyn CardDesk>) -> Self {
+        Self { desk: Some(desk), ..self }
     }
 
     /// What the lookup sink asks.
@@ -109,16 +186,18 @@ impl Service {
     async fn put<T: Clone + Into<Record>>(
         &self,
         caller: &Caller,
+        action: &str,
         record: T,
         expected: u32,
     ) -> Result<Stored<T>, Fault> {
-        self.put_with(caller, record, expected, Vec::<Stored<Visit>>::new()).await
+        self.put_with(caller, action, record, expected, Vec::<Stored<Visit>>::new()).await
     }
 
     /// The same, together with others in place of the versions that they have.
     async fn put_with<T: Clone + Into<Record>>(
         &self,
         caller: &Caller,
+        action: &str,
         record: T,
         expected: u32,
         others: Vec<Stored<impl Into<Record>>>,
@@ -129,12 +208,23 @@ impl Service {
             expected: version,
         }));
         let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
+        let act = self.begin_act(caller, action, origin.at, &record.clone().into(), expected).await?;
+        let written: Vec<Record> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Put { record, .. } => Some((**record).clone()),
+                Change::Remove { .. } => None,
+            })
+            .collect();
         match self.store.commit(Commit { origin, changes }).await {
             Ok(versions) => {
-                self.note_written(&record.clone().into());
+                written.iter().for_each(|record| self.note_written(record));
                 Ok(Stored { version: versions.first().copied().unwrap_or(0), record })
             }
-            Err(fault) => Err(self.explain(fault).await),
+            Err(fault) => {
+                self.take_back(act, &fault).await;
+                Err(self.explain(fault).await)
+            }
         }
     }
 
@@ -153,7 +243,7 @@ impl Service {
     async fn explain(&self, fault: crate::store::CommitFault) -> Fault {
         let crate::store::CommitFault::Conflict { key, found } = fault else { return fault.into() };
         let latest = self.store.history(&key, None, 1).await.ok().and_then(|mut past| past.pop());
-        Fault::Conflict { found, by: latest.map(|past| past.origin) }
+        Fault::Conflict { found, by: latest.map(|past| Box::new(past.origin)) }
     }
 
     fn tell(&self, notice: Notice) {
@@ -173,5 +263,7 @@ impl Service {
     }
 }
 
+#[cfg(any(test, feature = "suite"))]
+pub mod bank;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use super::fault::{Fault, FieldFault};
-use super::{Caller, Scope, Service};
+use super::grant::Mode;
+use super::{Caller, Service};
 use crate::photo::{self, Darkroom, PhotoFault};
-use crate::record::{Customer, Kind, PhotoId, Record};
-use crate::store::{PhotoSize, Stored};
+use crate::record::{Customer, Kind, PhotoId, Proposal, Record, Request};
+use crate::rights::Action;
+use crate::store::{Photo, PhotoSize, Stored};
 
 /// Customers and photos that are read at once.
 const PAGE: usize = 256;
@@ -27,8 +29,38 @@ impl Service {
         expected: u32,
         picture: Vec<u8>,
     ) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::WriteCustomers)?;
-        let before = self.seen_in(caller, number, expected).await?;
+        let before = self.seen_in(caller, number, expected, Mode::Do).await?;
+        let (id, photo) = self.developed(&before.record, picture).await?;
+        if before.record.photo == Some(id) {
+            return Ok(before);
+        }
+        // First the photo, then who has it: nobody is ever without the photo that the record names.
+        self.store.put_photo(id, photo).await?;
+        self.with_photo(caller, before, Some(id)).await
+    }
+
+    /// Asks for a photo of the customer of this number, which somebody else approves. What comes is a draft,
+    /// like any other request.
+    ///
+    /// # Errors
+    /// As [`Service::take_photo`].
+    pub async fn propose_photo(
+        &self,
+        caller: &Caller,
+        number: &str,
+        expected: u32,
+        picture: Vec<u8>,
+    ) -> Result<Stored<Request>, Fault> {
+        let before = self.seen_in(caller, number, expected, Mode::Propose).await?;
+        let (id, photo) = self.developed(&before.record, picture).await?;
+        self.store.put_photo(id, photo).await?;
+        let Customer { id: customer, branch, .. } = before.record;
+        let proposal = Proposal::Photo { customer, version: expected, photo: id };
+        self.begin_request(caller, proposal, branch).await
+    }
+
+    /// A picture as it is kept.
+    async fn developed(&self, customer: &Customer, picture: Vec<u8>) -> Result<(PhotoId, Photo), Fault> {
         let photo = match self.darkroom()?.develop(picture).await {
             Ok(photo) => photo,
             Err(PhotoFault::Picture(what)) => {
@@ -36,13 +68,7 @@ impl Service {
             }
             Err(PhotoFault::Darkroom(error)) => return Err(error.into()),
         };
-        let id = photo::id_of(before.record.id, &photo);
-        if before.record.photo == Some(id) {
-            return Ok(before);
-        }
-        // First the photo, then who has it: nobody is ever without the photo that the record names.
-        self.store.put_photo(id, photo).await?;
-        self.with_photo(caller, before, Some(id)).await
+        Ok((photo::id_of(customer.id, &photo), photo))
     }
 
     /// Takes the photo of the customer of this number away.
@@ -55,8 +81,7 @@ impl Service {
         number: &str,
         expected: u32,
     ) -> Result<Stored<Customer>, Fault> {
-        caller.grant.allows(Scope::WriteCustomers)?;
-        let before = self.seen_in(caller, number, expected).await?;
+        let before = self.seen_in(caller, number, expected, Mode::Do).await?;
         if before.record.photo.is_none() {
             return Ok(before);
         }
@@ -105,6 +130,11 @@ impl Service {
                 }
             }
         }
+        for request in self.open_requests().await? {
+            if let Proposal::Photo { photo, .. } = request.record.proposal {
+                strays.remove(&photo);
+            }
+        }
         let (gone, left): (HashSet<PhotoId>, HashSet<PhotoId>) =
             strays.into_iter().partition(|id| suspects.contains(id));
         for id in gone {
@@ -114,8 +144,15 @@ impl Service {
     }
 
     /// The customer, if it is still in the version that the caller saw.
-    async fn seen_in(&self, caller: &Caller, number: &str, expected: u32) -> Result<Stored<Customer>, Fault> {
-        let customer = self.any_customer_of_number(caller, number).await?;
+    async fn seen_in(
+        &self,
+        caller: &Caller,
+        number: &str,
+        expected: u32,
+        mode: Mode,
+    ) -> Result<Stored<Customer>, Fault> {
+        let may = self.may_as(caller, Action::TakePhotos, mode).await?;
+        let (customer, _) = self.reach_number(caller, &may, Action::TakePhotos, number).await?;
         if customer.version == expected {
             return Ok(customer);
         }
@@ -132,7 +169,7 @@ impl Service {
     ) -> Result<Stored<Customer>, Fault> {
         let Stored { version, record } = before;
         let old = record.photo;
-        let outcome = self.put(caller, Customer { photo, ..record }, version).await;
+        let outcome = self.put(caller, "customer.photo", Customer { photo, ..record }, version).await;
         let nobodys = match &outcome {
             Ok(_) => old,
             // Somebody was faster, and this one was never anybody's.

@@ -4,8 +4,9 @@ use rfid_core::UtcTime;
 use serde::Deserialize;
 
 use super::fault::{Fault, FieldFault, check_name};
-use super::{Caller, Scope, Service};
+use super::{Caller, Service};
 use crate::record::{Duty, DutyId, Key, Kind, Number, Personal, Record, Staff, StaffId, StaffRole, Unique};
+use crate::rights::Action;
 use crate::store::{Among, Listing, Stored};
 
 /// A member of staff as somebody writes one.
@@ -29,21 +30,30 @@ impl Service {
     /// # Errors
     /// `Invalid`, `Taken`, `Store`.
     pub async fn add_staff(&self, caller: &Caller, draft: StaffDraft) -> Result<Stored<Staff>, Fault> {
-        caller.grant.allows(Scope::WriteStaff)?;
+        let may = self.may(caller, Action::ChangeStaff).await?;
+        let is_within = may.in_branch(&draft.branch).is_some();
+        let staff = self.staff_of_draft(draft).await?;
+        if !is_within {
+            let what = "there is no such branch";
+            return Err(Fault::Invalid(vec![FieldFault::new("branch", what)]));
+        }
+        self.put(caller, "staff.enter", staff, 0).await
+    }
+
+    /// A member of staff from what somebody wrote.
+    pub(super) async fn staff_of_draft(&self, draft: StaffDraft) -> Result<Staff, Fault> {
         let mut faults = Vec::new();
         let number = draft.staff_number.parse::<Number>();
         let number =
             number.map_err(|fault| faults.push(FieldFault::new("staff_number", fault.to_string()))).ok();
         check_name("name", draft.name.reveal(), 200, &mut faults);
-        match self.branch(caller, &draft.branch).await {
-            Err(Fault::NotFound(_)) => faults.push(FieldFault::new("branch", "there is no such branch")),
-            other => drop(other?),
+        if !self.has_open_branch(&draft.branch).await? {
+            faults.push(FieldFault::new("branch", "there is no such branch"));
         }
         let Some(number) = number.filter(|_| faults.is_empty()) else { return Err(Fault::Invalid(faults)) };
         let StaffDraft { name, role, branch, .. } = draft;
         let id = StaffId::from_bytes(self.new_id()?);
-        self.put(caller, Staff { id, number, name, role, branch: branch.as_str().into(), left: false }, 0)
-            .await
+        Ok(Staff { id, number, name, role, branch: branch.as_str().into(), left: false })
     }
 
     /// The member of staff of this id.
@@ -51,9 +61,8 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn staff(&self, caller: &Caller, id: StaffId) -> Result<Stored<Staff>, Fault> {
-        caller.grant.allows(Scope::ReadStaff)?;
-        let staff: Stored<Staff> = self.get(Key::Staff(id), "member of staff").await?;
-        caller.grant.seen(&staff.record.branch.clone(), "member of staff", staff)
+        let found = self.store.get(&[Key::Staff(id)]).await?.pop().flatten().and_then(Stored::typed);
+        self.reach_staff(caller, Action::SeeStaff, found).await
     }
 
     /// The member of staff of this number who has not left.
@@ -61,9 +70,22 @@ impl Service {
     /// # Errors
     /// `NotFound`, also where the text is no number; `Store`.
     pub async fn staff_of_number(&self, caller: &Caller, number: &str) -> Result<Stored<Staff>, Fault> {
-        caller.grant.allows(Scope::ReadStaff)?;
-        let staff = self.any_staff_of_number(number).await?;
-        caller.grant.seen(&staff.record.branch.clone(), "member of staff", staff)
+        let found = self.any_staff_of_number(number).await.ok();
+        self.reach_staff(caller, Action::SeeStaff, found).await
+    }
+
+    /// A member of staff that may be reached by what the caller may do.
+    async fn reach_staff(
+        &self,
+        caller: &Caller,
+        action: Action,
+        found: Option<Stored<Staff>>,
+    ) -> Result<Stored<Staff>, Fault> {
+        let may = self.may(caller, action).await?;
+        match found.filter(|staff| may.of_staff(&staff.record).is_some()) {
+            Some(staff) => Ok(staff),
+            None => Err(self.nothing(caller, action, "member of staff").await),
+        }
     }
 
     /// Who an act is said to be of: known by the number, whatever the branch.
@@ -83,15 +105,13 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn begin_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
-        caller.grant.allows(Scope::WriteStaff)?;
-        let who = self.any_staff_of_number(number).await?.record;
-        let Staff { id: staff, branch, .. } =
-            caller.grant.seen(&who.branch.clone(), "member of staff", who)?;
+        let found = self.any_staff_of_number(number).await.ok();
+        let Staff { id: staff, branch, .. } = self.reach_staff(caller, Action::SetDuty, found).await?.record;
         if let Some(duty) = self.duty_now(staff).await? {
             return Ok(duty);
         }
         let id = DutyId::from_bytes(self.new_id()?);
-        self.put(caller, Duty { id, staff, branch, from: self.now(), until: None }, 0).await
+        self.put(caller, "duty.begin", Duty { id, staff, branch, from: self.now(), until: None }, 0).await
     }
 
     /// Ends somebody's duty.
@@ -99,16 +119,15 @@ impl Service {
     /// # Errors
     /// `NotFound`, `NotAllowed` where the person is not on duty, `Conflict`, `Store`.
     pub async fn end_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
-        caller.grant.allows(Scope::WriteStaff)?;
-        let who = self.any_staff_of_number(number).await?.record;
-        let who = caller.grant.seen(&who.branch.clone(), "member of staff", who)?;
+        let found = self.any_staff_of_number(number).await.ok();
+        let who = self.reach_staff(caller, Action::SetDuty, found).await?.record;
         let Some(duty) = self.duty_now(who.id).await? else {
             return Err(Fault::NotAllowed("the person is not on duty".to_owned()));
         };
-        self.put(caller, Duty { until: Some(self.now()), ..duty.record }, duty.version).await
+        self.put(caller, "duty.end", Duty { until: Some(self.now()), ..duty.record }, duty.version).await
     }
 
-    async fn duty_now(&self, staff: StaffId) -> Result<Option<Stored<Duty>>, Fault> {
+    pub(super) async fn duty_now(&self, staff: StaffId) -> Result<Option<Stored<Duty>>, Fault> {
         let among = Among::Of(Key::Staff(staff));
         let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
         let latest = self.store.list(&Listing { kind: Kind::Duty, among, from, until }, None, 1).await?.pop();

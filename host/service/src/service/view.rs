@@ -4,11 +4,14 @@
 use rfid_core::UtcTime;
 use serde::Serialize;
 
+use super::Sight;
+use crate::audit::{Recorded, Verified};
 use crate::mask;
 use crate::record::{
-    Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer, Duty, LocalDate, Outcome,
-    Refusal, Staff, StaffRole, Visit, Way,
+    Account, AccountState, Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer,
+    Duty, Hand, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
 };
+use crate::rights::Role;
 use crate::store::Stored;
 
 /// How a time is written, for schemas: RFC 3339 in UTC.
@@ -63,11 +66,23 @@ pub struct CustomerView {
     pub photo_id: Option<String>,
     /// Whether this is no longer a customer.
     pub closed: bool,
+    /// Whether the name is shortened, and what else tells who it is left out.
+    pub masked: bool,
 }
 
 impl CustomerView {
-    /// What is shown of a customer.
-    pub fn of(stored: &Stored<Customer>) -> Self {
+    /// What a caller is shown of a customer.
+    pub fn of(sight: &Sight<Customer>) -> Self {
+        let whole = Self::whole(&sight.stored);
+        if !sight.is_masked {
+            return whole;
+        }
+        let (employer, usual_business) = (String::new(), String::new());
+        Self { name: mask::name(&whole.name), employer, usual_business, masked: true, ..whole }
+    }
+
+    /// What is shown of a customer to whoever may see everything.
+    pub fn whole(stored: &Stored<Customer>) -> Self {
         let customer = &stored.record;
         Self {
             id: customer.id.to_string(),
@@ -87,6 +102,7 @@ impl CustomerView {
             },
             photo_id: customer.photo.map(|id| id.to_string()),
             closed: customer.closed,
+            masked: false,
         }
     }
 }
@@ -211,6 +227,12 @@ pub struct VisitView {
 }
 
 impl VisitView {
+    /// What a caller is shown of a visit: shortened, not whose it is.
+    pub fn seen(sight: &Sight<Visit>) -> Self {
+        let whole = Self::of(&sight.stored);
+        if sight.is_masked { Self { customer_id: None, card_id: None, ..whole } } else { whole }
+    }
+
     /// What is shown of a visit.
     pub fn of(stored: &Stored<Visit>) -> Self {
         let visit = &stored.record;
@@ -389,6 +411,192 @@ impl AlarmView {
             other_branch,
             apart_ms,
             acknowledged: alarm.acknowledged.map(|act| ActView { staff_id: act.by.to_string(), at: act.at }),
+        }
+    }
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RequestView {
+    /// The service's id.
+    pub id: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// What is asked for.
+    pub kind: &'static str,
+    /// How far it is.
+    pub state: RequestState,
+    /// Code of the branch.
+    pub branch: String,
+    /// What names the content; who approves sends it.
+    pub hash: String,
+    /// What is asked for, with ID numbers shortened.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    pub content: serde_json::Value,
+    /// When it was begun.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub drafted_at: UtcTime,
+    /// Who submitted it, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<SignatureView>,
+    /// Who decided, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<SignatureView>,
+    /// Why it was refused or given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether the approver stood in for a reviewer who was not on duty.
+    pub stood_in: bool,
+    /// The approver's half of the code of an invitation, told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_half: Option<String>,
+}
+
+/// Who did something to a request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SignatureView {
+    /// Id of a member of staff, or the name of a token.
+    pub by: String,
+    /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub at: UtcTime,
+}
+
+impl SignatureView {
+    fn of(signature: &Signature) -> Self {
+        let by = match &signature.by {
+            Hand::Staff(id) => id.to_string(),
+            Hand::Machine(name) => name.clone(),
+            Hand::Console => "console".to_owned(),
+        };
+        Self { by, at: signature.at }
+    }
+}
+
+impl RequestView {
+    /// What is shown of a request.
+    pub fn of(stored: &Stored<Request>) -> Self {
+        let request = &stored.record;
+        let mut content = serde_json::to_value(&request.proposal).unwrap_or_default();
+        if let Some(number) = content.pointer_mut("/draft/id_number")
+            && let Some(text) = number.as_str()
+        {
+            *number = mask::id_number(text).into();
+        }
+        if let serde_json::Value::Object(content) = &mut content {
+            content.remove("kind");
+        }
+        Self {
+            id: request.id.to_string(),
+            version: stored.version,
+            kind: request.proposal.kind(),
+            state: request.state,
+            branch: request.branch.to_string(),
+            hash: request.proposal.hash(),
+            content,
+            drafted_at: request.drafted_at,
+            submitted: request.submitted.as_ref().map(SignatureView::of),
+            decided: request.decided.as_ref().map(SignatureView::of),
+            note: request.note.as_ref().map(|note| note.reveal().clone()),
+            stood_in: request.stood_in,
+            code_half: None,
+        }
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AccountView {
+    /// The bank's staff number.
+    pub staff_number: String,
+    /// Name.
+    pub name: String,
+    /// Code of the branch.
+    pub branch: String,
+    /// How often the record was written.
+    pub version: u32,
+    /// As what.
+    pub roles: Vec<Role>,
+    /// Whether it can be used.
+    pub state: AccountState,
+    /// Whether there is a second factor.
+    pub has_second_factor: bool,
+    /// When somebody last logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub last_login: Option<UtcTime>,
+}
+
+impl AccountView {
+    /// What is shown of an account.
+    pub fn of(staff: &Stored<Staff>, stored: &Stored<Account>) -> Self {
+        let account = &stored.record;
+        Self {
+            staff_number: staff.record.number.to_string(),
+            name: staff.record.name.reveal().clone(),
+            branch: staff.record.branch.to_string(),
+            version: stored.version,
+            roles: account.roles.iter().copied().collect(),
+            state: account.state,
+            has_second_factor: account.second_factor.is_some(),
+            last_login: account.last_login,
+        }
+    }
+}
+
+/// A record of the audit trail.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecordedView {
+    /// Its number.
+    pub number: u64,
+    /// What it says: when, who, from where, what, to what, and what came of it.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    pub entry: serde_json::Value,
+}
+
+impl RecordedView {
+    /// What is shown of a record of the trail.
+    pub fn of(recorded: Recorded) -> Self {
+        let Recorded { number, entry } = recorded;
+        Self { number, entry: serde_json::to_value(entry).unwrap_or_default() }
+    }
+}
+
+/// What came of going through the audit trail.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TrailView {
+    /// Whether it is what was written.
+    pub is_whole: bool,
+    /// Number of the first record that is kept.
+    pub first: u64,
+    /// Number of the last record.
+    pub last: u64,
+    /// The SHA-256 of the last record, with which the trail can be compared later.
+    pub head: String,
+    /// The first record that is not what was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_bad: Option<u64>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+}
+
+impl TrailView {
+    /// What is told of a trail that was gone through.
+    pub fn of(verified: &Verified) -> Self {
+        let fault = verified.fault.as_ref();
+        Self {
+            is_whole: fault.is_none(),
+            first: verified.first,
+            last: verified.head.number,
+            head: verified.head.hash.to_string(),
+            first_bad: fault.map(|fault| fault.number),
+            what: fault.map(|fault| fault.what.clone()),
         }
     }
 }

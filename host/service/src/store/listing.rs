@@ -7,7 +7,7 @@ use crate::record::{Key, Kind, Record};
 /// Which records are asked for, the latest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Visits, duties or alarms. Of other kinds there are none.
+    /// Visits, duties, alarms or requests. Of other kinds there are none.
     pub kind: Kind,
     /// Among which of them.
     pub among: Among,
@@ -24,10 +24,11 @@ pub enum Among {
     All,
     /// Those of a branch.
     Branch(Name),
-    /// Those of a customer (visits), of a member of staff (duties) or of a card (alarms).
+    /// Those of a customer (visits), of a member of staff (duties), of a card (alarms), or about a customer
+    /// or a member of staff (requests).
     Of(Key),
     /// Those that go on: visits without a departure, duties without an end, alarms that nobody has
-    /// acknowledged.
+    /// acknowledged, requests that are not over.
     Open,
     /// Those of a branch that go on.
     OpenIn(Name),
@@ -77,7 +78,15 @@ impl Record {
                 of: Key::Card(alarm.card),
                 is_open: alarm.acknowledged.is_none(),
             },
-            Self::Branch(_) | Self::Customer(_) | Self::Card(_) | Self::Staff(_) => return None,
+            Self::Request(request) => Timed {
+                at: request.drafted_at,
+                branch: request.branch.clone(),
+                of: request.proposal.subject(),
+                is_open: request.state.is_open(),
+            },
+            Self::Branch(_) | Self::Customer(_) | Self::Card(_) | Self::Staff(_) | Self::Account(_) => {
+                return None;
+            }
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::seal::{Blind, Keys};
 
 /// Turns records into bytes and back.
 ///
-/// Customers, cards and staff are sealed for their place ([`Keys::seal`]); branches, visits,
+/// Customers, cards, staff, accounts and requests are sealed for their place ([`Keys::seal`]); branches, visits,
 /// duties and alarms name nobody and are JSON, so that a store may look into them for reports.
 #[derive(Clone)]
 pub struct Rows {
@@ -34,7 +34,7 @@ impl Rows {
 
     /// Whether records of this kind are sealed.
     pub const fn seals(kind: Kind) -> bool {
-        matches!(kind, Kind::Customer | Kind::Card | Kind::Staff)
+        matches!(kind, Kind::Customer | Kind::Card | Kind::Staff | Kind::Account | Kind::Request)
     }
 
     /// The bytes of a record.

@@ -6,13 +6,15 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use rfid_core::{TagId, TagIdKind};
 use rfid_service::record::CardState;
+use rfid_service::rights::Action;
+use rfid_service::service::Fault;
 use rfid_service::service::view::CardView;
-use rfid_service::service::{CardDraft, Fault, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Body, Calling, Route, id, json_answer, made_on, one, page, schema};
+use super::calling::Calling;
+use super::{Answer, Api, Body, Needs, Route, id, json_answer, made_on, one, page, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -55,7 +57,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/customers/{customer_number}/cards",
             id: "getCards",
             summary: "The cards of a customer, those that became valid last first",
-            scope: Scope::ReadCards,
+            needs: Needs::Right(&[Action::SeeCards]),
             query: &[],
             if_match: false,
             body: None,
@@ -64,22 +66,10 @@ pub(super) fn routes() -> Vec<Route> {
         },
         Route {
             method: "post",
-            path: "/api/v1/customers/{customer_number}/cards",
-            id: "bindCard",
-            summary: "Binds a card that is encoded to a customer",
-            scope: Scope::WriteCards,
-            query: &[],
-            if_match: false,
-            body: Some(Body::Json("CardDraft", schema::<CardDraft>)),
-            answer: Answer::One(StatusCode::CREATED, "Card", view),
-            handler: post(bind),
-        },
-        Route {
-            method: "post",
             path: "/api/v1/cards/search",
             id: "searchCards",
             summary: "The card that bears this EPC or UID, or the cards in this state",
-            scope: Scope::ReadCards,
+            needs: Needs::Right(&[Action::SeeCards]),
             query: &[],
             if_match: false,
             body: Some(Body::Json("CardSearch", schema::<CardSearch>)),
@@ -91,7 +81,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/cards/{card_id}",
             id: "getCard",
             summary: "The card of this id",
-            scope: Scope::ReadCards,
+            needs: Needs::Right(&[Action::SeeCards]),
             query: &[],
             if_match: false,
             body: None,
@@ -102,8 +92,8 @@ pub(super) fn routes() -> Vec<Route> {
             method: "put",
             path: "/api/v1/cards/{card_id}/state",
             id: "changeCardState",
-            summary: "Takes a card to another state of its life",
-            scope: Scope::WriteCards,
+            summary: "Blocks a card, at once: suspended, lost or revoked. Anything else is asked for by a request",
+            needs: Needs::Right(&[Action::BlockCards]),
             query: &[],
             if_match: true,
             body: Some(Body::Json("CardStateChange", schema::<StateChange>)),
@@ -118,21 +108,10 @@ async fn of_customer(
     Calling(caller): Calling,
     Path(number): Path<String>,
 ) -> Result<Response, Refused> {
-    let customer = api.service.customer_id_of_number(&caller, &number).await?;
+    let customer = api.service.customer_id_of_number(&caller, Action::SeeCards, &number).await?;
     let cards: Vec<CardView> =
         api.service.cards_of(&caller, customer).await?.iter().map(CardView::of).collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": cards })))
-}
-
-async fn bind(
-    State(api): State<Api>,
-    Calling(caller): Calling,
-    Path(number): Path<String>,
-    Json(draft): Json<CardDraft>,
-) -> Result<Response, Refused> {
-    let customer = api.service.customer_id_of_number(&caller, &number).await?;
-    let card = api.service.bind_card(&caller, customer, draft).await?;
-    Ok(one(StatusCode::CREATED, &HeaderMap::new(), card.version, &CardView::of(&card)))
 }
 
 async fn search(

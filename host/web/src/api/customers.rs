@@ -5,14 +5,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use rfid_service::record::Personal;
+use rfid_service::rights::Action;
 use rfid_service::search::{Position, SearchFilter};
 use rfid_service::service::view::CustomerView;
-use rfid_service::service::{CustomerDraft, Scope};
+use rfid_service::service::{ConsentDraft, CustomerDraft};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Api, Body, Calling, Route, json_answer, made_on, one, page, schema};
+use super::calling::Calling;
+use super::{Answer, Api, Body, Needs, Route, json_answer, made_on, one, page, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -44,6 +46,21 @@ struct CustomerSearch {
     limit: Option<usize>,
 }
 
+/// What a customer says about being recognised.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConsentNote {
+    /// What is said.
+    consent: ConsentDraft,
+}
+
+/// An ID number.
+#[derive(Serialize, JsonSchema)]
+struct IdNumberView {
+    /// In full.
+    id_number: String,
+}
+
 pub(super) fn routes() -> Vec<Route> {
     let view = schema::<CustomerView> as fn() -> _;
     let draft = || Body::Json("CustomerDraft", schema::<CustomerDraft>);
@@ -53,7 +70,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/customers/{customer_number}",
             id: "getCustomer",
             summary: "The customer of this number",
-            scope: Scope::ReadCustomers,
+            needs: Needs::Right(&[Action::SeeCustomers]),
             query: &[],
             if_match: false,
             body: None,
@@ -65,7 +82,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/customers/{customer_number}",
             id: "changeCustomer",
             summary: "Writes a customer anew, wholly",
-            scope: Scope::WriteCustomers,
+            needs: Needs::Right(&[Action::ChangeCustomers]),
             query: &[],
             if_match: true,
             body: Some(draft()),
@@ -77,7 +94,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/customers",
             id: "openCustomer",
             summary: "Opens a customer",
-            scope: Scope::WriteCustomers,
+            needs: Needs::Right(&[Action::ChangeCustomers]),
             query: &[],
             if_match: false,
             body: Some(draft()),
@@ -86,10 +103,34 @@ pub(super) fn routes() -> Vec<Route> {
         },
         Route {
             method: "post",
+            path: "/api/v1/customers/{customer_number}/id-number",
+            id: "unmaskIdNumber",
+            summary: "The ID number of a customer in full. Needs a reason, and a fresh proof of who it is",
+            needs: Needs::Right(&[Action::UnmaskCustomers]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::Plain(StatusCode::OK, "IdNumber", schema::<IdNumberView>),
+            handler: post(unmask),
+        },
+        Route {
+            method: "put",
+            path: "/api/v1/customers/{customer_number}/consent",
+            id: "noteConsent",
+            summary: "Notes what a customer says about being recognised, at once",
+            needs: Needs::Right(&[Action::NoteConsent]),
+            query: &[],
+            if_match: false,
+            body: Some(Body::Json("ConsentNote", schema::<ConsentNote>)),
+            answer: Answer::One(StatusCode::OK, "Customer", view),
+            handler: put(consent),
+        },
+        Route {
+            method: "post",
             path: "/api/v1/customers/search",
             id: "searchCustomers",
             summary: "Customers with this ID number, or with this text in their names or employers",
-            scope: Scope::ReadCustomers,
+            needs: Needs::Right(&[Action::SearchCustomers]),
             query: &[],
             if_match: false,
             body: Some(Body::Json("CustomerSearch", schema::<CustomerSearch>)),
@@ -109,6 +150,25 @@ async fn by_number(
     Ok(one(StatusCode::OK, &headers, customer.version, &CustomerView::of(&customer)))
 }
 
+async fn unmask(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+) -> Result<Response, Refused> {
+    let id_number = api.service.unmasked_id_number(&caller, &number).await?;
+    Ok(json_answer(StatusCode::OK, &IdNumberView { id_number: id_number.reveal().to_owned() }))
+}
+
+async fn consent(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+    Json(ConsentNote { consent }): Json<ConsentNote>,
+) -> Result<Response, Refused> {
+    let customer = api.service.note_consent(&caller, &number, consent).await?;
+    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::of(&customer)))
+}
+
 async fn change(
     State(api): State<Api>,
     Calling(caller): Calling,
@@ -118,9 +178,9 @@ async fn change(
 ) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     // Writing is a right of its own: it finds the customer without the right to read.
-    let id = api.service.customer_id_of_number(&caller, &number).await?;
+    let id = api.service.customer_id_of_number(&caller, Action::ChangeCustomers, &number).await?;
     let customer = api.service.change_customer(&caller, id, expected, draft).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::of(&customer)))
+    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::whole(&customer)))
 }
 
 async fn open(
@@ -129,7 +189,7 @@ async fn open(
     Json(draft): Json<CustomerDraft>,
 ) -> Result<Response, Refused> {
     let customer = api.service.open_customer(&caller, draft).await?;
-    Ok(one(StatusCode::CREATED, &HeaderMap::new(), customer.version, &CustomerView::of(&customer)))
+    Ok(one(StatusCode::CREATED, &HeaderMap::new(), customer.version, &CustomerView::whole(&customer)))
 }
 
 async fn search(

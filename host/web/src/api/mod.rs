@@ -1,15 +1,20 @@
 //! The routes under `/api/v1` of the customer service.
 
+mod accounts;
 mod arrivals;
+mod calling;
 mod cards;
 mod customers;
 mod openapi;
 mod page;
 mod photos;
+mod requests;
+mod sessions;
 mod staff;
 mod visits;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Query};
@@ -18,8 +23,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use rfid_core::{Clock, UtcTime};
-use rfid_service::service::{Caller, Scope, Service};
-use rfid_service::store::Actor;
+use rfid_service::rights::Action;
+use rfid_service::service::Service;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,11 +32,15 @@ use serde_json::Value;
 use crate::clients::Clients;
 use crate::refused::Refused;
 use rfid_door::cursor::Cursors;
-use rfid_door::door::Peer;
+use rfid_door::rate::{Quota, RateLimit};
 
 /// Records on a page, unless asked for otherwise, and at most.
 const USUAL_PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
+/// Tries to log in from one address: thirty in a minute, and as many at once.
+const STRANGERS: Quota = Quota { every: Duration::from_secs(2), burst: 30 };
+/// Addresses that are told apart.
+const REMEMBERED_STRANGERS: usize = 10_000;
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -40,6 +49,8 @@ pub struct Api {
     clients: Arc<Clients>,
     cursors: Cursors,
     clock: Arc<dyn Clock>,
+    /// How often those call whom nobody knows yet, by their addresses.
+    strangers: Arc<RateLimit<String>>,
 }
 
 /// A route: what its row in the OpenAPI document says, and what answers.
@@ -48,7 +59,7 @@ struct Route {
     path: &'static str,
     id: &'static str,
     summary: &'static str,
-    scope: Scope,
+    needs: Needs,
     /// Parameters of the query: name, what it is.
     query: &'static [(&'static str, &'static str)],
     /// Whether the request names the version that it was made on.
@@ -56,6 +67,19 @@ struct Route {
     body: Option<Body>,
     answer: Answer,
     handler: MethodRouter<Api>,
+}
+
+/// Who may ask.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Whoever has one of these rights, in whatever way; the service says whether it is enough.
+    Right(&'static [Action]),
+    /// Whoever may do anything at all.
+    Anything,
+    /// A person who has logged in.
+    Session,
+    /// Nobody is asked: it is how somebody becomes known.
+    Nothing,
 }
 
 /// What a route takes.
@@ -70,6 +94,10 @@ enum Body {
 enum Answer {
     /// One record.
     One(StatusCode, &'static str, Schema),
+    /// Something that is no record.
+    Plain(StatusCode, &'static str, Schema),
+    /// Nothing but that it was done.
+    Nothing,
     /// Some, in `items`, and perhaps `next_cursor`.
     List(&'static str, Schema),
     /// Server-sent events.
@@ -88,7 +116,8 @@ fn schema<T: schemars::JsonSchema>() -> Value {
 impl Api {
     /// Routes over this service, for these clients. `cursor_key` is random.
     pub fn new(service: Arc<Service>, clients: Clients, cursor_key: [u8; 32], clock: Arc<dyn Clock>) -> Self {
-        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock }
+        let strangers = Arc::new(RateLimit::new(STRANGERS, REMEMBERED_STRANGERS));
+        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock, strangers }
     }
 
     fn routes() -> Vec<Route> {
@@ -99,6 +128,9 @@ impl Api {
             visits::routes(),
             staff::routes(),
             arrivals::routes(),
+            requests::routes(),
+            sessions::routes(),
+            accounts::routes(),
         ]
         .into_iter()
         .flatten()
@@ -122,20 +154,6 @@ impl Api {
     /// The OpenAPI document.
     pub fn openapi() -> Value {
         openapi::document(&Self::routes())
-    }
-}
-
-/// Who calls: the first thing that each handler asks for.
-struct Calling(Caller);
-
-impl FromRequestParts<Api> for Calling {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        let client = api.clients.identify(&parts.headers, api.clock.now().monotonic)?;
-        let from =
-            parts.extensions.get::<Peer>().map_or("unknown".to_owned(), |peer| peer.0.ip().to_string());
-        Ok(Self(Caller { actor: Actor::Machine(client.name.clone()), from, grant: client.grant.clone() }))
     }
 }
 
@@ -231,5 +249,9 @@ fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Refused
     text.parse().map_err(|_| Refused::not_found(what))
 }
 
+#[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod tests;

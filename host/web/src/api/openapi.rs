@@ -1,9 +1,12 @@
 //! The OpenAPI 3.1 document, made from the routes.
 
+use std::collections::BTreeSet;
+
+use rfid_service::rights::Matrix;
 use rfid_service::service::Scope;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Body, Route};
+use super::{Answer, Body, Needs, Route};
 
 /// The document of these routes.
 pub(super) fn document(routes: &[Route]) -> Value {
@@ -29,11 +32,17 @@ pub(super) fn document(routes: &[Route]) -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{ "token": [] }],
+        "security": [{ "token": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": super::calling::COOKIE,
+                    "description": "The session of a person, begun by /api/v1/session. What changes something bears its proof in the header X-Session-Proof; what needs a reason bears it in X-Reason.",
+                },
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
@@ -47,8 +56,10 @@ pub(super) fn document(routes: &[Route]) -> Value {
 impl Route {
     fn schemas(&self) -> Vec<(&'static str, Value)> {
         let answer = match &self.answer {
-            Answer::One(_, name, schema) | Answer::List(name, schema) => Some((*name, schema())),
-            Answer::Stream(_) | Answer::Picture => None,
+            Answer::One(_, name, schema) | Answer::Plain(_, name, schema) | Answer::List(name, schema) => {
+                Some((*name, schema()))
+            }
+            Answer::Stream(_) | Answer::Picture | Answer::Nothing => None,
         };
         let body = match &self.body {
             Some(Body::Json(name, schema)) => Some((*name, schema())),
@@ -88,6 +99,11 @@ fn operation(route: &Route) -> Value {
                 "content": { "application/json": { "schema": reference(name) } },
             }),
         ),
+        Answer::Plain(status, name, _) => (
+            status.as_u16(),
+            json!({ "description": "What was asked for", "content": { "application/json": { "schema": reference(name) } } }),
+        ),
+        Answer::Nothing => (204, json!({ "description": "It was done" })),
         Answer::List(name, _) => (
             200,
             json!({
@@ -122,10 +138,18 @@ fn operation(route: &Route) -> Value {
     let mut operation = json!({
         "operationId": route.id,
         "summary": route.summary,
-        "description": format!("Needs the scope {}.", route.scope.name()),
+        "description": needs(route.needs),
         "parameters": parameters,
         "responses": { status.to_string(): good, "default": bad },
     });
+    let security = match route.needs {
+        Needs::Right(_) | Needs::Anything => None,
+        Needs::Session => Some(json!([{ "session": [] }])),
+        Needs::Nothing => Some(json!([])),
+    };
+    if let (Some(security), Value::Object(operation)) = (security, &mut operation) {
+        operation.insert("security".to_owned(), security);
+    }
     if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
         let content = match body {
             Body::Json(name, _) => json!({ "application/json": { "schema": reference(name) } }),
@@ -138,6 +162,27 @@ fn operation(route: &Route) -> Value {
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     operation
+}
+
+/// What it takes to ask, in words.
+fn needs(needs: Needs) -> String {
+    match needs {
+        Needs::Right(actions) => {
+            let names: Vec<&str> = actions.iter().map(|action| action.name()).collect();
+            let scopes: BTreeSet<&str> =
+                actions.iter().filter_map(|action| Matrix::get().scope(*action)).collect();
+            let token = match scopes.len() {
+                0 => "no token has it".to_owned(),
+                _ => {
+                    format!("a token needs the scope {}", scopes.into_iter().collect::<Vec<_>>().join(" or "))
+                }
+            };
+            format!("Needs the right {}; {token}.", names.join(" or "))
+        }
+        Needs::Anything => "Needs any right at all.".to_owned(),
+        Needs::Session => "Needs a session.".to_owned(),
+        Needs::Nothing => "Needs nothing.".to_owned(),
+    }
 }
 
 /// A body of bytes. OpenAPI 3.1 asks for no schema; generators do.

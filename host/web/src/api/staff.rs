@@ -4,13 +4,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
+use rfid_service::rights::Action;
+use rfid_service::service::StaffDraft;
 use rfid_service::service::view::{BranchView, DutyView, StaffView};
-use rfid_service::service::{Scope, StaffDraft};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Api, Body, Calling, Route, json_answer, one, schema};
+use super::calling::Calling;
+use super::{Answer, Api, Body, Needs, Route, json_answer, one, schema};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -29,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/branches",
             id: "getBranches",
             summary: "All branches in the order of their codes",
-            scope: Scope::ReadVisits,
+            needs: Needs::Anything,
             query: &[],
             if_match: false,
             body: None,
@@ -41,7 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/staff",
             id: "addStaff",
             summary: "Enters a member of staff",
-            scope: Scope::WriteStaff,
+            needs: Needs::Right(&[Action::ChangeStaff]),
             query: &[],
             if_match: false,
             body: Some(Body::Json("StaffDraft", schema::<StaffDraft>)),
@@ -53,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/staff/{staff_number}",
             id: "getStaff",
             summary: "The member of staff of this number",
-            scope: Scope::ReadStaff,
+            needs: Needs::Right(&[Action::SeeStaff]),
             query: &[],
             if_match: false,
             body: None,
@@ -65,7 +67,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/staff/{staff_number}/duty",
             id: "setDuty",
             summary: "Begins or ends somebody's duty",
-            scope: Scope::WriteStaff,
+            needs: Needs::Right(&[Action::SetDuty]),
             query: &[],
             if_match: false,
             body: Some(Body::Json("OnDuty", schema::<OnDuty>)),
@@ -76,7 +78,6 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn branches(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
-    caller.grant.allows(Scope::ReadVisits)?;
     let branches: Vec<BranchView> = api.service.branches(&caller).await?.iter().map(BranchView::of).collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": branches })))
 }

@@ -6,16 +6,16 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_core::UtcTime;
 use rfid_service::record::{Key, VisitId};
+use rfid_service::rights::Action;
+use rfid_service::service::VisitFilter;
 use rfid_service::service::view::{AlarmView, VisitView};
-use rfid_service::service::{Scope, VisitFilter};
 use rfid_service::store::Place;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    Answer, Api, Asked, Body, Calling, LARGEST_PAGE, Route, id, json_answer, one, page, schema, time,
-};
+use super::calling::Calling;
+use super::{Answer, Api, Asked, Body, LARGEST_PAGE, Needs, Route, id, json_answer, one, page, schema, time};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -47,16 +47,18 @@ struct CheckIn {
     customer_number: String,
     /// Code of the branch.
     branch: String,
-    /// Staff number of who enters it.
-    staff_number: String,
+    /// Staff number of who enters it; a person who has logged in enters it for themselves.
+    #[serde(default)]
+    staff_number: Option<String>,
 }
 
 /// Who does something.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct By {
-    /// Staff number.
-    staff_number: String,
+    /// Staff number; a person who has logged in leaves it out, but to hand over to another.
+    #[serde(default)]
+    staff_number: Option<String>,
 }
 
 /// What was done in a visit.
@@ -66,6 +68,9 @@ struct Business {
     /// In the bank's own words.
     business: Vec<String>,
 }
+
+/// What visits a caller sees depends on which: those that go on, of the day, or of before.
+const SEEING: Needs = Needs::Right(&[Action::SeeArrivals, Action::ListVisits, Action::SeeHistory]);
 
 const FILTERS: &[(&str, &str)] = &[
     ("branch", "code of a branch"),
@@ -84,7 +89,7 @@ pub(super) fn routes() -> Vec<Route> {
         path,
         id,
         summary,
-        scope: Scope::WriteVisits,
+        needs: Needs::Right(&[Action::ActInVisits]),
         query: &[],
         if_match: false,
         body,
@@ -98,7 +103,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/visits",
             id: "getVisits",
             summary: "Visits, the latest first",
-            scope: Scope::ReadVisits,
+            needs: SEEING,
             query: FILTERS,
             if_match: false,
             body: None,
@@ -118,7 +123,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/visits/{visit_id}",
             id: "getVisit",
             summary: "The visit of this id",
-            scope: Scope::ReadVisits,
+            needs: SEEING,
             query: &[],
             if_match: false,
             body: None,
@@ -162,7 +167,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/alarms",
             id: "getAlarms",
             summary: "Suspicions that a card was copied which nobody has seen to",
-            scope: Scope::ReadVisits,
+            needs: Needs::Right(&[Action::SeeArrivals]),
             query: &[("branch", "code of a branch")],
             if_match: false,
             body: None,
@@ -174,7 +179,7 @@ pub(super) fn routes() -> Vec<Route> {
             path: "/api/v1/alarms/{alarm_id}/acknowledge",
             id: "acknowledgeAlarm",
             summary: "Notes who has seen to an alarm",
-            scope: Scope::WriteVisits,
+            needs: Needs::Right(&[Action::AcknowledgeAlarms]),
             query: &[],
             if_match: false,
             body: by(),
@@ -208,7 +213,7 @@ async fn list(
         }
     };
     let (visits, next) = api.service.visits(&caller, &filter, after, page(query.limit)?).await?;
-    let items: Vec<VisitView> = visits.iter().map(VisitView::of).collect();
+    let items: Vec<VisitView> = visits.iter().map(VisitView::seen).collect();
     let next = match next {
         Some(Place { at, key: Key::Visit(id) }) => Some(api.cursors.seal("visits", &(at, id))?),
         _ => None,
@@ -221,7 +226,7 @@ async fn check_in(
     Calling(caller): Calling,
     Json(CheckIn { customer_number, branch, staff_number }): Json<CheckIn>,
 ) -> Result<Response, Refused> {
-    let visit = api.service.check_in(&caller, &customer_number, &branch, &staff_number).await?;
+    let visit = api.service.check_in(&caller, &customer_number, &branch, staff_number.as_deref()).await?;
     Ok(one(StatusCode::CREATED, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
 
@@ -232,7 +237,7 @@ async fn by_id(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let visit = api.service.visit(&caller, id(&text, "visit")?).await?;
-    Ok(one(StatusCode::OK, &headers, visit.version, &VisitView::of(&visit)))
+    Ok(one(StatusCode::OK, &headers, visit.version, &VisitView::seen(&visit)))
 }
 
 async fn greet(
@@ -241,7 +246,7 @@ async fn greet(
     Path(text): Path<String>,
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
-    let visit = api.service.greet(&caller, id(&text, "visit")?, &by.staff_number).await?;
+    let visit = api.service.greet(&caller, id(&text, "visit")?, by.staff_number.as_deref()).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
 
@@ -251,7 +256,7 @@ async fn serve(
     Path(text): Path<String>,
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
-    let visit = api.service.serve(&caller, id(&text, "visit")?, &by.staff_number).await?;
+    let visit = api.service.serve(&caller, id(&text, "visit")?, by.staff_number.as_deref()).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
 }
 
@@ -291,6 +296,6 @@ async fn acknowledge(
     Path(text): Path<String>,
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
-    let alarm = api.service.acknowledge(&caller, id(&text, "alarm")?, &by.staff_number).await?;
+    let alarm = api.service.acknowledge(&caller, id(&text, "alarm")?, by.staff_number.as_deref()).await?;
     Ok(one(StatusCode::OK, &HeaderMap::new(), alarm.version, &AlarmView::of(&alarm)))
 }

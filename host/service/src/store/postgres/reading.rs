@@ -206,12 +206,13 @@ impl Reading {
             (Kind::Visit, Among::Of(Key::Customer(_))) => lists::VISITS_OF_OWNER,
             (Kind::Visit, Among::Open) => lists::OPEN_VISITS,
             (Kind::Visit, Among::OpenIn(_)) => lists::OPEN_VISITS_OF_BRANCH,
-            (Kind::Duty | Kind::Alarm, Among::All) => lists::RECORDS,
-            (Kind::Duty | Kind::Alarm, Among::Branch(_)) => lists::RECORDS_OF_BRANCH,
+            (Kind::Duty | Kind::Alarm | Kind::Request, Among::All) => lists::RECORDS,
+            (Kind::Duty | Kind::Alarm | Kind::Request, Among::Branch(_)) => lists::RECORDS_OF_BRANCH,
             (Kind::Duty, Among::Of(Key::Staff(_))) => lists::RECORDS_OF_OWNER,
             (Kind::Alarm, Among::Of(Key::Card(_))) => lists::RECORDS_OF_OWNER,
-            (Kind::Duty | Kind::Alarm, Among::Open) => lists::OPEN_RECORDS,
-            (Kind::Duty | Kind::Alarm, Among::OpenIn(_)) => lists::OPEN_RECORDS_OF_BRANCH,
+            (Kind::Request, Among::Of(Key::Customer(_) | Key::Staff(_))) => lists::RECORDS_OF_OWNER,
+            (Kind::Duty | Kind::Alarm | Kind::Request, Among::Open) => lists::OPEN_RECORDS,
+            (Kind::Duty | Kind::Alarm | Kind::Request, Among::OpenIn(_)) => lists::OPEN_RECORDS_OF_BRANCH,
             _ => return Ok(Vec::new()),
         };
         let (owner, branch) = match &listing.among {

@@ -1,0 +1,204 @@
+//! The audit trail: who did what, when and from where, so that it can be proved.
+//!
+//! A trail is a ledger ([`rfid_ledger`]) whose records are a chain: each bears the SHA-256 of the one
+//! before it, so a record that was changed, taken out or put in breaks the chain behind it. Where the
+//! chain ends is written to [`anchors`] elsewhere, again and again, so that an end that was cut off is
+//! noticed, too.
+//!
+//! What changes something is in the trail before it happens, durably ([`Trail::act`]); if it does not
+//! happen after all, that follows ([`Trail::undone`]). What only looks is there within a second
+//! ([`Trail::note`]). While nothing can be written, nothing that must be audited is done.
+//!
+//! It never holds what tells who a customer is: ids, names of fields, and of their values a keyed
+//! hash.
+//!
+//! * `entry.rs`: what a record says.
+//! * `chain.rs`: the bytes of a record.
+//! * `writing.rs`: the one task that writes.
+//! * `reading.rs`: going back through a trail.
+//! * `verifying.rs`: whether a trail is what was written.
+
+pub mod anchors;
+mod chain;
+mod changes;
+mod entry;
+mod reading;
+mod verifying;
+mod writing;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rfid_core::{Clock, Error, ErrorKind, Result};
+use rfid_ledger::{Ledger, LedgerSettings};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::writing::{Request, Writing};
+use crate::seal::Keys;
+
+pub use chain::{Hash, Head};
+pub use changes::changed_fields;
+pub use entry::{Entry, Outcome};
+pub use reading::Recorded;
+pub use verifying::{Faulty, Verified, verify};
+
+/// The trail's folder in the data folder of a host.
+pub const FOLDER: &str = "audit";
+/// The same of what is done by commands while the host may run.
+pub const CONSOLE_FOLDER: &str = "audit-console";
+/// So long it is kept: three years.
+const KEPT_FOR: Duration = Duration::from_secs(3 * 366 * 24 * 3600);
+/// Requests that wait for the task that writes.
+const WAITING: usize = 1024;
+/// Acts that may have been under way when a host ended.
+const UNDER_WAY: usize = 64;
+
+/// A trail that is written.
+pub struct Trail {
+    folder: PathBuf,
+    requests: mpsc::Sender<Request>,
+    is_failing: Arc<AtomicBool>,
+    ledger: Ledger,
+    keys: Arc<Keys>,
+    ended: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Trail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Trail").field(&self.folder).finish()
+    }
+}
+
+impl Trail {
+    /// Opens the trail of a folder, or begins one.
+    ///
+    /// # Errors
+    /// `Busy` when another process writes it; `Damaged` when its last record cannot be read; `Io`.
+    pub async fn open(folder: &Path, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let settings = LedgerSettings { keep_for: Some(KEPT_FOR), ..LedgerSettings::default() };
+        let ledger = Ledger::open(folder, settings.with_random_id(), clock).await?;
+        let head = reading::head(&ledger).await?;
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let writing = Writing::new(ledger.clone(), head, Arc::clone(&is_failing));
+        let task = tokio::spawn(writing.run(waiting));
+        let folder = folder.to_owned();
+        Ok(Self { folder, requests, is_failing, ledger, keys, ended: Mutex::new(Some(task)) })
+    }
+
+    /// Writes what is about to be done. When this returns, it is on the disk. Returns its number.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be made durable: then it must not be done.
+    pub async fn act(&self, entry: Entry) -> Result<u64> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Act(Box::new(entry), answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Writes that something which was about to be done did not happen, and why.
+    ///
+    /// # Errors
+    /// As [`Trail::act`]; then the next start of the host finds it out.
+    pub async fn undone(&self, number: u64, entry: Entry, why: &str) -> Result<u64> {
+        let entry =
+            Entry { outcome: Outcome::NotDone, follows: Some(number), rule: Some(why.to_owned()), ..entry };
+        self.act(entry).await
+    }
+
+    /// Writes that something was looked at, or refused, within a second.
+    ///
+    /// # Errors
+    /// `Io` while nothing can be written.
+    pub async fn note(&self, entry: Entry) -> Result<()> {
+        self.is_well()?;
+        self.requests.send(Request::Note(Box::new(entry))).await.map_err(|_| closed())
+    }
+
+    /// Whether it can be written.
+    ///
+    /// # Errors
+    /// `Io` if not.
+    pub fn is_well(&self) -> Result<()> {
+        if self.is_failing.load(Ordering::Acquire) {
+            let detail = "the audit trail cannot be written, so nothing is done that belongs into it";
+            return Err(Error::new(ErrorKind::Io, "audit").with_detail(detail));
+        }
+        Ok(())
+    }
+
+    /// Where the chain ends.
+    ///
+    /// # Errors
+    /// `Io`, `Damaged` when its last record cannot be read.
+    pub async fn head(&self) -> Result<Head> {
+        // What waits is written first.
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Head(answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())
+    }
+
+    /// Records before number `before`, or from the end, the latest first; at most `limit` of them.
+    ///
+    /// # Errors
+    /// `Io`, `Damaged`.
+    pub async fn latest(&self, before: Option<u64>, limit: usize) -> Result<Vec<Recorded>> {
+        reading::latest(&self.ledger, before, limit).await
+    }
+
+    /// The last acts of which the trail does not say that they did not happen, the first first: when a
+    /// host begins, those among them may have been cut off.
+    ///
+    /// # Errors
+    /// `Io`, `Damaged`.
+    pub async fn unsettled(&self) -> Result<Vec<Recorded>> {
+        let latest = self.latest(None, 4 * UNDER_WAY).await?;
+        let undone: Vec<u64> = latest.iter().filter_map(|recorded| recorded.entry.follows).collect();
+        let mut acts: Vec<Recorded> = latest
+            .into_iter()
+            .filter(|recorded| recorded.entry.version.is_some() && recorded.entry.follows.is_none())
+            .filter(|recorded| !undone.contains(&recorded.number))
+            .take(UNDER_WAY)
+            .collect();
+        acts.reverse();
+        Ok(acts)
+    }
+
+    /// What stands in a trail for a value: the same for the same value, and nothing can be learnt of it.
+    pub(crate) fn mark(&self, bytes: &[u8]) -> String {
+        self.keys.audit_mark(bytes)
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Ends it when everything is written. Allowed twice.
+    pub async fn close(&self) {
+        // The second time nobody listens.
+        let _ = self.requests.send(Request::Close).await;
+        if let Some(task) = self.ended.lock().await.take() {
+            let _ = task.await;
+        }
+        self.ledger.close().await;
+    }
+}
+
+/// What a record of a trail says, from its bytes.
+///
+/// # Errors
+/// `Damaged`.
+pub fn read_entry(number: u64, bytes: &[u8]) -> Result<Entry> {
+    chain::decode(number, bytes)
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Io, "audit").with_detail("the audit trail is closed")
+}
+
+#[cfg(test)]
+mod tests;

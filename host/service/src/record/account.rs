@@ -1,0 +1,75 @@
+//! Accounts: how somebody who works for the bank logs in, and as what.
+
+use std::collections::BTreeSet;
+
+use rfid_core::UtcTime;
+use serde::{Deserialize, Serialize};
+
+use super::{Personal, StaffId};
+use crate::rights::Role;
+
+/// The account of a member of staff: each has one at most, and nobody else uses it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Whose.
+    pub staff: StaffId,
+    /// As what.
+    pub roles: BTreeSet<Role>,
+    /// Whether it can be used.
+    pub state: AccountState,
+    /// What lets the person set a password, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
+    /// What a password is compared with, in the form of PHC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Personal<String>>,
+    /// The secret of the second factor, in base 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<Personal<String>>,
+    /// The last step of the second factor that was used: none is taken twice.
+    #[serde(default)]
+    pub last_step: u64,
+    /// When it was opened, or made usable again.
+    pub since: UtcTime,
+    /// When somebody last logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login: Option<UtcTime>,
+    /// Sessions of an earlier number are over: it grows with every change of power.
+    #[serde(default)]
+    pub epoch: u32,
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    /// The person has not set a password yet.
+    Invited,
+    /// It can be used.
+    Active,
+    /// Nobody logs in.
+    Disabled,
+}
+
+impl AccountState {
+    /// The name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// What lets somebody set a password, once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invitation {
+    /// SHA-256 of the code, in hexadecimal digits. The code is random, so it needs no more.
+    pub code_hash: String,
+    /// Until when it can be used.
+    pub until: UtcTime,
+}

@@ -1,0 +1,291 @@
+//! What is done through the service, in the audit trail.
+
+use std::sync::Arc;
+
+use rfid_core::{Error, ErrorKind, UtcTime};
+
+use super::fault::Fault;
+use super::grant::{May, Mode, NotMay};
+use super::{Caller, Service};
+use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
+use crate::record::{Key, Record};
+use crate::rights::{Action, Role};
+use crate::store::CommitFault;
+
+/// Records of the trail that are read at once, and looked through for one page.
+const READ_AT_ONCE: usize = 256;
+const LOOKED_AT: usize = 10_000;
+
+/// An act whose record is durable.
+pub(super) struct Act {
+    number: u64,
+    entry: Entry,
+}
+
+impl Caller {
+    /// The beginning of what the trail says of something that this caller does.
+    fn entry(&self, at: UtcTime, action: &str) -> Entry {
+        let entry = Entry::new(at, self.actor.clone(), self.from.clone(), action);
+        let session = self.session.as_ref().map(|session| session.alias.clone());
+        Entry { session, reason: self.reason.clone(), ..entry }
+    }
+}
+
+impl Service {
+    /// What a caller may do of an action by itself.
+    ///
+    /// # Errors
+    /// `Forbidden`, `ReasonNeeded`; `Unaudited` while the trail cannot be written.
+    pub(crate) async fn may<'c>(&self, caller: &'c Caller, action: Action) -> Result<May<'c>, Fault> {
+        self.may_as(caller, action, Mode::Do).await
+    }
+
+    /// The same for asking and for approving.
+    pub(super) async fn may_as<'c>(
+        &self,
+        caller: &'c Caller,
+        action: Action,
+        mode: Mode,
+    ) -> Result<May<'c>, Fault> {
+        self.trail.as_ref().map_or(Ok(()), |trail| trail.is_well()).map_err(Fault::Unaudited)?;
+        let fault = match caller.grant.may(action, mode, caller.reason.is_some()) {
+            Ok(may) => return Ok(may),
+            Err(NotMay::NotAtAll) => Fault::Forbidden(action),
+            Err(NotMay::WithoutReason) => Fault::ReasonNeeded(action),
+        };
+        self.note_refusal(caller, action.name(), None, &fault.to_string()).await?;
+        Err(fault)
+    }
+
+    /// What is not there, or not for this caller: the same answer for both, and the same record.
+    pub(super) async fn nothing(&self, caller: &Caller, action: Action, what: &'static str) -> Fault {
+        let refused = self.note_refusal(caller, action.name(), None, "not there, or not theirs").await;
+        refused.err().unwrap_or(Fault::NotFound(what))
+    }
+
+    pub(super) async fn note_refusal(
+        &self,
+        caller: &Caller,
+        action: &str,
+        object: Option<&Key>,
+        rule: &str,
+    ) -> Result<(), Fault> {
+        let entry = Entry {
+            outcome: Outcome::Refused,
+            rule: Some(rule.to_owned()),
+            object: object.map(ToString::to_string),
+            ..caller.entry(self.now(), action)
+        };
+        self.note(entry).await
+    }
+
+    /// Notes that something was looked at.
+    pub(super) async fn saw(
+        &self,
+        caller: &Caller,
+        action: &str,
+        object: Option<&Key>,
+        branch: Option<&str>,
+        count: usize,
+    ) -> Result<(), Fault> {
+        let entry = Entry {
+            object: object.map(ToString::to_string),
+            branch: branch.map(Into::into),
+            count: (object.is_none()).then_some(count as u64),
+            ..caller.entry(self.now(), action)
+        };
+        self.note(entry).await
+    }
+
+    /// Notes that somebody searched: by what, and for what only as a mark.
+    pub(super) async fn searched(
+        &self,
+        caller: &Caller,
+        action: &str,
+        by: &str,
+        text: &str,
+        count: usize,
+    ) -> Result<(), Fault> {
+        let Some(trail) = &self.trail else { return Ok(()) };
+        let facts = [("by".to_owned(), by.to_owned()), ("for".to_owned(), trail.mark(text.as_bytes()))];
+        let entry = Entry {
+            count: Some(count as u64),
+            facts: facts.into_iter().collect(),
+            ..caller.entry(self.now(), action)
+        };
+        self.note(entry).await
+    }
+
+    async fn note(&self, entry: Entry) -> Result<(), Fault> {
+        match &self.trail {
+            Some(trail) => trail.note(entry).await.map_err(Fault::Unaudited),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes something that is no change of a record, durably.
+    pub(crate) async fn did(
+        &self,
+        caller: &Caller,
+        action: &str,
+        with: impl FnOnce(&mut Entry) + Send,
+    ) -> Result<(), Fault> {
+        let Some(trail) = &self.trail else { return Ok(()) };
+        let mut entry = caller.entry(self.now(), action);
+        with(&mut entry);
+        trail.act(entry).await.map(drop).map_err(Fault::Unaudited)
+    }
+
+    /// Writes that a record is about to be written in place of version `expected`; nothing is done
+    /// before this is durable.
+    pub(super) async fn begin_act(
+        &self,
+        caller: &Caller,
+        action: &str,
+        at: UtcTime,
+        record: &Record,
+        expected: u32,
+    ) -> Result<Option<Act>, Fault> {
+        let Some(trail) = &self.trail else { return Ok(None) };
+        let key = record.key();
+        let before = match expected {
+            0 => None,
+            _ => self.store.get(std::slice::from_ref(&key)).await?.pop().flatten(),
+        };
+        let entry = Entry {
+            branch: branch_of(record),
+            object: Some(key.to_string()),
+            version: Some(expected + 1),
+            fields: audit::changed_fields(trail, before.as_ref().map(|before| &before.record), Some(record)),
+            ..caller.entry(at, action)
+        };
+        let number = trail.act(entry.clone()).await.map_err(Fault::Unaudited)?;
+        Ok(Some(Act { number, entry }))
+    }
+
+    /// Writes that it did not happen, where that is known.
+    pub(super) async fn take_back(&self, act: Option<Act>, fault: &CommitFault) {
+        let (Some(trail), Some(Act { number, entry })) = (&self.trail, act) else { return };
+        let why = match fault {
+            CommitFault::Conflict { .. } => "somebody else was faster",
+            CommitFault::Taken { .. } => "another one has this already",
+            // It may have happened: the next start of the host looks.
+            CommitFault::Store(_) => return,
+        };
+        if let Err(error) = trail.undone(number, entry, why).await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "that something did not happen is written at the next start"
+            );
+        }
+    }
+
+    /// Looks whether the last acts of the trail happened, which an end of the host may have cut off, and
+    /// writes of those that did not. Returns how many.
+    ///
+    /// # Errors
+    /// `Store`, `Unaudited`.
+    pub async fn settle_trail(&self) -> Result<usize, Fault> {
+        let Some(trail) = self.trail.as_ref().map(Arc::clone) else { return Ok(0) };
+        let mut undone = 0;
+        for act in trail.unsettled().await.map_err(Fault::Unaudited)? {
+            if !self.has_happened(&act.entry).await? {
+                let why = "the host ended before it was done";
+                trail.undone(act.number, act.entry, why).await.map_err(Fault::Unaudited)?;
+                undone += 1;
+            }
+        }
+        Ok(undone)
+    }
+
+    async fn has_happened(&self, entry: &Entry) -> Result<bool, Fault> {
+        let key = entry.object.as_deref().and_then(|text| text.parse::<Key>().ok());
+        let (Some(key), Some(version)) = (key, entry.version) else { return Ok(true) };
+        let past = self.store.history(&key, version.checked_add(1), 1).await?.pop();
+        Ok(past.is_some_and(|past| {
+            past.version == version && past.origin.at == entry.at && past.origin.by == entry.by
+        }))
+    }
+
+    /// Records of the trail before number `before`, the latest first, as far as the caller may read them;
+    /// at most `limit` of them, and where the list goes on.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` where there is no trail; `Store`.
+    pub async fn audit_trail(
+        &self,
+        caller: &Caller,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Recorded>, Option<u64>), Fault> {
+        let may = self.may(caller, Action::ReadAudit).await?;
+        let trail = self.trail.as_ref().ok_or(Fault::NotFound("audit trail"))?;
+        // Whoever supervises others does not watch over themselves.
+        let reads_all = caller.grant.holds(Role::Auditor) || caller.grant.who().is_none();
+        let (mut found, mut behind, mut looked_at) = (Vec::new(), before, 0);
+        while found.len() < limit && looked_at < LOOKED_AT {
+            let page = trail.latest(behind, READ_AT_ONCE).await?;
+            let Some(last) = page.last() else {
+                behind = None;
+                break;
+            };
+            looked_at += page.len();
+            behind = Some(last.number);
+            for recorded in page {
+                let is_theirs = reads_all
+                    || recorded.entry.by != caller.actor
+                        && recorded
+                            .entry
+                            .branch
+                            .as_ref()
+                            .is_some_and(|branch| may.in_branch(branch).is_some());
+                if is_theirs {
+                    behind = Some(recorded.number);
+                    found.push(recorded);
+                }
+                if found.len() == limit {
+                    break;
+                }
+            }
+        }
+        self.saw(caller, "audit.read", None, None, found.len()).await?;
+        Ok((found, behind.filter(|number| *number > 1)))
+    }
+
+    /// Goes through the whole trail to see whether it is what was written.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` where there is no trail; `Store`.
+    pub async fn verify_trail(&self, caller: &Caller) -> Result<Verified, Fault> {
+        self.may(caller, Action::VerifyAudit).await?;
+        let trail = self.trail.as_ref().ok_or(Fault::NotFound("audit trail"))?;
+        let folder = trail.folder().to_owned();
+        // What is on its way is written first.
+        trail.head().await?;
+        let verified = tokio::task::spawn_blocking(move || audit::verify(&folder, &[], |_| {})).await;
+        let verified =
+            verified.map_err(|error| Error::new(ErrorKind::Internal, "verify").with_source(error))??;
+        self.did(caller, "audit.verify", |entry| {
+            entry.count = Some(verified.records);
+            entry.facts.insert("head".to_owned(), verified.head.hash.to_string());
+        })
+        .await?;
+        Ok(verified)
+    }
+
+    /// The trail, where there is one.
+    pub fn trail(&self) -> Option<&Arc<Trail>> {
+        self.trail.as_ref()
+    }
+}
+
+/// To which branch a record belongs.
+fn branch_of(record: &Record) -> Option<rfid_core::Name> {
+    match record {
+        Record::Branch(branch) => Some(branch.code.clone()),
+        Record::Customer(customer) => Some(customer.branch.clone()),
+        Record::Staff(staff) => Some(staff.branch.clone()),
+        Record::Card(_) => None,
+        timed => timed.timed().map(|timed| timed.branch),
+    }
+}

@@ -1,0 +1,166 @@
+//! A bank for tests, here and elsewhere: two branches, a clock that is set, a trail, and people who have logged in.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rfid_core::{Error, ErrorKind, ManualClock, Result as CoreResult, TagId, TagIdKind};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::account::password::Cost;
+use crate::account::session::Keys as SessionKeys;
+use crate::account::{AccountSettings, second_factor};
+use crate::audit::Recorded;
+use crate::randomness::SystemRandomness;
+use crate::record::{Account, AccountState, Personal, StaffRole};
+use crate::rights::{Matrix, Role};
+use crate::seal;
+use crate::store::MemoryStore;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "trellis ombre fjord walnut";
+
+/// A bank.
+pub struct Bank {
+    /// Its customer service.
+    pub service: Arc<Service>,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Where cards are encoded.
+    pub desk: Arc<Desk>,
+    _folder: TempDir,
+}
+
+/// A desk on which a card lies, or does not.
+#[derive(Default)]
+pub struct Desk {
+    /// What lies there.
+    pub lies: Mutex<Option<OnDesk>>,
+    /// Whether the next card is torn away half-way.
+    pub tears: Mutex<bool>,
+}
+
+#[async_trait::async_trait]
+impl CardDesk for Desk {
+    async fn look(&self, _: &str) -> CoreResult<OnDesk> {
+        let nothing = || Error::new(ErrorKind::TagLost, "look").with_detail("lay one card on the desk");
+        self.lies.lock().unwrap().clone().ok_or_else(nothing)
+    }
+
+    async fn encode(&self, desk: &str, plan: &EncodePlan) -> CoreResult<OnDesk> {
+        let there = self.look(desk).await?;
+        assert_eq!(there.uid, plan.uid);
+        let torn = std::mem::take(&mut *self.tears.lock().unwrap());
+        let number = (!torn).then(|| plan.number.clone());
+        *self.lies.lock().unwrap() = Some(OnDesk { epc: plan.epc, uid: plan.uid, number });
+        if torn {
+            return Err(Error::new(ErrorKind::TagLost, "encode").with_detail("the card was taken away"));
+        }
+        self.look(desk).await
+    }
+}
+
+impl Desk {
+    /// Lays a new card there, with the numbers of its factory.
+    pub fn lay(&self, number: u8) {
+        let epc = TagId::new(TagIdKind::Epc, &[0xE2, 0, 0, number]).unwrap();
+        let uid = TagId::new(TagIdKind::Iso14443Uid, &[4, 0, 0, number]).unwrap();
+        *self.lies.lock().unwrap() = Some(OnDesk { epc, uid, number: None });
+    }
+}
+
+impl Bank {
+    /// A bank with the branches a and b, and nobody in it, on the morning of 2026-11-29 in Shanghai.
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at("2026-11-29T01:00:00Z".parse().unwrap()));
+        let keys = Arc::new(seal::Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap());
+        let trail = Trail::open(folder.path(), keys, clock.clone()).await.unwrap();
+        let (store, randomness) = (Arc::new(MemoryStore::new()), Arc::new(SystemRandomness));
+        let cost = Cost { memory_kib: 64, passes: 1 };
+        let desk = Arc::new(Desk::default());
+        let service = Service::new(store, RecognitionSettings::default(), clock.clone(), randomness)
+            .with_trail(Arc::new(trail))
+            .with_desk(desk.clone())
+            .with_accounts(AccountSettings { cost, ..AccountSettings::default() });
+        let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
+        service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
+        Self { service: Arc::new(service), clock, desk, _folder: folder }
+    }
+
+    /// Somebody of a branch with these roles and an account that can be used.
+    pub async fn employ(&self, number: &str, branch: &str, roles: &[Role]) {
+        let (console, service) = (Caller::console(), &self.service);
+        let name = "李静".into();
+        let draft = StaffDraft {
+            staff_number: number.to_owned(),
+            name,
+            role: StaffRole::Other,
+            branch: branch.to_owned(),
+        };
+        let staff = service.add_staff(&console, draft).await.unwrap().record.id;
+        let roles: BTreeSet<Role> = roles.iter().copied().collect();
+        let has_second = roles.iter().any(|role| Matrix::get().needs_second_factor(*role));
+        let secret = second_factor::new_secret(&SystemRandomness).unwrap();
+        let cost = Cost { memory_kib: 64, passes: 1 };
+        let trier = crate::account::password::Trier::new(cost, 2, &SystemRandomness).unwrap();
+        let account = Account {
+            staff,
+            roles,
+            state: AccountState::Active,
+            invitation: None,
+            password: Some(trier.hash(PASSWORD.into(), &SystemRandomness).await.unwrap()),
+            second_factor: has_second.then_some(secret),
+            last_step: 0,
+            since: service.now(),
+            last_login: None,
+            epoch: 0,
+        };
+        service.put(&console, "account.open", account, 0).await.unwrap();
+    }
+
+    /// The digits that somebody's authenticator shows now.
+    pub async fn digits(&self, number: &str) -> Option<String> {
+        let (_, account) = self.service.account_of_number(number).await.unwrap().unwrap();
+        let secret: Personal<String> = account.record.second_factor?;
+        Some(second_factor::digits(&secret, self.service.now()).unwrap())
+    }
+
+    /// Begins a session of somebody at an address.
+    pub async fn session(&self, number: &str, from: &str) -> SessionKeys {
+        let digits = self.digits(number).await;
+        let logged_in = self.service.log_in(from, number, PASSWORD.into(), digits.as_deref()).await;
+        logged_in.unwrap_or_else(|fault| panic!("{number}: {fault}")).keys
+    }
+
+    /// Logs somebody in from an address.
+    pub async fn log_in(&self, number: &str, from: &str) -> Caller {
+        let keys = self.session(number, from).await;
+        self.service.identify(&keys.token, from).await.unwrap().caller
+    }
+
+    /// Employs somebody of branch a, who logs in at a place of their own.
+    pub async fn person(&self, number: &str, roles: &[Role]) -> Caller {
+        self.employ(number, "a", roles).await;
+        self.log_in(number, &format!("10.0.0.{}", number.bytes().map(u32::from).sum::<u32>() % 250)).await
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// What the trail says, the first first.
+    pub async fn told(&self) -> Vec<Recorded> {
+        let trail = self.service.trail().unwrap();
+        // What was only looked at is written behind this.
+        trail.head().await.unwrap();
+        let mut told = trail.latest(None, 10_000).await.unwrap();
+        told.reverse();
+        told
+    }
+}

@@ -1,0 +1,397 @@
+//! Approving, refusing, giving up: who may, and what comes of it.
+
+use std::collections::BTreeSet;
+
+use rfid_core::UtcTime;
+use zeroize::Zeroizing;
+
+use super::super::fault::Fault;
+use super::super::grant::Mode;
+use super::super::{Caller, Service};
+use super::check_note;
+use crate::record::{
+    Account, AccountState, Card, CardState, Customer, CustomerId, Duty, Hand, Key, Kind, Personal, Proposal,
+    Record, Request, RequestId, RequestState, Staff, StaffId, StaffRole,
+};
+use crate::rights::{Action, Cell, Role};
+use crate::store::{Among, Listing, Stored};
+
+/// Changes of a customer that are looked at, to see who had a hand in the record.
+const LATEST_CHANGES: usize = 64;
+/// People on duty in one branch.
+const ON_DUTY: usize = 200;
+
+/// A decision.
+pub struct Decided {
+    /// The request.
+    pub request: Stored<Request>,
+    /// The approver's half of the code of an invitation, where one is made.
+    pub code_half: Option<Zeroizing<String>>,
+}
+
+/// What comes of an approval.
+struct Effect {
+    /// The state of the request.
+    state: RequestState,
+    /// What is written with it.
+    records: Vec<Stored<Record>>,
+    /// The halves of a code: for who asked, and for who approves.
+    halves: Option<[Zeroizing<String>; 2]>,
+    /// Whose sessions end.
+    ends_sessions: Option<StaffId>,
+}
+
+impl Effect {
+    fn done(records: Vec<Stored<Record>>) -> Self {
+        Self { state: RequestState::Done, records, halves: None, ends_sessions: None }
+    }
+}
+
+impl Service {
+    /// Approves a request, whose content has this hash. What it asks for happens together with that, or
+    /// nothing does.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotAllowed` where the caller had a hand in it, or it is not submitted; `Conflict` where
+    /// it says something else by now, or what it is about has changed; `ProofNeeded`; `Store`.
+    pub async fn approve_request(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        hash: &str,
+    ) -> Result<Decided, Fault> {
+        let before = self.reach_request(caller, id, Mode::Approve).await?;
+        if before.record.state != RequestState::Submitted {
+            let why = format!("a request that is {} is not approved", before.record.state.name());
+            return Err(Fault::NotAllowed(why));
+        }
+        if before.record.proposal.hash() != hash {
+            return Err(Fault::Conflict { found: before.version, by: None });
+        }
+        let stood_in = self.may_approve(caller, &before.record).await?;
+        caller.is_proved()?;
+        let Effect { state, records, halves, ends_sessions } = self.effect(caller, &before.record).await?;
+        let [code_half, own_half] = match halves {
+            Some([asked, approving]) => {
+                [Some(Personal::new((*asked).clone())), Some(Personal::new((*approving).clone()))]
+            }
+            None => [None, None],
+        };
+        let approved =
+            Request { state, decided: Some(self.signature(caller)), stood_in, code_half, ..before.record };
+        let request = self.put_with(caller, "request.approve", approved, before.version, records).await?;
+        if let Some(staff) = ends_sessions {
+            self.end_sessions(staff);
+        }
+        let code_half = own_half.map(|half| Zeroizing::new(half.reveal().clone()));
+        Ok(Decided { request, code_half })
+    }
+
+    /// Refuses a request, and says why.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed`, `Invalid` for the note, `Conflict`, `Store`.
+    pub async fn refuse_request(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        hash: &str,
+        note: Personal<String>,
+    ) -> Result<Stored<Request>, Fault> {
+        check_note(&note)?;
+        let before = self.reach_request(caller, id, Mode::Approve).await?;
+        self.may_become(&before, RequestState::Refused)?;
+        if before.record.proposal.hash() != hash {
+            return Err(Fault::Conflict { found: before.version, by: None });
+        }
+        if before.record.hands.contains(&Hand::of(&caller.actor)) {
+            return Err(Fault::NotAllowed("nobody decides about what they asked for".to_owned()));
+        }
+        self.end_request(caller, "request.refuse", before, RequestState::Refused, note).await
+    }
+
+    /// Gives up a request: what one asked for, or an approved card that nobody will encode.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed`, `Conflict`, `Store`.
+    pub async fn cancel_request(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        note: Personal<String>,
+    ) -> Result<Stored<Request>, Fault> {
+        check_note(&note)?;
+        let before = self.reach_request(caller, id, Mode::Propose).await?;
+        self.may_become(&before, RequestState::Cancelled)?;
+        self.end_request(caller, "request.cancel", before, RequestState::Cancelled, note).await
+    }
+
+    /// Ends a request without what it asked for: a card of it is never used.
+    async fn end_request(
+        &self,
+        caller: &Caller,
+        action: &str,
+        before: Stored<Request>,
+        state: RequestState,
+        note: Personal<String>,
+    ) -> Result<Stored<Request>, Fault> {
+        let others = self.revoked_card_of(&before.record).await?;
+        let note = (!note.is_empty()).then_some(note);
+        let decided = Some(self.signature(caller));
+        let ended = Request { state, note, decided, ..before.record };
+        self.put_with(caller, action, ended, before.version, others).await
+    }
+
+    async fn revoked_card_of(&self, request: &Request) -> Result<Vec<Stored<Record>>, Fault> {
+        let Proposal::IssueCard { card, .. } = &request.proposal else { return Ok(Vec::new()) };
+        let found =
+            self.store.get(&[Key::Card(*card)]).await?.pop().flatten().and_then(Stored::typed::<Card>);
+        let revoked = |Stored { version, record }: Stored<Card>| {
+            let record = Card { state: CardState::Revoked, ..record };
+            Stored { version, record: Record::from(record) }
+        };
+        Ok(found
+            .filter(|card| card.record.state.may_become(CardState::Revoked))
+            .map(revoked)
+            .into_iter()
+            .collect())
+    }
+
+    /// Ends requests with which nobody went on in time. Returns how many.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn lapse_requests(&self) -> Result<usize, Fault> {
+        let host = Caller { actor: crate::store::Actor::Host, from: "host".to_owned(), ..Caller::console() };
+        let mut lapsed = 0;
+        for request in self.open_requests().await?.into_iter().filter(|open| self.has_lapsed(&open.record)) {
+            match self.end_request(&host, "request.lapse", request, RequestState::Lapsed, "".into()).await {
+                Ok(_) => lapsed += 1,
+                Err(Fault::Conflict { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(lapsed)
+    }
+
+    pub(super) fn has_lapsed(&self, request: &Request) -> bool {
+        let since = request.decided.as_ref().map_or(request.drafted_at, |decided| decided.at);
+        let limit = match request.state {
+            RequestState::Approved => self.issuing.approved_lapses,
+            RequestState::Encoded => self.issuing.encoded_lapses,
+            _ => return false,
+        };
+        self.now().since(since) > limit
+    }
+
+    /// Whether this person may approve this request; whether they stand in for somebody by that.
+    async fn may_approve(&self, caller: &Caller, request: &Request) -> Result<bool, Fault> {
+        let refused = |why: &str| Err(Fault::NotAllowed(why.to_owned()));
+        let Some(me) = caller.grant.who() else {
+            return refused("a person approves, with a session");
+        };
+        if request.hands.contains(&Hand::Staff(me)) {
+            return refused("nobody approves what they had a hand in");
+        }
+        if request.proposal.subject() == Key::Staff(me) {
+            return refused("nobody changes an account of their own");
+        }
+        if let Some(customer) = request.proposal.customer()
+            && self.had_a_hand(me, customer).await?
+        {
+            return refused("whoever changed the customer's record a short while ago does not approve this");
+        }
+        if let Some(submitted) = &request.submitted {
+            let is_one_session =
+                caller.session.as_ref().map(|session| &session.alias) == submitted.session.as_ref();
+            if is_one_session && submitted.session.is_some() {
+                return refused("it was submitted in the same session");
+            }
+            if submitted.from == caller.from && !self.issuing.one_desk.contains(&request.branch) {
+                return refused(
+                    "it was submitted from the same address, and the branch is not set as one desk",
+                );
+            }
+        }
+        let may = self.may_as(caller, request.proposal.action(), Mode::Approve).await?;
+        let cell = may.in_branch(&request.branch);
+        self.reaches_the_roles(caller, cell, request)?;
+        if !cell.is_some_and(|cell| cell.stands_in) {
+            return Ok(false);
+        }
+        if matches!(request.proposal, Proposal::OpenAccount { .. } | Proposal::ChangeAccount { .. }) {
+            if self.has_other_approver(me, request).await? {
+                return refused("somebody else of the centre approves accounts");
+            }
+        } else if self.has_reviewer_on_duty(&request.branch).await? {
+            return refused("an approving reviewer of the branch is on duty, and approves this");
+        }
+        Ok(true)
+    }
+
+    /// Whoever looks after branches approves roles of branches alone.
+    fn reaches_the_roles(&self, caller: &Caller, cell: Option<Cell>, request: &Request) -> Result<(), Fault> {
+        let (Proposal::OpenAccount { roles, .. } | Proposal::ChangeAccount { roles, .. }) = &request.proposal
+        else {
+            return Ok(());
+        };
+        let is_central = |role: &Role| crate::rights::Matrix::get().is_central(*role);
+        let is_security =
+            caller.grant.holds(Role::SecurityAdministrator) || cell.is_some_and(|cell| cell.stands_in);
+        if cell.is_none() || roles.iter().any(is_central) && !is_security {
+            return Err(Fault::NotAllowed(
+                "a security administrator approves roles of the centre".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody changed a customer's record or photo a short while ago.
+    async fn had_a_hand(&self, me: StaffId, customer: CustomerId) -> Result<bool, Fault> {
+        let past = self.store.history(&Key::Customer(customer), None, LATEST_CHANGES).await?;
+        let now = self.now();
+        Ok(past.iter().any(|past| {
+            past.origin.by == crate::store::Actor::Staff(me)
+                && now.since(past.origin.at) <= self.issuing.hands_off_for
+        }))
+    }
+
+    /// Whether somebody besides who asked could approve an account.
+    async fn has_other_approver(&self, me: StaffId, request: &Request) -> Result<bool, Fault> {
+        Ok(self.all_accounts().await?.into_iter().any(|Stored { record, .. }| {
+            record.state == AccountState::Active
+                && record.staff != me
+                && !request.hands.contains(&Hand::Staff(record.staff))
+                && record
+                    .roles
+                    .iter()
+                    .any(|role| matches!(role, Role::CentreSupervisor | Role::SecurityAdministrator))
+        }))
+    }
+
+    async fn has_reviewer_on_duty(&self, branch: &rfid_core::Name) -> Result<bool, Fault> {
+        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
+        let among = Among::OpenIn(branch.clone());
+        let listing = Listing { kind: Kind::Duty, among, from, until };
+        let duties = self.store.list(&listing, None, ON_DUTY).await?;
+        let keys: Vec<Key> = duties
+            .into_iter()
+            .filter_map(Stored::typed::<Duty>)
+            .map(|duty| Key::Account(duty.record.staff))
+            .collect();
+        let accounts =
+            self.store.get(&keys).await?.into_iter().flatten().filter_map(Stored::typed::<Account>);
+        Ok(accounts.into_iter().any(|account| {
+            account.record.state == AccountState::Active
+                && account.record.roles.contains(&Role::ApprovingReviewer)
+        }))
+    }
+
+    /// What is written when a request is approved.
+    async fn effect(&self, caller: &Caller, request: &Request) -> Result<Effect, Fault> {
+        match request.proposal.clone() {
+            Proposal::OpenCustomer { customer, draft } => {
+                let may = self.may_as(caller, Action::ChangeCustomers, Mode::Approve).await?;
+                let opened = self.customer_of(&may, draft, customer, None).await?;
+                Ok(Effect::done(vec![Stored { version: 0, record: opened.into() }]))
+            }
+            Proposal::ChangeCustomer { customer, version, draft } => {
+                let may = self.may_as(caller, Action::ChangeCustomers, Mode::Approve).await?;
+                let before = self.customer_in(customer, version).await?;
+                let changed = self.customer_of(&may, draft, customer, Some(&before.record)).await?;
+                Ok(Effect::done(vec![Stored { version, record: changed.into() }]))
+            }
+            Proposal::Photo { customer, version, photo } => {
+                let before = self.customer_in(customer, version).await?;
+                let changed = Customer { photo: Some(photo), ..before.record };
+                Ok(Effect::done(vec![Stored { version, record: changed.into() }]))
+            }
+            Proposal::IssueCard { customer, card, replaces, .. } => {
+                self.card_approved(customer, card, replaces).await
+            }
+            Proposal::ReenableCard { card, version, .. } => {
+                let before: Stored<Card> = self.get(Key::Card(card), "card").await?;
+                if !before.record.state.may_become(CardState::Active) {
+                    return Err(Fault::Conflict { found: before.version, by: None });
+                }
+                let active = Card { state: CardState::Active, ..before.record };
+                Ok(Effect::done(vec![Stored { version, record: active.into() }]))
+            }
+            Proposal::OpenAccount { staff, staff_number, name, roles } => {
+                self.account_approved(request, staff, (staff_number, name), roles).await
+            }
+            Proposal::ChangeAccount { staff, version, roles } => {
+                let before: Stored<Account> = self.get(Key::Account(staff), "account").await?;
+                self.is_not_the_last(&before.record, &roles).await?;
+                let epoch = before.record.epoch.wrapping_add(1);
+                let changed = Account { roles, epoch, ..before.record };
+                let records = vec![Stored { version, record: changed.into() }];
+                Ok(Effect { ends_sessions: Some(staff), ..Effect::done(records) })
+            }
+            Proposal::ResetAccount { staff, version } => {
+                let before: Stored<Account> = self.get(Key::Account(staff), "account").await?;
+                let (invitation, halves) = self.invitation()?;
+                let epoch = before.record.epoch.wrapping_add(1);
+                let reset = Account { epoch, ..self.new_account(staff, before.record.roles, invitation) };
+                let records = vec![Stored { version, record: reset.into() }];
+                Ok(Effect { halves: Some(halves), ends_sessions: Some(staff), ..Effect::done(records) })
+            }
+        }
+    }
+
+    async fn customer_in(&self, id: CustomerId, version: u32) -> Result<Stored<Customer>, Fault> {
+        let before: Stored<Customer> = self.get(Key::Customer(id), "customer").await?;
+        self.is_current(&before, version).await?;
+        Ok(before)
+    }
+
+    /// A card that was asked for becomes an approved one; one that a factory encoded is issued by that.
+    async fn card_approved(
+        &self,
+        customer: CustomerId,
+        card: crate::record::CardId,
+        replaces: Option<crate::record::CardId>,
+    ) -> Result<Effect, Fault> {
+        let before: Stored<Card> = self.get(Key::Card(card), "card").await?;
+        let active = self
+            .store
+            .cards_of(customer)
+            .await?
+            .into_iter()
+            .filter(|other| other.record.state == CardState::Active && Some(other.record.id) != replaces);
+        if active.count() >= self.issuing.cards_each {
+            let why = "the customer has an active card already: name it in replaces, or block it first";
+            return Err(Fault::NotAllowed(why.to_owned()));
+        }
+        let is_encoded = before.record.tags().next().is_some();
+        let (state, of_request) = match is_encoded {
+            true => (CardState::Issued, RequestState::Encoded),
+            false => (CardState::Approved, RequestState::Approved),
+        };
+        let record = Card { state, ..before.record };
+        let records = vec![Stored { version: before.version, record: record.into() }];
+        Ok(Effect { state: of_request, ..Effect::done(records) })
+    }
+
+    async fn account_approved(
+        &self,
+        request: &Request,
+        staff: StaffId,
+        (staff_number, name): (String, Personal<String>),
+        roles: BTreeSet<Role>,
+    ) -> Result<Effect, Fault> {
+        let (invitation, halves) = self.invitation()?;
+        let mut records = vec![Stored {
+            version: 0,
+            record: Record::from(self.new_account(staff, roles.clone(), invitation)),
+        }];
+        if self.store.get(&[Key::Staff(staff)]).await?.pop().flatten().is_none() {
+            let number = staff_number.parse().map_err(|_| Fault::NotFound("member of staff"))?;
+            let role = StaffRole::of(&roles);
+            let entered =
+                Staff { id: staff, number, name, role, branch: request.branch.clone(), left: false };
+            records.push(Stored { version: 0, record: entered.into() });
+        }
+        Ok(Effect { halves: Some(halves), ..Effect::done(records) })
+    }
+}

@@ -1,0 +1,264 @@
+//! An approved card onto plastic: encoded, read back, handed over.
+//!
+//! The number of a card is kept before it is written anywhere, so a host that ends half-way leaves a card
+//! that says which number may stand on which chip. The same chip laid on again gets the same number;
+//! another chip gets another number, and the one before is never used again. So no two chips ever bear
+//! one number.
+
+use async_trait::async_trait;
+use rfid_core::epc::{Epc, Scheme};
+use rfid_core::{Error, ErrorKind, Result as CoreResult, TagId, TagIdKind};
+
+use super::super::fault::Fault;
+use super::super::grant::Mode;
+use super::super::{Caller, Service};
+use crate::randomness;
+use crate::record::{
+    Card, CardId, CardState, Key, Proposal, Record, Request, RequestId, RequestState, Unique,
+};
+use crate::rights::Action;
+use crate::store::Stored;
+
+/// Numbers that are tried until one is free: with eleven digits each try is free but for a chance of one in
+/// a thousand, with a hundred million cards.
+const TRIES: usize = 16;
+/// Digits of a company prefix and a service reference together.
+const DIGITS: usize = 17;
+
+/// What lies on a desk: one card, heard by its UHF reader and by its pad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnDesk {
+    /// EPC that the tag answers with.
+    pub epc: TagId,
+    /// UID of the chip.
+    pub uid: TagId,
+    /// Number that stands in the chip, where it can be read.
+    pub number: Option<String>,
+}
+
+/// What is to stand on a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodePlan {
+    /// UID of the chip that it is for.
+    pub uid: TagId,
+    /// EPC that the tag shall answer with.
+    pub epc: TagId,
+    /// Number that shall stand in the chip.
+    pub number: String,
+}
+
+/// A desk where cards are encoded: a UHF reader and a pad.
+///
+/// *Errors* say what happened and what to do, for whoever stands at the desk.
+#[async_trait]
+pub trait CardDesk: Send + Sync {
+    /// What lies on the desk of this name.
+    async fn look(&self, desk: &str) -> CoreResult<OnDesk>;
+
+    /// Writes a card that lies there, locks it, and reads it back. Allowed again after a failure.
+    async fn encode(&self, desk: &str, plan: &EncodePlan) -> CoreResult<OnDesk>;
+}
+
+impl Service {
+    /// Encodes the card of an approved request at a desk.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` where it is not approved, lapsed, or another card lies there that bears a
+    /// number already; `Desk` where the card or a reader refuses, after which it can be tried again.
+    pub async fn encode_card(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        desk: &str,
+    ) -> Result<Stored<Request>, Fault> {
+        let (request, card) = self.card_to_issue(caller, id, RequestState::Approved).await?;
+        let lies = self.desk()?.look(desk).await.map_err(Fault::Desk)?;
+        let (request, card) = self.reserved(caller, request, card, &lies).await?;
+        let epc = card.record.epc.ok_or_else(|| unreadable("the card has no EPC"))?;
+        let plan = EncodePlan { uid: lies.uid, epc, number: number_of(&epc)? };
+        let encoded = match self.desk()?.encode(desk, &plan).await {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                self.note_refusal(
+                    caller,
+                    "card.encode",
+                    Some(&Key::Card(card.record.id)),
+                    error.kind().label(),
+                )
+                .await?;
+                return Err(Fault::Desk(error));
+            }
+        };
+        if (encoded.epc, encoded.uid) != (plan.epc, plan.uid) || encoded.number.as_ref() != Some(&plan.number)
+        {
+            let detail = "what was read back is not what was written: lay the card on again, alone";
+            return Err(Fault::Desk(Error::new(ErrorKind::Protocol, "encode").with_detail(detail)));
+        }
+        let (version, record) = (card.version, Card { state: CardState::Issued, ..card.record });
+        let others = vec![Stored { version, record: Record::from(record) }];
+        let next = Request {
+            state: RequestState::Encoded,
+            decided: Some(self.signature_of(&request, caller)),
+            ..request.record
+        };
+        self.put_with(caller, "card.encode", next, request.version, others).await
+    }
+
+    /// Reads an encoded card at a desk, whose number must be the one that was written; from then on it may
+    /// be used, and a card in whose place it comes may not.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` where it is another card; `Desk`; `Conflict`; `Store`.
+    pub async fn verify_card(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        desk: &str,
+    ) -> Result<Stored<Request>, Fault> {
+        let (request, card) = self.card_to_issue(caller, id, RequestState::Encoded).await?;
+        let lies = self.desk()?.look(desk).await.map_err(Fault::Desk)?;
+        let is_it = card.record.uid.is_none_or(|uid| uid == lies.uid)
+            && card.record.epc.is_none_or(|epc| epc == lies.epc)
+            && card.record.tags().next().is_some();
+        if !is_it {
+            self.note_refusal(caller, "card.verify", Some(&Key::Card(card.record.id)), "another card")
+                .await?;
+            return Err(Fault::NotAllowed("this is another card than the one of the request".to_owned()));
+        }
+        let mut others = Vec::new();
+        if let Proposal::IssueCard { replaces: Some(old), .. } = &request.record.proposal {
+            let old: Stored<Card> = self.get(Key::Card(*old), "card").await?;
+            if old.record.state.may_become(CardState::Replaced) {
+                let replaced_by = Some(card.record.id);
+                let record = Card { state: CardState::Replaced, replaced_by, ..old.record };
+                others.push(Stored { version: old.version, record: Record::from(record) });
+            }
+        }
+        let (version, record) = (card.version, Card { state: CardState::Active, ..card.record });
+        others.push(Stored { version, record: Record::from(record) });
+        let done = Request { state: RequestState::Done, ..request.record };
+        self.put_with(caller, "card.verify", done, request.version, others).await
+    }
+
+    /// The request and its card, if the caller may bring it onto plastic and it is that far.
+    async fn card_to_issue(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        state: RequestState,
+    ) -> Result<(Stored<Request>, Stored<Card>), Fault> {
+        let may = self.may_as(caller, Action::EncodeCards, Mode::Do).await?;
+        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
+        let reached =
+            found.filter(|request: &Stored<Request>| may.in_branch(&request.record.branch).is_some());
+        let Some(request) = reached else {
+            return Err(self.nothing(caller, Action::EncodeCards, "request").await);
+        };
+        let Proposal::IssueCard { card, .. } = &request.record.proposal else {
+            return Err(Fault::NotAllowed("this request is not about a new card".to_owned()));
+        };
+        if request.record.state != state || self.has_lapsed(&request.record) {
+            let state = if self.has_lapsed(&request.record) { "lapsed" } else { request.record.state.name() };
+            return Err(Fault::NotAllowed(format!(
+                "the card of a request that is {state} is not at this step"
+            )));
+        }
+        let card: Stored<Card> = self.get(Key::Card(*card), "card").await?;
+        Ok((request, card))
+    }
+
+    /// The card with a number kept for what lies on the desk.
+    async fn reserved(
+        &self,
+        caller: &Caller,
+        request: Stored<Request>,
+        card: Stored<Card>,
+        lies: &OnDesk,
+    ) -> Result<(Stored<Request>, Stored<Card>), Fault> {
+        if card.record.uid == Some(lies.uid) && card.record.epc.is_some() {
+            return Ok((request, card));
+        }
+        for tag in [lies.uid, lies.epc] {
+            if self.store.find(&Unique::CardTag(tag)).await?.is_some() {
+                let why = "what lies there is a card already: take a new one".to_owned();
+                return Err(Fault::NotAllowed(why));
+            }
+        }
+        let epc = self.free_epc().await?;
+        if card.record.uid.is_none() {
+            let reserved = Card { epc: Some(epc), uid: Some(lies.uid), ..card.record };
+            let card = self.put(caller, "card.reserve", reserved, card.version).await?;
+            return Ok((request, card));
+        }
+        // Another chip than the one that the number was kept for: that one is spoilt, with its number.
+        let Proposal::IssueCard { customer, draft, replaces, .. } = request.record.proposal.clone() else {
+            return Err(Fault::NotFound("card"));
+        };
+        let id = CardId::from_bytes(self.new_id()?);
+        let new = Card {
+            id,
+            epc: Some(epc),
+            uid: Some(lies.uid),
+            state: CardState::Approved,
+            replaced_by: None,
+            ..card.record.clone()
+        };
+        let spoilt = Card { state: CardState::Revoked, replaced_by: Some(id), ..card.record };
+        let proposal = Proposal::IssueCard { customer, card: id, draft, replaces };
+        let next = Request { proposal, ..request.record };
+        let others = vec![
+            Stored { version: card.version, record: Record::from(spoilt) },
+            Stored { version: 0, record: Record::from(new.clone()) },
+        ];
+        let request = self.put_with(caller, "card.spoilt", next, request.version, others).await?;
+        Ok((request, Stored { version: 1, record: new }))
+    }
+
+    /// A GSRN-96 that no card bears (protocols/epc-tds.md): random, so that it says nothing.
+    pub(super) async fn free_epc(&self) -> Result<TagId, Fault> {
+        let prefix = &self.issuing.company_prefix;
+        let digits = DIGITS.saturating_sub(prefix.len());
+        for _ in 0..TRIES {
+            let bytes: [u8; 8] = randomness::bytes(self.randomness.as_ref())?;
+            let reference = u64::from_be_bytes(bytes) % 10u64.pow(u32::try_from(digits).unwrap_or(0));
+            let parts = vec![prefix.clone(), format!("{reference:0digits$}")];
+            let epc = Epc::new(Scheme::Gsrn96, 0, parts).map_err(|fault| {
+                let detail = format!("issuing.company_prefix makes no EPC: {fault}");
+                Error::new(ErrorKind::Config, "encode").with_detail(detail)
+            })?;
+            let tag = TagId::new(TagIdKind::Epc, epc.bits().bytes())
+                .map_err(|_| unreadable("an EPC has a length that no tag has"))?;
+            if self.store.find(&Unique::CardTag(tag)).await?.is_none() {
+                return Ok(tag);
+            }
+        }
+        Err(Fault::NotAllowed("no free number was found: the company prefix is nearly used up".to_owned()))
+    }
+
+    fn desk(&self) -> Result<&dyn CardDesk, Fault> {
+        self.desk.as_deref().ok_or_else(|| {
+            Fault::NotAllowed("no desk is set up where cards are encoded: see [desks.NAME]".to_owned())
+        })
+    }
+
+    /// The decision stands; from when a card is encoded its second limit runs.
+    fn signature_of(&self, request: &Stored<Request>, caller: &Caller) -> crate::record::Signature {
+        let now = self.signature(caller);
+        match &request.record.decided {
+            Some(decided) => crate::record::Signature { at: now.at, ..decided.clone() },
+            None => now,
+        }
+    }
+}
+
+/// The number that stands in the chip: the digits of the EPC's GSRN without its check digit.
+fn number_of(epc: &TagId) -> Result<String, Fault> {
+    let decoded = Epc::decode(epc.bytes()).map_err(|_| unreadable("the card's EPC is none of ours"))?;
+    let digits: String = decoded.parts().concat();
+    let number: u64 = digits.parse().map_err(|_| unreadable("the card's EPC is none of ours"))?;
+    Ok(number.to_string())
+}
+
+fn unreadable(what: &str) -> Fault {
+    Error::new(ErrorKind::Damaged, "encode").with_detail(what.to_owned()).into()
+}

@@ -1,0 +1,106 @@
+//! Accounts, and the audit trail.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use rfid_service::rights::Action;
+use rfid_service::service::view::{AccountView, RecordedView, TrailView};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::calling::Calling;
+use super::{Answer, Api, Asked, Needs, Route, json_answer, one, page, schema};
+use crate::refused::Refused;
+
+/// Which records of the trail, in a query.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TrailQuery {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route {
+            method: "get",
+            path: "/api/v1/accounts",
+            id: "getAccounts",
+            summary: "Accounts that one looks after",
+            needs: Needs::Right(&[Action::LockAccounts]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::List("Account", schema::<AccountView>),
+            handler: get(list),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/accounts/{staff_number}/disable",
+            id: "disableAccount",
+            summary: "Disables an account and ends its sessions, at once",
+            needs: Needs::Right(&[Action::LockAccounts]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
+            handler: post(disable),
+        },
+        Route {
+            method: "get",
+            path: "/api/v1/audit",
+            id: "getAudit",
+            summary: "The audit trail, the latest first",
+            needs: Needs::Right(&[Action::ReadAudit]),
+            query: &[("before", "number behind which to begin"), ("limit", "records on a page, 1 to 200")],
+            if_match: false,
+            body: None,
+            answer: Answer::List("Recorded", schema::<RecordedView>),
+            handler: get(trail),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/audit/verification",
+            id: "verifyAudit",
+            summary: "Goes through the whole audit trail to see whether it is what was written",
+            needs: Needs::Right(&[Action::VerifyAudit]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::Plain(StatusCode::OK, "Trail", schema::<TrailView>),
+            handler: post(verify),
+        },
+    ]
+}
+
+async fn list(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
+    let accounts = api.service.accounts(&caller).await?;
+    let items: Vec<AccountView> =
+        accounts.iter().map(|(staff, account)| AccountView::of(staff, account)).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
+}
+
+async fn disable(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+) -> Result<Response, Refused> {
+    let (staff, account) = api.service.disable_account(&caller, &number).await?;
+    Ok(one(StatusCode::OK, &HeaderMap::new(), account.version, &AccountView::of(&staff, &account)))
+}
+
+async fn trail(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Asked(TrailQuery { before, limit }): Asked<TrailQuery>,
+) -> Result<Response, Refused> {
+    let (found, next) = api.service.audit_trail(&caller, before, page(limit)?).await?;
+    let items: Vec<RecordedView> = found.into_iter().map(RecordedView::of).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items, "next_before": next })))
+}
+
+async fn verify(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
+    let verified = api.service.verify_trail(&caller).await?;
+    Ok(json_answer(StatusCode::OK, &TrailView::of(&verified)))
+}
