@@ -27,7 +27,10 @@ pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerP
 pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
-pub(crate) use service::{ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
+pub(crate) use service::{
+    ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
+    TableFormat, VisitFormat,
+};
 pub(crate) use simulate::{SimulateDoor, Simulated};
 pub(crate) use tag::{BankName, Consent, TagAct, TagPlace};
 pub(crate) use watch::{At, Tap, Top};
@@ -255,6 +258,15 @@ Keys come from the environment or from files and are never printed.")]
         #[command(subcommand)]
         what: Exported,
     },
+    /// Make a report of the customer service
+    #[command(after_help = "Examples:
+  rfid-host report visits --from 2026-11-01 --to 2026-11-30 --by branch,day --config branch.toml > visits.csv
+  rfid-host report absent --from 2026-11-01 --to 2026-11-30 --days 60 --format xlsx > absent.xlsx
+  rfid-host report staff --from 2026-11-01 --to 2026-11-30 --format json | jq .rows
+
+Days begin and end where the bank is (service.time_zone). Stop the daemon for as long, where the store is
+embedded, or ask it over HTTP (/api/v1/reports).")]
+    Report(MakeReport),
     /// Look after the accounts of people
     User {
         #[command(subcommand)]

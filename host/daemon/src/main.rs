@@ -125,6 +125,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Export { what: Exported::Visits(options) } => {
                 command::customers::export_visits(&options, data_dir).await
             }
+            Command::Report(options) => command::customers::report(options, data_dir).await,
             Command::User { act } => command::people::user(act, data_dir).await,
             Command::Audit { act } => command::people::audit(&act, data_dir),
             Command::Rights { language } => {

@@ -1,19 +1,16 @@
 //! Visits as files for other programs.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 
 use rfid_core::UtcTime;
-use rust_xlsxwriter::{Format as CellFormat, Workbook, Worksheet, XlsxError};
 
 use crate::service::view::VisitView;
 use crate::service::{Caller, Fault, Service, VisitFilter};
+use crate::spreadsheet::{Cell, Form, MOST_ROWS, Sheet, SheetFault};
 
 /// Visits that are asked for at once.
 const PAGE: usize = 200;
-/// Rows of a worksheet below its head.
-const MOST_ROWS: u32 = 1_048_575;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +72,12 @@ impl From<io::Error> for ExportFault {
     }
 }
 
-impl From<csv::Error> for ExportFault {
-    fn from(error: csv::Error) -> Self {
-        Self::Io(error.into())
-    }
-}
-
-impl From<XlsxError> for ExportFault {
-    fn from(error: XlsxError) -> Self {
-        Self::Io(io::Error::other(error))
+impl From<SheetFault> for ExportFault {
+    fn from(fault: SheetFault) -> Self {
+        match fault {
+            SheetFault::Io(error) => Self::Io(error),
+            SheetFault::TooMany => Self::TooMany,
+        }
     }
 }
 
@@ -118,32 +112,17 @@ pub async fn visits(
 
 enum Table<W: Write> {
     Jsonl(W),
-    Csv(Box<csv::Writer<W>>),
-    Xlsx(Box<Workbook>, u32, W),
+    Sheet(Sheet<W>),
 }
 
 impl<W: Write> Table<W> {
-    fn begin(format: Format, mut out: W) -> Result<Self, ExportFault> {
-        match format {
-            Format::Jsonl => Ok(Self::Jsonl(out)),
-            Format::Csv => {
-                out.write_all("\u{feff}".as_bytes())?;
-                let mut table = csv::Writer::from_writer(out);
-                table.write_record(COLUMNS)?;
-                Ok(Self::Csv(Box::new(table)))
-            }
-            Format::Xlsx => {
-                let mut workbook = Workbook::new();
-                // Rows go to a temporary file as they come.
-                let sheet = workbook.add_worksheet_with_constant_memory()?;
-                sheet.set_name("visits")?.set_freeze_panes(1, 0)?;
-                let bold = CellFormat::new().set_bold();
-                for (column, name) in (0..).zip(COLUMNS) {
-                    sheet.write_string_with_format(0, column, name, &bold)?;
-                }
-                Ok(Self::Xlsx(Box::new(workbook), 0, out))
-            }
-        }
+    fn begin(format: Format, out: W) -> Result<Self, ExportFault> {
+        let form = match format {
+            Format::Jsonl => return Ok(Self::Jsonl(out)),
+            Format::Csv => Form::Csv,
+            Format::Xlsx => Form::Xlsx,
+        };
+        Ok(Self::Sheet(Sheet::begin(form, out, "visits", &COLUMNS)?))
     }
 
     fn add(&mut self, visit: &VisitView) -> Result<(), ExportFault> {
@@ -152,18 +131,7 @@ impl<W: Write> Table<W> {
                 let json = serde_json::to_string(visit).map_err(io::Error::other)?;
                 writeln!(out, "{json}")?;
             }
-            Self::Csv(table) => table.write_record(cells(visit).map(safe_cell))?,
-            Self::Xlsx(workbook, rows, _) => {
-                if *rows == MOST_ROWS {
-                    return Err(ExportFault::TooMany);
-                }
-                *rows += 1;
-                let sheet: &mut Worksheet = workbook.worksheet_from_index(0)?;
-                for (column, text) in (0..).zip(cells(visit)) {
-                    // As text, whatever it looks like: it is never calculated.
-                    sheet.write_string(*rows, column, text)?;
-                }
-            }
+            Self::Sheet(sheet) => sheet.add(&cells(visit).map(Cell::Text))?,
         }
         Ok(())
     }
@@ -171,14 +139,7 @@ impl<W: Write> Table<W> {
     fn end(self) -> Result<(), ExportFault> {
         match self {
             Self::Jsonl(mut out) => out.flush()?,
-            Self::Csv(mut table) => table.flush()?,
-            Self::Xlsx(mut workbook, _, mut out) => {
-                let mut file: File = tempfile::tempfile()?;
-                workbook.save_to_writer(&mut file)?;
-                file.rewind()?;
-                io::copy(&mut file, &mut out)?;
-                out.flush()?;
-            }
+            Self::Sheet(sheet) => sheet.end()?,
         }
         Ok(())
     }
@@ -222,23 +183,4 @@ fn cells(visit: &VisitView) -> [String; 15] {
         visit.business.join("; "),
         text(&visit.reader),
     ]
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn safe_cell(text: String) -> String {
-    const BEGIN_FORMULAS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    if text.starts_with(BEGIN_FORMULAS) { format!("'{text}") } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", "＝1"] {
-            assert_eq!(safe_cell(text.to_owned()), format!("'{text}"));
-        }
-        assert_eq!(safe_cell("存款".to_owned()), "存款");
-    }
 }

@@ -10,6 +10,7 @@
 //! * [`photo`]: pictures that somebody sends, into photos that are kept.
 //! * [`recognition`]: who came, may the card be used here, and the visit that it makes.
 //! * [`record`]: what is kept, in the bank's own words.
+//! * [`reports`]: visits, customers and the work of people, counted.
 //! * [`rights`]: who may do what.
 //! * [`search`]: finding customers by what somebody remembers of them.
 //! * [`service`]: what people and other systems do.
@@ -30,8 +31,10 @@ pub mod photo;
 pub mod randomness;
 pub mod recognition;
 pub mod record;
+pub mod reports;
 pub mod rights;
 pub mod seal;
 pub mod search;
 pub mod service;
+mod spreadsheet;
 pub mod store;

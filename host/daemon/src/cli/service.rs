@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use rfid_core::UtcTime;
+use rfid_service::record::LocalDate;
 
 use super::DaemonConfig;
 
@@ -87,4 +88,72 @@ pub(crate) enum StaffRoleName {
     IssuingClerk,
     /// Something else
     Other,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MakeReport {
+    #[command(flatten)]
+    pub(crate) place: ServicePlace,
+    /// Which report
+    #[arg(value_enum)]
+    pub(crate) report: ReportName,
+    /// First day, as in 2026-11-01
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: LocalDate,
+    /// Last day, as in 2026-11-30
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: LocalDate,
+    /// Only this branch
+    #[arg(long, value_name = "CODE")]
+    pub(crate) branch: Option<String>,
+    /// Of visits: by what they are counted apart; by day if left out
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) by: Vec<PartName>,
+    /// Of absent: customers who were not here for so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    pub(crate) days: u16,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TableFormat,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ReportName {
+    /// Visits, by day, hour, branch, VIP class or account manager
+    Visits,
+    /// How many customers came how often
+    Frequency,
+    /// Customers who have not come for long
+    Absent,
+    /// How many cards were recognised, and how many refused and why
+    Recognition,
+    /// Greeting and serving, by member of staff
+    Staff,
+    /// When somebody was on duty
+    Duty,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum PartName {
+    /// Day of the bank's calendar
+    Day,
+    /// Hour of the day
+    Hour,
+    /// Branch
+    Branch,
+    /// VIP class
+    VipClass,
+    /// Account manager of the customer
+    AccountManager,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TableFormat {
+    /// A table with a head, for spreadsheets
+    #[default]
+    Csv,
+    /// One JSON object
+    Json,
+    /// A workbook
+    Xlsx,
 }

@@ -1,7 +1,7 @@
 //! `rfid-host import customers`, `import cards`, `export visits`, `staff`, `backup`, `restore`,
 //! `migrate-store` and `tables`.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +16,14 @@ use rfid_service::moving::{self, Progress as Moving};
 use rfid_service::randomness::SystemRandomness;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::StaffRole;
+use rfid_service::reports::{Part, ReportAsk, ReportFormat, ReportKind};
 use rfid_service::service::{BranchDraft, Caller, Fault, Service, StaffDraft, VisitFilter};
 use rfid_service::store::{Store, postgres};
 
-use crate::cli::{ConfigFiles, ExportVisits, ImportFile, ServicePlace, StaffAct, StaffRoleName, VisitFormat};
+use crate::cli::{
+    ConfigFiles, ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct,
+    StaffRoleName, TableFormat, VisitFormat,
+};
 use crate::config::{Config, ServiceConfig, StoreConfig};
 use crate::customer_service::{KEY_FILE, keys_of, open_store};
 
@@ -145,6 +149,44 @@ async fn told(
         }
         Err(fault) => Err(anyhow::Error::new(fault).context(file.to_string())),
     }
+}
+
+pub(crate) async fn report(options: MakeReport, data_dir: Option<&Path>) -> anyhow::Result<()> {
+    let MakeReport { place, report, from, to, branch, by, days, format } = options;
+    let mut out = io::stdout();
+    let format = match format {
+        TableFormat::Csv => ReportFormat::Csv,
+        TableFormat::Json => ReportFormat::Json,
+        TableFormat::Xlsx if out.is_terminal() => anyhow::bail!(
+            "a workbook is not for a terminal: write it to a file, as `... --format xlsx > report.xlsx`"
+        ),
+        TableFormat::Xlsx => ReportFormat::Xlsx,
+    };
+    let report = match report {
+        ReportName::Visits => ReportKind::Visits,
+        ReportName::Frequency => ReportKind::Frequency,
+        ReportName::Absent => ReportKind::Absent,
+        ReportName::Recognition => ReportKind::Recognition,
+        ReportName::Staff => ReportKind::Staff,
+        ReportName::Duty => ReportKind::Duty,
+    };
+    let part = |part| match part {
+        PartName::Day => Part::Day,
+        PartName::Hour => Part::Hour,
+        PartName::Branch => Part::Branch,
+        PartName::VipClass => Part::VipClass,
+        PartName::AccountManager => Part::AccountManager,
+    };
+    let by = by.into_iter().map(part).collect();
+    let service = open(&place, data_dir).await?;
+    let ask = ReportAsk { report, from, to, branch, by, days: Some(days) };
+    let made = service.report(&Caller::console(), &ask).await;
+    close(&service).await;
+    out.write_all(&made?.write(format)?)?;
+    if format == ReportFormat::Json {
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn export_visits(options: &ExportVisits, data_dir: Option<&Path>) -> anyhow::Result<()> {

@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// What is not there, or not for this caller: the same answer for both, and the same record.
-    pub(super) async fn nothing(&self, caller: &Caller, action: Action, what: &'static str) -> Fault {
+    pub(crate) async fn nothing(&self, caller: &Caller, action: Action, what: &'static str) -> Fault {
         let refused = self.note_refusal(caller, action.name(), None, "not there, or not theirs").await;
         refused.err().unwrap_or(Fault::NotFound(what))
     }

@@ -191,7 +191,7 @@ pub(crate) struct May<'a> {
 
 impl May<'_> {
     /// What may be done of what belongs to a branch; nothing if that is not to be known of.
-    pub(super) fn in_branch(&self, branch: &str) -> Option<Cell> {
+    pub(crate) fn in_branch(&self, branch: &str) -> Option<Cell> {
         self.reaching(branch, false)
     }
 

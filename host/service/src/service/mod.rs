@@ -172,6 +172,11 @@ impl Service {
         &self.store
     }
 
+    /// Where the bank's days begin and end.
+    pub(crate) fn zone(&self) -> jiff::tz::TimeZone {
+        self.recognition.settings().zone.clone()
+    }
+
     /// Now.
     pub fn now(&self) -> UtcTime {
         self.clock.now().utc
@@ -202,12 +207,25 @@ impl Service {
         expected: u32,
         others: Vec<Stored<impl Into<Record>>>,
     ) -> Result<Stored<T>, Fault> {
+        self.put_at(self.now(), caller, action, record, expected, others).await
+    }
+
+    /// The same at a time that something in the records names, too.
+    async fn put_at<T: Clone + Into<Record>>(
+        &self,
+        at: UtcTime,
+        caller: &Caller,
+        action: &str,
+        record: T,
+        expected: u32,
+        others: Vec<Stored<impl Into<Record>>>,
+    ) -> Result<Stored<T>, Fault> {
         let mut changes = vec![Change::Put { record: Box::new(record.clone().into()), expected }];
         changes.extend(others.into_iter().map(|Stored { version, record }| Change::Put {
             record: Box::new(record.into()),
             expected: version,
         }));
-        let origin = Origin { by: caller.actor.clone(), at: self.now(), from: caller.from.clone() };
+        let origin = Origin { by: caller.actor.clone(), at, from: caller.from.clone() };
         let act = self.begin_act(caller, action, origin.at, &record.clone().into(), expected).await?;
         let written: Vec<Record> = changes
             .iter()

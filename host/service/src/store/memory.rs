@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use rfid_core::{Result, TagId};
 use tokio::sync::mpsc;
 
+use super::tally::{Counting, Fact};
 use super::{
     Change, Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
-    StoreHealth, Stored, Supply, Version,
+    StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey, Version,
 };
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
@@ -180,6 +181,16 @@ impl Store for MemoryStore {
         let wanted =
             |(key, _): &(&Key, &Stored)| key.kind() == kind && after.is_none_or(|after| *key > after);
         Ok(state.records.iter().filter(wanted).take(limit).map(|(_, stored)| stored.clone()).collect())
+    }
+
+    async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
+        let mut counting = Counting::new(ask);
+        for stored in self.scan(Kind::Visit, None, usize::MAX).await? {
+            if let Record::Visit(visit) = stored.record {
+                counting.add(&Fact::of(&visit));
+            }
+        }
+        Ok(counting.end())
     }
 
     async fn count(&self, kind: Kind) -> Result<u64> {

@@ -15,6 +15,7 @@ pub mod postgres;
 mod rows;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod tally;
 
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
@@ -27,6 +28,7 @@ pub use listing::{Among, Listing, Place, Timed};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryStore;
 pub use rows::Rows;
+pub use tally::{By, Tally, TallyAsk, TallyKey};
 
 /// A record as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,6 +159,9 @@ pub trait Store: Send + Sync {
 
     /// All records of a kind in the order of their keys, behind `after`; at most `limit` of them.
     async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>>;
+
+    /// Visits counted, in the order of what those that are counted together have in common.
+    async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>>;
 
     /// How many records of a kind there are.
     async fn count(&self, kind: Kind) -> Result<u64>;

@@ -16,13 +16,15 @@ use proptest::test_runner::TestRunner;
 use rfid_core::{Error, ErrorKind, Name, Result, TagId, TagIdKind, UtcTime};
 
 use super::{
-    Actor, Among, Change, Commit, CommitFault, Happened, Listing, MemoryStore, Origin, Past, Photo,
-    PhotoSize, Place, Store, StoreHealth, Stored, Supply, Version,
+    Actor, Among, By, Change, Commit, CommitFault, Happened, Listing, MemoryStore, Origin, Past, Photo,
+    PhotoSize, Place, Store, StoreHealth, Stored, Supply, TallyAsk, Version,
 };
 use crate::record::{
-    AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer, CustomerId, Duty, DutyId, IdNumber,
-    Key, Kind, LocalDate, Outcome, PhotoId, Record, StaffId, Unique, Visit, VisitId, Way,
+    Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
+    CustomerId, Duty, DutyId, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Proposal, Record, Refusal,
+    Request, RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
 };
+use crate::rights::Role;
 
 /// Opens the store that is tried.
 #[async_trait]
@@ -152,6 +154,83 @@ fn duty(number: u8, of: u8, at: u64, is_open: bool) -> Duty {
     }
 }
 
+/// The visit on another day, with what was done in it.
+fn acted(visit: Visit, acts: u8) -> Visit {
+    let day = u64::from(acts % 3) * 24 * 3600 * 1_000_000_000;
+    let (at, staff) = (visit.arrived_at.as_nanos() + day, StaffId::from_bytes(id(4, acts % 4)));
+    let act = |after: u64| Act { by: staff, at: UtcTime::from_nanos(at + after * 1_000_000) };
+    Visit {
+        arrived_at: UtcTime::from_nanos(at),
+        vip_class: if acts & 4 == 0 { "gold".into() } else { "platinum".into() },
+        account_manager: (acts & 8 != 0).then_some(staff),
+        outcome: if acts & 16 == 0 { Outcome::Recognised } else { Outcome::Refused(Refusal::Lost) },
+        greeted: (acts & 32 != 0).then(|| act(u64::from(acts))),
+        served: (acts & 64 != 0).then(|| act(3 * u64::from(acts))),
+        departed_at: visit.departed_at.map(|_| UtcTime::from_nanos(at + 9_000_000)),
+        ..visit
+    }
+}
+
+fn account(of: u8, seen: u8) -> Account {
+    Account {
+        staff: StaffId::from_bytes(id(4, of)),
+        roles: [Role::LobbyManager].into(),
+        state: AccountState::Active,
+        invitation: None,
+        password: None,
+        second_factor: None,
+        last_step: u64::from(seen),
+        since: UtcTime::from_nanos(1),
+        last_login: None,
+        epoch: 0,
+    }
+}
+
+fn request(number: u8, of: u8, at: u64, is_open: bool) -> Request {
+    let (customer, card) = (CustomerId::from_bytes(id(1, of)), CardId::from_bytes(id(2, number)));
+    Request {
+        id: RequestId::from_bytes(id(6, number)),
+        branch: branch_name(of),
+        state: if is_open { RequestState::Submitted } else { RequestState::Done },
+        proposal: Proposal::ReenableCard { customer, card, version: 1 },
+        drafted_at: UtcTime::from_nanos(at),
+        hands: BTreeSet::new(),
+        submitted: None,
+        decided: None,
+        note: None,
+        stood_in: false,
+        code_half: None,
+    }
+}
+
+/// Ways to count visits: apart by nothing, by each, by all; in one branch, and in none.
+fn tallies() -> Vec<TallyAsk> {
+    const ALL: [By; 8] = [
+        By::Span,
+        By::Branch,
+        By::VipClass,
+        By::AccountManager,
+        By::Outcome,
+        By::Greeter,
+        By::Server,
+        By::Customer,
+    ];
+    let day = 24 * 3600 * 1_000_000_000;
+    let edges = |edges: &[u64]| edges.iter().map(|edge| UtcTime::from_nanos(*edge)).collect::<Vec<_>>();
+    let mut asks = Vec::new();
+    let mut ways: Vec<BTreeSet<By>> = ALL.iter().map(|by| [*by].into()).collect();
+    ways.extend([BTreeSet::new(), ALL.into(), [By::Span, By::Branch].into()]);
+    for by in ways {
+        for edges in [edges(&[0, 2, day, day + 3, 9 * day]), edges(&[day, 2 * day]), edges(&[5]), edges(&[])]
+        {
+            for branches in [None, Some([Name::from("ab")].into()), Some(BTreeSet::new())] {
+                asks.push(TallyAsk { edges: edges.clone(), branches, by: by.clone() });
+            }
+        }
+    }
+    asks
+}
+
 fn branch(number: u8, named: u8) -> Branch {
     Branch {
         code: branch_name(number),
@@ -174,8 +253,11 @@ fn record() -> impl Strategy<Value = Record> {
         (few.clone(), 0u8..6).prop_map(|(number, named)| branch(number, named).into()),
         (few.clone(), 0u8..6).prop_map(|(number, named)| customer(number, named).into()),
         (few.clone(), few.clone(), 0u8..6).prop_map(|(number, of, epc)| card(number, of, epc).into()),
+        (0u8..6, few.clone(), 0u64..5, any::<bool>(), any::<u8>())
+            .prop_map(|(number, of, at, is_open, acts)| acted(visit(number, of, at, is_open), acts).into()),
+        (few.clone(), 0u8..6).prop_map(|(of, seen)| account(of, seen).into()),
         (0u8..6, few.clone(), 0u64..5, any::<bool>())
-            .prop_map(|(number, of, at, is_open)| visit(number, of, at, is_open).into()),
+            .prop_map(|(number, of, at, is_open)| request(number, of, at, is_open).into()),
         (0u8..6, few, 0u64..5, any::<bool>())
             .prop_map(|(number, of, at, is_open)| duty(number, of, at, is_open).into()),
     ]
@@ -280,6 +362,9 @@ async fn same_answers(store: &dyn Store, naive: &MemoryStore) {
             said.push(text(&store.list(&listing, None, 1000).await?));
             said.push(text(&paged(store, &listing, 2).await?));
         }
+        for ask in tallies() {
+            said.push(format!("{:?}", store.tally(&ask).await?));
+        }
         for key in keys {
             let past = store.history(&key, None, 1000).await?;
             said.push(format!("{key} {}", past_text(&past)));
@@ -324,7 +409,7 @@ fn listings() -> Vec<Listing> {
         Among::OpenIn("b".into()),
     ];
     let mut listings = Vec::new();
-    for kind in [Kind::Visit, Kind::Duty, Kind::Customer] {
+    for kind in [Kind::Visit, Kind::Duty, Kind::Customer, Kind::Request] {
         for among in &among {
             for (from, until) in [(0, u64::MAX), (1, 4), (3, 3)] {
                 let (from, until) = (UtcTime::from_nanos(from), UtcTime::from_nanos(until));

@@ -248,6 +248,13 @@ fn rows() -> Vec<Row> {
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
         row("getAudit", "/api/v1/audit", none(), &[(A::ReadAudit, Do)], List),
+        row(
+            "getReport",
+            "/api/v1/reports/visits?from=2026-11-01&to=2026-11-29",
+            none(),
+            &[(A::SeeReports, Do)],
+            List,
+        ),
         row("verifyAudit", "/api/v1/audit/verification", none(), &[(A::VerifyAudit, Do)], List),
     ]
 }

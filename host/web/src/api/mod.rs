@@ -8,6 +8,7 @@ mod customers;
 mod openapi;
 mod page;
 mod photos;
+mod reports;
 mod requests;
 mod sessions;
 mod staff;
@@ -131,6 +132,7 @@ impl Api {
             requests::routes(),
             sessions::routes(),
             accounts::routes(),
+            reports::routes(),
         ]
         .into_iter()
         .flatten()

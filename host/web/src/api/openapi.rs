@@ -79,6 +79,11 @@ fn operation(route: &Route) -> Value {
             "open" => json!({ "type": "boolean" }),
             "size" => json!({ "type": "string", "enum": ["large", "small"] }),
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": super::LARGEST_PAGE }),
+            "from" | "to" if route.path.contains("/reports/") => {
+                json!({ "type": "string", "format": "date" })
+            }
+            "days" | "before" => json!({ "type": "integer", "minimum": 0 }),
+            "format" => json!({ "type": "string", "enum": ["json", "csv", "xlsx"] }),
             "from" | "until" => json!({ "type": "string", "format": "date-time" }),
             _ => json!({ "type": "string" }),
         };

@@ -14,7 +14,7 @@ use crate::record::{
     Record, Request, RequestId, RequestState, Staff, StaffId, StaffRole,
 };
 use crate::rights::{Action, Cell, Role};
-use crate::store::{Among, Listing, Stored};
+use crate::store::{Actor, Among, Listing, Stored};
 
 /// Changes of a customer that are looked at, to see who had a hand in the record.
 const LATEST_CHANGES: usize = 64;
@@ -77,9 +77,10 @@ impl Service {
             }
             None => [None, None],
         };
-        let approved =
-            Request { state, decided: Some(self.signature(caller)), stood_in, code_half, ..before.record };
-        let request = self.put_with(caller, "request.approve", approved, before.version, records).await?;
+        let decided = self.signature(caller);
+        let at = decided.at;
+        let approved = Request { state, decided: Some(decided), stood_in, code_half, ..before.record };
+        let request = self.put_at(at, caller, "request.approve", approved, before.version, records).await?;
         if let Some(staff) = ends_sessions {
             self.end_sessions(staff);
         }
@@ -162,7 +163,7 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn lapse_requests(&self) -> Result<usize, Fault> {
-        let host = Caller { actor: crate::store::Actor::Host, from: "host".to_owned(), ..Caller::console() };
+        let host = Caller { actor: Actor::Host, from: "host".to_owned(), ..Caller::console() };
         let mut lapsed = 0;
         for request in self.open_requests().await?.into_iter().filter(|open| self.has_lapsed(&open.record)) {
             match self.end_request(&host, "request.lapse", request, RequestState::Lapsed, "".into()).await {
@@ -246,13 +247,34 @@ impl Service {
         Ok(())
     }
 
-    /// Whether somebody changed a customer's record or photo a short while ago.
+    /// Whether somebody changed a customer's record or photo a short while ago, by a request or without
+    /// one. Who only approved a change had no hand in what it says.
     async fn had_a_hand(&self, me: StaffId, customer: CustomerId) -> Result<bool, Fault> {
-        let past = self.store.history(&Key::Customer(customer), None, LATEST_CHANGES).await?;
         let now = self.now();
+        let is_lately = |at: UtcTime| now.since(at) <= self.issuing.hands_off_for;
+        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
+        let among = Among::Of(Key::Customer(customer));
+        let listing = Listing { kind: Kind::Request, among, from, until };
+        let requests = self.store.list(&listing, None, LATEST_CHANGES).await?;
+        let changes = requests.into_iter().filter_map(Stored::typed::<Request>).filter(|request| {
+            matches!(
+                request.record.proposal,
+                Proposal::OpenCustomer { .. } | Proposal::ChangeCustomer { .. } | Proposal::Photo { .. }
+            )
+        });
+        let mut approvals = Vec::new();
+        for Stored { record: Request { hands, decided, .. }, .. } in changes {
+            let Some(decided) = decided.filter(|decided| is_lately(decided.at)) else { continue };
+            if hands.contains(&Hand::Staff(me)) {
+                return Ok(true);
+            }
+            approvals.push(decided.at);
+        }
+        let past = self.store.history(&Key::Customer(customer), None, LATEST_CHANGES).await?;
         Ok(past.iter().any(|past| {
-            past.origin.by == crate::store::Actor::Staff(me)
-                && now.since(past.origin.at) <= self.issuing.hands_off_for
+            past.origin.by == Actor::Staff(me)
+                && is_lately(past.origin.at)
+                && !approvals.contains(&past.origin.at)
         }))
     }
 

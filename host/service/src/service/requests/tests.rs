@@ -199,11 +199,24 @@ async fn whoever_changed_the_customer_a_short_while_ago_does_not_approve_the_car
     let mut desk = Desk::new().await;
     let opened = desk.submitted(Asked::OpenCustomer { draft: customer("6001") }).await;
     desk.approved_by(&desk.reviewer, &opened).await.unwrap();
+    // A second reviewer who had been a clerk in the morning, and wrote what was approved.
+    let second = desk.bank.person("X1", &[Role::IssuingClerk]).await;
+    let edited = CustomerDraft { notes: "x".into(), ..customer("6001") };
+    let change = Asked::ChangeCustomer { customer_number: "6001".into(), version: 1, draft: edited };
+    let drafted = desk.service().draft_request(&second, change).await.unwrap();
+    let submitted = desk.service().submit_request(&second, drafted.record.id, drafted.version).await.unwrap();
+    desk.approved_by(&desk.reviewer, &submitted).await.unwrap();
+    let grant =
+        crate::service::Grant::of_roles([Role::ApprovingReviewer], "a".into(), second.grant.who().unwrap());
+    let second = Caller { grant, ..second };
     let request = desk.submitted(card(None)).await;
-    assert!(not_allowed(desk.approved_by(&desk.reviewer, &request).await).contains("a short while ago"));
+    assert!(not_allowed(desk.approved_by(&second, &request).await).contains("a short while ago"));
+    // Who only approved had no hand in it.
+    let other = desk.submitted(card(None)).await;
+    assert!(desk.approved_by(&desk.reviewer, &other).await.is_ok());
     desk.bank.wait(Duration::from_secs(25 * 3600));
     desk.next_day().await;
-    assert!(desk.approved_by(&desk.reviewer, &request).await.is_ok());
+    assert!(desk.approved_by(&second, &request).await.is_ok());
 }
 
 #[tokio::test]

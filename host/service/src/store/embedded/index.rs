@@ -9,11 +9,15 @@
 //! | `lists` | kind, among, time and key (both inverted, so that the latest is first) | |
 //! | `past` | kind, key, version (inverted) | number in the ledger; of a load its beginning as well, which says who loaded |
 //! | `counts` | kind | how many records |
+//! | `days` | see [`days`](super::days) | |
 //! | `meta` | see [`replay`](super::replay) | |
+
+use std::collections::BTreeSet;
 
 use rfid_core::UtcTime;
 use rfid_durable::Batch;
 
+use super::days;
 use crate::record::{Key, Kind, Record};
 use crate::store::plan::Written;
 use crate::store::{Among, Rows};
@@ -26,9 +30,10 @@ pub(super) const LISTS: &str = "lists";
 pub(super) const PAST: &str = "past";
 pub(super) const COUNTS: &str = "counts";
 pub(super) const META: &str = "meta";
+pub(super) const DAYS: &str = "days";
 
 /// All trees that are made from the ledger.
-pub(super) const TREES: [&str; 7] = [ROWS, UNIQUE, ID_NUMBERS, CARDS, LISTS, PAST, COUNTS];
+pub(super) const TREES: [&str; 8] = [ROWS, UNIQUE, ID_NUMBERS, CARDS, LISTS, PAST, COUNTS, DAYS];
 
 /// Kind and key.
 pub(super) fn place(key: &Key) -> Vec<u8> {
@@ -147,6 +152,8 @@ pub(super) struct Leads<'a> {
     was_there: bool,
     previous: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
     next: Vec<(&'static str, Vec<u8>, Vec<u8>)>,
+    /// The days of visits that it changes.
+    days: BTreeSet<u32>,
 }
 
 impl<'a> Leads<'a> {
@@ -159,7 +166,14 @@ impl<'a> Leads<'a> {
         let bytes = written.bytes.as_deref().unwrap_or_default();
         let previous = before.map_or(Vec::new(), |(record, bytes)| found_by(rows, record, bytes));
         let next = after.map_or(Vec::new(), |record| found_by(rows, record, bytes));
-        Self { written, was_there: before.is_some(), previous, next }
+        let visits = before.map(|(record, _)| record).into_iter().chain(after);
+        let days = visits
+            .filter_map(|record| match record {
+                Record::Visit(visit) => Some(days::day_of(visit.arrived_at)),
+                _ => None,
+            })
+            .collect();
+        Self { written, was_there: before.is_some(), previous, next, days }
     }
 
     /// What kind of record it is, whether it was there, and whether it is.
@@ -169,7 +183,7 @@ impl<'a> Leads<'a> {
 
     /// How much it writes at most.
     pub(super) fn len(&self) -> usize {
-        self.previous.len() + self.next.len() + 2
+        self.previous.len() + self.next.len() + self.days.len() + 2
     }
 
     /// Puts into a batch that what led to the record before leads there no more. Of all changes of a
@@ -184,7 +198,10 @@ impl<'a> Leads<'a> {
 
     /// Puts into a batch the record as it was written there, and what leads to it.
     pub(super) fn put(self, batch: &mut Batch, at: LedgerPlace) {
-        let Self { written, previous, next, .. } = self;
+        let Self { written, previous, next, days, .. } = self;
+        for day in days {
+            batch.put(DAYS, days::touched(day), at.number.to_be_bytes());
+        }
         for lead in next {
             if !previous.contains(&lead) {
                 let (tree, key, value) = lead;

@@ -7,6 +7,7 @@
 //! that was damaged is made anew from nothing; the history of a record is read from the ledger.
 //!
 //! * `bearers.rs`: who bears which card, in memory.
+//! * `days.rs`: days summed up, for reports.
 //! * `entry.rs`: the bytes of an entry of the ledger.
 //! * `index.rs`: which keys of the index a record has.
 //! * `writer.rs`: the one task that writes.
@@ -15,6 +16,7 @@
 //! * `photos.rs`: photos, as files.
 
 mod bearers;
+mod days;
 mod entry;
 mod index;
 mod photos;
@@ -38,7 +40,7 @@ use self::writer::{Request, Writer};
 use super::asking::{Writing, closed};
 use super::{
     Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store,
-    StoreHealth, Stored, Supply,
+    StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
 
@@ -141,6 +143,10 @@ impl Store for EmbeddedStore {
 
     async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
         self.index.scan(kind, after, limit).await
+    }
+
+    async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
+        self.index.tally(ask).await
     }
 
     async fn count(&self, kind: Kind) -> Result<u64> {

@@ -24,6 +24,7 @@ mod loading;
 mod months;
 mod reading;
 mod schema;
+mod tallying;
 mod writer;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ use self::writer::{Request, Writer};
 use super::asking::Writing;
 use super::{
     Commit, CommitFault, Elsewhere, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
-    Store, StoreHealth, Stored, Supply,
+    Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
 
@@ -134,6 +135,10 @@ impl Store for PostgresStore {
 
     async fn scan(&self, kind: Kind, after: Option<&Key>, limit: usize) -> Result<Vec<Stored>> {
         self.reading.scan(kind, after, limit).await
+    }
+
+    async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
+        self.tallied(ask).await
     }
 
     async fn count(&self, kind: Kind) -> Result<u64> {

@@ -1,0 +1,130 @@
+//! How many came, when, where, and how well they were recognised.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Making, Part, Table, mean_seconds};
+use crate::record::{LocalDate, Refusal, Staff, StaffId};
+use crate::service::Fault;
+use crate::spreadsheet::Cell;
+use crate::store::{By, Tally, TallyKey};
+
+/// What rows of visits have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Apart {
+    day: Option<LocalDate>,
+    hour: Option<i8>,
+    rest: TallyKey,
+}
+
+impl Making<'_> {
+    pub(super) async fn visits(&self, parts: &[Part]) -> Result<Table, Fault> {
+        let parts: BTreeSet<Part> =
+            if parts.is_empty() { [Part::Day].into() } else { parts.iter().copied().collect() };
+        let (by_day, by_hour) = (parts.contains(&Part::Day), parts.contains(&Part::Hour));
+        let edges = match (by_day, by_hour) {
+            (_, true) => self.days.hour_edges(),
+            (true, false) => self.days.edges(),
+            (false, false) => self.days.span(),
+        };
+        let by = parts.iter().map(|part| match part {
+            Part::Day | Part::Hour => By::Span,
+            Part::Branch => By::Branch,
+            Part::VipClass => By::VipClass,
+            Part::AccountManager => By::AccountManager,
+        });
+        let counted = self.tally(edges.clone(), by.chain([By::Outcome])).await?;
+        let mut rows: BTreeMap<Apart, (Tally, u64)> = BTreeMap::new();
+        for (key, tally) in counted {
+            let span = key.span.and_then(|span| edges.get(usize::try_from(span).ok()?)).copied();
+            let (day, hour) = span.map(|begin| self.days.day_and_hour(begin)).unzip();
+            let (is_refused, rest) = (key.refusal.is_some(), TallyKey { span: None, refusal: None, ..key });
+            let apart = Apart { day: day.filter(|_| by_day), hour: hour.filter(|_| by_hour), rest };
+            let (sum, refused) = rows.entry(apart).or_default();
+            if is_refused {
+                *refused += tally.visits;
+            } else {
+                add(sum, &tally);
+            }
+        }
+        let managers = self.staff_of(rows.keys().filter_map(|apart| apart.rest.account_manager)).await?;
+        let number = |id: StaffId| {
+            managers.iter().find(|staff| staff.id == id).map(|staff: &Staff| staff.number.clone())
+        };
+        let mut columns: Vec<&'static str> = parts.iter().map(|part| part.name()).collect();
+        columns.extend([
+            "visits",
+            "greeted",
+            "mean_greeting_s",
+            "served",
+            "mean_serving_s",
+            "mean_stay_s",
+            "refused",
+        ]);
+        let rows = rows.into_iter().map(|(apart, (sum, refused))| {
+            let mut cells: Vec<Cell> = parts
+                .iter()
+                .map(|part| match part {
+                    Part::Day => Cell::maybe(apart.day),
+                    Part::Hour => apart.hour.map_or(Cell::Empty, |hour| Cell::Number(f64::from(hour))),
+                    Part::Branch => Cell::maybe(apart.rest.branch.clone()),
+                    Part::VipClass => Cell::maybe(apart.rest.vip_class.clone()),
+                    Part::AccountManager => Cell::maybe(apart.rest.account_manager.and_then(number)),
+                })
+                .collect();
+            cells.extend([
+                Cell::count(sum.visits),
+                Cell::count(sum.greeted),
+                mean_seconds(sum.greeting_ms, sum.greeted),
+                Cell::count(sum.served),
+                mean_seconds(sum.serving_ms, sum.served),
+                mean_seconds(sum.stay_ms, sum.departed),
+                Cell::count(refused),
+            ]);
+            cells
+        });
+        Ok((columns, rows.collect()))
+    }
+
+    pub(super) async fn recognition(&self) -> Result<Table, Fault> {
+        let counted = self.tally(self.days.span(), [By::Branch, By::Outcome]).await?;
+        let since_start = self.service.recognition().counters().by_branch();
+        let mut columns = vec!["branch", "recognised"];
+        columns.extend(Refusal::ALL.iter().map(|refusal| refusal.name()));
+        columns.extend(["share_recognised", "unknown_since_start", "clone_alarms_since_start"]);
+        let rows = self.branches.iter().map(|branch| {
+            let of = |refusal: Option<&'static str>| -> u64 {
+                let here = counted.iter().filter(|(key, _)| key.branch.as_ref() == Some(branch));
+                here.filter(|(key, _)| key.refusal == refusal).map(|(_, tally)| tally.visits).sum()
+            };
+            let recognised = of(None);
+            let refused: Vec<u64> = Refusal::ALL.iter().map(|refusal| of(Some(refusal.name()))).collect();
+            let all = recognised + refused.iter().sum::<u64>();
+            let share = match (Cell::count(recognised), Cell::count(all)) {
+                (Cell::Number(recognised), Cell::Number(all)) if all > 0.0 => {
+                    Cell::Number((1000.0 * recognised / all).round() / 1000.0)
+                }
+                _ => Cell::Empty,
+            };
+            let live = since_start.get(branch);
+            let mut cells = vec![Cell::Text(branch.to_string()), Cell::count(recognised)];
+            cells.extend(refused.into_iter().map(Cell::count));
+            cells.push(share);
+            cells.push(live.map_or(Cell::Empty, |live| Cell::count(live.unknown)));
+            cells.push(live.map_or(Cell::Empty, |live| Cell::count(live.alarms)));
+            cells
+        });
+        Ok((columns, rows.collect()))
+    }
+}
+
+fn add(sum: &mut Tally, other: &Tally) {
+    sum.visits += other.visits;
+    sum.greeted += other.greeted;
+    sum.greeting_ms += other.greeting_ms;
+    sum.longest_greeting_ms = sum.longest_greeting_ms.max(other.longest_greeting_ms);
+    sum.served += other.served;
+    sum.serving_ms += other.serving_ms;
+    sum.departed += other.departed;
+    sum.stay_ms += other.stay_ms;
+    sum.last = sum.last.max(other.last);
+}

@@ -1,0 +1,117 @@
+//! Visits counted by the database.
+
+use rfid_core::{Error, ErrorKind, Result};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::PostgresStore;
+use super::changing::nanos;
+use super::connecting::failed;
+use crate::record::{CustomerId, Refusal, StaffId};
+use crate::store::tally::{By, Counting, Tally, TallyAsk, TallyKey};
+
+/// What is counted apart by, as a column; in the order in which they stand in a row.
+const COLUMNS: [(By, &str); 8] = [
+    (By::Span, "width_bucket(at, $1)"),
+    (By::Branch, "branch"),
+    (By::VipClass, "vip_class"),
+    (By::AccountManager, "account_manager"),
+    (By::Outcome, "refusal"),
+    (By::Greeter, "greeted_by"),
+    (By::Server, "served_by"),
+    (By::Customer, "owner"),
+];
+
+impl PostgresStore {
+    pub(super) async fn tallied(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
+        let Some((from, until)) = Counting::span(ask) else { return Ok(Vec::new()) };
+        let columns: Vec<&str> =
+            COLUMNS.iter().map(|(by, column)| if ask.by.contains(by) { *column } else { "null" }).collect();
+        let grouped: Vec<&str> =
+            COLUMNS.iter().filter(|(by, _)| ask.by.contains(by)).map(|(_, column)| *column).collect();
+        let mut sql = format!(
+            "select {}, count(*), count(greeted), \
+             coalesce(sum(greatest(greeted - at, 0) / 1000000), 0)::bigint, \
+             coalesce(max(greatest(greeted - at, 0) / 1000000), 0), count(served), \
+             coalesce(sum(greatest(served - at, 0) / 1000000), 0)::bigint, count(departed), \
+             coalesce(sum(greatest(departed - at, 0) / 1000000), 0)::bigint, max(at) \
+             from visit where body is not null and at >= $2 and at < $3 \
+             and ($4::text[] is null or branch = any($4)) and $1::bigint[] is not null",
+            columns.join(", ")
+        );
+        if !grouped.is_empty() {
+            sql.push_str(" group by ");
+            sql.push_str(&grouped.join(", "));
+        }
+        let edges: Vec<i64> = ask.edges.iter().map(|edge| nanos(*edge)).collect::<Result<_>>()?;
+        let branches: Option<Vec<String>> =
+            ask.branches.as_ref().map(|branches| branches.iter().map(ToString::to_string).collect());
+        // Built of the columns above alone; everything that is asked for is bound.
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(edges)
+            .bind(nanos(from)?)
+            .bind(nanos(until)?)
+            .bind(branches)
+            .fetch_all(self.pool())
+            .await
+            .map_err(failed("tally"))?;
+        let mut counted: Vec<(TallyKey, Tally)> =
+            rows.iter().map(|row| read(row, ask)).collect::<Result<_>>()?;
+        // Without anything to count apart by there is a row also where there is nothing to count.
+        counted.retain(|(_, tally)| tally.visits > 0);
+        counted.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(counted)
+    }
+}
+
+fn read(row: &PgRow, ask: &TallyAsk) -> Result<(TallyKey, Tally)> {
+    let stray =
+        || Error::new(ErrorKind::Damaged, "tally").with_detail("the database counts what is no visit");
+    let is_by = |by: By| ask.by.contains(&by);
+    let bytes = |at: usize, by: By| -> Result<Option<[u8; 16]>> {
+        if !is_by(by) {
+            return Ok(None);
+        }
+        let value: Option<Vec<u8>> = row.try_get(at).map_err(failed("tally"))?;
+        value.map(|value| value.try_into().map_err(|_| stray())).transpose()
+    };
+    let text = |at: usize, by: By| -> Result<Option<String>> {
+        if is_by(by) { row.try_get(at).map_err(failed("tally")) } else { Ok(None) }
+    };
+    let count = |at: usize| -> Result<u64> {
+        let value: i64 = row.try_get(at).map_err(failed("tally"))?;
+        u64::try_from(value).map_err(|_| stray())
+    };
+    let span: Option<i32> = if is_by(By::Span) { row.try_get(0).map_err(failed("tally"))? } else { None };
+    let refusal = match text(4, By::Outcome)? {
+        None => None,
+        Some(name) => {
+            let known = Refusal::ALL.into_iter().find(|refusal| refusal.name() == name);
+            Some(known.ok_or_else(stray)?.name())
+        }
+    };
+    let key = TallyKey {
+        span: span.map(|span| u32::try_from(span - 1).map_err(|_| stray())).transpose()?,
+        branch: text(1, By::Branch)?.map(|code| code.as_str().into()),
+        vip_class: text(2, By::VipClass)?.map(|class| class.as_str().into()),
+        account_manager: bytes(3, By::AccountManager)?.map(StaffId::from_bytes),
+        refusal,
+        greeter: bytes(5, By::Greeter)?.map(StaffId::from_bytes),
+        server: bytes(6, By::Server)?.map(StaffId::from_bytes),
+        customer: bytes(7, By::Customer)?.map(CustomerId::from_bytes),
+    };
+    let visits = count(8)?;
+    let last: Option<i64> = row.try_get(16).map_err(failed("tally"))?;
+    let tally = Tally {
+        visits,
+        greeted: count(9)?,
+        greeting_ms: count(10)?,
+        longest_greeting_ms: count(11)?,
+        served: count(12)?,
+        serving_ms: count(13)?,
+        departed: count(14)?,
+        stay_ms: count(15)?,
+        last: rfid_core::UtcTime::from_nanos(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0)),
+    };
+    Ok((key, tally))
+}
