@@ -18,7 +18,8 @@ const STEPS: [u64; 8] = [1, 2, 3, 4, 6, 11, 21, 51];
 
 impl Making<'_> {
     pub(super) async fn frequency(&self) -> Result<Table, Fault> {
-        let counted = self.tally(self.days.span(), [By::Customer, By::VipClass, By::Outcome]).await?;
+        let counted =
+            self.tally(self.days.span(), Vec::new(), [By::Customer, By::VipClass, By::Outcome]).await?;
         let mut by_customer: HashMap<CustomerId, (u64, rfid_core::Name)> = HashMap::new();
         for (key, tally) in counted {
             let (Some(customer), Some(class), None) = (key.customer, key.vip_class, key.refusal) else {
@@ -57,8 +58,12 @@ impl Making<'_> {
             end.as_nanos().saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
         );
         // In whichever branch: a customer who comes to another is not absent.
-        let ask =
-            TallyAsk { edges: vec![UtcTime::from_nanos(0), end], branches: None, by: [By::Customer].into() };
+        let ask = TallyAsk {
+            edges: vec![UtcTime::from_nanos(0), end],
+            labels: Vec::new(),
+            branches: None,
+            by: [By::Customer].into(),
+        };
         let counted = self.service.store().tally(&ask).await?;
         let last: HashMap<CustomerId, UtcTime> =
             counted.into_iter().filter_map(|(key, tally)| Some((key.customer?, tally.last))).collect();

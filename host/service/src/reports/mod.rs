@@ -212,9 +212,11 @@ impl Making<'_> {
     async fn tally(
         &self,
         edges: Vec<UtcTime>,
+        labels: Vec<u32>,
         by: impl IntoIterator<Item = By>,
     ) -> Result<Vec<(TallyKey, Tally)>, Fault> {
-        let ask = TallyAsk { edges, branches: Some(self.branches.clone()), by: by.into_iter().collect() };
+        let ask =
+            TallyAsk { edges, labels, branches: Some(self.branches.clone()), by: by.into_iter().collect() };
         Ok(self.service.store().tally(&ask).await?)
     }
 

@@ -18,8 +18,8 @@ const LONGEST_DUTY: u64 = 7 * 24 * 3600 * 1_000_000_000;
 impl Making<'_> {
     pub(super) async fn staff(&self) -> Result<Table, Fault> {
         let span = self.days.span();
-        let greeted = self.tally(span.clone(), [By::Greeter]).await?;
-        let served = self.tally(span.clone(), [By::Server]).await?;
+        let greeted = self.tally(span.clone(), Vec::new(), [By::Greeter]).await?;
+        let served = self.tally(span.clone(), Vec::new(), [By::Server]).await?;
         let mut work: BTreeMap<StaffId, (Tally, Tally, u64)> = BTreeMap::new();
         for (key, tally) in greeted {
             if let Some(id) = key.greeter {

@@ -32,13 +32,25 @@ impl Making<'_> {
             Part::VipClass => By::VipClass,
             Part::AccountManager => By::AccountManager,
         });
-        let counted = self.tally(edges.clone(), by.chain([By::Outcome])).await?;
+        // Spans of one hour of the day, or of one day, are counted together.
+        let begins = edges.iter().take(edges.len().saturating_sub(1));
+        let named: Vec<(Option<LocalDate>, Option<i8>)> = begins
+            .map(|begin| self.days.day_and_hour(*begin))
+            .map(|(day, hour)| (by_day.then_some(day), by_hour.then_some(hour)))
+            .collect();
+        let mut names: Vec<(Option<LocalDate>, Option<i8>)> = named.clone();
+        names.sort_unstable();
+        names.dedup();
+        let label =
+            |name| names.binary_search(name).ok().and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+        let labels = named.iter().map(label).collect();
+        let counted = self.tally(edges, labels, by.chain([By::Outcome])).await?;
         let mut rows: BTreeMap<Apart, (Tally, u64)> = BTreeMap::new();
         for (key, tally) in counted {
-            let span = key.span.and_then(|span| edges.get(usize::try_from(span).ok()?)).copied();
-            let (day, hour) = span.map(|begin| self.days.day_and_hour(begin)).unzip();
+            let name = key.span.and_then(|label| names.get(usize::try_from(label).ok()?)).copied();
+            let (day, hour) = name.unwrap_or((None, None));
             let (is_refused, rest) = (key.refusal.is_some(), TallyKey { span: None, refusal: None, ..key });
-            let apart = Apart { day: day.filter(|_| by_day), hour: hour.filter(|_| by_hour), rest };
+            let apart = Apart { day, hour, rest };
             let (sum, refused) = rows.entry(apart).or_default();
             if is_refused {
                 *refused += tally.visits;
@@ -86,7 +98,7 @@ impl Making<'_> {
     }
 
     pub(super) async fn recognition(&self) -> Result<Table, Fault> {
-        let counted = self.tally(self.days.span(), [By::Branch, By::Outcome]).await?;
+        let counted = self.tally(self.days.span(), Vec::new(), [By::Branch, By::Outcome]).await?;
         let since_start = self.service.recognition().counters().by_branch();
         let mut columns = vec!["branch", "recognised"];
         columns.extend(Refusal::ALL.iter().map(|refusal| refusal.name()));

@@ -224,7 +224,10 @@ fn tallies() -> Vec<TallyAsk> {
         for edges in [edges(&[0, 2, day, day + 3, 9 * day]), edges(&[day, 2 * day]), edges(&[5]), edges(&[])]
         {
             for branches in [None, Some([Name::from("ab")].into()), Some(BTreeSet::new())] {
-                asks.push(TallyAsk { edges: edges.clone(), branches, by: by.clone() });
+                for labels in [Vec::new(), vec![7, 3, 7, 3]] {
+                    let (edges, branches, by) = (edges.clone(), branches.clone(), by.clone());
+                    asks.push(TallyAsk { edges, labels, branches, by });
+                }
             }
         }
     }

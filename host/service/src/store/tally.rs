@@ -9,7 +9,7 @@ use crate::record::{CustomerId, Outcome, Refusal, StaffId, Visit};
 /// By what visits are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum By {
-    /// The spans of time between the edges.
+    /// The labels of the spans of time between the edges.
     Span,
     /// Branch.
     Branch,
@@ -33,16 +33,26 @@ pub struct TallyAsk {
     /// Edges of spans of time, the earliest first: a visit counts in the span in which it began. Those
     /// before the first edge and from the last one on are not counted.
     pub edges: Vec<UtcTime>,
+    /// What each span is counted as, one for each; spans of one label are counted together. As its number
+    /// from 0 if there is none.
+    pub labels: Vec<u32>,
     /// In these branches; in all if absent.
     pub branches: Option<BTreeSet<Name>>,
     /// Counted apart by these.
     pub by: BTreeSet<By>,
 }
 
+impl TallyAsk {
+    /// What a span is counted as.
+    pub(super) fn label(&self, span: usize) -> u32 {
+        self.labels.get(span).copied().unwrap_or_else(|| u32::try_from(span).unwrap_or(u32::MAX))
+    }
+}
+
 /// What visits that are counted together have in common: of what was not asked for, nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TallyKey {
-    /// The span, from 0.
+    /// The label of the span.
     pub span: Option<u32>,
     /// Branch.
     pub branch: Option<Name>,
@@ -149,7 +159,7 @@ impl<'a> Counting<'a> {
         }
         let is_by = |by: By| ask.by.contains(&by);
         let key = TallyKey {
-            span: is_by(By::Span).then(|| u32::try_from(behind - 1).unwrap_or(u32::MAX)),
+            span: is_by(By::Span).then(|| ask.label(behind - 1)),
             branch: is_by(By::Branch).then(|| fact.branch.clone()),
             vip_class: is_by(By::VipClass).then(|| fact.vip_class.clone()),
             account_manager: fact.account_manager.filter(|_| is_by(By::AccountManager)),

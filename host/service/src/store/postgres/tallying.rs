@@ -12,7 +12,7 @@ use crate::store::tally::{By, Counting, Tally, TallyAsk, TallyKey};
 
 /// What is counted apart by, as a column; in the order in which they stand in a row.
 const COLUMNS: [(By, &str); 8] = [
-    (By::Span, "width_bucket(at, $1)"),
+    (By::Span, "($5::integer[])[width_bucket(at, $1)]"),
     (By::Branch, "branch"),
     (By::VipClass, "vip_class"),
     (By::AccountManager, "account_manager"),
@@ -36,7 +36,7 @@ impl PostgresStore {
              coalesce(sum(greatest(served - at, 0) / 1000000), 0)::bigint, count(departed), \
              coalesce(sum(greatest(departed - at, 0) / 1000000), 0)::bigint, max(at) \
              from visit where body is not null and at >= $2 and at < $3 \
-             and ($4::text[] is null or branch = any($4)) and $1::bigint[] is not null",
+             and ($4::text[] is null or branch = any($4)) and $1::bigint[] is not null and $5::integer[] is not null",
             columns.join(", ")
         );
         if !grouped.is_empty() {
@@ -46,12 +46,16 @@ impl PostgresStore {
         let edges: Vec<i64> = ask.edges.iter().map(|edge| nanos(*edge)).collect::<Result<_>>()?;
         let branches: Option<Vec<String>> =
             ask.branches.as_ref().map(|branches| branches.iter().map(ToString::to_string).collect());
+        let labels: Vec<i32> = (1..ask.edges.len())
+            .map(|behind| i32::try_from(ask.label(behind - 1)).unwrap_or(i32::MAX))
+            .collect();
         // Built of the columns above alone; everything that is asked for is bound.
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(edges)
             .bind(nanos(from)?)
             .bind(nanos(until)?)
             .bind(branches)
+            .bind(labels)
             .fetch_all(self.pool())
             .await
             .map_err(failed("tally"))?;
@@ -91,7 +95,7 @@ fn read(row: &PgRow, ask: &TallyAsk) -> Result<(TallyKey, Tally)> {
         }
     };
     let key = TallyKey {
-        span: span.map(|span| u32::try_from(span - 1).map_err(|_| stray())).transpose()?,
+        span: span.map(|span| u32::try_from(span).map_err(|_| stray())).transpose()?,
         branch: text(1, By::Branch)?.map(|code| code.as_str().into()),
         vip_class: text(2, By::VipClass)?.map(|class| class.as_str().into()),
         account_manager: bytes(3, By::AccountManager)?.map(StaffId::from_bytes),

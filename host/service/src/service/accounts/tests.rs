@@ -1,6 +1,7 @@
 use super::*;
 use crate::audit::Outcome;
 use crate::record::StaffRole;
+use crate::service::StaffDraft;
 use crate::service::bank::{Bank, PASSWORD};
 
 const HERE: &str = "10.0.0.1";

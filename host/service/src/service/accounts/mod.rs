@@ -1,0 +1,371 @@
+//! Accounts: logging in, sessions, and what makes an account usable.
+//!
+//! * `failures.rs`: tries that failed.
+//! * `invitations.rs`: how somebody comes to a password.
+//! * `setup.rs`: the first two accounts.
+//! * `keeping.rs`: who has one, and who has none any more.
+
+mod failures;
+mod invitations;
+mod keeping;
+mod setup;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use rfid_core::{Result as CoreResult, UtcTime};
+
+use self::failures::Failures;
+use self::setup::Setup;
+use super::fault::{Fault, FieldFault};
+use super::{Caller, Grant, Service, SessionMark};
+use crate::account::password::{self, Trier};
+use crate::account::session::{Keys as SessionKeys, Session, Sessions};
+use crate::account::{AccountSettings, second_factor};
+use crate::record::{Account, AccountState, Key, Personal, Staff};
+use crate::rights::{Matrix, Role};
+use crate::store::{Actor, Stored};
+
+/// Failures of an invitation that end it.
+const WRONG_CODES: u32 = 5;
+
+/// What the service keeps about who may log in, besides the accounts.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    pub(super) settings: AccountSettings,
+    sessions: Sessions,
+    /// Made by the first try.
+    trier: OnceLock<Trier>,
+    failures: Mutex<HashMap<[u8; 32], Failures>>,
+    setup: Mutex<Option<Setup>>,
+}
+
+impl Accounts {
+    pub(super) fn new(settings: AccountSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+}
+
+/// Somebody who has logged in.
+pub struct LoggedIn {
+    /// What opens the session.
+    pub keys: SessionKeys,
+    /// Who it is.
+    pub staff: Stored<Staff>,
+    /// As what.
+    pub roles: BTreeSet<Role>,
+    /// Tries that failed since the last time.
+    pub failures_before: u32,
+    /// The last time.
+    pub last_login: Option<UtcTime>,
+}
+
+/// Who is behind a session.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    /// The caller, with all that the person may do.
+    pub caller: Caller,
+    /// What a request that changes something must bear.
+    pub proof: String,
+    /// Who it is.
+    pub staff: Stored<Staff>,
+    /// As what.
+    pub roles: BTreeSet<Role>,
+}
+
+impl Service {
+    /// The same with other figures for accounts.
+    #[must_use]
+    pub fn with_accounts(self, settings: AccountSettings) -> Self {
+        Self { accounts: Accounts::new(settings), ..self }
+    }
+
+    /// How accounts are kept.
+    pub fn account_settings(&self) -> &AccountSettings {
+        &self.accounts.settings
+    }
+
+    fn trier(&self) -> CoreResult<&Trier> {
+        if let Some(trier) = self.accounts.trier.get() {
+            return Ok(trier);
+        }
+        let AccountSettings { cost, tried_at_once, .. } = self.accounts.settings;
+        let made = Trier::new(cost, tried_at_once, self.randomness.as_ref())?;
+        Ok(self.accounts.trier.get_or_init(|| made))
+    }
+
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.now().monotonic
+    }
+
+    /// Logs somebody in, who says who it is from this address.
+    ///
+    /// # Errors
+    /// `NotAccepted`, whatever was wrong: the number, the password, the digits, or that the account
+    /// cannot be used just now. It takes as long for each.
+    pub async fn log_in(
+        &self,
+        from: &str,
+        number: &str,
+        password: Personal<String>,
+        digits: Option<&str>,
+    ) -> Result<LoggedIn, Fault> {
+        let found = self.account_of_number(number).await?;
+        let is_open = !self.is_locked(number);
+        let usable = found.as_ref().filter(|(_, account)| is_open && self.is_usable(&account.record));
+        let kept = usable.and_then(|(_, account)| account.record.password.as_ref());
+        let is_it = self.trier()?.is_it(password, kept).await?;
+        let step = match usable {
+            Some((_, account)) => self.step(&account.record, digits)?,
+            None => None,
+        };
+        let caller = |actor| Caller::new(actor, from, Grant::of_token([], None));
+        let accepted = found.as_ref().filter(|_| is_it).zip(step);
+        let Some(((staff, account), step)) = accepted else {
+            let (count, locked) = self.note_failure(number);
+            let who = found.map_or(Actor::Host, |(staff, _)| Actor::Staff(staff.record.id));
+            let mark = self.trail.as_ref().map_or_else(String::new, |trail| trail.mark(number.as_bytes()));
+            self.did(&caller(who), "session.begin", |entry| {
+                entry.outcome = crate::audit::Outcome::Refused;
+                entry.count = Some(u64::from(count));
+                entry.facts.insert("number".to_owned(), mark);
+                if locked {
+                    entry.rule = Some("locked".to_owned());
+                }
+            })
+            .await?;
+            return Err(Fault::NotAccepted);
+        };
+        let (staff, account) = (staff.clone(), account.clone());
+        let (id, roles, last_login) =
+            (staff.record.id, account.record.roles.clone(), account.record.last_login);
+        let epoch = account.record.epoch;
+        let noted = Account { last_login: Some(self.now()), last_step: step, ..account.record };
+        // Two who use the same digits at once: the second finds another version and is refused.
+        match self.put(&caller(Actor::Staff(id)), "session.begin", noted, account.version).await {
+            Ok(_) => {}
+            Err(Fault::Conflict { .. }) => return Err(Fault::NotAccepted),
+            Err(fault) => return Err(fault),
+        }
+        let failures_before = self.forget_failures(number);
+        let keys = self.accounts.sessions.begin(
+            (id, epoch),
+            from,
+            (self.now(), self.monotonic()),
+            &self.accounts.settings,
+            self.randomness.as_ref(),
+        )?;
+        Ok(LoggedIn { keys, staff, roles, failures_before, last_login })
+    }
+
+    /// Who calls with the reference of a session, from this address.
+    ///
+    /// # Errors
+    /// `NoSession` if there is none, it is over, or the account cannot be used any more.
+    pub async fn identify(&self, token: &str, from: &str) -> Result<Identified, Fault> {
+        let settings = &self.accounts.settings;
+        let session =
+            self.accounts.sessions.find(token, self.monotonic(), settings).ok_or(Fault::NoSession)?;
+        let keys = [Key::Staff(session.staff), Key::Account(session.staff)];
+        let mut found = self.store.get(&keys).await?.into_iter();
+        let staff: Option<Stored<Staff>> = found.next().flatten().and_then(Stored::typed);
+        let account: Option<Stored<Account>> = found.next().flatten().and_then(Stored::typed);
+        let usable = staff.zip(account).filter(|(staff, account)| {
+            let account = &account.record;
+            !staff.record.left && account.state == AccountState::Active && account.epoch == session.epoch
+        });
+        let Some((staff, account)) = usable else {
+            self.accounts.sessions.end(session.staff, Some(&session.alias));
+            return Err(Fault::NoSession);
+        };
+        let roles = account.record.roles;
+        let caller = self.caller_of(&session, from, &staff.record, &roles);
+        // Who may do much does it from one place; for others another address is noted by what they do.
+        if session.from != from && roles.iter().any(|role| Matrix::get().needs_second_factor(*role)) {
+            self.accounts.sessions.end(session.staff, Some(&session.alias));
+            self.note_refusal(&caller, "session.use", None, "from another address than it was begun").await?;
+            return Err(Fault::NoSession);
+        }
+        Ok(Identified { caller, proof: session.proof, staff, roles })
+    }
+
+    fn caller_of(&self, session: &Session, from: &str, staff: &Staff, roles: &BTreeSet<Role>) -> Caller {
+        let is_proved = session.is_proved(self.monotonic(), &self.accounts.settings);
+        Caller {
+            actor: Actor::Staff(staff.id),
+            from: from.to_owned(),
+            grant: Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id),
+            session: Some(SessionMark { alias: session.alias.clone(), is_proved }),
+            reason: None,
+        }
+    }
+
+    /// Whether what goes on in the name of a caller may go on: a session that is over ends what it began.
+    pub fn goes_on(&self, caller: &Caller) -> bool {
+        caller.session.as_ref().is_none_or(|session| {
+            self.accounts.sessions.goes_on(&session.alias, self.monotonic(), &self.accounts.settings)
+        })
+    }
+
+    /// The same, and whether the account can still be used, which another host may have changed.
+    pub async fn still_is(&self, caller: &Caller) -> bool {
+        if !self.goes_on(caller) {
+            return false;
+        }
+        let (Some(me), Some(mark)) = (caller.grant.who(), &caller.session) else { return true };
+        let settings = &self.accounts.settings;
+        let sessions = self.accounts.sessions.of(me, self.monotonic(), settings);
+        let Some(session) = sessions.into_iter().find(|session| session.alias == mark.alias) else {
+            return false;
+        };
+        // While the store does not answer, whoever is there stays.
+        let Ok(mut found) = self.store.get(&[Key::Account(me)]).await else { return true };
+        let account: Option<Stored<Account>> = found.pop().flatten().and_then(Stored::typed);
+        account.is_some_and(|Stored { record, .. }| {
+            record.state == AccountState::Active && record.epoch == session.epoch
+        })
+    }
+
+    /// Ends sessions of the caller: the one that is called so, or the one that calls.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unaudited`.
+    pub async fn log_out(&self, caller: &Caller, alias: Option<&str>) -> Result<(), Fault> {
+        let (Some(me), Some(session)) = (caller.grant.who(), &caller.session) else {
+            return Err(Fault::NotFound("session"));
+        };
+        let alias = alias.unwrap_or(&session.alias);
+        if self.accounts.sessions.end(me, Some(alias)) == 0 {
+            return Err(Fault::NotFound("session"));
+        }
+        self.did(caller, "session.end", |entry| {
+            entry.facts.insert("session".to_owned(), alias.to_owned());
+        })
+        .await
+    }
+
+    /// Sessions of the caller that go on.
+    pub fn own_sessions(&self, caller: &Caller) -> Vec<Session> {
+        let settings = &self.accounts.settings;
+        caller.grant.who().map_or(Vec::new(), |me| self.accounts.sessions.of(me, self.monotonic(), settings))
+    }
+
+    /// Proves again who the caller is, by the password or by the digits of now, for what needs that.
+    ///
+    /// # Errors
+    /// `NotAccepted`.
+    pub async fn prove(
+        &self,
+        caller: &Caller,
+        password: Option<Personal<String>>,
+        digits: Option<&str>,
+    ) -> Result<(), Fault> {
+        let (Some(me), Some(session)) = (caller.grant.who(), &caller.session) else {
+            return Err(Fault::NoSession);
+        };
+        let staff: Stored<Staff> = self.get(Key::Staff(me), "member of staff").await?;
+        let account: Stored<Account> = self.get(Key::Account(me), "account").await?;
+        let number = staff.record.number.to_string();
+        let is_open = !self.is_locked(&number);
+        let by_password = match password.filter(|_| is_open) {
+            Some(password) => self.trier()?.is_it(password, account.record.password.as_ref()).await?,
+            None => false,
+        };
+        let step = match digits.filter(|_| is_open && !by_password) {
+            Some(digits) if account.record.second_factor.is_some() => {
+                self.step(&account.record, Some(digits))?
+            }
+            _ => None,
+        };
+        if !by_password && step.is_none() {
+            self.note_failure(&number);
+            self.note_refusal(caller, "session.prove", None, "not accepted").await?;
+            return Err(Fault::NotAccepted);
+        }
+        if let Some(step) = step {
+            let noted = Account { last_step: step, ..account.record };
+            self.put(caller, "session.prove", noted, account.version).await?;
+        } else {
+            self.did(caller, "session.prove", |_| {}).await?;
+        }
+        self.accounts.sessions.prove(&session.alias, self.monotonic());
+        Ok(())
+    }
+
+    /// Sets another password for the caller, and ends the caller's other sessions.
+    ///
+    /// # Errors
+    /// `NotAccepted` for the password of now, `Invalid` for the new one.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        before: Personal<String>,
+        after: Personal<String>,
+    ) -> Result<(), Fault> {
+        let (Some(me), Some(session)) = (caller.grant.who(), &caller.session) else {
+            return Err(Fault::NoSession);
+        };
+        self.prove(caller, Some(before), None).await?;
+        let staff: Stored<Staff> = self.get(Key::Staff(me), "member of staff").await?;
+        let account: Stored<Account> = self.get(Key::Account(me), "account").await?;
+        self.check_password(&after, &staff.record, &account.record.roles)?;
+        let kept = self.trier()?.hash(after, self.randomness.as_ref()).await?;
+        let changed = Account { password: Some(kept), ..account.record };
+        self.put(caller, "account.password", changed, account.version).await?;
+        for other in self.own_sessions(caller).iter().filter(|other| other.alias != session.alias) {
+            self.accounts.sessions.end(me, Some(&other.alias));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn account_of_number(
+        &self,
+        number: &str,
+    ) -> Result<Option<(Stored<Staff>, Stored<Account>)>, Fault> {
+        let staff = match self.any_staff_of_number(number).await {
+            Ok(staff) => staff,
+            Err(Fault::NotFound(_)) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let account = self.store.get(&[Key::Account(staff.record.id)]).await?.pop().flatten();
+        Ok(account.and_then(Stored::typed).map(|account| (staff, account)))
+    }
+
+    fn is_usable(&self, account: &Account) -> bool {
+        let used = account.last_login.unwrap_or(account.since).max(account.since);
+        account.state == AccountState::Active && self.now().since(used) < self.accounts.settings.dormant_after
+    }
+
+    /// The step of the second factor that these digits use; zero where none is needed, nothing where they
+    /// are wrong.
+    fn step(&self, account: &Account, digits: Option<&str>) -> CoreResult<Option<u64>> {
+        let is_needed = account.roles.iter().any(|role| Matrix::get().needs_second_factor(*role));
+        match (&account.second_factor, digits) {
+            (Some(secret), Some(digits)) => {
+                second_factor::step(secret, digits, self.now(), account.last_step)
+            }
+            (None, _) if !is_needed => Ok(Some(0)),
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn check_password(
+        &self,
+        password: &Personal<String>,
+        staff: &Staff,
+        roles: &BTreeSet<Role>,
+    ) -> Result<(), Fault> {
+        let settings = &self.accounts.settings;
+        let has_second = roles.iter().any(|role| Matrix::get().needs_second_factor(*role));
+        let least =
+            if has_second { settings.shortest_with_second_factor } else { settings.shortest_password };
+        let number = staff.number.to_string();
+        let words = [number.as_str(), staff.name.reveal(), staff.branch.as_str()];
+        password::check(password.reveal(), least, &words)
+            .map_err(|weak| Fault::Invalid(vec![FieldFault::new("password", weak.to_string())]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! The first two accounts, which nobody can ask for and nobody approve.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::super::fault::Fault;
+use super::super::{Caller, Grant, Service, StaffDraft};
+use super::WRONG_CODES;
+use crate::account::code;
+use crate::record::Record;
+use crate::rights::Role;
+use crate::store::{Actor, Stored};
+
+/// The door by which the first two accounts are made.
+#[derive(Debug)]
+pub(super) struct Setup {
+    code_hash: String,
+    until: Duration,
+    wrong: u32,
+}
+
+impl Service {
+    /// Opens the door by which the first system administrator and the first security administrator are
+    /// made, if there are none. Returns the code, which belongs on the console.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn open_setup(&self) -> Result<Option<Zeroizing<String>>, Fault> {
+        if self.missing_administrators().await?.is_empty() {
+            return Ok(None);
+        }
+        let code = Zeroizing::new(format!(
+            "{}{}",
+            *code::half(self.randomness.as_ref())?,
+            *code::half(self.randomness.as_ref())?
+        ));
+        let until = self.monotonic() + self.accounts.settings.setup_for;
+        let setup = Setup { code_hash: code::hash(&code), until, wrong: 0 };
+        *self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner) = Some(setup);
+        Ok(Some(code))
+    }
+
+    /// Which of the first two administrators there is not.
+    async fn missing_administrators(&self) -> Result<Vec<Role>, Fault> {
+        let mut missing = vec![Role::SystemAdministrator, Role::SecurityAdministrator];
+        let accounts = self.all_accounts().await?;
+        missing.retain(|role| !accounts.iter().any(|account| account.record.roles.contains(role)));
+        Ok(missing)
+    }
+
+    /// Makes one of the first two accounts with the code of the console. Returns the code of its
+    /// invitation.
+    ///
+    /// # Errors
+    /// `NotAccepted` for a wrong code, or where the door is closed; `Invalid`; `NotAllowed` for a role
+    /// that somebody has already, or that is not one of the two.
+    pub async fn set_up(
+        &self,
+        from: &str,
+        code: &str,
+        draft: StaffDraft,
+        role: Role,
+    ) -> Result<Zeroizing<String>, Fault> {
+        if !self.is_setup_code(code) {
+            let caller = Caller::new(Actor::Host, from, Grant::of_token([], None));
+            self.note_refusal(&caller, "account.set_up", None, "no such code").await?;
+            return Err(Fault::NotAccepted);
+        }
+        let invited = self.first_account(from, draft, role).await?;
+        if self.missing_administrators().await?.is_empty() {
+            *self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(invited)
+    }
+
+    /// The same at the console of the host, without a code.
+    ///
+    /// # Errors
+    /// As [`Service::set_up`].
+    pub async fn first_account(
+        &self,
+        from: &str,
+        draft: StaffDraft,
+        role: Role,
+    ) -> Result<Zeroizing<String>, Fault> {
+        if !self.missing_administrators().await?.contains(&role) {
+            let why = "this makes the first system administrator and the first security administrator; others \
+                       are asked for, and somebody else approves";
+            return Err(Fault::NotAllowed(why.to_owned()));
+        }
+        let caller = Caller { from: from.to_owned(), ..Caller::console() };
+        let staff = self.staff_of_draft(draft).await?;
+        let (invitation, [first, second]) = self.invitation()?;
+        let account = self.new_account(staff.id, BTreeSet::from([role]), invitation);
+        let others = vec![Stored { version: 0, record: Record::from(staff) }];
+        self.put_with(&caller, "account.set_up", account, 0, others).await?;
+        Ok(Zeroizing::new(format!("{}{}", *first, *second)))
+    }
+
+    pub(super) fn is_setup_code(&self, code: &str) -> bool {
+        let now = self.monotonic();
+        let mut setup = self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = setup.as_mut().filter(|open| now <= open.until && open.wrong < WRONG_CODES) else {
+            return false;
+        };
+        let is_it = open.code_hash == code::hash(code);
+        if !is_it {
+            open.wrong += 1;
+        }
+        is_it
+    }
+}
