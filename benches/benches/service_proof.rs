@@ -99,12 +99,13 @@ fn show(what: &str, figure: impl std::fmt::Display, bar: &str) {
     println!("  {what:<58} {figure:>16}   {bar}");
 }
 
-async fn reports(name: &str, store: Arc<dyn Store>, visits: u32) {
+async fn reports(name: &str, store: Arc<dyn Store>, visits: u32, loaded: impl FnOnce()) {
     println!("\n{name}, {visits} visits");
     let begun = Instant::now();
     let origin = Origin { by: Actor::Console, at: UtcTime::from_nanos(1), from: "bench".to_owned() };
     store.load(origin, &mut Year { next: 0, of: visits }).await.unwrap();
     show("taken in", format!("{:.1} s", begun.elapsed().as_secs_f64()), "");
+    loaded();
     let service = Service::new(store, RecognitionSettings::default(), clock(), Arc::new(SystemRandomness));
     let branches: Vec<BranchDraft> = (0..BRANCHES)
         .map(|number| format!("b{number:03}"))
@@ -192,10 +193,12 @@ fn main() {
         let folder = tempfile::tempdir().unwrap();
         let rows = || Rows::new(keys(), Arc::new(SystemRandomness));
         let store = EmbeddedStore::open(folder.path(), rows(), clock()).await.unwrap();
-        reports("embedded", Arc::new(store), visits).await;
+        reports("embedded", Arc::new(store), visits, || ()).await;
         drop(folder);
         let cluster = Cluster::start(&["shared_buffers=512MB", "max_wal_size=2GB"]);
         let store = PostgresStore::open(&cluster.database("year"), rows(), clock()).await.unwrap();
-        reports("PostgreSQL", Arc::new(store), visits).await;
+        // As the server does by itself in its own time.
+        let vacuum = || drop(cluster.psql("year", "vacuum analyze visit").unwrap());
+        reports("PostgreSQL", Arc::new(store), visits, vacuum).await;
     });
 }

@@ -78,7 +78,7 @@ def generate(base, work):
 
 
 def play(package, base):
-    """Opens a customer with a card and a photo, checks in, greets, serves, and looks it all up."""
+    """Opens a customer, asks for a card, checks in, greets, serves, and looks it all up."""
     client = package.AuthenticatedClient(base_url=base, token=TOKEN)
     models = importlib.import_module("client.models")
 
@@ -97,10 +97,15 @@ def play(package, base):
     assert opened.parsed.customer_number == "6001", opened.parsed
     assert opened.parsed.id_number_masked == "1****************X", opened.parsed
 
-    card = models.CardDraft.from_dict(
-        {"epc_hex": "2D0000000000000000000001", "valid_from": "2026-01-01", "valid_until": "2028-12-31"}
-    )
-    call("bind_card", "6001", body=card, expect=201)
+    # A card is asked for; a person of the bank approves.
+    asked = models.AskedType2.from_dict({
+        "kind": "issue_card", "customer_number": "6001",
+        "draft": {"epc_hex": "2D0000000000000000000001", "valid_from": "2026-01-01", "valid_until": "2028-12-31"},
+    })
+    drafted = call("draft_request", body=asked, expect=201)
+    request = call("submit_request", drafted.parsed.id, if_match=drafted.headers["etag"], expect=200).parsed
+    assert request.state == "submitted" and request.hash_, request
+    call("approve_request", request.id, body=models.Decision.from_dict({"hash": request.hash_}), expect=403)
     staff = models.StaffDraft.from_dict(
         {"staff_number": "S1", "name": "李静", "role": "lobby_manager", "branch": "hubin"}
     )

@@ -193,7 +193,7 @@ class Bank:
         self.start()
 
     def start(self):
-        """The daemon; its setup code, if it offers one, and where it listens."""
+        """The daemon; where it listens, and its setup code, if it offers one."""
         self.daemon = subprocess.Popen(
             [self.host, "run", "--log-format", "json", "--config", self.configuration],
             stderr=subprocess.PIPE, env=os.environ | SECRETS, text=True)
@@ -201,14 +201,17 @@ class Bank:
         self.code, address = None, None
         for line in self.daemon.stderr:
             self.log.append(line)
-            if found := re.search(r"with this code: (\w+)", line):
-                self.code = found.group(1)
+            # What there is to say about the configuration comes before the log begins.
             if line.startswith("{"):
                 address = json.loads(line).get("fields", {}).get("http")
             if address:
                 break
         else:
             sys.exit("the daemon ended before it listened:\n" + "".join(self.log))
+        code = self.work / "data" / "setup-code"
+        if code.exists():
+            assert code.stat().st_mode & 0o077 == 0, "others may read the setup code"
+            self.code = code.read_text().strip()
         name, _, port = address.rpartition(":")
         self.http = (name, int(port))
         threading.Thread(target=self.follow, args=(self.daemon,), daemon=True).start()

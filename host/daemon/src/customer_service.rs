@@ -2,24 +2,21 @@
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use rfid_core::{Clock, Error, ErrorKind, Event, Record, Result};
+use rfid_core::{Clock, Error, ErrorKind, Result};
 use rfid_service::audit::anchors::{self, Anchor};
 use rfid_service::audit::{self, Trail};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
-use rfid_service::recognition::Recognition;
 use rfid_service::seal::Keys;
 use rfid_service::service::{Caller, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
-use rfid_sink_lookup::Directory;
 use rfid_web::Api;
 use rfid_web::clients::{Client, Clients};
 use tokio::task::JoinHandle;
@@ -27,48 +24,18 @@ use zeroize::Zeroizing;
 
 use crate::config::{AuditConfig, Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 use crate::desks::Desks;
+use crate::service_slot::ServiceSlot;
 
 /// How often visits that their readers forgot are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// So often it is looked in a day.
 const LOOKS_A_DAY: u32 = 24 * 3600 / 300;
 
+/// File of the code by which the first two accounts are made.
+const SETUP_FILE: &str = "setup-code";
+
 /// File of the master secret in a data folder, where the configuration names none.
 pub(crate) const KEY_FILE: &str = "service.key";
-
-/// The place where sinks find the service, once it runs.
-#[derive(Clone, Default)]
-pub(crate) struct ServiceSlot(Arc<OnceLock<Arc<Service>>>);
-
-impl ServiceSlot {
-    fn recognition(&self) -> Result<&Arc<Recognition>> {
-        let service = self.0.get().ok_or_else(|| {
-            Error::new(ErrorKind::Config, "find")
-                .with_detail("the customer service does not run in this host")
-        })?;
-        Ok(service.recognition())
-    }
-
-    /// The service, if it runs.
-    pub(crate) fn get(&self) -> Option<&Arc<Service>> {
-        self.0.get()
-    }
-}
-
-#[async_trait]
-impl Directory for ServiceSlot {
-    async fn open(&self) -> Result<()> {
-        self.recognition()?.open().await
-    }
-
-    async fn find(&self, events: &[Event]) -> Result<Vec<Option<Record>>> {
-        self.recognition()?.find(events).await
-    }
-
-    fn registers(&self) -> bool {
-        true
-    }
-}
 
 /// The customer service of a host that runs.
 pub(crate) struct CustomerService {
@@ -78,6 +45,8 @@ pub(crate) struct CustomerService {
     anchorer: JoinHandle<()>,
     anchors: Anchors,
     files: Vec<PathBuf>,
+    /// Where the code of the first accounts stands.
+    setup: PathBuf,
 }
 
 impl CustomerService {
@@ -95,15 +64,15 @@ impl CustomerService {
             .with_desk(Arc::new(Desks::new(&config.desks)));
         let service = Arc::new(service);
         settle(&service).await?;
-        // A host has one service for as long as it runs.
-        let _ = slot.0.set(Arc::clone(&service));
+        slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
         let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
-        let running = Self { service, sweeper, follower, anchorer, anchors, files };
+        let setup = data_dir.join(SETUP_FILE);
+        let running = Self { service, sweeper, follower, anchorer, anchors, files, setup };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -148,23 +117,48 @@ impl CustomerService {
         self.service.store().close().await;
         self.anchors.add(&self.files).await;
         self.anchors.trail.close().await;
+        forget_setup(&self.setup);
     }
 
-    /// Says on the console by which code the first two accounts are made, while there are none.
+    /// Tells by which code the first two accounts are made, while there are none: in a file for the user of
+    /// the host alone, and on a terminal. The log goes to others, so the code is not in it.
     async fn offer_setup(&self, config: &Config) -> Result<()> {
         let offered = self.service.open_setup().await;
         let code =
             offered.map_err(|fault| Error::new(ErrorKind::Io, "accounts").with_detail(fault.to_string()))?;
-        if let Some(code) = code {
-            let minutes = config.service.accounts.setup_for.as_secs() / 60;
-            // On the console and not in the log: whoever has it makes the first administrators.
-            eprintln!(
-                "rfid-host: nobody administers this host yet. Within {minutes} minutes POST /api/v1/setup makes the \
-                 first system administrator and the first security administrator, with this code: {}",
+        let path = config.host.data_dir.join(SETUP_FILE);
+        forget_setup(&path);
+        let Some(code) = code else { return Ok(()) };
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Io, "accounts").with_detail(path.display().to_string()).with_source(error)
+        };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        writeln!(file, "{}", code.as_str()).map_err(failed)?;
+        let minutes = config.service.accounts.setup_for.as_secs() / 60;
+        tracing::warn!(
+            code_in = %path.display(),
+            minutes,
+            "nobody administers this host: POST /api/v1/setup makes the first two accounts"
+        );
+        if std::io::stdout().is_terminal() {
+            println!(
+                "Within {minutes} minutes POST /api/v1/setup makes the first two accounts with this code: {}",
                 code.as_str()
             );
         }
         Ok(())
+    }
+}
+
+/// The code of a setup that is over is worth nothing.
+fn forget_setup(path: &Path) {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the file of a setup code cannot be removed")
+        }
     }
 }
 
@@ -335,6 +329,10 @@ async fn look_after(service: Arc<Service>) {
             match service.forget_stray_photos(&strays).await {
                 Ok(suspects) => strays = suspects,
                 Err(fault) => tracing::warn!(%fault, "photos that nobody has cannot be looked for"),
+            }
+            // Whoever asks for a report then has it at once.
+            if let Err(fault) = service.sum_up_days().await {
+                tracing::warn!(%fault, "days cannot be summed up before they are asked for");
             }
         }
         looked += 1;

@@ -20,6 +20,7 @@ mod registry;
 mod running;
 mod scenarios;
 mod service_manager;
+mod service_slot;
 mod sighting;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rfid_sink_lookup::{LookupCounters, LookupKind, SledDirectory};
 use rfid_sink_notify::{Hub, NotifyKind, Webhooks};
 
 use crate::config::{PluginSource, ReaderConfig, SinkConfig};
-use crate::customer_service::ServiceSlot;
+use crate::service_slot::ServiceSlot;
 
 /// The word that makes this program the process of a plugin.
 pub(crate) const RUN_PLUGIN: &str = "run-plugin";

@@ -5,13 +5,13 @@
 
 #[path = "../../src/config/mod.rs"]
 mod config;
-#[path = "../../src/customer_service.rs"]
-mod customer_service;
 #[path = "../hostile.rs"]
 mod hostile;
 #[path = "../../src/registry.rs"]
 mod registry;
 #[path = "../../src/scenarios.rs"]
 mod scenarios;
+#[path = "../../src/service_slot.rs"]
+mod service_slot;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::config_toml(data));

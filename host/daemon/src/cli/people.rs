@@ -14,7 +14,7 @@ pub(crate) enum UserAct {
 
 Prints a code with which the person sets a password. All further accounts are asked for and approved by
 two people, over HTTP. Stop the daemon for as long, where the store is embedded; or use the code that it
-prints when it starts and nobody administers it yet.")]
+writes to setup-code in its data folder when it starts and nobody administers it yet.")]
     Add {
         #[command(flatten)]
         place: ServicePlace,

@@ -20,9 +20,10 @@ use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
 use rfid_sink_notify::{Delivery, Subscription};
 
 use crate::config::{self, StoreConfig, Texts};
-use crate::customer_service::{KEY_FILE, ServiceSlot, keys_of, make_key, open_store};
+use crate::customer_service::{KEY_FILE, keys_of, make_key, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
+use crate::service_slot::ServiceSlot;
 
 const DOOR: &str = include_str!("demo_scenario.toml");
 const DESK: &str = include_str!("demo_pad.toml");

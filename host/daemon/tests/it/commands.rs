@@ -376,3 +376,14 @@ fn what_a_package_ships_beside_the_binary_is_written_by_the_binary() {
         assert!(std::fs::read_to_string(man.join(page)).unwrap().contains(".SH EXAMPLES"), "{page}");
     }
 }
+
+#[test]
+fn the_manual_says_of_rights_what_the_binary_says() {
+    let output = rfid_host().arg("rights").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rights.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    assert!(manual.ends_with(&said), "docs/rights.md is behind `rfid-host rights`");
+    let chinese = rfid_host().args(["rights", "--language", "zh"]).output().unwrap();
+    assert!(String::from_utf8(chinese.stdout).unwrap().contains("大堂经理"));
+}

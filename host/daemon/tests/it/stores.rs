@@ -95,7 +95,7 @@ fn what_is_missing_of_the_tables_is_shown_before_it_is_made() {
     let shown = tables(&["tables", "--dry-run"]);
     assert!(shown.contains("-- step 1: records") && shown.contains("create table visit"), "{shown}");
     assert_eq!(tables(&["tables", "--dry-run"]), shown);
-    assert!(tables(&["tables"]).starts_with("step 1: records\nstep 2: reports"));
+    assert!(tables(&["tables"]).starts_with("step 1: records\nstep 2: reports\nstep 3: looking back"));
     assert_eq!(tables(&["tables"]), "the tables are those of this version\n");
     let embedded = Bank::new().command(&["tables"], None);
     assert!(!embedded.status.success());

@@ -153,6 +153,18 @@ pub struct Report {
 }
 
 impl Service {
+    /// Lets the store sum up all days that are over, so that a report finds them summed up.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn sum_up_days(&self) -> Result<(), Fault> {
+        let edges = vec![UtcTime::from_nanos(0), self.recognition().day_of(self.now())];
+        let (labels, by) = (Vec::new(), BTreeSet::new());
+        let ask = TallyAsk { edges, labels, branches: None, by };
+        self.store().tally(&ask).await?;
+        Ok(())
+    }
+
     /// Makes a report.
     ///
     /// # Errors

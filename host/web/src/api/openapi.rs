@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rfid_service::rights::Matrix;
-use rfid_service::service::Scope;
+use rfid_service::service::{CardDraft, Scope};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Body, Needs, Route};
@@ -13,6 +13,8 @@ pub(super) fn document(routes: &[Route]) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     schemas.insert("Problem".to_owned(), problem());
+    // Within what is asked for, and nowhere by itself.
+    schemas.insert("CardDraft".to_owned(), cleaned(super::schema::<CardDraft>()));
     for route in routes {
         for (name, schema) in route.schemas() {
             schemas.insert(name.to_owned(), cleaned(schema));
@@ -21,6 +23,10 @@ pub(super) fn document(routes: &[Route]) -> Value {
         if let Value::Object(path) = path {
             path.insert(route.method.to_owned(), operation(route));
         }
+    }
+    let known = schemas.clone();
+    for (name, schema) in &mut schemas {
+        refer(schema, name, &known);
     }
     let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.name()).collect();
     json!({
@@ -236,6 +242,35 @@ fn choices_listed(schema: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Writes what stands under a name of its own as a reference to that, so that each is one type to whoever
+/// makes a client.
+fn refer(schema: &mut Value, within: &str, known: &Map<String, Value>) {
+    let Value::Object(object) = schema else {
+        if let Value::Array(items) = schema {
+            items.iter_mut().for_each(|item| refer(item, within, known));
+        }
+        return;
+    };
+    for value in object.values_mut() {
+        let bare = without_description(value);
+        let named = known.iter().find(|(name, other)| {
+            *name != within && bare.get("properties").is_some() && without_description(other) == bare
+        });
+        match named {
+            Some((name, _)) => *value = reference(name),
+            None => refer(value, within, known),
+        }
+    }
+}
+
+fn without_description(schema: &Value) -> Value {
+    let mut bare = schema.clone();
+    if let Value::Object(bare) = &mut bare {
+        bare.remove("description");
+    }
+    bare
 }
 
 fn problem() -> Value {

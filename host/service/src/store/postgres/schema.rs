@@ -9,9 +9,10 @@ use super::connecting::{self, failed};
 use crate::store::Rows;
 
 /// Steps, which are never changed once they are out.
-const STEPS: [(i64, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str); 3] = [
     (1, "records", include_str!("migrations/0001_records.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
+    (3, "looking back", include_str!("migrations/0003_looking_back.sql")),
 ];
 
 /// A step that leads to the tables of this version.
