@@ -56,7 +56,11 @@ fn visit(number: u32, of: u32) -> Visit {
         card: None,
         branch: format!("b{:03}", random as u32 % BRANCHES).as_str().into(),
         way: Way::Heard { reader: "door".into(), antenna_port: Some(1), zone: "door".into() },
-        outcome: if random.is_multiple_of(50) { Outcome::Refused(Refusal::Lost) } else { Outcome::Recognised },
+        outcome: if random.is_multiple_of(50) {
+            Outcome::Refused(Refusal::Lost)
+        } else {
+            Outcome::Recognised
+        },
         arrived_at: UtcTime::from_nanos(arrived),
         last_seen: UtcTime::from_nanos(arrived),
         revisits: 0,
