@@ -40,6 +40,7 @@ pub(crate) const KEY_FILE: &str = "service.key";
 /// The customer service of a host that runs.
 pub(crate) struct CustomerService {
     service: Arc<Service>,
+    keys: Arc<Keys>,
     sweeper: JoinHandle<()>,
     follower: JoinHandle<()>,
     anchorer: JoinHandle<()>,
@@ -55,7 +56,9 @@ impl CustomerService {
         let (data_dir, settings) = (&config.host.data_dir, &config.service);
         let keys = keys_of(data_dir, &config.store)?;
         let store = open_store(data_dir, &config.store, &keys, Arc::clone(&clock)).await?;
-        let trail = Arc::new(Trail::open(&data_dir.join(audit::FOLDER), keys, Arc::clone(&clock)).await?);
+        let trail = Arc::new(
+            Trail::open(&data_dir.join(audit::FOLDER), Arc::clone(&keys), Arc::clone(&clock)).await?,
+        );
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
         let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
             .with_trail(Arc::clone(&trail))
@@ -72,7 +75,7 @@ impl CustomerService {
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
         let setup = data_dir.join(SETUP_FILE);
-        let running = Self { service, sweeper, follower, anchorer, anchors, files, setup };
+        let running = Self { service, keys, sweeper, follower, anchorer, anchors, files, setup };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -86,6 +89,27 @@ impl CustomerService {
             Error::new(ErrorKind::Io, "branches")
                 .with_detail(format!("branches cannot be registered: {fault}"))
         })
+    }
+
+    /// Takes over another master secret. What was sealed under the one before is read under that, so it has
+    /// to be among the older ones.
+    pub(crate) async fn change_keys(&self, before: &Config, after: &StoreConfig) -> Result<()> {
+        let data_dir = &before.host.data_dir;
+        let (old, new) = (key_of(data_dir, &before.store)?, key_of(data_dir, after)?);
+        let knows_old = *old == *new || after.older_keys.iter().any(|older| **older == *old);
+        if !knows_old {
+            let detail = "the master secret of before has to stand among store.older_keys: without it nobody reads \
+                          what was sealed under it";
+            return Err(Error::new(ErrorKind::Config, "reload").with_detail(detail));
+        }
+        self.keys.replace(&new, &after.older_keys)?;
+        self.service.store().keys_changed().await?;
+        self.service
+            .note_by_host("keys.change", "configuration")
+            .await
+            .map_err(|fault| Error::new(ErrorKind::Io, "audit").with_detail(fault.to_string()))?;
+        tracing::info!("what is sealed from now on is sealed under another master secret");
+        Ok(())
     }
 
     /// The routes for other systems; none where nobody may call.
@@ -230,11 +254,15 @@ impl Anchors {
 
 /// The keys under which a host seals what it keeps.
 pub(crate) fn keys_of(data_dir: &Path, config: &StoreConfig) -> Result<Arc<Keys>> {
-    let key = match &config.key {
-        Some(key) => key.clone(),
-        None => own_key(data_dir)?,
-    };
-    Ok(Arc::new(Keys::new(&key, &config.older_keys)?))
+    Ok(Arc::new(Keys::new(&key_of(data_dir, config)?, &config.older_keys)?))
+}
+
+/// The master secret: the one that is named, or the one in the data folder.
+fn key_of(data_dir: &Path, config: &StoreConfig) -> Result<MasterKey> {
+    match &config.key {
+        Some(key) => Ok(key.clone()),
+        None => own_key(data_dir),
+    }
 }
 
 /// Opens the store that a configuration names.

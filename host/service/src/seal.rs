@@ -9,6 +9,7 @@
 //! is under the new one.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -56,10 +57,30 @@ struct Derived {
     hiding: Hmac<Sha256>,
 }
 
-/// The keys of a host, current and older.
-pub struct Keys {
+/// The keys of a host, current and older. They can be changed while the host runs.
+pub struct Keys(RwLock<Arc<Ring>>);
+
+/// Keys that go together.
+struct Ring {
     current: Derived,
     older: Vec<Derived>,
+}
+
+impl Ring {
+    fn new(current: &Zeroizing<[u8; 32]>, older: &[Zeroizing<[u8; 32]>]) -> Result<Self> {
+        let older = older.iter().map(|master| Derived::from(master)).collect::<Result<_>>()?;
+        Ok(Self { current: Derived::from(current)?, older })
+    }
+
+    /// What a record was sealed under; that of now if it is not at hand, which opening tells.
+    fn of(&self, sealed: &[u8]) -> &Derived {
+        let id = sealed.get(1..1 + KEY_ID).unwrap_or_default();
+        self.all().find(|derived| derived.id == id).unwrap_or(&self.current)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Derived> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
 }
 
 impl fmt::Debug for Keys {
@@ -110,8 +131,22 @@ impl Keys {
     /// # Errors
     /// `Internal`, never in practice: all keys have the length that their use wants.
     pub fn new(current: &Zeroizing<[u8; 32]>, older: &[Zeroizing<[u8; 32]>]) -> Result<Self> {
-        let older = older.iter().map(|master| Derived::from(master)).collect::<Result<_>>()?;
-        Ok(Self { current: Derived::from(current)?, older })
+        Ok(Self(RwLock::new(Arc::new(Ring::new(current, older)?))))
+    }
+
+    /// Takes others in their place: what is written from now on is under the new one, and what was is read
+    /// under those of before, which have to be among the older ones.
+    ///
+    /// # Errors
+    /// As [`Keys::new`]; then nothing has changed.
+    pub fn replace(&self, current: &Zeroizing<[u8; 32]>, older: &[Zeroizing<[u8; 32]>]) -> Result<()> {
+        let ring = Arc::new(Ring::new(current, older)?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        Ok(())
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Seals `plain` for its place `at`.
@@ -120,12 +155,13 @@ impl Keys {
     /// `Io` without random bytes.
     pub fn seal(&self, at: &[u8], plain: &[u8], randomness: &dyn Randomness) -> Result<Vec<u8>> {
         let nonce: [u8; NONCE] = randomness::bytes(randomness)?;
+        let ring = self.ring();
         let mut sealed = Vec::with_capacity(HEAD + plain.len() + 16);
         sealed.push(FORM);
-        sealed.extend_from_slice(&self.current.id);
+        sealed.extend_from_slice(&ring.current.id);
         sealed.extend_from_slice(&nonce);
         let payload = Payload { msg: plain, aad: at };
-        let text = self.current.cipher.encrypt(&Nonce::from(nonce), payload);
+        let text = ring.current.cipher.encrypt(&Nonce::from(nonce), payload);
         sealed.extend(text.map_err(|_| Error::new(ErrorKind::Internal, "seal"))?);
         Ok(sealed)
     }
@@ -144,7 +180,8 @@ impl Keys {
         else {
             return Err(damaged());
         };
-        let derived = self.all().find(|derived| derived.id == id).ok_or_else(|| {
+        let ring = self.ring();
+        let derived = ring.all().find(|derived| derived.id == id).ok_or_else(|| {
             Error::new(ErrorKind::Denied, "open").with_detail(
                 "a record was sealed under another master secret: put that secret among the older ones",
             )
@@ -156,38 +193,28 @@ impl Keys {
 
     /// How it stands there beside a record that was sealed into `sealed`: under the same key.
     pub fn hide_beside(&self, sealed: &[u8], unique: &Unique) -> Blind {
-        hide(self.of(sealed), unique)
+        hide(self.ring().of(sealed), unique)
     }
 
     /// How it may stand there: under the key of now and under each older one.
     pub fn hidden(&self, unique: &Unique) -> Vec<Blind> {
-        self.all().map(|derived| hide(derived, unique)).collect()
+        self.ring().all().map(|derived| hide(derived, unique)).collect()
     }
 
     /// How an ID number stands in a store beside a record that was sealed into `sealed`.
     pub fn hide_id_number_beside(&self, sealed: &[u8], number: &IdNumber) -> Blind {
-        self.of(sealed).hide(b'I', number.reveal().as_bytes())
+        self.ring().of(sealed).hide(b'I', number.reveal().as_bytes())
     }
 
     /// How it may stand there: under the key of now and under each older one.
     pub fn hidden_id_number(&self, number: &IdNumber) -> Vec<Blind> {
-        self.all().map(|derived| derived.hide(b'I', number.reveal().as_bytes())).collect()
+        self.ring().all().map(|derived| derived.hide(b'I', number.reveal().as_bytes())).collect()
     }
 
     /// What stands in the audit trail for a value: equal for equal values under one master secret.
     pub fn audit_mark(&self, bytes: &[u8]) -> String {
-        let blind = self.current.hide(b'A', bytes).to_bytes();
+        let blind = self.ring().current.hide(b'A', bytes).to_bytes();
         blind.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// What a record was sealed under; that of now if it is not at hand, which opening tells.
-    fn of(&self, sealed: &[u8]) -> &Derived {
-        let id = sealed.get(1..1 + KEY_ID).unwrap_or_default();
-        self.all().find(|derived| derived.id == id).unwrap_or(&self.current)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Derived> {
-        std::iter::once(&self.current).chain(&self.older)
     }
 }
 
@@ -242,6 +269,18 @@ mod tests {
         assert_eq!(**now.open(b"here", &sealed).unwrap(), *b"secret");
         let again = now.seal(b"here", b"secret", &SystemRandomness).unwrap();
         assert_eq!(before.open(b"here", &again).unwrap_err().kind(), ErrorKind::Denied);
+    }
+
+    #[test]
+    fn keys_change_while_somebody_holds_them() {
+        let keys = keys(1, &[]);
+        let before = keys.seal(b"here", b"before", &SystemRandomness).unwrap();
+        keys.replace(&Zeroizing::new([2; 32]), &[Zeroizing::new([1; 32])]).unwrap();
+        let after = keys.seal(b"here", b"after", &SystemRandomness).unwrap();
+        assert_eq!(**keys.open(b"here", &before).unwrap(), *b"before");
+        keys.replace(&Zeroizing::new([2; 32]), &[]).unwrap();
+        assert_eq!(**keys.open(b"here", &after).unwrap(), *b"after");
+        assert_eq!(keys.open(b"here", &before).unwrap_err().kind(), ErrorKind::Denied);
     }
 
     #[test]

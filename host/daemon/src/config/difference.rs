@@ -14,6 +14,8 @@ pub(crate) struct Difference {
     pub(crate) readers: Parts,
     pub(crate) sinks: Parts,
     pub(crate) pipelines: Parts,
+    /// Whether the master secret is another, which is taken over without a restart.
+    pub(crate) secrets: bool,
     /// Keys whose change takes effect only when the host is started anew.
     pub(crate) needs_restart: Vec<&'static str>,
 }
@@ -70,7 +72,9 @@ impl Difference {
         let pipelines = Parts::between(named_pipelines(before), named_pipelines(after), |a, b| {
             a == b && places(before, a) == places(after, b) && !b.sinks.iter().any(|sink| sinks.begins(sink))
         });
-        let mut difference = Self { readers, sinks, pipelines, needs_restart: needs_restart(before, after) };
+        let secrets = before.store.is_same_place(&after.store) && before.store != after.store;
+        let needs_restart = needs_restart(before, after);
+        let mut difference = Self { readers, sinks, pipelines, secrets, needs_restart };
         difference.replays_together(before, after);
         difference
     }
@@ -102,6 +106,7 @@ impl Difference {
         self.readers.is_empty()
             && self.sinks.is_empty()
             && self.pipelines.is_empty()
+            && !self.secrets
             && self.needs_restart.is_empty()
     }
 }
@@ -129,7 +134,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("host.name", old.name == new.name),
         ("http", before.http == after.http),
         ("ledger", before.ledger == after.ledger),
-        ("store", before.store == after.store),
+        ("store", before.store.is_same_place(&after.store)),
         ("service", before.service.runs_as(&after.service)),
         ("emulators", before.emulators == after.emulators),
     ] {
@@ -223,6 +228,19 @@ mod tests {
         let difference = Difference::between(&before, &after);
         assert_eq!(names(&difference.readers.restarted), ["hubin_back"], "what is live is its own affair");
         assert!(difference.pipelines.is_empty());
+    }
+
+    #[test]
+    fn another_master_secret_needs_no_restart_and_another_store_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |table: &str| config(folder.path(), &format!("{GOOD}\n[store]\n{table}\n"));
+        let (one, other) = ("0f".repeat(32), "1e".repeat(32));
+        let before = with(&format!("key = \"{one}\""));
+        let difference =
+            Difference::between(&before, &with(&format!("key = \"{other}\"\nolder_keys = [\"{one}\"]")));
+        assert!(difference.secrets && difference.needs_restart.is_empty() && !difference.is_empty());
+        let postgres = format!("kind = \"postgres\"\nurl = \"postgres://a@b/c\"\nkey = \"{one}\"");
+        assert_eq!(Difference::between(&before, &with(&postgres)).needs_restart, ["store"]);
     }
 
     #[test]

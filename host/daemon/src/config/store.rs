@@ -64,6 +64,14 @@ impl StoreConfig {
     }
 }
 
+impl StoreConfig {
+    /// Whether both are one store, under whatever secrets.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        let place = |config: &Self| config.url.as_ref().map(|url| url.reveal().to_owned());
+        place(self) == place(other)
+    }
+}
+
 impl PartialEq for StoreConfig {
     fn eq(&self, other: &Self) -> bool {
         self.url.is_some() == other.url.is_some() && self.secrets == other.secrets

@@ -144,13 +144,18 @@ impl Host {
         next.host = self.config.host.clone();
         next.http = self.config.http.clone();
         next.ledger = self.config.ledger;
-        next.store = self.config.store.clone();
+        if !difference.secrets {
+            next.store = self.config.store.clone();
+        }
         next.service = self.config.service.with_branches_of(&next.service);
         if let Some(service) = &self.service {
             service.take_branches(&next.service).await?;
         }
         next.emulators = self.config.emulators.clone();
         let made = self.make_sinks(&next, &difference).await?;
+        if let Some(service) = self.service.as_ref().filter(|_| difference.secrets) {
+            service.change_keys(&self.config, &next.store).await?;
+        }
         if next.replays().any(|reader| difference.readers.begins(reader)) {
             self.replay_clock = self.registry.replay.play_together(next.replays().cloned());
         }

@@ -10,7 +10,7 @@ use super::{Caller, Service};
 use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
 use crate::record::{Key, Record};
 use crate::rights::{Action, Role};
-use crate::store::CommitFault;
+use crate::store::{Actor, CommitFault};
 
 /// Records of the trail that are read at once, and looked through for one page.
 const READ_AT_ONCE: usize = 256;
@@ -134,6 +134,15 @@ impl Service {
         let mut entry = caller.entry(self.now(), action);
         with(&mut entry);
         trail.act(entry).await.map(drop).map_err(Fault::Unaudited)
+    }
+
+    /// Notes something that this host did by itself, durably.
+    ///
+    /// # Errors
+    /// `Unaudited`.
+    pub async fn note_by_host(&self, action: &str, from: &str) -> Result<(), Fault> {
+        let host = Caller { actor: Actor::Host, from: from.to_owned(), ..Caller::console() };
+        self.did(&host, action, |_| {}).await
     }
 
     /// Writes that a record is about to be written in place of version `expected`; nothing is done

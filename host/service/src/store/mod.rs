@@ -194,6 +194,12 @@ pub trait Store: Send + Sync {
         None
     }
 
+    /// Notes that the keys were replaced under which its rows are sealed. What is written from now on is
+    /// under the new ones.
+    async fn keys_changed(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// How the store is, without asking it anything.
     fn health(&self) -> StoreHealth;
 

@@ -203,6 +203,10 @@ impl Store for PostgresStore {
         }
     }
 
+    async fn keys_changed(&self) -> Result<()> {
+        schema::renew_proof(self.pool(), self.reading.rows()).await
+    }
+
     async fn close(&self) {
         self.writer.end(Request::Close).await;
         self.listening.stop();

@@ -2,7 +2,7 @@
 
 use rfid_core::{Error, ErrorKind, Result};
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{Connection, Row as _, SqlSafeStr};
 
 use super::connecting::{self, failed};
@@ -145,4 +145,15 @@ async fn prove_keys(connection: &mut PgConnection, rows: &Rows) -> Result<()> {
         .map_err(failed("open"))?;
     let proof: Vec<u8> = row.try_get(0).map_err(failed("open"))?;
     rows.accept_keys(&proof)
+}
+
+/// Writes the proof of keys under the current one, so that the older ones can be left out one day.
+pub(super) async fn renew_proof(pool: &PgPool, rows: &Rows) -> Result<()> {
+    let proof = rows.proof_of_keys()?;
+    sqlx::query("update meta set value = $1 where name = 'keys'")
+        .bind(proof)
+        .execute(pool)
+        .await
+        .map(drop)
+        .map_err(failed("keys"))
 }

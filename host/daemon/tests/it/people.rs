@@ -1,0 +1,121 @@
+//! Accounts, the audit trail and the master secret on the built binary.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::daemon::{Daemon, rfid_host};
+use crate::service::{Bank, ask};
+
+fn customer(number: &str) -> Value {
+    json!({ "customer_number": number, "name": "张小明", "vip_class": "gold", "branch": "hubin", "consent": "given" })
+}
+
+#[test]
+fn the_master_secret_changes_while_the_host_runs() {
+    secret_changes_at(&Bank::new());
+}
+
+#[test]
+fn the_master_secret_changes_while_the_host_runs_on_a_database() {
+    secret_changes_at(&Bank::central());
+}
+
+fn secret_changes_at(bank: &Bank) {
+    let before = std::fs::read_to_string(bank.config()).unwrap();
+    let store = |keys: &str| match before.contains("[store]") {
+        true => before.replacen("kind = \"postgres\"", &format!("kind = \"postgres\"\n{keys}"), 1),
+        false => before.replacen("[branches.hubin]", &format!("[store]\n{keys}\n[branches.hubin]"), 1),
+    };
+    let daemon = Daemon::run(&bank.config());
+    assert_eq!(ask(&daemon, "POST", "/api/v1/customers", Some(&customer("6001"))).0, 201);
+    bank.secret("new-key", &"1e".repeat(32));
+    let new = format!("key = \"file:{}\"", bank.path("new-key").display());
+    // Without the one before nobody would read what is there.
+    std::fs::write(bank.config(), store(&new)).unwrap();
+    let (status, said) = daemon.reload();
+    assert!(status == 422 && said.to_string().contains("older_keys"), "{status} {said}");
+    let old = bank.path("data").join("service.key");
+    let keys = format!("{new}\nolder_keys = [\"file:{}\"]", old.display());
+    std::fs::write(bank.config(), store(&keys)).unwrap();
+    let (status, said) = daemon.reload();
+    assert_eq!((status, &said["changes"]["secrets"]), (200, &json!(true)), "{said}");
+    assert_eq!(ask(&daemon, "POST", "/api/v1/customers", Some(&customer("6002"))).0, 201);
+    // A number that is taken is taken under whichever secret it was written.
+    assert_eq!(ask(&daemon, "POST", "/api/v1/customers", Some(&customer("6001"))).0, 409);
+    let all_there = |daemon: &Daemon| {
+        for number in ["6001", "6002"] {
+            let (status, said) = ask(daemon, "GET", &format!("/api/v1/customers/{number}"), None);
+            assert_eq!((status, &said["name"]), (200, &json!("张小明")), "{number}: {said}");
+        }
+    };
+    all_there(&daemon);
+    assert!(daemon.terminate().success());
+    let daemon = Daemon::run(&bank.config());
+    all_there(&daemon);
+    assert!(daemon.terminate().success());
+    let said = bank.well(&["audit", "show"], None);
+    assert!(said.contains("keys.change") && !said.contains("张"), "{said}");
+}
+
+#[test]
+fn a_host_without_administrators_keeps_its_setup_code_for_its_own_user() {
+    let bank = Bank::new();
+    let daemon = Daemon::run(&bank.config());
+    let file = bank.path("data").join("setup-code");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let code = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let mut body = json!({
+        "code": code, "staff_number": "SA1", "name": "王芳", "branch": "hubin", "role": "system_administrator",
+    });
+    let (status, said) = ask(&daemon, "POST", "/api/v1/setup", Some(&body));
+    assert_eq!(status, 201, "{said}");
+    body["staff_number"] = json!("SE1");
+    body["role"] = json!("security_administrator");
+    assert_eq!(ask(&daemon, "POST", "/api/v1/setup", Some(&body)).0, 201);
+    body["staff_number"] = json!("SE2");
+    assert_eq!(ask(&daemon, "POST", "/api/v1/setup", Some(&body)).0, 401);
+    assert!(daemon.terminate().success());
+    assert!(!file.exists());
+    let users = bank.well(&["user", "list"], None);
+    assert!(
+        users.contains("SA1") && users.contains("invited") && users.contains("security_administrator"),
+        "{users}"
+    );
+}
+
+#[test]
+fn the_first_accounts_are_made_at_the_console_and_no_third_one() {
+    let bank = Bank::new();
+    let add = |number: &str, role: &str| {
+        let words = ["user", "add", number, "--name", "王芳", "--role", role, "--branch", "hubin"];
+        bank.command(&words, None)
+    };
+    let made = add("SE1", "security-administrator");
+    assert!(made.status.success(), "{made:?}");
+    assert!(String::from_utf8(made.stdout).unwrap().contains("sets a password with this code: "));
+    let again = add("SE2", "security-administrator");
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(!again.status.success() && said.contains("somebody else approves"), "{said}");
+    let shown = bank.well(&["audit", "show", "--console"], None);
+    assert!(shown.contains("account.set_up") && !shown.contains("王芳"), "{shown}");
+    let verified = bank.well(&["audit", "verify", "--console", "--json"], None);
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    assert_eq!(verified["first_bad"], Value::Null);
+}
+
+#[test]
+fn reports_are_made_by_a_command_as_they_are_over_http() {
+    let bank = Bank::new();
+    bank.open_customers(1);
+    let report = |format: &str| {
+        let days = ["--from", "2026-11-01", "--to", "2026-11-30", "--format", format];
+        bank.well(&[["report", "absent"].as_slice(), &days].concat(), None)
+    };
+    assert!(report("csv").starts_with("\u{feff}customer_number,branch,"));
+    let json: Value = serde_json::from_str(&report("json")).unwrap();
+    assert_eq!(json["report"], "absent");
+    assert_eq!(json["rows"].as_array().unwrap().len(), 1);
+    let help = rfid_host().args(["report", "--help"]).output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("--by branch,day"));
+}
