@@ -143,8 +143,12 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let service = service(folder.path()).await;
     let mut clients = Clients::default();
-    let client =
-        Client { name: "bench".to_owned(), grant: Grant::everything(), requests_per_minute: u32::MAX };
+    let client = Client {
+        name: "bench".to_owned(),
+        grant: Grant::everything(),
+        requests_per_minute: u32::MAX,
+        expires: None,
+    };
     clients.add(TOKEN, client);
     let api = Api::new(Arc::clone(&service), clients, [7; 32], Arc::new(SystemClock::new()));
     let answering = door(Router::new().route("/at-once", get(|| async { "well" }))).await;

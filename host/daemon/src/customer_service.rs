@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rfid_core::{Clock, Error, ErrorKind, Result};
+use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
 use rfid_service::audit::anchors::{self, Anchor};
 use rfid_service::audit::{self, Trail};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
+use rfid_service::recognition::start_of_day;
+use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
 use rfid_service::service::{Caller, Service};
 use rfid_service::store::embedded::EmbeddedStore;
@@ -31,6 +33,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// So often it is looked in a day.
 const LOOKS_A_DAY: u32 = 24 * 3600 / 300;
 
+/// So long before its end it is said of a token.
+const WARNED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// File of the code by which the first two accounts are made.
 const SETUP_FILE: &str = "setup-code";
 
@@ -114,7 +118,8 @@ impl CustomerService {
 
     /// The routes for other systems; none where nobody may call.
     pub(crate) fn routes(&self, config: &ServiceConfig, clock: Arc<dyn Clock>) -> Result<axum::Router> {
-        let mut clients = Clients::default();
+        let (mut clients, zone) = (Clients::default(), &config.recognition.zone);
+        warn_of_ends(config, clock.now().utc);
         for client in &config.clients {
             for token in &client.tokens {
                 clients.add(
@@ -123,6 +128,7 @@ impl CustomerService {
                         name: client.name.to_string(),
                         grant: client.grant.clone(),
                         requests_per_minute: client.requests_per_minute,
+                        expires: client.expires.map(|day| end_of_day(day, zone)),
                     },
                 );
             }
@@ -184,6 +190,24 @@ fn forget_setup(path: &Path) {
             tracing::warn!(path = %path.display(), %error, "the file of a setup code cannot be removed")
         }
     }
+}
+
+/// Says which tokens end soon, or have ended.
+fn warn_of_ends(config: &ServiceConfig, now: UtcTime) {
+    let zone = &config.recognition.zone;
+    for client in &config.clients {
+        let Some(end) = client.expires.map(|day| end_of_day(day, zone)) else { continue };
+        if end <= now {
+            tracing::warn!(client = %client.name, "the tokens of this system have expired");
+        } else if end.since(now) < WARNED_BEFORE {
+            tracing::warn!(client = %client.name, ends = %end, "the tokens of this system end soon");
+        }
+    }
+}
+
+/// When a day is over where the bank is.
+fn end_of_day(day: LocalDate, zone: &jiff::tz::TimeZone) -> UtcTime {
+    day.0.tomorrow().map_or(UtcTime::from_nanos(u64::MAX), |next| start_of_day(LocalDate(next), zone))
 }
 
 /// Writes of the last acts of the trail which did not happen, because the host ended before.

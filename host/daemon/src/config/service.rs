@@ -7,7 +7,7 @@ use rfid_core::settings::schema_of;
 use rfid_core::{DurationText, Name, Secret};
 use rfid_service::account::AccountSettings;
 use rfid_service::recognition::RecognitionSettings;
-use rfid_service::record::Position;
+use rfid_service::record::{LocalDate, Position};
 use rfid_service::service::{BranchDraft, Grant, IssuingSettings, Scope};
 use rfid_web::clients::SHORTEST_TOKEN;
 use schemars::JsonSchema;
@@ -66,6 +66,9 @@ pub(super) struct ClientSection {
     /// Codes of the branches that it may know of; all if left out.
     #[serde(default)]
     branches: Option<Vec<String>>,
+    /// The last day on which the tokens can be used, as in 2027-06-30; for ever if left out.
+    #[serde(default)]
+    expires: Option<LocalDate>,
     /// How often it may call.
     #[serde(default = "usual_rate")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -103,6 +106,8 @@ pub(crate) struct ClientConfig {
     pub(crate) tokens: Vec<Secret>,
     pub(crate) grant: Grant,
     pub(crate) requests_per_minute: u32,
+    /// The last day on which its tokens can be used.
+    pub(crate) expires: Option<LocalDate>,
 }
 
 impl ServiceConfig {
@@ -118,9 +123,9 @@ impl ServiceConfig {
 
     /// Whether the one runs as the other does, branches aside, which can change while it runs.
     pub(crate) fn runs_as(&self, other: &Self) -> bool {
-        let rights = |config: &Self| -> Vec<(Name, Grant, u32)> {
+        let rights = |config: &Self| -> Vec<(Name, Grant, u32, Option<LocalDate>)> {
             let right = |client: &ClientConfig| {
-                (client.name.clone(), client.grant.clone(), client.requests_per_minute)
+                (client.name.clone(), client.grant.clone(), client.requests_per_minute, client.expires)
             };
             config.clients.iter().map(right).collect()
         };
@@ -250,6 +255,7 @@ impl Checker<'_> {
             tokens,
             grant: Grant::of_token(section.scopes, branches),
             requests_per_minute: section.requests_per_minute,
+            expires: section.expires,
         })
     }
 

@@ -69,6 +69,8 @@ actions! {
     LockAccounts = "accounts.lock",
     /// Let somebody set a new password.
     ResetAccounts = "accounts.reset",
+    /// See tokens of other systems.
+    SeeClients = "clients.see",
     /// See reports.
     SeeReports = "reports.see",
     /// Read the audit trail.

@@ -1,4 +1,4 @@
-//! Accounts, and the audit trail.
+//! Accounts, tokens, and the audit trail.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -6,11 +6,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_service::rights::Action;
 use rfid_service::service::view::{AccountView, RecordedView, TrailView};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::calling::Calling;
 use super::{Answer, Api, Asked, Needs, Route, json_answer, one, page, schema};
+use crate::clients::TokenState;
 use crate::refused::Refused;
 
 /// Which records of the trail, in a query.
@@ -19,6 +21,19 @@ use crate::refused::Refused;
 struct TrailQuery {
     before: Option<u64>,
     limit: Option<usize>,
+}
+
+/// A token of another system.
+#[derive(Serialize, JsonSchema)]
+struct TokenView {
+    /// Name of the system, as in [clients.NAME].
+    client: String,
+    /// What the token is told by: the beginning of its SHA-256.
+    token: String,
+    /// From when on it is worth nothing.
+    expires: Option<String>,
+    /// When it was last used since the start of the host.
+    last_used: Option<String>,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -46,6 +61,18 @@ pub(super) fn routes() -> Vec<Route> {
             body: None,
             answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
             handler: post(disable),
+        },
+        Route {
+            method: "get",
+            path: "/api/v1/clients",
+            id: "getClients",
+            summary: "Tokens of other systems: until when they can be used, and when they last were",
+            needs: Needs::Right(&[Action::SeeClients]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::List("Token", schema::<TokenView>),
+            handler: get(clients),
         },
         Route {
             method: "get",
@@ -78,6 +105,20 @@ async fn list(State(api): State<Api>, Calling(caller): Calling) -> Result<Respon
     let accounts = api.service.accounts(&caller).await?;
     let items: Vec<AccountView> =
         accounts.iter().map(|(staff, account)| AccountView::of(staff, account)).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
+}
+
+async fn clients(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
+    api.service.may_see_clients(&caller).await?;
+    let states = api.clients.states().into_iter();
+    let items: Vec<TokenView> = states
+        .map(|TokenState { client, token, expires, last_used }| TokenView {
+            client,
+            token,
+            expires: expires.map(|at| at.to_string()),
+            last_used: last_used.map(|at| at.to_string()),
+        })
+        .collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
 }
 

@@ -36,7 +36,7 @@ impl FromRequestParts<Api> for Calling {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
-            let client = api.clients.identify(&parts.headers, api.clock.now().monotonic)?;
+            let client = api.clients.identify(&parts.headers, api.clock.now())?;
             Caller::new(Actor::Machine(client.name.clone()), from(parts), client.grant.clone())
         } else {
             in_session(parts, api).await?.caller

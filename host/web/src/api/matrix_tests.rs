@@ -247,6 +247,7 @@ fn rows() -> Vec<Row> {
         ),
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
+        row("getClients", "/api/v1/clients", none(), &[(A::SeeClients, Do)], List),
         row("getAudit", "/api/v1/audit", none(), &[(A::ReadAudit, Do)], List),
         row(
             "getReport",
@@ -399,7 +400,10 @@ impl World {
             for scope in Scope::ALL {
                 let token = format!("{}-{branch}-0123456789abcdef0123456789abcdef", scope.name());
                 let grant = Grant::of_token([scope], Some([branch.into()].into()));
-                clients.add(&token, Client { name: token.clone(), grant, requests_per_minute: 1_000_000 });
+                clients.add(
+                    &token,
+                    Client { name: token.clone(), grant, requests_per_minute: 1_000_000, expires: None },
+                );
                 people.push(Somebody {
                     name: token.clone(),
                     cell: Box::new(move |action| {

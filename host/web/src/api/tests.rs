@@ -37,7 +37,12 @@ impl Desk {
         let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
         service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
         let mut clients = Clients::default();
-        let client = |name: &str, grant| Client { name: name.to_owned(), grant, requests_per_minute: 10_000 };
+        let client = |name: &str, grant| Client {
+            name: name.to_owned(),
+            grant,
+            requests_per_minute: 10_000,
+            expires: None,
+        };
         clients.add(TOKEN, client("core", Grant::of_token(Scope::ALL, None)));
         clients.add(BRANCH_TOKEN, client("b", Grant::of_token(Scope::ALL, Some(["b".into()].into()))));
         clients.add(EMPTY_TOKEN, client("empty", Grant::of_token([], None)));

@@ -30,6 +30,15 @@ impl Service {
         Ok(found)
     }
 
+    /// Whether the caller may see tokens of other systems.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn may_see_clients(&self, caller: &Caller) -> Result<(), Fault> {
+        self.may(caller, Action::SeeClients).await?;
+        self.saw(caller, "client.list", None, None, 1).await
+    }
+
     /// Disables an account and ends its sessions, at once.
     ///
     /// # Errors
