@@ -1,11 +1,13 @@
 //! Accounts, the audit trail and the master secret on the built binary.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, rfid_host};
-use crate::service::{Bank, ask};
+use crate::service::{Bank, TOKEN, ask};
 
 fn customer(number: &str) -> Value {
     json!({ "customer_number": number, "name": "张小明", "vip_class": "gold", "branch": "hubin", "consent": "given" })
@@ -118,4 +120,96 @@ fn reports_are_made_by_a_command_as_they_are_over_http() {
     assert_eq!(json["rows"].as_array().unwrap().len(), 1);
     let help = rfid_host().args(["report", "--help"]).output().unwrap();
     assert!(String::from_utf8(help.stdout).unwrap().contains("--by branch,day"));
+}
+
+#[test]
+fn what_was_under_way_at_a_kill_happened_or_not_as_the_trail_says() {
+    kills_at(&Bank::new());
+}
+
+#[test]
+fn what_was_under_way_at_a_kill_happened_or_not_as_the_trail_of_a_database_says() {
+    kills_at(&Bank::central());
+}
+
+/// Opens customers from four sides until the daemon is killed, again and again, and then compares what is
+/// there with what the trail says was done.
+fn kills_at(bank: &Bank) {
+    let often = "requests_per_minute = 1000000\nscopes = [";
+    let text = std::fs::read_to_string(bank.config()).unwrap().replacen("scopes = [", often, 1);
+    std::fs::write(bank.config(), text).unwrap();
+    let mut acknowledged: Vec<String> = Vec::new();
+    let mut asked = 0;
+    for round in 0..5 {
+        let daemon = Daemon::run(&bank.config());
+        let numbers: Vec<Vec<String>> = (0..4)
+            .map(|side| (0..200).map(|at| format!("{}", 100_000 + round * 1_000 + side * 200 + at)).collect())
+            .collect();
+        asked += 800;
+        std::thread::scope(|scope| {
+            let posts: Vec<_> = numbers
+                .iter()
+                .map(|numbers| {
+                    let daemon = &daemon;
+                    scope.spawn(move || {
+                        let open = |number: &&String| try_to_open(daemon, number);
+                        numbers.iter().take_while(open).cloned().collect::<Vec<String>>()
+                    })
+                })
+                .collect();
+            // Each time a little later: at the start of a commit, in the middle, at its end.
+            std::thread::sleep(std::time::Duration::from_millis(37 * (round + 1)));
+            daemon.signal("KILL");
+            for post in posts {
+                acknowledged.extend(post.join().unwrap());
+            }
+        });
+        daemon.kill();
+    }
+    let daemon = Daemon::run(&bank.config());
+    daemon.until_ready();
+    let mut there = std::collections::BTreeMap::new();
+    for round in 0..5 {
+        for at in 0..800 {
+            let number = (100_000 + round * 1_000 + at).to_string();
+            let (status, said) = ask(&daemon, "GET", &format!("/api/v1/customers/{number}"), None);
+            if status == 200 {
+                there.insert(format!("customer {}", said["id"].as_str().unwrap()), number);
+            }
+        }
+    }
+    assert!(daemon.terminate().success());
+    let lost: Vec<&String> =
+        acknowledged.iter().filter(|number| !there.values().any(|other| other == *number)).collect();
+    assert!(lost.is_empty(), "acknowledged and not there: {lost:?}");
+    assert!(!acknowledged.is_empty() && there.len() < asked, "{} of {asked}", there.len());
+    let trail = bank.well(&["audit", "show", "--last", "1000000"], None);
+    let trail: Vec<Value> = trail.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let undone: Vec<u64> = trail.iter().filter_map(|entry| entry["follows"].as_u64()).collect();
+    let done: std::collections::BTreeSet<String> = trail
+        .iter()
+        .filter(|entry| entry["action"] == "customer.open" && entry["outcome"] == "done")
+        .filter(|entry| !undone.contains(&entry["number"].as_u64().unwrap()))
+        .map(|entry| entry["object"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(done, there.keys().cloned().collect(), "what the trail says, and what is there");
+    bank.well(&["audit", "verify"], None);
+}
+
+/// Whether a customer was opened, as far as the daemon lived to say so.
+fn try_to_open(daemon: &Daemon, number: &str) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let body = customer(number).to_string();
+        let mut stream = TcpStream::connect(daemon.http)?;
+        write!(
+            stream,
+            "POST /api/v1/customers HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer \
+             {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.starts_with("HTTP/1.1 201"))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, rfid_host, until};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// What must be nowhere but where it is sealed or asked for.
 const PERSONAL: [&str; 3] = ["张小明金丝雀", "11010519491231002X", "西州电力金丝雀"];
 
