@@ -12,13 +12,16 @@ use rfid_core::{Clock, Event, EventKind, SystemClock};
 use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
 use rfid_driver_mifare::pn532::emulator as pad;
 use rfid_durable::Stores;
+use rfid_service::audit::{self, Trail};
 use rfid_service::bulk;
 use rfid_service::randomness::{Randomness, SystemRandomness};
 use rfid_service::recognition::RecognitionSettings;
-use rfid_service::record::{CustomerId, Kind, StaffRole};
-use rfid_service::service::{BranchDraft, Caller, Service, StaffDraft};
+use rfid_service::record::{CustomerId, Kind};
+use rfid_service::rights::Role;
+use rfid_service::service::{BranchDraft, Caller, Service};
 use rfid_sink_notify::{Delivery, Subscription};
 
+use super::demo_people;
 use crate::config::{self, StoreConfig, Texts};
 use crate::customer_service::{KEY_FILE, keys_of, make_key, open_store};
 use crate::host::Host;
@@ -41,7 +44,8 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     let desk = pad::Emulator::start(&link, pad::Scenario::from_toml(DESK)?)
         .await
         .context("the emulated pad cannot be made")?;
-    open_customers(&folder.path).await?;
+    let password = password(&folder.path)?;
+    open_customers(&folder.path, &password).await?;
 
     let registry = Registry::built_in(Stores::new(&folder.path));
     let mut events = registry.hub.subscribe(None)?;
@@ -65,7 +69,8 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     // What the demo runs is written for this run alone; nobody changes it.
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;
-    println!("{}", welcome(door.local_addr(), &link, host.http_address(), &path, &log, &token));
+    let shown = welcome(door.local_addr(), &link, host.http_address(), &path, &log, (&token, &password));
+    println!("{shown}");
 
     let end = async {
         match lasts {
@@ -86,9 +91,9 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
     Ok(())
 }
 
-/// Opens the branch, two people who work there, and four customers with their cards, unless an earlier
+/// Opens the branch, accounts of people who work there, and four customers with their cards, unless an earlier
 /// demo in this folder has done it.
-async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
+async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     if !data_dir.join(KEY_FILE).exists() {
         // Without a word: nobody has to keep a copy of what goes with the demo.
@@ -96,17 +101,16 @@ async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
     }
     let keys = keys_of(data_dir, &StoreConfig::embedded())?;
     let store = open_store(data_dir, &StoreConfig::embedded(), &keys, Arc::clone(&clock)).await?;
-    let service = Service::new(store, RecognitionSettings::default(), clock, Arc::new(SystemRandomness));
+    let trail = Trail::open(&data_dir.join(audit::CONSOLE_FOLDER), keys, Arc::clone(&clock)).await?;
+    let trail = Arc::new(trail);
+    let settings = RecognitionSettings::default();
+    let service = Service::new(store, settings, Arc::clone(&clock), Arc::new(SystemRandomness))
+        .with_trail(Arc::clone(&trail));
     let console = Caller::console();
     if service.store().count(Kind::Customer).await? == 0 {
         let branch = BranchDraft { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None };
         service.take_branches(&console, &[branch]).await?;
-        for (number, name, role) in
-            [("S001", "刘静", StaffRole::LobbyManager), ("S002", "陈强", StaffRole::AccountManager)]
-        {
-            let (staff_number, branch) = (number.to_owned(), "hubin".to_owned());
-            service.add_staff(&console, StaffDraft { staff_number, name: name.into(), role, branch }).await?;
-        }
+        demo_people::employ(&service, clock.as_ref(), password).await?;
         let [customers, cards] = [("customers.csv", CUSTOMERS), ("cards.csv", CARDS)].map(|(name, text)| {
             let path = data_dir.join(name);
             write_for_us(&path, text).map(|()| path)
@@ -115,6 +119,7 @@ async fn open_customers(data_dir: &Path) -> anyhow::Result<()> {
         bulk::import_cards(&service, &console, &cards?, false, |_| ()).await?;
     }
     service.store().close().await;
+    trail.close().await;
     Ok(())
 }
 
@@ -125,6 +130,17 @@ fn write_for_us(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| path.display().to_string())
+}
+
+/// The password of everybody in the demo of this folder.
+fn password(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join("demo-password");
+    if let Ok(password) = std::fs::read_to_string(&path) {
+        return Ok(password);
+    }
+    let password = format!("demo-{}", random_digits()?);
+    write_for_us(&path, &password)?;
+    Ok(password)
 }
 
 /// 128 random bits.
@@ -258,7 +274,7 @@ fn welcome(
     http: SocketAddr,
     config: &Path,
     log: &Path,
-    token: &str,
+    (token, password): (&str, &str),
 ) -> String {
     let mut text = String::from(
         "rfid-host demo: an emulated Mercury 4 at the door of a bank branch, and a pad on its desk\n\n",
@@ -269,6 +285,14 @@ fn welcome(
         ("events", format!("curl -N http://{http}/api/v1/events")),
         ("customer", ask("customers/6001")),
         ("visits", ask("visits?open=true")),
+        (
+            "log in",
+            format!(
+                "curl -i -H 'Content-Type: application/json' -d '{{\"staff_number\":\"S001\",\"password\":\
+                 \"{password}\"}}' http://{http}/api/v1/session"
+            ),
+        ),
+        ("as", people()),
         ("routes", format!("http://{http}/api/v1/docs")),
         ("state", format!("http://{http}/ready   http://{http}/metrics")),
         ("log", format!("tail -f {}", log.display())),
@@ -280,6 +304,14 @@ fn welcome(
         let _ = writeln!(text, "  {what:9}{value}");
     }
     text
+}
+
+/// Who can log in, and as what.
+fn people() -> String {
+    let one = |(number, name, role): (&str, &str, Role)| {
+        format!("{number} {name} ({})", role.name().replace('_', " "))
+    };
+    demo_people::PEOPLE.map(one).join(", ")
 }
 
 /// The usual port if it is free.

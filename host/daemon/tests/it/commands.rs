@@ -215,6 +215,7 @@ fn the_demo_shows_a_tag_its_record_and_its_line_and_leaves_nothing_behind() {
         "arrived   desk    1        04A1B2C3D4E5F6            王小明, 6001",
         "its line in the log: {\"event_id\":",
         "curl -N http://127.0.0.1:",
+        "S001 刘静 (lobby manager)",
         "README.md",
     ] {
         assert!(said.contains(piece), "{piece} is not in\n{said}");

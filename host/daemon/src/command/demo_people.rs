@@ -1,0 +1,68 @@
+//! People of the demo: accounts that are made as everywhere, by two who ask and approve.
+
+use rfid_core::{Clock, Error, ErrorKind};
+use rfid_service::account::second_factor;
+use rfid_service::record::{Personal, StaffRole};
+use rfid_service::rights::Role;
+use rfid_service::service::{Asked, Caller, Fault, Service, StaffDraft};
+
+/// Who asks and who approves, each from a desk of their own.
+const SECURITY: (&str, &str, Role) = ("S901", "10.0.0.1", Role::SecurityAdministrator);
+const SYSTEM: (&str, &str, Role) = ("S902", "10.0.0.2", Role::SystemAdministrator);
+
+/// Everybody who logs in to the demo without a second factor: number, name, role.
+pub(super) const PEOPLE: [(&str, &str, Role); 3] = [
+    ("S001", "刘静", Role::LobbyManager),
+    ("S002", "陈强", Role::AccountManager),
+    ("S003", "赵敏", Role::IssuingClerk),
+];
+
+/// Gives everybody an account with this password.
+pub(super) async fn employ(service: &Service, clock: &dyn Clock, password: &str) -> Result<(), Fault> {
+    let security = administrator(service, clock, password, SECURITY).await?;
+    let system = administrator(service, clock, password, SYSTEM).await?;
+    for (number, name, role) in PEOPLE {
+        let asked = Asked::OpenAccount {
+            staff_number: number.to_owned(),
+            name: name.into(),
+            branch: "hubin".to_owned(),
+            roles: [role].into(),
+        };
+        let drafted = service.draft_request(&security, asked).await?;
+        let request = service.submit_request(&security, drafted.record.id, drafted.version).await?;
+        let hash = request.record.proposal.hash();
+        let decided = service.approve_request(&system, request.record.id, &hash).await?;
+        let asker = service.fetch_code(&security, request.record.id).await?;
+        let approver = decided.code_half.ok_or(Fault::NotFound("code"))?;
+        let code = format!("{}{}", *asker, *approver);
+        service.accept_invitation("console", number, &code, password.into(), None).await?;
+    }
+    Ok(())
+}
+
+/// One of the first two, who has logged in.
+async fn administrator(
+    service: &Service,
+    clock: &dyn Clock,
+    password: &str,
+    (number, from, role): (&str, &str, Role),
+) -> Result<Caller, Fault> {
+    let draft = StaffDraft {
+        staff_number: number.to_owned(),
+        name: "管理员".into(),
+        role: StaffRole::Other,
+        branch: "hubin".to_owned(),
+    };
+    let code = service.first_account("console", draft, role).await?;
+    let address = service.offer_second_factor(from, number, &code, "demo").await?;
+    let secret = address.reveal().split("secret=").nth(1).and_then(|rest| rest.split('&').next());
+    let unreadable = || Error::new(ErrorKind::Internal, "demo").with_detail("a second factor has no secret");
+    let secret: Personal<String> = secret.ok_or_else(unreadable)?.into();
+    // The digits of now set the password, and those that come next log in: none are taken twice.
+    let now = clock.now().utc;
+    let next = now.plus(std::time::Duration::from_secs(30));
+    let [first, second] = [second_factor::digits(&secret, now)?, second_factor::digits(&secret, next)?];
+    service.accept_invitation(from, number, &code, password.into(), Some(&first)).await?;
+    let keys = service.log_in(from, number, password.into(), Some(&second)).await?.keys;
+    Ok(service.identify(&keys.token, from).await?.caller)
+}
