@@ -70,7 +70,8 @@ impl CustomerService {
             .with_issuing(settings.issuing.clone())
             .with_desk(Arc::new(Desks::new(&config.desks)));
         let service = Arc::new(service);
-        settle(&service).await?;
+        settle(&service).await;
+        note_by_host(&service, "host.start", "host").await;
         slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let following = Arc::clone(&service);
@@ -108,12 +109,14 @@ impl CustomerService {
         }
         self.keys.replace(&new, &after.older_keys)?;
         self.service.store().keys_changed().await?;
-        self.service
-            .note_by_host("keys.change", "configuration")
-            .await
-            .map_err(|fault| Error::new(ErrorKind::Io, "audit").with_detail(fault.to_string()))?;
+        note_by_host(&self.service, "keys.change", "configuration").await;
         tracing::info!("what is sealed from now on is sealed under another master secret");
         Ok(())
+    }
+
+    /// Notes that another configuration runs.
+    pub(crate) async fn note_configuration(&self) {
+        note_by_host(&self.service, "configuration.change", "configuration").await;
     }
 
     /// The routes for other systems; none where nobody may call.
@@ -145,6 +148,7 @@ impl CustomerService {
             let _ = task.await;
         }
         self.service.store().close().await;
+        note_by_host(&self.service, "host.stop", "host").await;
         self.anchors.add(&self.files).await;
         self.anchors.trail.close().await;
         forget_setup(&self.setup);
@@ -210,17 +214,28 @@ fn end_of_day(day: LocalDate, zone: &jiff::tz::TimeZone) -> UtcTime {
     day.0.tomorrow().map_or(UtcTime::from_nanos(u64::MAX), |next| start_of_day(LocalDate(next), zone))
 }
 
-/// Writes of the last acts of the trail which did not happen, because the host ended before.
-async fn settle(service: &Service) -> Result<()> {
-    let settled = service.settle_trail().await;
-    match settled.map_err(|fault| Error::new(ErrorKind::Io, "audit").with_detail(fault.to_string()))? {
-        0 => {}
-        undone => tracing::warn!(
-            undone,
-            "what was under way when the host ended did not happen, and the trail says so"
-        ),
+/// Notes what the host does by itself. On a full disk it goes on recognising customers, and says so in the
+/// log; what people do is refused as long.
+async fn note_by_host(service: &Service, action: &str, from: &str) {
+    if let Err(fault) = service.note_by_host(action, from).await {
+        tracing::error!(%fault, action, "this is not in the audit trail");
     }
-    Ok(())
+}
+
+/// Writes of the last acts of the trail which did not happen, because the host ended before.
+async fn settle(service: &Service) {
+    match service.settle_trail().await {
+        Ok(0) => {}
+        Ok(undone) => {
+            tracing::warn!(
+                undone,
+                "what was under way when the host ended did not happen, and the trail says so"
+            );
+        }
+        Err(fault) => {
+            tracing::error!(%fault, "whether what was under way when the host ended happened is not in the audit trail");
+        }
+    }
 }
 
 /// Writes the end of the trail elsewhere, again and again.

@@ -156,6 +156,9 @@ impl Host {
         if let Some(service) = self.service.as_ref().filter(|_| difference.secrets) {
             service.change_keys(&self.config, &next.store).await?;
         }
+        if let Some(service) = self.service.as_ref().filter(|_| !difference.is_empty()) {
+            service.note_configuration().await;
+        }
         if next.replays().any(|reader| difference.readers.begins(reader)) {
             self.replay_clock = self.registry.replay.play_together(next.replays().cloned());
         }

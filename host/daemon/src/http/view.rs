@@ -146,10 +146,11 @@ impl View {
         })
     }
 
-    /// What is wrong with the store of the customer service.
+    /// What is wrong with the store of the customer service, or with its audit trail.
     pub(super) fn service_complaint(&self) -> Option<String> {
-        match self.service.as_ref()?.store().health() {
-            StoreHealth::Well => None,
+        let service = self.service.as_ref()?;
+        match service.store().health() {
+            StoreHealth::Well => service.trail()?.is_well().err().map(|error| format!("{error:#}")),
             StoreHealth::Degraded(why) => Some(why),
         }
     }

@@ -36,7 +36,9 @@ pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
-pub use requests::{Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OnDesk, RequestFilter};
+pub use requests::{
+    Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
+};
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
 

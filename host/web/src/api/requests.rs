@@ -8,7 +8,7 @@ use rfid_core::UtcTime;
 use rfid_service::record::{Key, Personal, RequestId};
 use rfid_service::rights::Action;
 use rfid_service::service::view::RequestView;
-use rfid_service::service::{Asked as AskedFor, Decided, RequestFilter};
+use rfid_service::service::{Asked as AskedFor, Decided, OF_REQUESTS, RequestFilter};
 use rfid_service::store::Place;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,15 +65,7 @@ struct CodeHalf {
 }
 
 /// Who asks, decides or carries out.
-const ANY: Needs = Needs::Right(&[
-    Action::ChangeCustomers,
-    Action::TakePhotos,
-    Action::RequestCards,
-    Action::EncodeCards,
-    Action::ReenableCards,
-    Action::RequestAccounts,
-    Action::ResetAccounts,
-]);
+const ANY: Needs = Needs::Right(&OF_REQUESTS);
 
 pub(super) fn routes() -> Vec<Route> {
     let view = schema::<RequestView> as fn() -> _;

@@ -27,8 +27,8 @@ pub use asking::Asked;
 pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};
 
-/// What it takes to have to do with requests.
-const OF_REQUESTS: [Action; 7] = [
+/// What it takes to have to do with requests: one of these, in whatever way.
+pub const OF_REQUESTS: [Action; 7] = [
     Action::ChangeCustomers,
     Action::TakePhotos,
     Action::RequestCards,
