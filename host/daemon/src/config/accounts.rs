@@ -155,9 +155,9 @@ impl Default for AuditSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeskSection {
-    /// The reader before whose antenna a card's UHF tag is encoded, in [readers]; no pipeline reads it.
+    /// Name of the reader before whose antenna a card's UHF tag is encoded; no pipeline reads it.
     uhf: String,
-    /// The pad on which its chip is encoded, in [readers]; no pipeline reads it.
+    /// Name of the pad on which its chip is encoded; no pipeline reads it.
     pad: String,
     /// The secret from which the password of each tag is made, under which it is locked: at least 32
     /// characters that nobody can guess. Without it tags are not locked.
