@@ -149,6 +149,15 @@ impl Trail {
         reading::latest(&self.ledger, before, limit).await
     }
 
+    /// Everything that was done to something, the first first: all of the trail is gone through.
+    ///
+    /// # Errors
+    /// `Io`, `Damaged`.
+    pub async fn about(&self, object: &str) -> Result<Vec<Recorded>> {
+        self.head().await?;
+        reading::about(&self.ledger, object).await
+    }
+
     /// The last acts of which the trail does not say that they did not happen, the first first: when a
     /// host begins, those among them may have been cut off.
     ///

@@ -75,3 +75,26 @@ pub(super) async fn latest(ledger: &Ledger, before: Option<u64>, limit: usize) -
     })
     .await
 }
+
+/// Records about something, the first first.
+pub(super) async fn about(ledger: &Ledger, object: &str) -> Result<Vec<Recorded>> {
+    let (ledger, object) = (ledger.clone(), object.to_owned());
+    blocking(move || {
+        // Most records are about something else, and need not be read for that to be seen.
+        let finder = memchr::memmem::Finder::new(object.as_bytes());
+        let mut found = Vec::new();
+        let mut reader = ledger.read(0);
+        while let Some(entry) = reader.next_entry()? {
+            let LedgerEntry::Content(content) = entry else { continue };
+            if finder.find(&content.bytes).is_none() {
+                continue;
+            }
+            let entry = chain::decode(content.number, &content.bytes)?;
+            if entry.object.as_deref() == Some(object.as_str()) {
+                found.push(Recorded { number: content.number, entry });
+            }
+        }
+        Ok(found)
+    })
+    .await
+}

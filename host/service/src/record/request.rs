@@ -200,6 +200,11 @@ pub enum Proposal {
         /// The version of the card.
         version: u32,
     },
+    /// The file of a person is made, who asked for it.
+    PersonFile {
+        /// Whose.
+        customer: CustomerId,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// Who, if the person is not entered yet.
@@ -238,6 +243,7 @@ impl Proposal {
             Self::Photo { .. } => "photo",
             Self::IssueCard { .. } => "issue_card",
             Self::ReenableCard { .. } => "reenable_card",
+            Self::PersonFile { .. } => "person_file",
             Self::OpenAccount { .. } => "open_account",
             Self::ChangeAccount { .. } => "change_account",
             Self::ResetAccount { .. } => "reset_account",
@@ -251,6 +257,7 @@ impl Proposal {
             Self::Photo { .. } => Action::TakePhotos,
             Self::IssueCard { .. } => Action::RequestCards,
             Self::ReenableCard { .. } => Action::ReenableCards,
+            Self::PersonFile { .. } => Action::MakeFiles,
             Self::OpenAccount { .. } | Self::ChangeAccount { .. } => Action::RequestAccounts,
             Self::ResetAccount { .. } => Action::ResetAccounts,
         }
@@ -263,7 +270,8 @@ impl Proposal {
             | Self::ChangeCustomer { customer, .. }
             | Self::Photo { customer, .. }
             | Self::IssueCard { customer, .. }
-            | Self::ReenableCard { customer, .. } => Key::Customer(*customer),
+            | Self::ReenableCard { customer, .. }
+            | Self::PersonFile { customer } => Key::Customer(*customer),
             Self::OpenAccount { staff, .. }
             | Self::ChangeAccount { staff, .. }
             | Self::ResetAccount { staff, .. } => Key::Staff(*staff),

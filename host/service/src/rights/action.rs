@@ -47,6 +47,8 @@ actions! {
     TakePhotos = "customers.photo",
     /// Note consent.
     NoteConsent = "customers.consent",
+    /// Make the file of a person.
+    MakeFiles = "customers.file",
     /// See cards.
     SeeCards = "cards.see",
     /// Ask for a card.

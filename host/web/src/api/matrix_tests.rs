@@ -260,7 +260,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-const OF_REQUESTS: [(Action, Use); 14] = [
+const OF_REQUESTS: [(Action, Use); 16] = [
     (Action::ChangeCustomers, Use::DoOrPropose),
     (Action::ChangeCustomers, Use::Approve),
     (Action::TakePhotos, Use::DoOrPropose),
@@ -275,11 +275,13 @@ const OF_REQUESTS: [(Action, Use); 14] = [
     (Action::RequestAccounts, Use::Approve),
     (Action::ResetAccounts, Use::DoOrPropose),
     (Action::ResetAccounts, Use::Approve),
+    (Action::MakeFiles, Use::DoOrPropose),
+    (Action::MakeFiles, Use::Approve),
 ];
 
 /// Routes of people in sessions and of those whom nobody knows yet, and what has no owner: they are not
 /// in the matrix, and other tests are about them.
-const OUTSIDE: [&str; 12] = [
+const OUTSIDE: [&str; 13] = [
     "logIn",
     "getSession",
     "logOut",
@@ -293,6 +295,8 @@ const OUTSIDE: [&str; 12] = [
     "getBranches",
     // Whoever did not ask for an account gets 404, right or no right.
     "fetchCode",
+    // The same of who neither asked for a file nor approved it.
+    "getPersonFile",
 ];
 
 /// Somebody who calls.

@@ -12,7 +12,7 @@ use rfid_service::service::{Asked as AskedFor, Decided, OF_REQUESTS, RequestFilt
 use rfid_service::store::Place;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::calling::Calling;
 use super::{Answer, Api, Asked, Body, Needs, Route, id, json_answer, made_on, one, page, schema};
@@ -190,6 +190,20 @@ pub(super) fn routes() -> Vec<Route> {
             )
         },
         Route {
+            needs: Needs::Right(&[Action::MakeFiles]),
+            answer: Answer::Plain(StatusCode::OK, "PersonFile", schema::<serde_json::Map<String, Value>>),
+            ..route(
+                "get",
+                "/api/v1/requests/{request_id}/file",
+                "getPersonFile",
+                "The file of a person, for who asked and who approved, within a day",
+                false,
+                None,
+                StatusCode::OK,
+                get(file),
+            )
+        },
+        Route {
             needs: encoding,
             ..route(
                 "post",
@@ -322,6 +336,14 @@ async fn code(
 ) -> Result<Response, Refused> {
     let half = api.service.fetch_code(&caller, id(&text, "request")?).await?;
     Ok(json_answer(StatusCode::OK, &CodeHalf { code_half: (*half).clone() }))
+}
+
+async fn file(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(text): Path<String>,
+) -> Result<Response, Refused> {
+    Ok(json_answer(StatusCode::OK, &api.service.person_file(&caller, id(&text, "request")?).await?))
 }
 
 async fn encode(

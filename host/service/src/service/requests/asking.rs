@@ -49,6 +49,11 @@ pub enum Asked {
         /// Id of the card.
         card_id: String,
     },
+    /// The file of a person is made, who asked for it.
+    PersonFile {
+        /// Whose.
+        customer_number: Personal<String>,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// The bank's staff number; of somebody who is entered already, or a new one.
@@ -82,6 +87,7 @@ impl Asked {
             Self::ChangeCustomer { .. } => "change_customer",
             Self::IssueCard { .. } => "issue_card",
             Self::ReenableCard { .. } => "reenable_card",
+            Self::PersonFile { .. } => "person_file",
             Self::OpenAccount { .. } => "open_account",
             Self::ChangeAccount { .. } => "change_account",
             Self::ResetAccount { .. } => "reset_account",
@@ -93,6 +99,7 @@ impl Asked {
             Self::OpenCustomer { .. } | Self::ChangeCustomer { .. } => Action::ChangeCustomers,
             Self::IssueCard { .. } => Action::RequestCards,
             Self::ReenableCard { .. } => Action::ReenableCards,
+            Self::PersonFile { .. } => Action::MakeFiles,
             Self::OpenAccount { .. } | Self::ChangeAccount { .. } => Action::RequestAccounts,
             Self::ResetAccount { .. } => Action::ResetAccounts,
         }
@@ -159,6 +166,10 @@ impl Service {
                 let customer = self.reach_customer(caller, &may, action, card.record.customer).await?.0;
                 let (customer, branch) = (customer.record.id, customer.record.branch);
                 Ok((Proposal::ReenableCard { customer, card: id, version: card.version }, branch))
+            }
+            Asked::PersonFile { customer_number } => {
+                let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0.record;
+                Ok((Proposal::PersonFile { customer: found.id }, found.branch))
             }
             Asked::OpenAccount { staff_number, name, branch, roles } => {
                 self.account_asked_for(caller, &may, (staff_number, name, branch, roles), before).await

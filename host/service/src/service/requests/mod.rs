@@ -1,11 +1,13 @@
 //! Requests: somebody asks, somebody else approves, and only then it happens.
 //!
 //! * `asking.rs`: what is asked for, from what somebody wrote.
+//! * `file.rs`: the file of a person who asks for it.
 //! * `deciding.rs`: approving, refusing, giving up; who may, and what comes of it.
 //! * `issuing.rs`: an approved card onto plastic.
 
 mod asking;
 mod deciding;
+mod file;
 mod issuing;
 
 use std::collections::BTreeSet;
@@ -28,7 +30,7 @@ pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};
 
 /// What it takes to have to do with requests: one of these, in whatever way.
-pub const OF_REQUESTS: [Action; 7] = [
+pub const OF_REQUESTS: [Action; 8] = [
     Action::ChangeCustomers,
     Action::TakePhotos,
     Action::RequestCards,
@@ -36,6 +38,7 @@ pub const OF_REQUESTS: [Action; 7] = [
     Action::ReenableCards,
     Action::RequestAccounts,
     Action::ResetAccounts,
+    Action::MakeFiles,
 ];
 /// Requests that are read at once.
 const AT_ONCE: usize = 200;

@@ -528,3 +528,34 @@ async fn numbers_of_cards_say_nothing_and_are_free() {
         assert!(seen.insert(epc.hex()));
     }
 }
+
+#[tokio::test]
+async fn the_file_of_a_person_is_made_for_who_asked_and_who_approved() {
+    let mut desk = Desk::new().await;
+    let customer = desk.opened().await.record;
+    let supervisor = desk.bank.person("BS1", &[Role::BranchSupervisor]).await;
+    let centre = desk.bank.person("CS1", &[Role::CentreSupervisor]).await;
+    desk.next_day().await;
+    let service = desk.service();
+    service.customer(&desk.clerk, customer.id).await.unwrap();
+    let asked = Asked::PersonFile { customer_number: "6001".into() };
+    assert!(matches!(service.draft_request(&desk.clerk, asked.clone()).await, Err(Fault::Forbidden(_))));
+    let drafted = service.draft_request(&supervisor, asked).await.unwrap();
+    let request = service.submit_request(&supervisor, drafted.record.id, drafted.version).await.unwrap();
+    let id = request.record.id;
+    assert!(not_allowed(service.person_file(&supervisor, id).await).contains("not approved"));
+    desk.approved_by(&centre, &request).await.unwrap();
+    assert!(matches!(service.person_file(&desk.reviewer, id).await, Err(Fault::Forbidden(_))));
+    let other = desk.bank.person("CS2", &[Role::CentreSupervisor]).await;
+    assert!(matches!(service.person_file(&other, id).await, Err(Fault::NotFound("request"))));
+    for caller in [&supervisor, &centre] {
+        let file = service.person_file(caller, id).await.unwrap();
+        assert_eq!(file["customer"]["id_number"], "11010519491231002X");
+        let acts = file["acts"].as_array().unwrap();
+        let by_clerk = serde_json::json!(["issuing_clerk"]);
+        assert!(acts.iter().any(|act| act["action"] == "customer.see" && act["by"] == by_clerk));
+        assert!(acts.iter().any(|act| act["action"] == "customer.file"));
+    }
+    desk.bank.wait(Duration::from_secs(25 * 3600));
+    assert!(not_allowed(service.person_file(&supervisor, id).await).contains("longer than a day"));
+}
