@@ -134,12 +134,10 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
                 Ok(())
             }
             Command::Staff { act } => command::customers::staff(act, data_dir).await,
-            Command::Backup { place, folder } => command::customers::back_up(&place, &folder, data_dir).await,
-            Command::Restore { place, folder } => {
-                command::customers::restore(&place, &folder, data_dir).await
-            }
-            Command::MigrateStore { from, to } => command::customers::migrate(&from, &to, data_dir).await,
-            Command::Tables { place, dry_run } => command::customers::tables(&place, dry_run, data_dir).await,
+            Command::Backup { place, folder } => command::stores::back_up(&place, &folder, data_dir).await,
+            Command::Restore { place, folder } => command::stores::restore(&place, &folder, data_dir).await,
+            Command::MigrateStore { from, to } => command::stores::migrate(&from, &to, data_dir).await,
+            Command::Tables { place, dry_run } => command::stores::tables(&place, dry_run, data_dir).await,
             // Blocking is all that they do, and nothing else runs.
             Command::Export { what: Exported::Events(options) } => command::export::run(&options, data_dir),
             Command::Ledger { act } => command::ledger::run(&act, data_dir),

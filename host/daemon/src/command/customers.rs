@@ -1,5 +1,4 @@
-//! `rfid-host import customers`, `import cards`, `export visits`, `staff`, `backup`, `restore`,
-//! `migrate-store` and `tables`.
+//! `rfid-host import customers`, `import cards`, `report`, `export visits` and `staff`.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -9,39 +8,36 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use rfid_core::{Clock, ErrorKind, SystemClock};
 use rfid_service::audit::{self, Trail};
-use rfid_service::backup::{self, Manifest};
 use rfid_service::bulk::{self, ImportFault, Progress};
 use rfid_service::export::{self, ExportFault, Format};
-use rfid_service::moving::{self, Progress as Moving};
 use rfid_service::randomness::SystemRandomness;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::StaffRole;
 use rfid_service::reports::{Part, ReportAsk, ReportFormat, ReportKind};
 use rfid_service::service::{BranchDraft, Caller, Fault, Service, StaffDraft, VisitFilter};
-use rfid_service::store::{Store, postgres};
 
 use crate::cli::{
-    ConfigFiles, ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct,
-    StaffRoleName, TableFormat, VisitFormat,
+    ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
+    TableFormat, VisitFormat,
 };
 use crate::config::{Config, ServiceConfig, StoreConfig};
-use crate::customer_service::{KEY_FILE, keys_of, open_store};
+use crate::customer_service::{keys_of, open_store};
 
-fn clock() -> Arc<dyn Clock> {
+pub(super) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
 /// Where the customers of a host are, and what it says of them.
-struct Kept {
-    data_dir: PathBuf,
-    store: StoreConfig,
+pub(super) struct Kept {
+    pub(super) data_dir: PathBuf,
+    pub(super) store: StoreConfig,
     recognition: RecognitionSettings,
     /// Those of the configuration, if there is one.
     branches: Option<Vec<BranchDraft>>,
 }
 
 /// What a configuration says; what is usual of a data folder without one.
-fn kept(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
+pub(super) fn kept(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
     let Some(files) = place.daemon.files() else {
         let data_dir = data_dir.unwrap_or(Path::new("./data")).to_owned();
         let (store, recognition) = (StoreConfig::embedded(), RecognitionSettings::default());
@@ -238,133 +234,4 @@ pub(crate) async fn staff(act: StaffAct, data_dir: Option<&Path>) -> anyhow::Res
         }
         Err(fault) => Err(anyhow::Error::new(fault).context(number)),
     }
-}
-
-/// What is kept in a data folder.
-fn embedded(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kept> {
-    let kept = kept(place, data_dir)?;
-    if kept.store.url.is_some() {
-        anyhow::bail!(
-            "this store is in PostgreSQL, whose own tools copy it (pg_dump, pg_basebackup); the master secret is in \
-             neither"
-        );
-    }
-    Ok(kept)
-}
-
-pub(crate) async fn back_up(
-    place: &ServicePlace,
-    target: &Path,
-    data_dir: Option<&Path>,
-) -> anyhow::Result<()> {
-    let kept = embedded(place, data_dir)?;
-    let bar = ProgressBar::new_spinner();
-    let progress = {
-        let bar = bar.clone();
-        move |entries| bar.set_message(format!("{entries} entries"))
-    };
-    let manifest = backup::back_up(&kept.data_dir, target, clock(), progress).await;
-    bar.finish_and_clear();
-    let manifest = manifest.context("no backup was made")?;
-    println!("backed up {} to {}", size(&manifest), target.display());
-    println!("the master secret is not in it: keep a copy of {} elsewhere", key_place(&kept));
-    Ok(())
-}
-
-pub(crate) async fn restore(
-    place: &ServicePlace,
-    backup: &Path,
-    data_dir: Option<&Path>,
-) -> anyhow::Result<()> {
-    let kept = embedded(place, data_dir)?;
-    let bar = ProgressBar::new_spinner();
-    let progress = {
-        let bar = bar.clone();
-        move |entries| bar.set_message(format!("{entries} entries"))
-    };
-    let manifest = backup::restore(backup, &kept.data_dir, clock(), progress).await;
-    bar.finish_and_clear();
-    let manifest = manifest.context("nothing was restored")?;
-    println!("restored {} into {}", size(&manifest), kept.data_dir.display());
-    println!("the master secret that it was made under is not in it; its place is {}", key_place(&kept));
-    Ok(())
-}
-
-fn size(manifest: &Manifest) -> String {
-    let entries =
-        if manifest.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", manifest.entries) };
-    format!("{entries} and {}", super::counted(manifest.photo_files, "photo file"))
-}
-
-fn key_place(kept: &Kept) -> String {
-    match &kept.store.key {
-        Some(_) => "the secret that store.key names".to_owned(),
-        None => kept.data_dir.join(KEY_FILE).display().to_string(),
-    }
-}
-
-pub(crate) async fn migrate(from: &Path, to: &Path, data_dir: Option<&Path>) -> anyhow::Result<()> {
-    if data_dir.is_some() {
-        anyhow::bail!("--data-dir is for one store; each of the two configurations names its own");
-    }
-    let from = opened_alone(from, "--from").await?;
-    let to = opened_alone(to, "--to").await?;
-    let bar = ProgressBar::new_spinner();
-    let shown = bar.clone();
-    let outcome = moving::move_all(from.as_ref(), to.as_ref(), &mut |progress| {
-        shown.set_message(match progress {
-            Moving::Moving(versions) => format!("{versions} versions moved"),
-            Moving::Photos(photos) => format!("{photos} photos moved"),
-            Moving::Proving(read) => format!("{read} read again"),
-        });
-        shown.tick();
-    })
-    .await;
-    bar.finish_and_clear();
-    from.close().await;
-    to.close().await;
-    let sum = outcome
-        .context("the stores are not the same yet; what was moved stays, and the same command goes on")?;
-    for (kind, count) in sum.records.iter().filter(|(_, count)| *count > 0) {
-        println!("{:>9} {}", count, kind.name());
-    }
-    println!("{:>9} versions of them, all that there ever were", sum.versions);
-    println!("{:>9} photos", sum.photos);
-    println!("both stores were read again and have the same: SHA-256 {sum}");
-    Ok(())
-}
-
-/// The store of a configuration, for this process alone.
-async fn opened_alone(config: &Path, which: &str) -> anyhow::Result<Arc<dyn Store>> {
-    let files = ConfigFiles { config: config.to_owned(), config_dir: Vec::new() };
-    let Config { host, store, .. } = super::checked_config(&files, None)?;
-    let keys = keys_of(&host.data_dir, &store)?;
-    let opened = open_store(&host.data_dir, &store, &keys, clock()).await;
-    opened.with_context(|| format!("the store of {which} {} cannot be opened", config.display()))
-}
-
-pub(crate) async fn tables(
-    place: &ServicePlace,
-    dry_run: bool,
-    data_dir: Option<&Path>,
-) -> anyhow::Result<()> {
-    let Some(url) = kept(place, data_dir)?.store.url else {
-        anyhow::bail!("the store is embedded, which has no tables; store.kind = \"postgres\" has");
-    };
-    let pending = postgres::pending(url.reveal()).await?;
-    if pending.is_empty() {
-        println!("the tables are those of this version");
-        return Ok(());
-    }
-    if dry_run {
-        for step in &pending {
-            println!("-- step {}: {}\n{}", step.number, step.about, step.sql);
-        }
-        return Ok(());
-    }
-    postgres::migrate(url.reveal()).await?;
-    for step in &pending {
-        println!("step {}: {}", step.number, step.about);
-    }
-    Ok(())
 }

@@ -25,6 +25,7 @@ pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod simulate;
+pub(crate) mod stores;
 pub(crate) mod tag;
 pub(crate) mod tap;
 #[cfg(feature = "top")]

@@ -28,6 +28,9 @@ fn a_day_gives_the_same_visits_on_either_store() {
         .unwrap();
     let said = String::from_utf8_lossy(&moved.stdout).into_owned();
     assert!(moved.status.success() && said.contains("3 customer") && said.contains("SHA-256"), "{moved:?}");
+    for bank in [&branch, &central] {
+        assert_eq!(acts_on_the_store(bank), ["store.migrate done"]);
+    }
 
     let daemon = Daemon::run(&branch.config());
     daemon.until_ready();
@@ -88,6 +91,47 @@ fn exported(bank: &Bank) -> BTreeMap<String, Value> {
     lines.lines().map(visit).collect()
 }
 
+/// What the trail of the console says of the store as a whole, and what came of it.
+fn acts_on_the_store(bank: &Bank) -> Vec<String> {
+    acts_in(&bank.well(&["audit", "show", "--console"], None))
+}
+
+fn acts_in(trail: &str) -> Vec<String> {
+    let entries = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let acts = entries.filter(|entry| entry["action"].as_str().unwrap().starts_with("store."));
+    acts.map(|act| format!("{} {}", act["action"].as_str().unwrap(), act["outcome"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn backups_and_what_they_bring_back_are_in_the_trail_and_failed_ones_as_such() {
+    let bank = Bank::new();
+    bank.open_customers(1);
+    bank.well(&["backup"], Some("backup"));
+    let again = bank.command(&["backup"], Some("backup"));
+    assert!(!again.status.success(), "{again:?}");
+    assert_eq!(acts_on_the_store(&bank), ["store.backup done", "store.backup done", "store.backup not_done"]);
+    let verified: Value =
+        serde_json::from_str(&bank.well(&["audit", "verify", "--console", "--json"], None)).unwrap();
+    assert_eq!(verified["first_bad"], Value::Null);
+
+    let other = bank.path("other");
+    let of_other = |words: &[&str]| {
+        let output = rfid_host().args(words).arg("--data-dir").arg(&other).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    of_other(&["restore", bank.path("backup").to_str().unwrap()]);
+    assert_eq!(acts_in(&of_other(&["audit", "show", "--console"])), ["store.restore done"]);
+    assert!(!other.join("service.key").exists(), "a secret was made where the bank's own belongs");
+
+    let nowhere = bank.path("nowhere");
+    let mistyped =
+        rfid_host().arg("backup").arg(bank.path("more")).arg("--data-dir").arg(&nowhere).output().unwrap();
+    let said = String::from_utf8_lossy(&mistyped.stderr).into_owned();
+    assert!(said.contains("there is no data folder") && !nowhere.exists(), "{said}");
+}
+
 #[test]
 fn what_is_missing_of_the_tables_is_shown_before_it_is_made() {
     let central = Bank::central();
@@ -97,6 +141,7 @@ fn what_is_missing_of_the_tables_is_shown_before_it_is_made() {
     assert_eq!(tables(&["tables", "--dry-run"]), shown);
     assert!(tables(&["tables"]).starts_with("step 1: records\nstep 2: reports\nstep 3: looking back"));
     assert_eq!(tables(&["tables"]), "the tables are those of this version\n");
+    assert_eq!(acts_on_the_store(&central), ["store.tables done"]);
     let embedded = Bank::new().command(&["tables"], None);
     assert!(!embedded.status.success());
     let backup = central.command(&["backup"], Some("backup"));
