@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
 use rfid_service::audit::anchors::{self, Anchor};
-use rfid_service::audit::{self, Trail};
+use rfid_service::audit::{self, Head, Trail};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
@@ -149,7 +149,9 @@ impl CustomerService {
         }
         self.service.store().close().await;
         note_by_host(&self.service, "host.stop", "host").await;
-        self.anchors.add(&self.files).await;
+        if let Ok(head) = self.anchors.trail.head().await {
+            self.anchors.add(&self.files, head).await;
+        }
         self.anchors.trail.close().await;
         forget_setup(&self.setup);
     }
@@ -258,7 +260,7 @@ impl Anchors {
                 Ok(head) if last == Some(head) => {}
                 Ok(head) => {
                     last = Some(head);
-                    self.add(&config.anchors).await;
+                    self.add(&config.anchors, head).await;
                 }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "the end of the audit trail is not known")
@@ -267,8 +269,7 @@ impl Anchors {
         }
     }
 
-    async fn add(&self, files: &[PathBuf]) {
-        let Ok(head) = self.trail.head().await else { return };
+    async fn add(&self, files: &[PathBuf], head: Head) {
         // Whoever keeps the log elsewhere keeps the end of the trail with it.
         tracing::info!(number = head.number, hash = %head.hash, "the audit trail ends here");
         let anchor = Anchor { trail: self.of.clone(), at: self.clock.now().utc, head };

@@ -33,9 +33,14 @@ pub enum Cell {
 impl Cell {
     /// A count.
     pub(crate) fn count(count: u64) -> Self {
+        Self::of_parts(count, 1.0)
+    }
+
+    /// A number of parts, of which so many make one.
+    pub(crate) fn of_parts(count: u64, make_one: f64) -> Self {
         // A count that a double does not hold takes longer to count than there is time.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
-        Self::Number(count as f64)
+        Self::Number(count as f64 / make_one)
     }
 
     /// Text, or nothing.

@@ -61,17 +61,20 @@ fn embedded(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kep
     Ok(kept)
 }
 
+/// Shows how many entries are copied so far.
+fn counting() -> (ProgressBar, impl FnMut(u64) + Send) {
+    let bar = ProgressBar::new_spinner();
+    let shown = bar.clone();
+    (bar, move |entries| shown.set_message(format!("{entries} entries")))
+}
+
 pub(crate) async fn back_up(
     place: &ServicePlace,
     target: &Path,
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
     let kept = embedded(place, data_dir)?;
-    let bar = ProgressBar::new_spinner();
-    let progress = {
-        let bar = bar.clone();
-        move |entries| bar.set_message(format!("{entries} entries"))
-    };
+    let (bar, progress) = counting();
     // A folder that was mistyped gets no trail.
     anyhow::ensure!(kept.data_dir.is_dir(), "there is no data folder {}", kept.data_dir.display());
     let work = async {
@@ -92,11 +95,7 @@ pub(crate) async fn restore(
     data_dir: Option<&Path>,
 ) -> anyhow::Result<()> {
     let kept = embedded(place, data_dir)?;
-    let bar = ProgressBar::new_spinner();
-    let progress = {
-        let bar = bar.clone();
-        move |entries| bar.set_message(format!("{entries} entries"))
-    };
+    let (bar, progress) = counting();
     let work = async {
         let manifest = backup::restore(backup, &kept.data_dir, clock(), progress).await;
         manifest.context("nothing was restored")

@@ -218,12 +218,7 @@ impl Recognition {
     }
 
     async fn visits_of(&self, customer: CustomerId) -> Result<Vec<Stored<Visit>>> {
-        let listing = Listing {
-            kind: Kind::Visit,
-            among: Among::Of(Key::Customer(customer)),
-            from: UtcTime::from_nanos(0),
-            until: UtcTime::from_nanos(u64::MAX),
-        };
+        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(customer)));
         let found = self.store.list(&listing, None, LATEST_VISITS).await?;
         let visit = |stored: Stored| match stored.record {
             Record::Visit(record) => Some(Stored { version: stored.version, record }),

@@ -32,7 +32,7 @@ pub use id::{AlarmId, CardId, CustomerId, DutyId, NotAnId, RequestId, StaffId, V
 pub use id_number::{IdNumber, IdNumberFault};
 pub use number::{Number, NumberFault};
 pub use personal::Personal;
-pub use request::{Hand, Proposal, Request, RequestState, Signature};
+pub use request::{Hand, Proposal, ProposalKind, Request, RequestState, Signature};
 pub use staff::{Duty, Staff, StaffRole};
 pub use visit::{Act, DeskRead, Outcome, Presence, Refusal, Visit, Way};
 

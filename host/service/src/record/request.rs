@@ -234,32 +234,72 @@ pub enum Proposal {
     },
 }
 
-impl Proposal {
-    /// The kind, as in JSON.
-    pub const fn kind(&self) -> &'static str {
+/// What kind of thing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalKind {
+    /// A customer is opened.
+    OpenCustomer,
+    /// A customer is changed.
+    ChangeCustomer,
+    /// A customer gets another photo.
+    Photo,
+    /// A customer gets a card.
+    IssueCard,
+    /// A blocked card is made usable again.
+    ReenableCard,
+    /// The file of a person is made.
+    PersonFile,
+    /// Somebody gets an account.
+    OpenAccount,
+    /// Somebody gets other roles.
+    ChangeAccount,
+    /// Somebody sets a new password and second factor.
+    ResetAccount,
+}
+
+impl ProposalKind {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::OpenCustomer { .. } => "open_customer",
-            Self::ChangeCustomer { .. } => "change_customer",
-            Self::Photo { .. } => "photo",
-            Self::IssueCard { .. } => "issue_card",
-            Self::ReenableCard { .. } => "reenable_card",
-            Self::PersonFile { .. } => "person_file",
-            Self::OpenAccount { .. } => "open_account",
-            Self::ChangeAccount { .. } => "change_account",
-            Self::ResetAccount { .. } => "reset_account",
+            Self::OpenCustomer => "open_customer",
+            Self::ChangeCustomer => "change_customer",
+            Self::Photo => "photo",
+            Self::IssueCard => "issue_card",
+            Self::ReenableCard => "reenable_card",
+            Self::PersonFile => "person_file",
+            Self::OpenAccount => "open_account",
+            Self::ChangeAccount => "change_account",
+            Self::ResetAccount => "reset_account",
         }
     }
 
     /// Which right it takes to ask for it and to approve it.
-    pub const fn action(&self) -> Action {
+    pub const fn action(self) -> Action {
         match self {
-            Self::OpenCustomer { .. } | Self::ChangeCustomer { .. } => Action::ChangeCustomers,
-            Self::Photo { .. } => Action::TakePhotos,
-            Self::IssueCard { .. } => Action::RequestCards,
-            Self::ReenableCard { .. } => Action::ReenableCards,
-            Self::PersonFile { .. } => Action::MakeFiles,
-            Self::OpenAccount { .. } | Self::ChangeAccount { .. } => Action::RequestAccounts,
-            Self::ResetAccount { .. } => Action::ResetAccounts,
+            Self::OpenCustomer | Self::ChangeCustomer => Action::ChangeCustomers,
+            Self::Photo => Action::TakePhotos,
+            Self::IssueCard => Action::RequestCards,
+            Self::ReenableCard => Action::ReenableCards,
+            Self::PersonFile => Action::MakeFiles,
+            Self::OpenAccount | Self::ChangeAccount => Action::RequestAccounts,
+            Self::ResetAccount => Action::ResetAccounts,
+        }
+    }
+}
+
+impl Proposal {
+    /// The kind.
+    pub const fn kind(&self) -> ProposalKind {
+        match self {
+            Self::OpenCustomer { .. } => ProposalKind::OpenCustomer,
+            Self::ChangeCustomer { .. } => ProposalKind::ChangeCustomer,
+            Self::Photo { .. } => ProposalKind::Photo,
+            Self::IssueCard { .. } => ProposalKind::IssueCard,
+            Self::ReenableCard { .. } => ProposalKind::ReenableCard,
+            Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::OpenAccount { .. } => ProposalKind::OpenAccount,
+            Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
+            Self::ResetAccount { .. } => ProposalKind::ResetAccount,
         }
     }
 

@@ -43,6 +43,16 @@ pub enum StaffRole {
 }
 
 impl StaffRole {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LobbyManager => "lobby_manager",
+            Self::AccountManager => "account_manager",
+            Self::IssuingClerk => "issuing_clerk",
+            Self::Other => "other",
+        }
+    }
+
     /// What somebody with these roles does.
     pub fn of(roles: &BTreeSet<Role>) -> Self {
         match roles.first() {

@@ -253,10 +253,7 @@ fn mean_seconds(sum_ms: u64, count: u64) -> Cell {
 
 /// Tenths of a second in seconds.
 fn seconds(tenths: u64) -> Cell {
-    match Cell::count(tenths) {
-        Cell::Number(tenths) => Cell::Number(tenths / 10.0),
-        other => other,
-    }
+    Cell::of_parts(tenths, 10.0)
 }
 
 #[cfg(test)]

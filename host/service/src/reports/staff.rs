@@ -8,10 +8,8 @@ use super::{Making, Table, mean_seconds, seconds};
 use crate::record::{Duty, Kind, StaffId, StaffRole};
 use crate::service::Fault;
 use crate::spreadsheet::Cell;
-use crate::store::{Among, By, Listing, Place, Stored, Tally};
+use crate::store::{Among, By, Listing, Stored, Tally};
 
-/// Duties that are read at once.
-const PAGE: usize = 1_024;
 /// Nobody is on duty for longer: before the first day so far back a duty may have begun that goes on.
 const LONGEST_DUTY: u64 = 7 * 24 * 3600 * 1_000_000_000;
 
@@ -40,17 +38,11 @@ impl Making<'_> {
             let Some((greeting, serving, duty_ms)) = work.get(&person.id) else { continue };
             let acts = greeting.greeted + serving.served;
             // To a hundredth of an act in an hour.
-            let per_hour =
-                (acts * 360_000_000).checked_div(*duty_ms).map_or(
-                    Cell::Empty,
-                    |hundredths| match Cell::count(hundredths) {
-                        Cell::Number(hundredths) => Cell::Number(hundredths / 100.0),
-                        other => other,
-                    },
-                );
+            let per_hour = (acts * 360_000_000).checked_div(*duty_ms);
+            let per_hour = per_hour.map_or(Cell::Empty, |hundredths| Cell::of_parts(hundredths, 100.0));
             rows.push(vec![
                 Cell::Text(person.number.to_string()),
-                Cell::Text(role_name(person.role).to_owned()),
+                Cell::Text(person.role.name().to_owned()),
                 Cell::Text(person.branch.to_string()),
                 Cell::count(greeting.greeted),
                 mean_seconds(greeting.greeting_ms, greeting.greeted),
@@ -139,18 +131,12 @@ impl Making<'_> {
         };
         let from = UtcTime::from_nanos(begin.as_nanos().saturating_sub(LONGEST_DUTY));
         let listing = Listing { kind: Kind::Duty, among: Among::All, from, until: end };
-        let (mut duties, mut after, now) = (Vec::new(), None, self.service.now());
-        loop {
-            let page = self.service.store().list(&listing, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(duties) };
-            after = last.record.timed().map(|timed| Place { at: timed.at, key: last.record.key() });
-            for Stored { record: duty, .. } in page.into_iter().filter_map(Stored::typed::<Duty>) {
-                let (from, until) = (duty.from.max(begin), duty.until.unwrap_or(now).min(end));
-                if from < until && self.branches.contains(&duty.branch) {
-                    duties.push((duty, from, until));
-                }
-            }
-        }
+        let now = self.service.now();
+        let within = |Stored { record: duty, .. }: Stored<Duty>| {
+            let (from, until) = (duty.from.max(begin), duty.until.unwrap_or(now).min(end));
+            (from < until && self.branches.contains(&duty.branch)).then_some((duty, from, until))
+        };
+        Ok(self.service.all_of(&listing).await?.into_iter().filter_map(within).collect())
     }
 }
 
@@ -169,25 +155,13 @@ fn covered(spans: impl Iterator<Item = (UtcTime, UtcTime)>) -> u64 {
 
 /// Milliseconds in hours, to a hundredth.
 fn hours(ms: u64) -> Cell {
-    match Cell::count(ms / 36_000) {
-        Cell::Number(hundredths) => Cell::Number(hundredths / 100.0),
-        other => other,
-    }
+    Cell::of_parts(ms / 36_000, 100.0)
 }
 
 fn text(row: &[Cell], at: usize) -> &str {
     match row.get(at) {
         Some(Cell::Text(text)) => text,
         _ => "",
-    }
-}
-
-const fn role_name(role: StaffRole) -> &'static str {
-    match role {
-        StaffRole::LobbyManager => "lobby_manager",
-        StaffRole::AccountManager => "account_manager",
-        StaffRole::IssuingClerk => "issuing_clerk",
-        StaffRole::Other => "other",
     }
 }
 

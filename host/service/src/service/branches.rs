@@ -69,8 +69,8 @@ impl Service {
 
     /// Whether there is a branch of this code that is open.
     pub(crate) async fn has_open_branch(&self, code: &str) -> Result<bool, Fault> {
-        let found = self.store.get(&[Key::Branch(code.into())]).await?.pop().flatten();
-        Ok(matches!(found, Some(Stored { record: Record::Branch(branch), .. }) if !branch.closed))
+        let found: Option<Stored<Branch>> = self.find(Key::Branch(code.into())).await?;
+        Ok(found.is_some_and(|branch| !branch.record.closed))
     }
 
     /// The branch of this code, unless it is closed.

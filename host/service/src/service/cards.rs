@@ -104,10 +104,9 @@ impl Service {
     }
 
     async fn card_within(&self, may: &May<'_>, id: CardId) -> Result<Option<Stored<Card>>, Fault> {
-        let found = self.store.get(&[Key::Card(id)]).await?.pop().flatten();
-        let Some(card): Option<Stored<Card>> = found.and_then(Stored::typed) else { return Ok(None) };
+        let Some(card) = self.find::<Card>(Key::Card(id)).await? else { return Ok(None) };
         let key = Key::Customer(card.record.customer);
-        let customer = self.store.get(&[key]).await?.pop().flatten().and_then(Stored::typed::<Customer>);
+        let customer: Option<Stored<Customer>> = self.find(key).await?;
         Ok(customer.and_then(|customer| may.of_customer(&customer.record)).map(|_| card))
     }
 

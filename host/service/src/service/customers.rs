@@ -13,7 +13,7 @@ use crate::record::{
 use crate::rights::{Action, Cell};
 use crate::search::{Position, SearchFilter};
 use crate::store::{Among, Commit, Listing, Stored};
-use rfid_core::{Name, UtcTime};
+use rfid_core::Name;
 
 /// Visits of a customer that may still go on are among so many.
 const LATEST_VISITS: usize = 16;
@@ -102,12 +102,7 @@ impl Service {
     /// Visits of a customer that go on, as they are when they end now: whoever takes the consent back is
     /// on no screen any more.
     async fn open_visits_of(&self, id: CustomerId) -> Result<Vec<Stored<Visit>>, Fault> {
-        let listing = Listing {
-            kind: Kind::Visit,
-            among: Among::Of(Key::Customer(id)),
-            from: UtcTime::from_nanos(0),
-            until: UtcTime::from_nanos(u64::MAX),
-        };
+        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(id)));
         let now = self.now();
         let found = self.store.list(&listing, None, LATEST_VISITS).await?;
         let over = |stored: Stored| match stored.record {
@@ -175,9 +170,7 @@ impl Service {
         let Ok(may) = caller.grant.may(Action::SeeArrivals, Mode::Do, caller.reason.is_some()) else {
             return Ok(false);
         };
-        let among = Among::Of(Key::Customer(id));
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let listing = Listing { kind: Kind::Visit, among, from, until };
+        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(id)));
         let latest = self.store.list(&listing, None, LATEST_VISITS).await?;
         Ok(latest.into_iter().any(|stored| match stored.record {
             Record::Visit(visit) => {

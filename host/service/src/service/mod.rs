@@ -30,7 +30,7 @@ use crate::recognition::{Notice, Recognition, RecognitionSettings};
 pub use crate::record::{CardDraft, ConsentDraft, CustomerDraft};
 use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
-use crate::store::{Actor, Change, Commit, Origin, Store, Stored};
+use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
@@ -41,6 +41,9 @@ pub use requests::{
 };
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
+
+/// Records of a listing that are read at once.
+const LISTED_AT_ONCE: usize = 512;
 
 /// On whose behalf something is done, and from where.
 #[derive(Clone, Debug)]
@@ -184,9 +187,27 @@ impl Service {
         self.clock.now().utc
     }
 
+    /// The record of this key, if there is one.
+    async fn find<T: TryFrom<Record>>(&self, key: Key) -> Result<Option<Stored<T>>, Fault> {
+        Ok(self.store.get(&[key]).await?.pop().flatten().and_then(Stored::typed))
+    }
+
     async fn get<T: TryFrom<Record>>(&self, key: Key, what: &'static str) -> Result<Stored<T>, Fault> {
-        let found = self.store.get(&[key]).await?.pop().flatten();
-        found.and_then(Stored::typed).ok_or(Fault::NotFound(what))
+        self.find(key).await?.ok_or(Fault::NotFound(what))
+    }
+
+    /// All records of a listing, however many there are.
+    pub(crate) async fn all_of<T: TryFrom<Record>>(
+        &self,
+        listing: &Listing,
+    ) -> Result<Vec<Stored<T>>, Fault> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(listing, after, LISTED_AT_ONCE).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.record.place();
+            found.extend(page.into_iter().filter_map(Stored::typed));
+        }
     }
 
     /// Writes one record in place of the version that the caller saw, and returns the new one.

@@ -1,6 +1,5 @@
 //! People who work for the bank, and their duty.
 
-use rfid_core::UtcTime;
 use serde::Deserialize;
 
 use super::fault::{Fault, FieldFault, check_name};
@@ -61,7 +60,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn staff(&self, caller: &Caller, id: StaffId) -> Result<Stored<Staff>, Fault> {
-        let found = self.store.get(&[Key::Staff(id)]).await?.pop().flatten().and_then(Stored::typed);
+        let found = self.find(Key::Staff(id)).await?;
         self.reach_staff(caller, Action::SeeStaff, found).await
     }
 
@@ -128,9 +127,8 @@ impl Service {
     }
 
     pub(super) async fn duty_now(&self, staff: StaffId) -> Result<Option<Stored<Duty>>, Fault> {
-        let among = Among::Of(Key::Staff(staff));
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let latest = self.store.list(&Listing { kind: Kind::Duty, among, from, until }, None, 1).await?.pop();
+        let listing = Listing::ever(Kind::Duty, Among::Of(Key::Staff(staff)));
+        let latest = self.store.list(&listing, None, 1).await?.pop();
         Ok(match latest {
             Some(Stored { version, record: Record::Duty(record) }) if record.until.is_none() => {
                 Some(Stored { version, record })

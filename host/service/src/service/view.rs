@@ -491,7 +491,7 @@ impl RequestView {
         Self {
             id: request.id.to_string(),
             version: stored.version,
-            kind: request.proposal.kind(),
+            kind: request.proposal.kind().name(),
             state: request.state,
             branch: request.branch.to_string(),
             hash: request.proposal.hash(),

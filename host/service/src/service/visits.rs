@@ -117,7 +117,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn visit(&self, caller: &Caller, id: VisitId) -> Result<Sight<Visit>, Fault> {
-        let found = self.find_visit(id).await?;
+        let found: Option<Stored<Visit>> = self.find(Key::Visit(id)).await?;
         let action = match &found {
             Some(Stored { record: visit, .. }) => {
                 self.sight_of(false, visit.departed_at.is_none(), visit.arrived_at)
@@ -144,10 +144,6 @@ impl Service {
             Notice::Alarm(alarm) => may.in_branch(&alarm.record.branch),
         };
         cell.map(|cell| cell.masked)
-    }
-
-    async fn find_visit(&self, id: VisitId) -> Result<Option<Stored<Visit>>, Fault> {
-        Ok(self.store.get(&[Key::Visit(id)]).await?.pop().flatten().and_then(Stored::typed))
     }
 
     /// Who does something in a visit: a person for itself, another system for whom it names.
@@ -337,8 +333,8 @@ impl Service {
     ) -> Result<Stored<Alarm>, Fault> {
         let may = self.may(caller, Action::AcknowledgeAlarms).await?;
         let by = self.acting(caller, by).await?;
-        let found = self.store.get(&[Key::Alarm(id)]).await?.pop().flatten().and_then(Stored::typed);
-        let reached = found.filter(|alarm: &Stored<Alarm>| may.in_branch(&alarm.record.branch).is_some());
+        let found: Option<Stored<Alarm>> = self.find(Key::Alarm(id)).await?;
+        let reached = found.filter(|alarm| may.in_branch(&alarm.record.branch).is_some());
         let Some(alarm) = reached else {
             return Err(self.nothing(caller, Action::AcknowledgeAlarms, "alarm").await);
         };
@@ -364,8 +360,8 @@ impl Service {
     ) -> Result<Stored<Visit>, Fault> {
         let may = self.may(caller, Action::ActInVisits).await?;
         loop {
-            let reached = self.find_visit(id).await?.filter(|visit| may.of_visit(&visit.record).is_some());
-            let Some(before) = reached else {
+            let found: Option<Stored<Visit>> = self.find(Key::Visit(id)).await?;
+            let Some(before) = found.filter(|visit| may.of_visit(&visit.record).is_some()) else {
                 return Err(self.nothing(caller, Action::ActInVisits, "visit").await);
             };
             let visit = change(before.record.clone())?;

@@ -17,6 +17,13 @@ pub struct Listing {
     pub until: UtcTime,
 }
 
+impl Listing {
+    /// Those of all times.
+    pub const fn ever(kind: Kind, among: Among) -> Self {
+        Self { kind, among, from: UtcTime::from_nanos(0), until: UtcTime::from_nanos(u64::MAX) }
+    }
+}
+
 /// A part of the records of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Among {
@@ -57,6 +64,11 @@ pub struct Timed {
 }
 
 impl Record {
+    /// Its place in lists, if it is in any.
+    pub fn place(&self) -> Option<Place> {
+        self.timed().map(|timed| Place { at: timed.at, key: self.key() })
+    }
+
     /// Where it belongs in lists, if in any.
     pub fn timed(&self) -> Option<Timed> {
         Some(match self {

@@ -1,7 +1,7 @@
 //! Accounts, tokens, and the audit trail.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_service::rights::Action;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::calling::Calling;
-use super::{Answer, Api, Asked, Needs, Route, json_answer, one, page, schema};
+use super::{Answer, Api, Asked, Needs, Route, json_answer, page, schema, written};
 use crate::clients::TokenState;
 use crate::refused::Refused;
 
@@ -128,7 +128,7 @@ async fn disable(
     Path(number): Path<String>,
 ) -> Result<Response, Refused> {
     let (staff, account) = api.service.disable_account(&caller, &number).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), account.version, &AccountView::of(&staff, &account)))
+    Ok(written(account.version, &AccountView::of(&staff, &account)))
 }
 
 async fn trail(

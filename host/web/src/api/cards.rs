@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::calling::Calling;
-use super::{Answer, Api, Body, Needs, Route, id, json_answer, made_on, one, page, schema};
+use super::{Answer, Api, Body, Needs, Route, id, json_answer, made_on, one, page, schema, written};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -166,5 +166,5 @@ async fn change_state(
 ) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     let card = api.service.change_card_state(&caller, id(&text, "card")?, expected, state).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), card.version, &CardView::of(&card)))
+    Ok(written(card.version, &CardView::of(&card)))
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::calling::Calling;
-use super::{Answer, Api, Body, Needs, Route, json_answer, made_on, one, page, schema};
+use super::{Answer, Api, Body, Needs, Route, json_answer, made_on, one, page, schema, written};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -166,7 +166,7 @@ async fn consent(
     Json(ConsentNote { consent }): Json<ConsentNote>,
 ) -> Result<Response, Refused> {
     let customer = api.service.note_consent(&caller, &number, consent).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::of(&customer)))
+    Ok(written(customer.version, &CustomerView::of(&customer)))
 }
 
 async fn change(
@@ -180,7 +180,7 @@ async fn change(
     // Writing is a right of its own: it finds the customer without the right to read.
     let id = api.service.customer_id_of_number(&caller, Action::ChangeCustomers, &number).await?;
     let customer = api.service.change_customer(&caller, id, expected, draft).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::whole(&customer)))
+    Ok(written(customer.version, &CustomerView::whole(&customer)))
 }
 
 async fn open(

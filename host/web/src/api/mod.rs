@@ -190,6 +190,11 @@ fn one(status: StatusCode, headers: &HeaderMap, version: u32, record: &impl Seri
     response
 }
 
+/// One record as it is after the caller wrote it.
+fn written(version: u32, record: &impl Serialize) -> Response {
+    one(StatusCode::OK, &HeaderMap::new(), version, record)
+}
+
 /// Whether the caller has what bears this entity tag already.
 fn has_it(headers: &HeaderMap, tag: &str) -> bool {
     headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {

@@ -12,7 +12,7 @@ use rfid_service::store::PhotoSize;
 use serde::Deserialize;
 
 use super::calling::Calling;
-use super::{Answer, Api, Asked, Body, Needs, Route, has_it, made_on, one, schema};
+use super::{Answer, Api, Asked, Body, Needs, Route, has_it, made_on, one, schema, written};
 use crate::refused::Refused;
 
 const PATH: &str = "/api/v1/customers/{customer_number}/photo";
@@ -113,7 +113,7 @@ async fn take(
         return Ok(one(StatusCode::ACCEPTED, &HeaderMap::new(), request.version, &RequestView::of(&request)));
     }
     let customer = api.service.take_photo(&caller, &number, expected, picture.to_vec()).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::whole(&customer)))
+    Ok(written(customer.version, &CustomerView::whole(&customer)))
 }
 
 async fn remove(
@@ -124,5 +124,5 @@ async fn remove(
 ) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     let customer = api.service.remove_photo(&caller, &number, expected).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), customer.version, &CustomerView::whole(&customer)))
+    Ok(written(customer.version, &CustomerView::whole(&customer)))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::calling::Calling;
-use super::{Answer, Api, Asked, Body, Needs, Route, id, json_answer, made_on, one, page, schema};
+use super::{Answer, Api, Asked, Body, Needs, Route, id, json_answer, made_on, one, page, schema, written};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -283,7 +283,7 @@ async fn edit(
 ) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     let request = api.service.edit_request(&caller, id(&text, "request")?, expected, asked).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }
 
 async fn submit(
@@ -294,7 +294,7 @@ async fn submit(
 ) -> Result<Response, Refused> {
     let expected = made_on(&headers)?;
     let request = api.service.submit_request(&caller, id(&text, "request")?, expected).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }
 
 async fn approve(
@@ -306,7 +306,7 @@ async fn approve(
     let Decided { request, code_half } =
         api.service.approve_request(&caller, id(&text, "request")?, &decision.hash).await?;
     let view = RequestView { code_half: code_half.map(|half| (*half).clone()), ..RequestView::of(&request) };
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &view))
+    Ok(written(request.version, &view))
 }
 
 async fn refuse(
@@ -316,7 +316,7 @@ async fn refuse(
     Json(Decision { hash, note }): Json<Decision>,
 ) -> Result<Response, Refused> {
     let request = api.service.refuse_request(&caller, id(&text, "request")?, &hash, note).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }
 
 async fn cancel(
@@ -326,7 +326,7 @@ async fn cancel(
     Json(Note { note }): Json<Note>,
 ) -> Result<Response, Refused> {
     let request = api.service.cancel_request(&caller, id(&text, "request")?, note).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }
 
 async fn code(
@@ -353,7 +353,7 @@ async fn encode(
     Json(AtDesk { desk }): Json<AtDesk>,
 ) -> Result<Response, Refused> {
     let request = api.service.encode_card(&caller, id(&text, "request")?, &desk).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }
 
 async fn verify(
@@ -363,5 +363,5 @@ async fn verify(
     Json(AtDesk { desk }): Json<AtDesk>,
 ) -> Result<Response, Refused> {
     let request = api.service.verify_card(&caller, id(&text, "request")?, &desk).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), request.version, &RequestView::of(&request)))
+    Ok(written(request.version, &RequestView::of(&request)))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::calling::Calling;
-use super::{Answer, Api, Body, Needs, Route, json_answer, one, schema};
+use super::{Answer, Api, Body, Needs, Route, json_answer, one, schema, written};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -112,5 +112,5 @@ async fn duty(
     } else {
         api.service.end_duty(&caller, &number).await?
     };
-    Ok(one(StatusCode::OK, &HeaderMap::new(), duty.version, &DutyView::of(&duty)))
+    Ok(written(duty.version, &DutyView::of(&duty)))
 }

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::calling::Calling;
-use super::{Answer, Api, Asked, Body, LARGEST_PAGE, Needs, Route, id, json_answer, one, page, schema, time};
+use super::{
+    Answer, Api, Asked, Body, LARGEST_PAGE, Needs, Route, id, json_answer, one, page, schema, time, written,
+};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -247,7 +249,7 @@ async fn greet(
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
     let visit = api.service.greet(&caller, id(&text, "visit")?, by.staff_number.as_deref()).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
+    Ok(written(visit.version, &VisitView::of(&visit)))
 }
 
 async fn serve(
@@ -257,7 +259,7 @@ async fn serve(
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
     let visit = api.service.serve(&caller, id(&text, "visit")?, by.staff_number.as_deref()).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
+    Ok(written(visit.version, &VisitView::of(&visit)))
 }
 
 async fn business(
@@ -267,7 +269,7 @@ async fn business(
     Json(Business { business }): Json<Business>,
 ) -> Result<Response, Refused> {
     let visit = api.service.note_business(&caller, id(&text, "visit")?, business).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
+    Ok(written(visit.version, &VisitView::of(&visit)))
 }
 
 async fn depart(
@@ -276,7 +278,7 @@ async fn depart(
     Path(text): Path<String>,
 ) -> Result<Response, Refused> {
     let visit = api.service.depart(&caller, id(&text, "visit")?).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), visit.version, &VisitView::of(&visit)))
+    Ok(written(visit.version, &VisitView::of(&visit)))
 }
 
 async fn alarms(
@@ -297,5 +299,5 @@ async fn acknowledge(
     Json(by): Json<By>,
 ) -> Result<Response, Refused> {
     let alarm = api.service.acknowledge(&caller, id(&text, "alarm")?, by.staff_number.as_deref()).await?;
-    Ok(one(StatusCode::OK, &HeaderMap::new(), alarm.version, &AlarmView::of(&alarm)))
+    Ok(written(alarm.version, &AlarmView::of(&alarm)))
 }

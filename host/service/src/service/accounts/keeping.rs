@@ -20,8 +20,7 @@ impl Service {
         let may = self.may(caller, Action::LockAccounts).await?;
         let mut found = Vec::new();
         for account in self.all_accounts().await? {
-            let staff = self.store.get(&[Key::Staff(account.record.staff)]).await?.pop().flatten();
-            let staff = staff.and_then(Stored::typed::<Staff>);
+            let staff: Option<Stored<Staff>> = self.find(Key::Staff(account.record.staff)).await?;
             found.extend(
                 staff.filter(|staff| may.of_staff(&staff.record).is_some()).map(|staff| (staff, account)),
             );

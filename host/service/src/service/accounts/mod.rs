@@ -220,8 +220,7 @@ impl Service {
             return false;
         };
         // While the store does not answer, whoever is there stays.
-        let Ok(mut found) = self.store.get(&[Key::Account(me)]).await else { return true };
-        let account: Option<Stored<Account>> = found.pop().flatten().and_then(Stored::typed);
+        let Ok(account) = self.find::<Account>(Key::Account(me)).await else { return true };
         account.is_some_and(|Stored { record, .. }| {
             record.state == AccountState::Active && record.epoch == session.epoch
         })
@@ -328,8 +327,8 @@ impl Service {
             Err(Fault::NotFound(_)) => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let account = self.store.get(&[Key::Account(staff.record.id)]).await?.pop().flatten();
-        Ok(account.and_then(Stored::typed).map(|account| (staff, account)))
+        let account = self.find(Key::Account(staff.record.id)).await?;
+        Ok(account.map(|account| (staff, account)))
     }
 
     fn is_usable(&self, account: &Account) -> bool {

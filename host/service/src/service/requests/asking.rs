@@ -10,7 +10,7 @@ use super::super::grant::{May, Mode};
 use super::super::{Caller, Service};
 use crate::record::{
     Account, CardDraft, CardId, CardState, Customer, CustomerDraft, CustomerId, Key, Number, Personal,
-    Proposal, Staff, StaffId,
+    Proposal, ProposalKind, Staff, StaffId,
 };
 use crate::rights::{Action, Matrix, Role};
 use crate::store::Stored;
@@ -80,28 +80,17 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// The kind, as in JSON.
-    pub(super) const fn kind(&self) -> &'static str {
+    /// What kind of request comes of it.
+    pub(super) const fn kind(&self) -> ProposalKind {
         match self {
-            Self::OpenCustomer { .. } => "open_customer",
-            Self::ChangeCustomer { .. } => "change_customer",
-            Self::IssueCard { .. } => "issue_card",
-            Self::ReenableCard { .. } => "reenable_card",
-            Self::PersonFile { .. } => "person_file",
-            Self::OpenAccount { .. } => "open_account",
-            Self::ChangeAccount { .. } => "change_account",
-            Self::ResetAccount { .. } => "reset_account",
-        }
-    }
-
-    const fn action(&self) -> Action {
-        match self {
-            Self::OpenCustomer { .. } | Self::ChangeCustomer { .. } => Action::ChangeCustomers,
-            Self::IssueCard { .. } => Action::RequestCards,
-            Self::ReenableCard { .. } => Action::ReenableCards,
-            Self::PersonFile { .. } => Action::MakeFiles,
-            Self::OpenAccount { .. } | Self::ChangeAccount { .. } => Action::RequestAccounts,
-            Self::ResetAccount { .. } => Action::ResetAccounts,
+            Self::OpenCustomer { .. } => ProposalKind::OpenCustomer,
+            Self::ChangeCustomer { .. } => ProposalKind::ChangeCustomer,
+            Self::IssueCard { .. } => ProposalKind::IssueCard,
+            Self::ReenableCard { .. } => ProposalKind::ReenableCard,
+            Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::OpenAccount { .. } => ProposalKind::OpenAccount,
+            Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
+            Self::ResetAccount { .. } => ProposalKind::ResetAccount,
         }
     }
 }
@@ -114,7 +103,7 @@ impl Service {
         asked: Asked,
         before: Option<&Proposal>,
     ) -> Result<(Proposal, Name), Fault> {
-        let action = asked.action();
+        let action = asked.kind().action();
         let may = self.may_as(caller, action, Mode::Propose).await?;
         match asked {
             Asked::OpenCustomer { draft } => {
@@ -208,7 +197,7 @@ impl Service {
                     let what = "somebody of another branch has this number";
                     return Err(Fault::Invalid(vec![FieldFault::new("staff_number", what)]));
                 }
-                if self.store.get(&[Key::Account(staff.record.id)]).await?.pop().flatten().is_some() {
+                if self.find::<Account>(Key::Account(staff.record.id)).await?.is_some() {
                     return Err(Fault::NotAllowed("this person has an account already".to_owned()));
                 }
                 staff.record.id
@@ -247,8 +236,7 @@ impl Service {
     async fn card_of_customer(&self, text: &str, customer: CustomerId) -> Result<CardId, Fault> {
         let wrong = || Fault::Invalid(vec![FieldFault::new("replaces", "the customer has no such card")]);
         let id: CardId = text.parse().map_err(|_| wrong())?;
-        let found = self.store.get(&[Key::Card(id)]).await?.pop().flatten();
-        let card = found.and_then(Stored::typed::<crate::record::Card>);
+        let card: Option<Stored<crate::record::Card>> = self.find(Key::Card(id)).await?;
         card.filter(|card| card.record.customer == customer).map(|_| id).ok_or_else(wrong)
     }
 

@@ -71,20 +71,16 @@ impl Service {
         let stood_in = self.may_approve(caller, &before.record).await?;
         caller.is_proved()?;
         let Effect { state, records, halves, ends_sessions } = self.effect(caller, &before.record).await?;
-        let [code_half, own_half] = match halves {
-            Some([asked, approving]) => {
-                [Some(Personal::new((*asked).clone())), Some(Personal::new((*approving).clone()))]
-            }
-            None => [None, None],
-        };
+        let halves = halves.map(|[asked, approving]| (Personal::new((*asked).clone()), approving));
+        let (kept_half, code_half) = halves.unzip();
         let decided = self.signature(caller);
         let at = decided.at;
-        let approved = Request { state, decided: Some(decided), stood_in, code_half, ..before.record };
+        let approved =
+            Request { state, decided: Some(decided), stood_in, code_half: kept_half, ..before.record };
         let request = self.put_at(at, caller, "request.approve", approved, before.version, records).await?;
         if let Some(staff) = ends_sessions {
             self.end_sessions(staff);
         }
-        let code_half = own_half.map(|half| Zeroizing::new(half.reveal().clone()));
         Ok(Decided { request, code_half })
     }
 
@@ -145,8 +141,7 @@ impl Service {
 
     async fn revoked_card_of(&self, request: &Request) -> Result<Vec<Stored<Record>>, Fault> {
         let Proposal::IssueCard { card, .. } = &request.proposal else { return Ok(Vec::new()) };
-        let found =
-            self.store.get(&[Key::Card(*card)]).await?.pop().flatten().and_then(Stored::typed::<Card>);
+        let found: Option<Stored<Card>> = self.find(Key::Card(*card)).await?;
         let revoked = |Stored { version, record }: Stored<Card>| {
             let record = Card { state: CardState::Revoked, ..record };
             Stored { version, record: Record::from(record) }
@@ -214,7 +209,7 @@ impl Service {
                 );
             }
         }
-        let may = self.may_as(caller, request.proposal.action(), Mode::Approve).await?;
+        let may = self.may_as(caller, request.proposal.kind().action(), Mode::Approve).await?;
         let cell = may.in_branch(&request.branch);
         self.reaches_the_roles(caller, cell, request)?;
         if !cell.is_some_and(|cell| cell.stands_in) {
@@ -252,9 +247,7 @@ impl Service {
     async fn had_a_hand(&self, me: StaffId, customer: CustomerId) -> Result<bool, Fault> {
         let now = self.now();
         let is_lately = |at: UtcTime| now.since(at) <= self.issuing.hands_off_for;
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let among = Among::Of(Key::Customer(customer));
-        let listing = Listing { kind: Kind::Request, among, from, until };
+        let listing = Listing::ever(Kind::Request, Among::Of(Key::Customer(customer)));
         let requests = self.store.list(&listing, None, LATEST_CHANGES).await?;
         let changes = requests.into_iter().filter_map(Stored::typed::<Request>).filter(|request| {
             matches!(
@@ -292,9 +285,7 @@ impl Service {
     }
 
     async fn has_reviewer_on_duty(&self, branch: &rfid_core::Name) -> Result<bool, Fault> {
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let among = Among::OpenIn(branch.clone());
-        let listing = Listing { kind: Kind::Duty, among, from, until };
+        let listing = Listing::ever(Kind::Duty, Among::OpenIn(branch.clone()));
         let duties = self.store.list(&listing, None, ON_DUTY).await?;
         let keys: Vec<Key> = duties
             .into_iter()
@@ -409,7 +400,7 @@ impl Service {
             version: 0,
             record: Record::from(self.new_account(staff, roles.clone(), invitation)),
         }];
-        if self.store.get(&[Key::Staff(staff)]).await?.pop().flatten().is_none() {
+        if self.find::<Staff>(Key::Staff(staff)).await?.is_none() {
             let number = staff_number.parse().map_err(|_| Fault::NotFound("member of staff"))?;
             let role = StaffRole::of(&roles);
             let entered =

@@ -10,12 +10,10 @@ use super::super::{Caller, Service};
 use crate::audit::Recorded;
 use crate::record::{Account, Customer, Hand, Key, Kind, Proposal, Request, RequestId, RequestState, Visit};
 use crate::rights::{Action, Role};
-use crate::store::{Actor, Among, Listing, Place, Stored};
+use crate::store::{Actor, Among, Listing, Stored};
 
 /// How long an approved file can be fetched.
 const FETCHED_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// Visits that are read at once.
-const PAGE: usize = 512;
 
 impl Service {
     /// The file of a person, which one asked for and another approved, for either of the two, within a day.
@@ -26,13 +24,13 @@ impl Service {
         if !caller.grant.knows(Action::MakeFiles) {
             self.may(caller, Action::MakeFiles).await?;
         }
-        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
+        let found: Option<Stored<Request>> = self.find(Key::Request(id)).await?;
         let me = Hand::of(&caller.actor);
         let is_theirs = |request: &Stored<Request>| {
             let Request { submitted, decided, .. } = &request.record;
             [submitted, decided].into_iter().flatten().any(|signature| signature.by == me)
         };
-        let Some(request): Option<Stored<Request>> = found.filter(is_theirs) else {
+        let Some(request) = found.filter(is_theirs) else {
             return Err(self.nothing(caller, Action::MakeFiles, "request").await);
         };
         let Proposal::PersonFile { customer } = &request.record.proposal else {
@@ -52,7 +50,8 @@ impl Service {
             entry.branch = Some(branch);
         })
         .await?;
-        let visits = self.visits_of(&key).await?;
+        let visits: Vec<Stored<Visit>> =
+            self.all_of(&Listing::ever(Kind::Visit, Among::Of(key.clone()))).await?;
         let cards = self.store.cards_of(customer.record.id).await?;
         let seen = match &self.trail {
             Some(trail) => trail.about(&key.to_string()).await.map_err(Fault::Unaudited)?,
@@ -73,18 +72,6 @@ impl Service {
         }))
     }
 
-    async fn visits_of(&self, key: &Key) -> Result<Vec<Stored<Visit>>, Fault> {
-        let (from, until) = (rfid_core::UtcTime::from_nanos(0), rfid_core::UtcTime::from_nanos(u64::MAX));
-        let listing = Listing { kind: Kind::Visit, among: Among::Of(key.clone()), from, until };
-        let (mut visits, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.store.list(&listing, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(visits) };
-            after = last.record.timed().map(|timed| Place { at: timed.at, key: last.record.key() });
-            visits.extend(page.into_iter().filter_map(Stored::typed));
-        }
-    }
-
     /// What was done, when, and by whom: by the role, because those who work for the bank are persons, too.
     async fn acts(&self, recorded: Vec<Recorded>) -> Result<Vec<Value>, Fault> {
         let mut acts = Vec::with_capacity(recorded.len());
@@ -94,8 +81,7 @@ impl Service {
                 Actor::Console => vec!["console".to_owned()],
                 Actor::Machine(name) => vec![format!("system {name}")],
                 Actor::Staff(id) => {
-                    let account = self.store.get(&[Key::Account(*id)]).await?.pop().flatten();
-                    let account = account.and_then(Stored::typed::<Account>);
+                    let account: Option<Stored<Account>> = self.find(Key::Account(*id)).await?;
                     let names = |account: Stored<Account>| -> Vec<String> {
                         account.record.roles.into_iter().map(|role: Role| role.name().to_owned()).collect()
                     };

@@ -148,9 +148,8 @@ impl Service {
         state: RequestState,
     ) -> Result<(Stored<Request>, Stored<Card>), Fault> {
         let may = self.may_as(caller, Action::EncodeCards, Mode::Do).await?;
-        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
-        let reached =
-            found.filter(|request: &Stored<Request>| may.in_branch(&request.record.branch).is_some());
+        let found: Option<Stored<Request>> = self.find(Key::Request(id)).await?;
+        let reached = found.filter(|request| may.in_branch(&request.record.branch).is_some());
         let Some(request) = reached else {
             return Err(self.nothing(caller, Action::EncodeCards, "request").await);
         };

@@ -13,14 +13,14 @@ mod issuing;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rfid_core::{Name, UtcTime};
+use rfid_core::Name;
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, FieldFault, check_text};
 use super::grant::Mode;
 use super::{Caller, Service};
 use crate::record::{
-    CardState, Hand, Key, Kind, Personal, Proposal, Record, Request, RequestId, RequestState, Signature,
+    Card, CardState, Hand, Key, Kind, Personal, Proposal, Record, Request, RequestId, RequestState, Signature,
 };
 use crate::rights::Action;
 use crate::store::{Among, Listing, Place, Stored};
@@ -40,8 +40,6 @@ pub const OF_REQUESTS: [Action; 8] = [
     Action::ResetAccounts,
     Action::MakeFiles,
 ];
-/// Requests that are read at once.
-const AT_ONCE: usize = 200;
 /// Longest note of a decision, in characters.
 const LONGEST_NOTE: usize = 500;
 
@@ -138,7 +136,7 @@ impl Service {
     ) -> Result<Stored<Request>, Fault> {
         let before = self.reach_request(caller, id, Mode::Propose).await?;
         if asked.kind() != before.record.proposal.kind() {
-            let what = format!("this request is of the kind {}", before.record.proposal.kind());
+            let what = format!("this request is of the kind {}", before.record.proposal.kind().name());
             return Err(Fault::Invalid(vec![FieldFault::new("kind", what)]));
         }
         self.may_become(&before, RequestState::Draft)?;
@@ -179,12 +177,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<Stored<Request>, Fault> {
-        self.may_know_requests(caller).await?;
-        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
-        let Some(request) = found.filter(|request: &Stored<Request>| self.sees(caller, &request.record))
-        else {
-            return Err(self.nothing(caller, Action::RequestCards, "request").await);
-        };
+        let request = self.seen_request(caller, id).await?;
         let branch = request.record.branch.clone();
         self.saw(caller, "request.see", Some(&Key::Request(id)), Some(&branch), 1).await?;
         Ok(request)
@@ -209,8 +202,7 @@ impl Service {
             (None, true) => Among::Open,
             (None, false) => Among::All,
         };
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let listing = Listing { kind: Kind::Request, among, from, until };
+        let listing = Listing::ever(Kind::Request, among);
         let (mut found, mut place) = (Vec::new(), after);
         loop {
             let page = self.store.list(&listing, place.clone(), limit.max(1)).await?;
@@ -243,15 +235,7 @@ impl Service {
 
     /// All requests that go on.
     pub(super) async fn open_requests(&self) -> Result<Vec<Stored<Request>>, Fault> {
-        let (from, until) = (UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX));
-        let listing = Listing { kind: Kind::Request, among: Among::Open, from, until };
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.store.list(&listing, after, AT_ONCE).await?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after = last.record.timed().map(|timed| Place { at: timed.at, key: last.record.key() });
-            found.extend(page.into_iter().filter_map(Stored::typed));
-        }
+        self.all_of(&Listing::ever(Kind::Request, Among::Open)).await
     }
 
     /// Whether a request is any business of the caller's.
@@ -262,11 +246,21 @@ impl Service {
             let may = caller.grant.may(action, mode, true);
             may.is_ok_and(|may| may.in_branch(&request.branch).is_some())
         };
-        let action = request.proposal.action();
+        let action = request.proposal.kind().action();
         had_a_hand
             || within(action, Mode::Propose)
             || within(action, Mode::Approve)
             || action == Action::RequestCards && within(Action::EncodeCards, Mode::Do)
+    }
+
+    /// A request that is any business of the caller's.
+    async fn seen_request(&self, caller: &Caller, id: RequestId) -> Result<Stored<Request>, Fault> {
+        self.may_know_requests(caller).await?;
+        let found: Option<Stored<Request>> = self.find(Key::Request(id)).await?;
+        match found.filter(|request| self.sees(caller, &request.record)) {
+            Some(request) => Ok(request),
+            None => Err(self.nothing(caller, Action::RequestCards, "request").await),
+        }
     }
 
     /// A request that the caller may do something with in this way.
@@ -276,14 +270,8 @@ impl Service {
         id: RequestId,
         mode: Mode,
     ) -> Result<Stored<Request>, Fault> {
-        self.may_know_requests(caller).await?;
-        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
-        let Some(request): Option<Stored<Request>> =
-            found.filter(|request: &Stored<Request>| self.sees(caller, &request.record))
-        else {
-            return Err(self.nothing(caller, Action::RequestCards, "request").await);
-        };
-        let action = request.record.proposal.action();
+        let request = self.seen_request(caller, id).await?;
+        let action = request.record.proposal.kind().action();
         let may = self.may_as(caller, action, mode).await?;
         let is_own = request.record.hands.contains(&Hand::of(&caller.actor));
         if may.in_branch(&request.record.branch).is_none() && !(mode == Mode::Propose && is_own) {
@@ -315,7 +303,7 @@ impl Service {
         let Proposal::IssueCard { customer, card, draft, .. } = &request.proposal else {
             return Ok(Vec::new());
         };
-        let before = self.store.get(&[Key::Card(*card)]).await?.pop().flatten();
+        let before: Option<Stored<Card>> = self.find(Key::Card(*card)).await?;
         let mut faults = Vec::new();
         let made = self.card_of(draft, *card, *customer, CardState::Requested, &mut faults).await?;
         match made.filter(|_| faults.is_empty()) {
@@ -335,12 +323,12 @@ impl Service {
         if !caller.grant.knows(Action::ResetAccounts) {
             self.may_as(caller, Action::RequestAccounts, Mode::Propose).await?;
         }
-        let found = self.store.get(&[Key::Request(id)]).await?.pop().flatten().and_then(Stored::typed);
+        let found: Option<Stored<Request>> = self.find(Key::Request(id)).await?;
         let me = Hand::of(&caller.actor);
         let is_mine = |request: &Stored<Request>| {
             request.record.submitted.as_ref().is_some_and(|signature| signature.by == me)
         };
-        let Some(request): Option<Stored<Request>> = found.filter(is_mine) else {
+        let Some(request) = found.filter(is_mine) else {
             return Err(self.nothing(caller, Action::RequestAccounts, "request").await);
         };
         let Some(half) = request.record.code_half.clone() else { return Err(Fault::NotFound("code")) };

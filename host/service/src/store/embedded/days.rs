@@ -137,8 +137,7 @@ impl Index {
         loop {
             let page = self.list(&listing, after, READ_AT_ONCE).await?;
             let Some(last) = page.last() else { break };
-            after =
-                last.record.timed().map(|timed| crate::store::Place { at: timed.at, key: last.record.key() });
+            after = last.record.place();
             facts.extend(page.iter().filter_map(|stored| match &stored.record {
                 Record::Visit(visit) => Some(Fact::of(visit)),
                 _ => None,
