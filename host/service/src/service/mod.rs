@@ -12,6 +12,7 @@ pub(crate) mod customers;
 mod fault;
 mod following;
 mod grant;
+mod guests;
 mod photos;
 mod requests;
 mod staff;
@@ -36,6 +37,7 @@ pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
+pub use guests::{Extent, Guest};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };
