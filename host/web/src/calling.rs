@@ -5,38 +5,38 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rfid_door::door::Peer;
 use rfid_service::audit::Entry;
-use rfid_service::service::{Caller, Identified};
+use rfid_service::service::{Caller, Fault, Identified};
 use rfid_service::store::Actor;
 
-use super::Api;
+use crate::api::Api;
 use crate::refused::Refused;
 
 /// The cookie of a session. A browser takes one of this name only from this host and over TLS, or on the
 /// machine itself.
-pub(super) const COOKIE: &str = "__Host-rfid-session";
+pub(crate) const COOKIE: &str = "__Host-rfid-session";
 /// The header with the proof of a session.
 const PROOF: &str = "x-session-proof";
 /// The header with the reason of what needs one, in UTF-8, percent-encoded where it is not ASCII.
 const REASON: &str = "x-reason";
 
 /// Who calls: the first thing that each handler asks for.
-pub(super) struct Calling(pub(super) Caller);
+pub(crate) struct Calling(pub(crate) Caller);
 
 /// The same for what only a person in a session does.
-pub(super) struct InSession(pub(super) Identified);
+pub(crate) struct InSession(pub(crate) Identified);
 
 /// From where somebody calls whom nobody knows yet.
-pub(super) struct Stranger(pub(super) String);
+pub(crate) struct Stranger(pub(crate) String);
 
 impl FromRequestParts<Api> for Calling {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
-            let client = api.clients.identify(&parts.headers, api.clock.now())?;
+            let client = api.clients().identify(&parts.headers, api.now())?;
             Caller::new(Actor::Machine(client.name.clone()), from(parts), client.grant.clone())
         } else {
             in_session(parts, api).await?.caller
@@ -60,14 +60,19 @@ impl FromRequestParts<Api> for Stranger {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
         is_from_here(&parts.headers)?;
         let from = from(parts);
-        api.strangers.admit(from.clone(), api.clock.now().monotonic).map_err(rfid_door::Problem::from)?;
+        api.admit_stranger(&from)?;
         Ok(Self(from))
     }
 }
 
+/// Who is behind the session of a request that changes nothing.
+pub(crate) async fn looking(parts: &Parts, api: &Api) -> Result<Identified, Fault> {
+    let token = cookie(&parts.headers).ok_or(Fault::NoSession)?;
+    api.service().identify(&token, &from(parts)).await
+}
+
 async fn in_session(parts: &Parts, api: &Api) -> Result<Identified, Refused> {
-    let token = cookie(&parts.headers).ok_or_else(Refused::unknown)?;
-    let identified = api.service.identify(&token, &from(parts)).await?;
+    let identified = looking(parts, api).await?;
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         is_from_here(&parts.headers)?;
         let proof = parts.headers.get(PROOF).and_then(|value| value.to_str().ok());
@@ -79,9 +84,36 @@ async fn in_session(parts: &Parts, api: &Api) -> Result<Identified, Refused> {
     Ok(identified)
 }
 
+/// From where a request comes.
+pub(crate) struct Address(pub(crate) String);
+
+impl FromRequestParts<Api> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Self::Rejection> {
+        Ok(Self(from(parts)))
+    }
+}
+
 fn from(parts: &Parts) -> String {
     parts.extensions.get::<Peer>().map_or("unknown".to_owned(), |peer| peer.0.ip().to_string())
 }
+
+/// The header that begins a session in a browser. Without Max-Age it goes with the browser; the session ends by
+/// itself before that.
+pub(crate) fn begins(token: &str) -> Option<HeaderValue> {
+    let mut value =
+        HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Strict"))
+            .ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Headers that make a browser forget a session and what it showed.
+pub(crate) const ENDS: [(&str, &str); 2] = [
+    ("set-cookie", "__Host-rfid-session=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"),
+    ("clear-site-data", "\"cache\", \"cookies\", \"storage\""),
+];
 
 /// The reference in the cookie of a session; none where there are two, of which one may be somebody else's.
 fn cookie(headers: &HeaderMap) -> Option<String> {
@@ -98,7 +130,7 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Refuses what a page of another origin makes a browser send.
-fn is_from_here(headers: &HeaderMap) -> Result<(), Refused> {
+pub(crate) fn is_from_here(headers: &HeaderMap) -> Result<(), Refused> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("not text"));
     let is_own_origin = match (text("origin"), text("host")) {
         (None, _) => true,

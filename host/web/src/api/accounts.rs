@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::calling::Calling;
 use super::{Answer, Api, Asked, Needs, Route, json_answer, page, schema, written};
+use crate::calling::Calling;
 use crate::clients::TokenState;
 use crate::refused::Refused;
 

@@ -20,8 +20,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::calling::Calling;
 use super::{Answer, Api, Asked, LARGEST_PAGE, Needs, Route};
+use crate::calling::Calling;
 use crate::refused::Refused;
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.

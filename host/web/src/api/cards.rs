@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::calling::Calling;
 use super::{Answer, Api, Body, Needs, Route, id, json_answer, made_on, one, page, schema, written};
+use crate::calling::Calling;
 use crate::refused::Refused;
 use rfid_door::Json;
 

@@ -11,8 +11,8 @@ use rfid_service::store::{Actor, Change, Commit, Origin};
 use serde_json::json;
 use tower_service::Service as _;
 
-use super::calling::COOKIE;
 use super::*;
+use crate::calling::COOKIE;
 use crate::clients::Client;
 
 /// How a route uses a right.

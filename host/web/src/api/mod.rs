@@ -2,7 +2,6 @@
 
 mod accounts;
 mod arrivals;
-mod calling;
 mod cards;
 mod customers;
 mod openapi;
@@ -23,7 +22,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use rfid_core::{Clock, UtcTime};
+use rfid_core::{Clock, Stamp, UtcTime};
 use rfid_service::rights::Action;
 use rfid_service::service::Service;
 use serde::Serialize;
@@ -32,6 +31,7 @@ use serde_json::Value;
 
 use crate::clients::Clients;
 use crate::refused::Refused;
+use crate::screens;
 use rfid_door::cursor::Cursors;
 use rfid_door::rate::{Quota, RateLimit};
 
@@ -121,6 +121,24 @@ impl Api {
         Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock, strangers }
     }
 
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    pub(crate) fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    /// Lets somebody try who is not known yet, unless they try too often.
+    pub(crate) fn admit_stranger(&self, from: &str) -> Result<(), Refused> {
+        let admitted = self.strangers.admit(from.to_owned(), self.now().monotonic);
+        Ok(admitted.map_err(rfid_door::Problem::from)?)
+    }
+
     fn routes() -> Vec<Route> {
         [
             customers::routes(),
@@ -147,6 +165,7 @@ impl Api {
         let document = document.to_string();
         let document = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
         let mut router = Router::new().route("/api/v1/openapi.json", document).merge(page);
+        router = router.merge(screens::routes());
         for route in routes {
             router = router.route(route.path, route.handler);
         }

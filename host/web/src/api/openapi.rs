@@ -46,7 +46,7 @@ pub(super) fn document(routes: &[Route]) -> Value {
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": super::calling::COOKIE,
+                    "name": crate::calling::COOKIE,
                     "description": "The session of a person, begun by /api/v1/session. What changes something bears its proof in the header X-Session-Proof; what needs a reason bears it in X-Reason.",
                 },
                 "token": {

@@ -11,8 +11,8 @@ use rfid_service::service::view::{CustomerView, RequestView};
 use rfid_service::store::PhotoSize;
 use serde::Deserialize;
 
-use super::calling::Calling;
 use super::{Answer, Api, Asked, Body, Needs, Route, has_it, made_on, one, schema, written};
+use crate::calling::Calling;
 use crate::refused::Refused;
 
 const PATH: &str = "/api/v1/customers/{customer_number}/photo";

@@ -9,8 +9,8 @@ use rfid_service::reports::{Part, ReportAsk, ReportFormat, ReportKind};
 use rfid_service::rights::Action;
 use serde::Deserialize;
 
-use super::calling::Calling;
 use super::{Answer, Api, Asked, Needs, Route, schema};
+use crate::calling::Calling;
 use crate::refused::Refused;
 
 /// Which report, in a query.

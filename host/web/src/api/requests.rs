@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::calling::Calling;
 use super::{Answer, Api, Asked, Body, Needs, Route, id, json_answer, made_on, one, page, schema, written};
+use crate::calling::Calling;
 use crate::refused::Refused;
 use rfid_door::Json;
 

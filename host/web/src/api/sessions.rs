@@ -1,7 +1,7 @@
 //! Logging in and out, and how an account becomes usable.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use rfid_core::UtcTime;
@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::calling::{COOKIE, InSession, Stranger};
 use super::{Answer, Api, Body, Needs, Route, json_answer, schema};
+use crate::calling::{self, InSession, Stranger};
 use crate::refused::Refused;
 use rfid_door::Json;
 
@@ -277,10 +277,7 @@ async fn log_in(
         ..view_of(&identified)
     };
     let mut answer = json_answer(StatusCode::OK, &view);
-    // Without Max-Age it goes with the browser; the session ends by itself before that.
-    let cookie = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", *keys.token);
-    if let Ok(mut value) = HeaderValue::from_str(&cookie) {
-        value.set_sensitive(true);
+    if let Some(value) = calling::begins(&keys.token) {
         answer.headers_mut().insert(header::SET_COOKIE, value);
     }
     Ok(answer)
@@ -306,10 +303,7 @@ async fn current(InSession(identified): InSession) -> Response {
 
 async fn log_out(State(api): State<Api>, InSession(identified): InSession) -> Result<Response, Refused> {
     api.service.log_out(&identified.caller, None).await?;
-    let gone = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    let clear = "\"cache\", \"cookies\", \"storage\"".to_owned();
-    let headers = [("set-cookie", gone), ("clear-site-data", clear)];
-    Ok((StatusCode::NO_CONTENT, headers).into_response())
+    Ok((StatusCode::NO_CONTENT, calling::ENDS).into_response())
 }
 
 async fn prove(

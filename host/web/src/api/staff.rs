@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::calling::Calling;
 use super::{Answer, Api, Body, Needs, Route, json_answer, one, schema, written};
+use crate::calling::Calling;
 use crate::refused::Refused;
 use rfid_door::Json;
 

@@ -14,10 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::calling::Calling;
 use super::{
     Answer, Api, Asked, Body, LARGEST_PAGE, Needs, Route, id, json_answer, one, page, schema, time, written,
 };
+use crate::calling::Calling;
 use crate::refused::Refused;
 use rfid_door::Json;
 

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 const FOR_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 /// For pages: scripts, styles and pictures of our own, from files, and nothing within the page.
 const FOR_PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// A year.
 const ONLY_TLS: &str = "max-age=31536000";
 

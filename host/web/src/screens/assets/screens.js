@@ -1,0 +1,290 @@
+// What the screens do by themselves: follow the arrivals, count the minutes, hide what nobody looks at any more.
+// Nothing here writes text: it stands in the page, in the language of who looks.
+
+const COVER_AFTER_MS = 120_000; // Personal data leaves an unattended screen.
+const NEW_FOR_MS = 120_000; // What is older is never announced as new.
+const HOLD_MS = 2_500; // Nobody is swapped away from under a finger.
+const GATHER_MS = 150; // Changes that come together are shown together.
+const RETRY_MS = 3_000;
+
+const body = document.body;
+const screen = body.dataset.screen;
+const skew = Number(body.dataset.now ?? Date.now()) - Date.now();
+const now = () => Date.now() + skew;
+const find = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// ---- minutes
+
+function sayMinutes() {
+  for (const time of all("time[data-at]")) {
+    const minutes = Math.max(0, Math.floor((now() - Number(time.dataset.at)) / 60_000));
+    if (minutes >= 60) continue; // The hour that stands there says more.
+    const said = minutes === 0 ? body.dataset.agoNow : body.dataset.agoMinutes.replace("{n}", minutes);
+    if (time.textContent !== said) time.textContent = said;
+  }
+}
+
+// ---- what the host says
+
+/** Versions of visits that are known, so that a repeat is none. */
+const known = new Map();
+/** Visits that came while there was no line. */
+const missed = new Set();
+let isFirst = true;
+let isCutOff = false;
+let stream;
+
+function follow() {
+  stream = new EventSource("/api/v1/arrivals");
+  let settled;
+  stream.addEventListener("open", () => {
+    setLine(true);
+    // First come the visits that go on; what comes later is news.
+    clearTimeout(settled);
+    settled = setTimeout(() => { isFirst = false; isCutOff = false; }, 1_000);
+  });
+  stream.addEventListener("visit", (event) => visit(JSON.parse(event.data)));
+  stream.addEventListener("alarm", (event) => {
+    const alarm = JSON.parse(event.data);
+    if (!alarm.acknowledged && now() - Date.parse(alarm.at) < NEW_FOR_MS) announce("alarm");
+    refresh();
+  });
+  stream.addEventListener("ended", () => location.assign("/login"));
+  stream.addEventListener("missed", again);
+  stream.addEventListener("error", () => {
+    setLine(false);
+    isCutOff = true;
+    clearTimeout(settled);
+    // A browser tries again by itself unless it was answered with a refusal.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(retry, RETRY_MS);
+  });
+}
+
+function again() {
+  isCutOff = true;
+  stream.close();
+  follow();
+}
+
+async function retry() {
+  try {
+    const session = await fetch("/api/v1/session");
+    if (session.status === 401) return location.assign("/login");
+  } catch { /* Still no line. */ }
+  again();
+}
+
+function setLine(isOn) {
+  const line = find("#line");
+  if (line) line.dataset.state = isOn ? "on" : "off";
+}
+
+function visit(record) {
+  const before = known.get(record.id);
+  if (before !== undefined && before >= record.version) return;
+  known.set(record.id, record.version);
+  if (record.departed_at) known.delete(record.id);
+  const isArrival = before === undefined && !record.departed_at && record.outcome === "recognised";
+  const isFresh = now() - Date.parse(record.arrived_at) < NEW_FOR_MS && !record.greeted;
+  if (isArrival && isCutOff && !isFirst) missed.add(record.id);
+  else if (isArrival && isFresh && !isFirst) arrived(record.id);
+  refresh(record.id);
+}
+
+// ---- what is shown
+
+let newest;
+let gathering;
+const changed = new Set();
+
+function arrived(id) {
+  newest = id;
+  uncover();
+  announce("arrived");
+}
+
+function refresh(id) {
+  if (id) changed.add(id);
+  if (gathering) return;
+  // The first of several is shown at once.
+  if (isFirst) gathering = setTimeout(show, GATHER_MS);
+  else { gathering = setTimeout(() => { gathering = undefined; if (changed.size) show(); }, GATHER_MS); show(); }
+}
+
+function show() {
+  if (isFirst) gathering = undefined;
+  if (screen === "lobby") showBoard();
+  if (screen === "desk") showDesk();
+  changed.clear();
+}
+
+let shownAt = 0;
+let isHeld = false;
+
+function showBoard() {
+  if (isCovered()) return;
+  const main = find("article[data-visit]", find("#board"))?.dataset.visit;
+  const holds = isHeld || (main && main !== newest && Date.now() - shownAt < HOLD_MS);
+  const wanted = newest && !holds ? newest : main;
+  if (wanted === newest) newest = undefined;
+  else if (newest) setTimeout(showBoard, HOLD_MS);
+  if (wanted !== main) shownAt = Date.now();
+  const query = wanted ? `?main=${encodeURIComponent(wanted)}` : "";
+  htmx.ajax("GET", `/lobby/board${query}`, { target: "#board", swap: "innerMorph" });
+}
+
+function showDesk() {
+  for (const place of ["#recent", "#filters"]) find(place)?.dispatchEvent(new CustomEvent("news"));
+  const current = find("#current article");
+  const isFree = !current || current.classList.contains("state-left");
+  // What somebody is writing stays as it is.
+  const isWriting = find("#current")?.contains(document.activeElement)
+    && document.activeElement.matches("input, select, textarea");
+  if (isWriting) return;
+  const wanted = isFree && newest ? newest : current?.dataset.visit;
+  if (wanted && (wanted === newest || changed.has(wanted))) showCurrent(wanted);
+  newest = undefined;
+}
+
+function showCurrent(id) {
+  htmx.ajax("GET", `/desk/current/${encodeURIComponent(id)}`, { target: "#current", swap: "innerMorph" });
+}
+
+function announce(what) {
+  const place = find("#announce");
+  // Said again though it is the same: an empty text comes between.
+  place.textContent = "";
+  setTimeout(() => { place.textContent = place.dataset[what]; }, 50);
+  navigator.vibrate?.(what === "alarm" ? [400, 100, 400] : [200, 80, 200]);
+  chime(what === "alarm" ? 440 : 660);
+}
+
+function markMissed() {
+  for (const place of all("#board [data-visit]")) {
+    const mark = find(".missed", place);
+    if (mark) mark.hidden = !missed.has(place.dataset.visit);
+  }
+}
+
+// ---- sound, once somebody has asked for it
+
+let audio;
+
+function chime(hertz) {
+  if (!audio) return;
+  const tone = audio.createOscillator();
+  const loud = audio.createGain();
+  tone.frequency.value = hertz;
+  loud.gain.setValueAtTime(0.2, audio.currentTime);
+  loud.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.6);
+  tone.connect(loud).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.6);
+}
+
+const sound = find("#sound");
+if (sound && window.AudioContext) {
+  sound.hidden = false;
+  sound.addEventListener("click", () => {
+    audio = audio ? (audio.close(), undefined) : new AudioContext();
+    sound.setAttribute("aria-pressed", String(Boolean(audio)));
+    chime(660);
+  });
+}
+
+// ---- nobody looks any more
+
+const cover = find("#cover");
+let coverTimer;
+const isCovered = () => cover && !cover.hidden;
+
+function stayOpen() {
+  clearTimeout(coverTimer);
+  coverTimer = setTimeout(hide, COVER_AFTER_MS);
+}
+
+function hide() {
+  if (screen !== "lobby") return;
+  find("#board").replaceChildren();
+  find("#found")?.replaceChildren();
+  cover.hidden = false;
+}
+
+function uncover() {
+  stayOpen();
+  if (isCovered()) cover.hidden = true;
+}
+
+cover?.addEventListener("click", () => { uncover(); showBoard(); });
+
+// ---- keys, a table that is walked through, and small things
+
+const keys = find("#keys");
+if (keys) {
+  keys.checked = localStorage.getItem("keys") !== "off";
+  keys.addEventListener("change", () => localStorage.setItem("keys", keys.checked ? "on" : "off"));
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const isTyping = event.target.matches?.("input, select, textarea");
+  if (event.key === "Escape" && isTyping) return event.target.blur();
+  const row = event.target.closest?.("tr[data-visit]");
+  if (event.key === "Enter" && row && !event.target.matches("a")) return choose(row);
+  if (event.target.closest?.("#day") && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    event.preventDefault();
+    return walk(row, event.key === "ArrowDown" ? 1 : -1);
+  }
+  if (isTyping || keys?.checked === false) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    return find("#find")?.focus();
+  }
+  const button = find(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  if (!button || event.repeat) return;
+  event.preventDefault();
+  if (button.matches("select")) button.focus();
+  else button.click();
+});
+
+function walk(row, step) {
+  const rows = all("#day tr[data-visit]");
+  const next = rows[row ? rows.indexOf(row) + step : 0];
+  if (!next) return;
+  next.tabIndex = -1;
+  next.focus();
+}
+
+function choose(row) {
+  find("a", row)?.dispatchEvent(new CustomEvent("choose"));
+}
+
+addEventListener("dblclick", (event) => {
+  const row = event.target.closest?.("tr[data-visit]");
+  if (row) choose(row);
+});
+
+addEventListener("click", (event) => {
+  if (event.target.matches?.("[data-dismiss]")) find("#notice").replaceChildren();
+});
+
+for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
+  addEventListener(kind, () => { isHeld = kind === "pointerdown"; });
+}
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stayOpen);
+
+document.addEventListener("htmx:after:swap", () => { sayMinutes(); markMissed(); });
+document.addEventListener("htmx:before:request", () => find("#notice")?.replaceChildren());
+// No answer at all: the line is cut, and what was typed is still there.
+document.addEventListener("htmx:error", () => setLine(false));
+
+if (screen === "desk" || screen === "lobby") {
+  sayMinutes();
+  setInterval(sayMinutes, 10_000);
+  stayOpen();
+  follow();
+  // A page that comes back out of the browser's memory shows what was, not what is.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  addEventListener("pagehide", () => stream?.close());
+}

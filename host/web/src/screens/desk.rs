@@ -1,0 +1,427 @@
+//! The account manager's PC (PC客户端): who is current, who came last, and the day.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use jiff::civil::{Date, Time};
+use rfid_core::UtcTime;
+use rfid_service::record::{CustomerId, IdNumber, Staff, StaffId, VisitId};
+use rfid_service::rights::{Action, Role};
+use rfid_service::search::SearchFilter;
+use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitFilter};
+use serde::Deserialize;
+
+use super::guests::{GuestView, Showing, State as Stage};
+use super::text::Text;
+use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
+use crate::api::Api;
+
+/// Customers in the brief history.
+const RECENT: usize = 6;
+/// Visits of a day that are shown; filters find the others.
+const MOST_OF_A_DAY: usize = 200;
+/// Visits that are read at once.
+const PAGE: usize = 200;
+/// Earlier visits of the customer who is current.
+const EARLIER: usize = 5;
+/// Customers that a search shows.
+const FOUND: usize = 12;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// The visit that is current.
+    visit: Option<String>,
+    #[serde(flatten)]
+    day: DayAsked,
+}
+
+/// Which visits of which day.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DayAsked {
+    /// As in `2026-11-29`; today if it is left out, or is none.
+    date: String,
+    /// From this time of day on, as in `09:00`.
+    from: String,
+    /// Until this time of day.
+    until: String,
+    class: String,
+    state: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FindForm {
+    text: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// What the page shows of who is current.
+struct Current {
+    guest: Option<GuestView>,
+    earlier: Vec<GuestView>,
+    colleagues: Vec<(String, String)>,
+    watermark: String,
+}
+
+struct Day {
+    visits: Vec<GuestView>,
+    asked: DayAsked,
+    classes: Vec<(String, String)>,
+    states: Vec<(&'static str, String)>,
+    is_cut: bool,
+}
+
+/// Whom a search found.
+struct Found {
+    id: String,
+    name: String,
+    number: String,
+    class_said: String,
+    employer: String,
+    is_masked: bool,
+}
+
+/// An alarm that nobody has seen to.
+struct AlarmView {
+    id: String,
+    said: String,
+    may_see_to: bool,
+}
+
+#[derive(Template)]
+#[template(path = "desk.html")]
+struct DeskPage {
+    text: Text,
+    frame: Frame,
+    proof: String,
+    current: Current,
+    recent: Vec<GuestView>,
+    day: Day,
+    alarms: Vec<AlarmView>,
+    needs_reason: bool,
+}
+
+#[derive(Template)]
+#[template(path = "current.html")]
+struct CurrentPart {
+    text: Text,
+    proof: String,
+    current: Current,
+}
+
+#[derive(Template)]
+#[template(path = "recent.html")]
+struct RecentPart {
+    text: Text,
+    recent: Vec<GuestView>,
+}
+
+#[derive(Template)]
+#[template(path = "day.html")]
+struct DayPart {
+    text: Text,
+    day: Day,
+}
+
+#[derive(Template)]
+#[template(path = "found.html")]
+struct FoundPart {
+    text: Text,
+    found: Vec<Found>,
+}
+
+#[derive(Template)]
+#[template(path = "found_page.html")]
+struct FoundPage {
+    text: Text,
+    found: Vec<Found>,
+}
+
+/// What is read once for a whole answer.
+pub(super) struct Around {
+    pub(super) colleagues: HashMap<StaffId, Staff>,
+    pub(super) suspects: Vec<String>,
+    alarms: Vec<AlarmView>,
+}
+
+impl Around {
+    pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
+        let (service, caller) = (api.service(), viewer.caller());
+        let staff = service.colleagues(caller, viewer.branch()).await?;
+        let alarms = service.open_alarms(caller, Some(viewer.branch().clone()), PAGE).await?;
+        let may_see_to = viewer.may(Action::AcknowledgeAlarms);
+        let said = |alarm: &rfid_service::record::Alarm| {
+            viewer.text.with("alarm", "time", viewer.text.clock(alarm.at))
+        };
+        Ok(Self {
+            colleagues: staff.into_iter().map(|staff| (staff.record.id, staff.record)).collect(),
+            suspects: alarms.iter().map(|alarm| alarm.record.card.to_string()).collect(),
+            alarms: alarms
+                .iter()
+                .map(|alarm| AlarmView {
+                    id: alarm.record.id.to_string(),
+                    said: said(&alarm.record),
+                    may_see_to,
+                })
+                .collect(),
+        })
+    }
+
+    pub(super) fn showing<'a>(&'a self, viewer: &'a Viewer) -> Showing<'a> {
+        Showing {
+            text: &viewer.text,
+            branch: viewer.branch(),
+            colleagues: &self.colleagues,
+            suspects: &self.suspects,
+        }
+    }
+}
+
+pub(super) async fn page(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let page = async {
+        let around = Around::of(&api, &viewer).await?;
+        let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
+        let chosen = match asked.visit.as_deref().and_then(|id| id.parse::<VisitId>().ok()) {
+            Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
+            // Whoever came last and waits.
+            None => today
+                .iter()
+                .find(|guest| guest.customer.is_some() && Stage::of(&guest.visit.record) == Stage::Waiting)
+                .cloned(),
+        };
+        let of_day = filtered(guests_of(&api, &viewer, &asked.day).await?, &asked.day);
+        let showing = around.showing(&viewer);
+        let (recent, day) = (recent_of(&showing, &today), day_of(&showing, of_day, asked.day.clone()));
+        let current = current_with(&api, &viewer, &around, chosen).await?;
+        let roles = &viewer.identified.roles;
+        Ok(DeskPage {
+            frame: Frame::of(&api, &viewer, "desk").await?,
+            proof: viewer.proof().to_owned(),
+            current,
+            recent,
+            day,
+            alarms: around.alarms,
+            // Whoever has customers of their own looks for these; others say why.
+            needs_reason: roles.contains(&Role::BranchSupervisor) && !roles.contains(&Role::AccountManager),
+            text: viewer.text.clone(),
+        })
+    };
+    page.await.map(|page| shown(&page)).map_err(|fault| viewer.refusal(fault))
+}
+
+pub(super) async fn current(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Path(visit): Path<String>,
+) -> Result<Response, Refusal> {
+    match visit.parse() {
+        Ok(id) => current_of(&api, &viewer, id).await,
+        Err(_) => Err(viewer.refusal(Fault::NotFound("visit"))),
+    }
+}
+
+/// The part of the page that shows who is current.
+pub(super) async fn current_of(api: &Api, viewer: &Viewer, id: VisitId) -> Result<Response, Refusal> {
+    let part = async {
+        let around = Around::of(api, viewer).await?;
+        let guest = api.service().guest(viewer.caller(), id).await?;
+        let current = current_with(api, viewer, &around, Some(guest)).await?;
+        Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
+    };
+    part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+async fn current_with(
+    api: &Api,
+    viewer: &Viewer,
+    around: &Around,
+    guest: Option<Guest>,
+) -> Result<Current, Fault> {
+    let showing = around.showing(viewer);
+    let watermark = viewer.watermark(api);
+    let mut current = Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+    let Some(guest) = guest else { return Ok(current) };
+    let earlier = api.service().earlier_visits(viewer.caller(), &guest, EARLIER).await?;
+    let earlier = earlier.into_iter().map(|sight| Guest { visit: sight.stored, customer: None });
+    current.earlier = earlier.map(|guest| showing.guest(&guest)).collect();
+    current.guest = Some(showing.guest(&guest));
+    let me = viewer.identified.staff.record.id;
+    let others = around.colleagues.values().filter(|staff| staff.id != me);
+    current.colleagues =
+        others.map(|staff| (staff.number.to_string(), staff.name.reveal().clone())).collect();
+    current.colleagues.sort();
+    Ok(current)
+}
+
+pub(super) async fn customer(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Path(customer): Path<String>,
+) -> Result<Response, Refusal> {
+    let part = async {
+        let id: CustomerId = customer.parse().map_err(|_| Fault::NotFound("customer"))?;
+        let around = Around::of(&api, &viewer).await?;
+        let Sight { stored, is_masked } = api.service().customer(viewer.caller(), id).await?;
+        let extent = if is_masked { Extent::Shortened } else { Extent::Whole };
+        let guest = Some(around.showing(&viewer).absent(&stored, extent));
+        let watermark = viewer.watermark(&api);
+        let current = Current { guest, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+        Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
+    };
+    part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+pub(super) async fn recent(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
+    let part = async {
+        let around = Around::of(&api, &viewer).await?;
+        let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
+        let recent = recent_of(&around.showing(&viewer), &today);
+        Ok(RecentPart { text: viewer.text.clone(), recent })
+    };
+    part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+pub(super) async fn day(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Query(asked): Query<DayAsked>,
+) -> Result<Response, Refusal> {
+    let part = async {
+        let around = Around::of(&api, &viewer).await?;
+        let guests = guests_of(&api, &viewer, &asked).await?;
+        let guests = filtered(guests, &asked);
+        let day = day_of(&around.showing(&viewer), guests, asked);
+        Ok(DayPart { text: viewer.text.clone(), day })
+    };
+    part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+/// Finds customers by number, ID number, or name.
+pub(super) async fn find(
+    State(api): State<Api>,
+    Sent(viewer, FindForm { text, reason }): Sent<FindForm>,
+) -> Result<Response, Refusal> {
+    let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+    let caller = Caller { reason, ..viewer.caller().clone() };
+    let found = found_by(&api, &caller, text.trim()).await.map_err(|fault| viewer.refusal(fault))?;
+    let found = found.iter().map(|Sight { stored, is_masked }| {
+        let customer = &stored.record;
+        let name = customer.name.reveal();
+        Found {
+            id: customer.id.to_string(),
+            name: if *is_masked { rfid_service::mask::name(name) } else { name.clone() },
+            number: customer.number.to_string(),
+            class_said: viewer.text.known("class", &customer.vip_class),
+            employer: if *is_masked { String::new() } else { customer.employer.reveal().clone() },
+            is_masked: *is_masked,
+        }
+    });
+    let (found, text): (Vec<Found>, _) = (found.collect(), viewer.text.clone());
+    Ok(if viewer.is_part { shown(&FoundPart { text, found }) } else { shown(&FoundPage { text, found }) })
+}
+
+type Customers = Vec<Sight<rfid_service::record::Customer>>;
+
+async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, Fault> {
+    let service = api.service();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    if text.parse::<IdNumber>().is_ok() {
+        return service.customers_of_id_number(caller, text).await;
+    }
+    match service.customer_id_of_number(caller, Action::SearchCustomers, text).await {
+        Ok(id) => return Ok(vec![service.customer(caller, id).await?]),
+        Err(Fault::NotFound(_)) => {}
+        Err(fault) => return Err(fault),
+    }
+    let filter = SearchFilter { closed: Some(false), ..SearchFilter::default() };
+    Ok(service.search_customers(caller, text, &filter, None, FOUND).await?.0)
+}
+
+/// Visits of a day as somebody may see them: those that go on in the branch, and those of the day.
+async fn guests_of(api: &Api, viewer: &Viewer, asked: &DayAsked) -> Result<Vec<Guest>, Fault> {
+    let service = api.service();
+    let branch = Some(viewer.branch().clone());
+    let (from, until) = span_of(&viewer.text, service.today(), asked);
+    let is_today = from >= service.today();
+    let mut guests = Vec::new();
+    if is_today {
+        let open = VisitFilter { branch: branch.clone(), open: true, ..VisitFilter::ALL };
+        guests = service.guests(viewer.caller(), &open, None, PAGE).await?.0;
+        guests.retain(|guest| (from..until).contains(&guest.visit.record.arrived_at));
+    }
+    let action = if is_today { Action::ListVisits } else { Action::SeeHistory };
+    if viewer.may(action) {
+        let of_day = VisitFilter { branch, from, until, ..VisitFilter::ALL };
+        let (day, _) = service.guests(viewer.caller(), &of_day, None, PAGE).await?;
+        let is_there =
+            |guest: &Guest| guests.iter().any(|other| other.visit.record.id == guest.visit.record.id);
+        let others: Vec<Guest> = day.into_iter().filter(|guest| !is_there(guest)).collect();
+        guests.extend(others);
+    } else if !is_today {
+        return Err(Fault::Forbidden(Action::SeeHistory));
+    }
+    guests.sort_by_key(|guest| std::cmp::Reverse(guest.visit.record.arrived_at));
+    Ok(guests)
+}
+
+/// From when until when, by the clock of the bank.
+fn span_of(text: &Text, today: UtcTime, asked: &DayAsked) -> (UtcTime, UtcTime) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let whole = match asked.date.parse::<Date>() {
+        Ok(date) => (
+            text.at(date, Time::midnight()),
+            date.tomorrow().ok().and_then(|next| text.at(next, Time::midnight())),
+        ),
+        Err(_) => (Some(today), Some(today.plus(DAY))),
+    };
+    let (from, until) = (whole.0.unwrap_or(today), whole.1.unwrap_or(today.plus(DAY)));
+    let date = text.date(from);
+    let moment = |said: &str| said.parse::<Time>().ok().and_then(|time| text.at(date?, time));
+    // The minute that is named is in it.
+    let until = moment(&asked.until).map_or(until, |at| at.plus(Duration::from_secs(60)));
+    (moment(&asked.from).unwrap_or(from), until)
+}
+
+fn filtered(mut guests: Vec<Guest>, asked: &DayAsked) -> Vec<Guest> {
+    guests.retain(|guest| {
+        let visit = &guest.visit.record;
+        let is_class = asked.class.is_empty() || visit.vip_class.as_str() == asked.class;
+        let is_state = asked.state.is_empty() || Stage::of(visit).name() == asked.state;
+        is_class && is_state
+    });
+    guests
+}
+
+fn recent_of(showing: &Showing<'_>, today: &[Guest]) -> Vec<GuestView> {
+    let known = today.iter().filter(|guest| guest.customer.is_some());
+    known.take(RECENT).map(|guest| showing.guest(guest)).collect()
+}
+
+fn day_of(showing: &Showing<'_>, guests: Vec<Guest>, asked: DayAsked) -> Day {
+    let mut classes: Vec<(String, String)> = guests
+        .iter()
+        .map(|guest| &guest.visit.record.vip_class)
+        .map(|class| (class.to_string(), showing.text.known("class", class)))
+        .collect();
+    classes.sort();
+    classes.dedup();
+    let is_cut = guests.len() > MOST_OF_A_DAY;
+    Day {
+        visits: guests.iter().take(MOST_OF_A_DAY).map(|guest| showing.guest(guest)).collect(),
+        asked,
+        classes,
+        states: Stage::ALL.map(|state| (state.name(), showing.text.known("state", state.name()))).to_vec(),
+        is_cut,
+    }
+}

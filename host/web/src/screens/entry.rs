@@ -1,0 +1,123 @@
+//! Logging in and out, the language, and the first screen of each role.
+
+use askama::Template;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use rfid_service::record::Personal;
+use rfid_service::rights::Action;
+use rfid_service::service::Fault;
+use serde::Deserialize;
+
+use super::text::{self, Language, Text};
+use super::viewer::{Frame, Refusal, Sent, Viewer, shown, text_of};
+use crate::api::Api;
+use crate::calling;
+
+/// A browser remembers the language for a year.
+const YEAR_S: u32 = 365 * 24 * 3600;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LogInPage {
+    text: Text,
+    staff_number: String,
+    problem: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "none.html")]
+struct NoScreen {
+    text: Text,
+    frame: Frame,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LogIn {
+    staff_number: String,
+    password: Personal<String>,
+    #[serde(default)]
+    digits: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    language: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// To the screen on which somebody works.
+pub(super) async fn home(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
+    if !viewer.may(Action::ActInVisits) {
+        let frame = Frame::of(&api, &viewer, "none").await.map_err(|fault| viewer.refusal(fault))?;
+        return Ok(shown(&NoScreen { text: viewer.text, frame }));
+    }
+    // Whoever looks for customers sits; whoever only greets walks.
+    let first = if viewer.may(Action::SearchCustomers) { "/desk" } else { "/lobby" };
+    Ok(Redirect::to(first).into_response())
+}
+
+pub(super) async fn log_in_page(State(api): State<Api>, headers: HeaderMap) -> Response {
+    shown(&LogInPage { text: text_of(&headers, &api), staff_number: String::new(), problem: None })
+}
+
+pub(super) async fn log_in(
+    State(api): State<Api>,
+    calling::Address(from): calling::Address,
+    headers: HeaderMap,
+    form: Result<Form<LogIn>, axum::extract::rejection::FormRejection>,
+) -> Response {
+    let text = text_of(&headers, &api);
+    let again = |status: StatusCode, key: &str, staff_number: String| {
+        let problem = Some(text.say(key));
+        (status, shown(&LogInPage { text: text.clone(), staff_number, problem })).into_response()
+    };
+    let Ok(Form(LogIn { staff_number, password, digits })) = form else {
+        return again(StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid", String::new());
+    };
+    if calling::is_from_here(&headers).is_err() {
+        return again(StatusCode::FORBIDDEN, "problem-not-from-here", String::new());
+    }
+    if api.admit_stranger(&from).is_err() {
+        return again(StatusCode::TOO_MANY_REQUESTS, "problem-too-often", staff_number);
+    }
+    let digits = Some(digits.trim()).filter(|digits| !digits.is_empty());
+    match api.service().log_in(&from, staff_number.trim(), password, digits).await {
+        Ok(logged_in) => {
+            let mut response = Redirect::to("/").into_response();
+            if let Some(cookie) = calling::begins(&logged_in.keys.token) {
+                response.headers_mut().insert(header::SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(Fault::NotAccepted) => again(StatusCode::UNAUTHORIZED, "problem-not-accepted", staff_number),
+        Err(fault) => {
+            tracing::warn!(%fault, "nobody can log in");
+            again(StatusCode::SERVICE_UNAVAILABLE, "problem-store", staff_number)
+        }
+    }
+}
+
+pub(super) async fn log_out(
+    State(api): State<Api>,
+    Sent(viewer, Nothing {}): Sent<Nothing>,
+) -> Result<Response, Refusal> {
+    api.service().log_out(viewer.caller(), None).await.map_err(|fault| viewer.refusal(fault))?;
+    // The language stays in the browser.
+    let ends = [calling::ENDS[0], ("clear-site-data", "\"cache\"")];
+    Ok((ends, Redirect::to("/login")).into_response())
+}
+
+pub(super) async fn choose_language(Form(Choice { language, back }): Form<Choice>) -> Response {
+    let Some(language) = Language::of_tag(&language) else { return Redirect::to("/").into_response() };
+    // Back to a page of ours, whatever the form says.
+    let back =
+        if back.starts_with('/') && !back.starts_with("//") && !back.contains('\\') { &*back } else { "/" };
+    let cookie =
+        format!("{}={}; Path=/; SameSite=Strict; HttpOnly; Max-Age={YEAR_S}", text::COOKIE, language.tag());
+    ([(header::SET_COOKIE, cookie)], Redirect::to(back)).into_response()
+}

@@ -1,0 +1,227 @@
+//! A visit and its customer, as a page shows them.
+
+use std::collections::HashMap;
+
+use rfid_service::mask;
+use rfid_service::record::{Outcome, Staff, StaffId, Visit, Way};
+use rfid_service::service::{Extent, Guest};
+use rfid_service::store::Stored;
+
+use super::text::Text;
+
+/// How far a visit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nobody has greeted the customer.
+    Waiting,
+    /// Somebody has, and nobody serves yet.
+    Greeted,
+    /// Somebody serves.
+    Served,
+    /// The customer is gone.
+    Left,
+    /// The card was refused.
+    Refused,
+}
+
+impl State {
+    /// All of them, as filters offer them.
+    pub(super) const ALL: [Self; 5] = [Self::Waiting, Self::Greeted, Self::Served, Self::Left, Self::Refused];
+
+    pub(super) fn of(visit: &Visit) -> Self {
+        match visit.outcome {
+            Outcome::Refused(_) => Self::Refused,
+            Outcome::Recognised if visit.departed_at.is_some() => Self::Left,
+            Outcome::Recognised if visit.served.is_some() => Self::Served,
+            Outcome::Recognised if visit.greeted.is_some() => Self::Greeted,
+            Outcome::Recognised => Self::Waiting,
+        }
+    }
+
+    /// Its name, in addresses and in the keys of texts.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Greeted => "greeted",
+            Self::Served => "served",
+            Self::Left => "left",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What a page shows of a visit.
+pub(super) struct GuestView {
+    /// Id of the visit; empty where a customer is looked at who is not here.
+    pub(super) visit: String,
+    pub(super) state: &'static str,
+    pub(super) state_said: String,
+    pub(super) name: String,
+    /// The first character of the name, where there is no photo.
+    pub(super) initial: String,
+    pub(super) number: String,
+    pub(super) class: String,
+    pub(super) class_said: String,
+    pub(super) usual_business: String,
+    /// Addresses of the photo, large and small; empty where there is none.
+    pub(super) photo: String,
+    pub(super) photo_small: String,
+    /// Only where the whole record is seen.
+    pub(super) is_whole: bool,
+    pub(super) id_number: String,
+    pub(super) employer: String,
+    pub(super) notes: String,
+    /// Code of the home branch, where it is another.
+    pub(super) home_branch: String,
+    pub(super) zone_said: String,
+    pub(super) is_by_hand: bool,
+    pub(super) was_at_desk: bool,
+    pub(super) arrived: String,
+    pub(super) day: String,
+    pub(super) arrived_ms: u64,
+    pub(super) left: String,
+    pub(super) greeted_by: String,
+    pub(super) served_by: String,
+    pub(super) business: String,
+    /// Why the card was refused.
+    pub(super) refusal: String,
+    pub(super) is_suspect: bool,
+    pub(super) is_here: bool,
+}
+
+/// What is needed to show visits.
+pub(super) struct Showing<'a> {
+    pub(super) text: &'a Text,
+    /// The branch of who looks.
+    pub(super) branch: &'a str,
+    /// Who works there.
+    pub(super) colleagues: &'a HashMap<StaffId, Staff>,
+    /// Cards of which nobody knows whether they were copied.
+    pub(super) suspects: &'a [String],
+}
+
+impl Showing<'_> {
+    fn who(&self, id: StaffId) -> String {
+        match self.colleagues.get(&id) {
+            Some(staff) => staff.name.reveal().clone(),
+            None => self.text.say("another-branch"),
+        }
+    }
+
+    pub(super) fn guest(&self, guest: &Guest) -> GuestView {
+        let Guest { visit: Stored { record: visit, .. }, customer } = guest;
+        let text = self.text;
+        let state = State::of(visit);
+        let mut view = GuestView {
+            visit: visit.id.to_string(),
+            is_here: visit.departed_at.is_none(),
+            arrived: text.clock(visit.arrived_at),
+            day: text.day(visit.arrived_at),
+            arrived_ms: visit.arrived_at.as_nanos() / 1_000_000,
+            left: visit.departed_at.map(|at| text.clock(at)).unwrap_or_default(),
+            greeted_by: visit.greeted.map(|act| self.who(act.by)).unwrap_or_default(),
+            served_by: visit.served.map(|act| self.who(act.by)).unwrap_or_default(),
+            business: visit.business.iter().map(ToString::to_string).collect::<Vec<_>>().join("、"),
+            was_at_desk: visit.desk_read.is_some(),
+            is_suspect: visit.card.is_some_and(|card| self.suspects.contains(&card.to_string())),
+            ..self.nobody(state)
+        };
+        match &visit.way {
+            Way::Heard { zone, .. } => view.zone_said = text.known("zone", zone),
+            Way::ByHand { .. } => view.is_by_hand = true,
+        }
+        if let Outcome::Refused(refusal) = visit.outcome {
+            view.refusal = text.known("refusal", refusal.name());
+        }
+        if let Some((customer, extent)) = customer {
+            self.customer(&mut view, customer, *extent);
+            if *extent >= Extent::Greeting && customer.record.photo.is_some() {
+                view.photo = format!("/photos/{}/large", visit.id);
+                view.photo_small = format!("/photos/{}/small", visit.id);
+            }
+        }
+        view
+    }
+
+    /// A customer who is not here.
+    pub(super) fn absent(
+        &self,
+        customer: &Stored<rfid_service::record::Customer>,
+        extent: Extent,
+    ) -> GuestView {
+        let mut view = self.nobody(State::Left);
+        view.state_said = self.text.say("state-absent");
+        self.customer(&mut view, customer, extent);
+        if extent >= Extent::Greeting && customer.record.photo.is_some() {
+            view.photo = format!("/photos/customer/{}/large", customer.record.id);
+            view.photo_small = format!("/photos/customer/{}/small", customer.record.id);
+        }
+        view
+    }
+
+    fn customer(
+        &self,
+        view: &mut GuestView,
+        customer: &Stored<rfid_service::record::Customer>,
+        extent: Extent,
+    ) {
+        let customer = &customer.record;
+        let name = customer.name.reveal();
+        view.number = customer.number.to_string();
+        view.class = customer.vip_class.to_string();
+        view.class_said = self.text.known("class", &customer.vip_class);
+        view.name = if extent >= Extent::Greeting { name.clone() } else { mask::name(name) };
+        view.initial = name.chars().next().map(String::from).unwrap_or_default();
+        if customer.branch.as_str() != self.branch {
+            view.home_branch = customer.branch.to_string();
+        }
+        if extent >= Extent::Greeting {
+            view.usual_business = customer.usual_business.reveal().clone();
+        }
+        if extent == Extent::Whole {
+            view.is_whole = true;
+            view.employer = customer.employer.reveal().clone();
+            view.notes = customer.notes.reveal().clone();
+            view.id_number = customer
+                .id_number
+                .as_ref()
+                .map(|number| mask::id_number(number.reveal()))
+                .unwrap_or_default();
+        }
+    }
+
+    fn nobody(&self, state: State) -> GuestView {
+        let empty = String::new;
+        GuestView {
+            visit: empty(),
+            state: state.name(),
+            state_said: self.text.known("state", state.name()),
+            name: empty(),
+            initial: empty(),
+            number: empty(),
+            class: empty(),
+            class_said: empty(),
+            usual_business: empty(),
+            photo: empty(),
+            photo_small: empty(),
+            is_whole: false,
+            id_number: empty(),
+            employer: empty(),
+            notes: empty(),
+            home_branch: empty(),
+            zone_said: empty(),
+            is_by_hand: false,
+            was_at_desk: false,
+            arrived: empty(),
+            day: empty(),
+            arrived_ms: 0,
+            left: empty(),
+            greeted_by: empty(),
+            served_by: empty(),
+            business: empty(),
+            refusal: empty(),
+            is_suspect: false,
+            is_here: false,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The lobby manager's handheld (PDA客户端): who came last fills the screen, and nobody covers another.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use rfid_service::rights::Action;
+use rfid_service::service::{Fault, Guest, VisitFilter};
+use serde::Deserialize;
+
+use super::desk::Around;
+use super::guests::{GuestView, State as Stage};
+use super::text::Text;
+use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
+use crate::api::Api;
+
+/// Visits that go on and are shown.
+const MOST: usize = 100;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BoardAsked {
+    /// The visit that fills the screen.
+    main: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FindForm {
+    text: String,
+}
+
+/// What the handheld shows.
+struct Board {
+    /// Who fills the screen.
+    main: Option<GuestView>,
+    /// Others who wait to be greeted, the latest first.
+    waiting: Vec<GuestView>,
+    /// Those who are here and were greeted.
+    here: Vec<GuestView>,
+    /// Cards that were refused.
+    refused: Vec<GuestView>,
+    watermark: String,
+}
+
+#[derive(Template)]
+#[template(path = "lobby.html")]
+struct LobbyPage {
+    text: Text,
+    frame: Frame,
+    proof: String,
+    board: Board,
+    can_greet: bool,
+}
+
+#[derive(Template)]
+#[template(path = "board.html")]
+struct BoardPart {
+    text: Text,
+    proof: String,
+    board: Board,
+    can_greet: bool,
+}
+
+#[derive(Template)]
+#[template(path = "present.html")]
+struct PresentPart {
+    text: Text,
+    found: Vec<GuestView>,
+    proof: String,
+    /// What was looked for, where it could be a customer's number.
+    number: String,
+}
+
+#[derive(Template)]
+#[template(path = "present_page.html")]
+struct PresentPage {
+    text: Text,
+    found: Vec<GuestView>,
+    proof: String,
+    number: String,
+}
+
+pub(super) async fn page(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Query(asked): Query<BoardAsked>,
+) -> Result<Response, Refusal> {
+    let page = async {
+        Ok(LobbyPage {
+            frame: Frame::of(&api, &viewer, "lobby").await?,
+            proof: viewer.proof().to_owned(),
+            board: board_with(&api, &viewer, asked.main.as_deref()).await?,
+            can_greet: viewer.may(Action::ActInVisits),
+            text: viewer.text.clone(),
+        })
+    };
+    page.await.map(|page| shown(&page)).map_err(|fault| viewer.refusal(fault))
+}
+
+pub(super) async fn board(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Query(asked): Query<BoardAsked>,
+) -> Result<Response, Refusal> {
+    board_of(&api, &viewer, asked.main.as_deref()).await
+}
+
+/// The part of the page that changes.
+pub(super) async fn board_of(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Response, Refusal> {
+    let board = board_with(api, viewer, main).await.map_err(|fault| viewer.refusal(fault))?;
+    Ok(shown(&BoardPart {
+        text: viewer.text.clone(),
+        proof: viewer.proof().to_owned(),
+        board,
+        can_greet: viewer.may(Action::ActInVisits),
+    }))
+}
+
+async fn present(api: &Api, viewer: &Viewer) -> Result<Vec<Guest>, Fault> {
+    let open = VisitFilter { branch: Some(viewer.branch().clone()), open: true, ..VisitFilter::ALL };
+    Ok(api.service().guests(viewer.caller(), &open, None, MOST).await?.0)
+}
+
+async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Board, Fault> {
+    let around = Around::of(api, viewer).await?;
+    let guests = present(api, viewer).await?;
+    let showing = around.showing(viewer);
+    let mut board = Board {
+        main: None,
+        waiting: Vec::new(),
+        here: Vec::new(),
+        refused: Vec::new(),
+        watermark: viewer.watermark(api),
+    };
+    for guest in &guests {
+        let view = showing.guest(guest);
+        match Stage::of(&guest.visit.record) {
+            Stage::Refused => board.refused.push(view),
+            _ if main == Some(view.visit.as_str()) => board.main = Some(view),
+            Stage::Waiting => board.waiting.push(view),
+            _ => board.here.push(view),
+        }
+    }
+    if board.main.is_none() && !board.waiting.is_empty() {
+        board.main = Some(board.waiting.remove(0));
+    }
+    Ok(board)
+}
+
+/// Finds somebody among those who are here, by name or number; who is not is checked in by the number.
+pub(super) async fn find(
+    State(api): State<Api>,
+    Sent(viewer, FindForm { text: wanted }): Sent<FindForm>,
+) -> Result<Response, Refusal> {
+    let wanted = wanted.trim().to_lowercase();
+    let found = async {
+        let around = Around::of(&api, &viewer).await?;
+        let showing = around.showing(&viewer);
+        let guests = present(&api, &viewer).await?;
+        let is_meant = |view: &GuestView| {
+            !view.number.is_empty() && (view.number == wanted || view.name.to_lowercase().contains(&wanted))
+        };
+        let found = guests.iter().map(|guest| showing.guest(guest)).filter(is_meant);
+        Ok(if wanted.is_empty() { Vec::new() } else { found.collect::<Vec<_>>() })
+    };
+    let found = found.await.map_err(|fault| viewer.refusal(fault))?;
+    let is_number =
+        found.is_empty() && !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let number = if is_number { wanted } else { String::new() };
+    let (text, proof) = (viewer.text.clone(), viewer.proof().to_owned());
+    Ok(if viewer.is_part {
+        shown(&PresentPart { text, found, proof, number })
+    } else {
+        shown(&PresentPage { text, found, proof, number })
+    })
+}

@@ -1,0 +1,344 @@
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use rfid_service::record::{ConsentDraft, CustomerDraft};
+use rfid_service::rights::Role;
+use rfid_service::service::Caller;
+use rfid_service::service::bank::{Bank, PASSWORD};
+use tower_service::Service as _;
+
+use super::*;
+use crate::clients::Clients;
+
+struct Hall {
+    bank: Bank,
+    router: Router,
+}
+
+struct Seen {
+    status: u16,
+    headers: HeaderMap,
+    html: String,
+}
+
+/// A browser in which somebody has logged in.
+struct Browser<'h> {
+    hall: &'h Hall,
+    cookie: String,
+    proof: String,
+}
+
+impl Hall {
+    async fn new() -> Self {
+        let bank = Bank::new().await;
+        let clock = bank.clock.clone();
+        let router = Api::new(bank.service.clone(), Clients::default(), [7; 32], clock).router();
+        Self { bank, router }
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Seen {
+        let mut request = Request::builder().method(method).uri(path).header("host", "bank:1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if method == "POST" {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
+        let request = request.body(Body::from(form.to_owned())).unwrap();
+        let (parts, body) = self.router.clone().call(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let html = String::from_utf8_lossy(&bytes).into_owned();
+        Seen { status: parts.status.as_u16(), headers: parts.headers, html }
+    }
+
+    async fn log_in(&self, number: &str) -> Browser<'_> {
+        let password = PASSWORD.replace(' ', "+");
+        let digits = self.bank.digits(number).await.unwrap_or_default();
+        let form = format!("staff_number={number}&password={password}&digits={digits}");
+        let seen = self.ask("POST", "/login", &[("origin", "http://bank:1")], &form).await;
+        assert_eq!((seen.status, &seen.headers["location"]), (303, &"/".parse().unwrap()), "{}", seen.html);
+        let cookie = seen.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let mut browser = Browser { hall: self, cookie, proof: String::new() };
+        let home = browser.get("/").await;
+        let page = match home.headers.get("location") {
+            Some(place) => browser.get(place.to_str().unwrap()).await,
+            None => home,
+        };
+        let proof = page.html.split("name=\"proof\" value=\"").nth(1).unwrap();
+        browser.proof = proof.split('"').next().unwrap().to_owned();
+        browser
+    }
+
+    /// Lets a customer in. Returns the id of the visit.
+    async fn arrive(&self, number: &str, name: &str, branch: &str, manager: Option<&str>) -> String {
+        let draft = CustomerDraft {
+            customer_number: number.into(),
+            name: name.into(),
+            id_number: Some("11010519491231002X".into()),
+            employer: "西州电力".into(),
+            vip_class: "gold".to_owned(),
+            usual_business: "理财".into(),
+            branch: branch.to_owned(),
+            account_manager: manager.map(str::to_owned),
+            notes: "不喝茶".into(),
+            consent: ConsentDraft::Given,
+        };
+        let (service, console) = (&self.bank.service, Caller::console());
+        service.open_customer(&console, draft).await.unwrap();
+        let by = if branch == "a" { "LM1" } else { "LM2" };
+        service.check_in(&console, number, branch, Some(by)).await.unwrap().record.id.to_string()
+    }
+}
+
+impl Browser<'_> {
+    async fn get(&self, path: &str) -> Seen {
+        self.hall.ask("GET", path, &[("cookie", &self.cookie)], "").await
+    }
+
+    async fn part(&self, path: &str) -> Seen {
+        self.hall.ask("GET", path, &[("cookie", &self.cookie), ("hx-request", "true")], "").await
+    }
+
+    async fn send(&self, path: &str, form: &str) -> Seen {
+        let form = format!("proof={}&{form}", self.proof);
+        let headers = [("cookie", &*self.cookie), ("hx-request", "true"), ("origin", "http://bank:1")];
+        self.hall.ask("POST", path, &headers, &form).await
+    }
+}
+
+async fn staffed() -> Hall {
+    let hall = Hall::new().await;
+    for (number, branch, role) in [
+        ("LM1", "a", Role::LobbyManager),
+        ("AM1", "a", Role::AccountManager),
+        ("BS1", "a", Role::BranchSupervisor),
+        ("IC1", "a", Role::IssuingClerk),
+        ("LM2", "b", Role::LobbyManager),
+        ("AM2", "b", Role::AccountManager),
+        ("AU1", "a", Role::Auditor),
+    ] {
+        hall.bank.employ(number, branch, &[role]).await;
+    }
+    hall
+}
+
+#[tokio::test]
+async fn each_role_comes_to_its_screen_and_nobody_without_one() {
+    let hall = staffed().await;
+    for path in ["/", "/desk", "/lobby", "/desk/day", "/lobby/board"] {
+        let seen = hall.ask("GET", path, &[], "").await;
+        assert_eq!((seen.status, &seen.headers["location"]), (303, &"/login".parse().unwrap()), "{path}");
+        let part = hall.ask("GET", path, &[("hx-request", "true")], "").await;
+        assert_eq!((part.status, &part.headers["hx-retarget"]), (401, &"#notice".parse().unwrap()), "{path}");
+    }
+    for (number, place) in [
+        ("LM1", Some("/lobby")),
+        ("AM1", Some("/desk")),
+        ("BS1", Some("/desk")),
+        ("IC1", None),
+        ("AU1", None),
+    ] {
+        let home = hall.log_in(number).await.get("/").await;
+        assert_eq!(home.headers.get("location").map(|place| place.to_str().unwrap()), place, "{number}");
+    }
+    // No code of a second factor is taken twice.
+    hall.bank.wait(std::time::Duration::from_secs(60));
+    let auditor = hall.log_in("AU1").await;
+    assert_eq!(auditor.get("/desk").await.status, 403);
+    assert_eq!(auditor.get("/lobby").await.status, 403);
+}
+
+#[tokio::test]
+async fn nobody_is_sent_what_they_may_not_see() {
+    let hall = staffed().await;
+    let own = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let other = hall.arrive("6002", "欧阳修文", "b", Some("AM2")).await;
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let (lobby_b, manager_b) = (hall.log_in("LM2").await, hall.log_in("AM2").await);
+    for (browser, page, seen, unseen) in [
+        (&lobby, "/lobby", "张小明", "欧阳修文"),
+        (&manager, "/desk", "张小明", "欧阳修文"),
+        (&lobby_b, "/lobby", "欧阳修文", "张小明"),
+        (&manager_b, "/desk", "欧阳修文", "张小明"),
+    ] {
+        let html = browser.get(page).await.html;
+        assert!(html.contains(seen) && !html.contains(unseen), "{page}: {html}");
+    }
+    // Greeting takes neither employer nor notes nor any of the ID number; the whole record masks it.
+    let at_door = lobby.get("/lobby").await.html;
+    assert!(!at_door.contains("西州电力") && !at_door.contains("不喝茶") && !at_door.contains("****"));
+    let whole = manager.part(&format!("/desk/current/{own}")).await.html;
+    assert!(whole.contains("西州电力") && whole.contains("1****************X") && whole.contains("不喝茶"));
+    assert!(!whole.contains("11010519491231002X"));
+    for path in [format!("/desk/current/{other}"), format!("/photos/{other}/large")] {
+        let [foreign, none] = [path.clone(), path.replace(&other, &"0".repeat(32))];
+        let [foreign, none] = [manager.part(&foreign).await, manager.part(&none).await];
+        assert_eq!((foreign.status, none.status, &foreign.html), (404, 404, &none.html), "{path}");
+    }
+    for act in ["greet", "serve", "done"] {
+        assert_eq!(lobby.send(&format!("/acts/{other}/{act}"), "screen=lobby").await.status, 404, "{act}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_is_greeted_served_handed_over_and_seen_out() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let greeted = lobby.send(&format!("/acts/{visit}/greet"), "screen=lobby").await;
+    assert!(greeted.status == 200 && greeted.html.contains(&format!("here-{visit}")), "{}", greeted.html);
+    // Somebody else was faster, and the screen says so.
+    let late = manager.send(&format!("/acts/{visit}/greet"), "screen=desk").await;
+    assert_eq!((late.status, late.html.contains("已有同事迎接")), (409, true));
+    let served = manager.send(&format!("/acts/{visit}/serve"), "screen=desk").await;
+    assert!(served.html.contains("data-state=\"served\""), "{}", served.html);
+    let handed = manager.send(&format!("/acts/{visit}/hand-over"), "screen=desk&staff_number=LM1").await;
+    assert_eq!(handed.status, 200);
+    let form = "screen=desk&business=%E7%90%86%E8%B4%A2%E3%80%81%E5%A4%96%E6%B1%87";
+    let done = manager.send(&format!("/acts/{visit}/done"), form).await;
+    assert!(done.html.contains("理财、外汇") && done.html.contains("data-state=\"left\""), "{}", done.html);
+    assert!(lobby.part("/lobby/board").await.html.contains("大堂暂无等候的客户"));
+    // Twice is once.
+    assert_eq!(manager.send(&format!("/acts/{visit}/done"), "screen=desk&business=").await.status, 200);
+    let checked_in = manager.send("/acts/check-in", "screen=desk&customer_number=6001").await;
+    assert!(checked_in.status == 200 && checked_in.html.contains("张小明"));
+    let again = manager.send("/acts/check-in", "screen=desk&customer_number=6001").await;
+    assert_eq!((again.status, again.html.contains("客户已在场")), (409, true));
+}
+
+#[tokio::test]
+async fn a_form_without_the_proof_of_the_session_or_from_elsewhere_does_nothing() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", None).await;
+    let lobby = hall.log_in("LM1").await;
+    let path = format!("/acts/{visit}/greet");
+    let cookie = ("cookie", &*lobby.cookie);
+    let form = format!("proof={}&screen=lobby", lobby.proof);
+    for (headers, form, status) in [
+        (vec![], &*form, 303),
+        (vec![cookie], "screen=lobby", 422),
+        (vec![cookie], "proof=0&screen=lobby", 403),
+        (vec![cookie, ("origin", "https://elsewhere:1")], &*form, 403),
+        (vec![cookie, ("origin", "null")], &*form, 403),
+    ] {
+        assert_eq!(hall.ask("POST", &path, &headers, form).await.status, status, "{headers:?}");
+    }
+    assert!(lobby.part("/lobby/board").await.html.contains(&format!("main-{visit}")));
+    let seen =
+        hall.ask("POST", "/login", &[("origin", "https://elsewhere:1")], "staff_number=LM1&password=x").await;
+    assert_eq!(seen.status, 403);
+}
+
+#[tokio::test]
+async fn what_people_are_called_is_text_on_every_screen() {
+    let hall = staffed().await;
+    let hostile = "<img src=x onerror=alert(1)> \"O'Neil\" & 👩‍👧 \u{202e}txt";
+    let visit = hall.arrive("6001", hostile, "a", Some("AM1")).await;
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let current = format!("/desk/current/{visit}");
+    for seen in [lobby.get("/lobby").await, manager.get("/desk").await, manager.part(&current).await] {
+        assert!(seen.status == 200 && !seen.html.contains("<img src=x"), "{}", seen.html);
+        assert!(seen.html.contains("onerror=alert(1)"), "{}", seen.html);
+    }
+    let found = manager.send("/desk/find", "text=O%27Neil").await;
+    assert!(found.status == 200 && found.html.contains("O&#39;Neil"), "{}", found.html);
+}
+
+#[tokio::test]
+async fn a_search_finds_by_number_id_number_and_name_and_says_nothing_in_an_address() {
+    let hall = staffed().await;
+    hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let manager = hall.log_in("AM1").await;
+    for text in ["6001", "11010519491231002X", "%E5%BC%A0%E5%B0%8F", "zhangxm"] {
+        let found = manager.send("/desk/find", &format!("text={text}")).await;
+        assert!(found.status == 200 && found.html.contains("张小明"), "{text}: {}", found.html);
+        assert!(!found.html.contains("href=\"/desk/customer/6001"), "{text}");
+    }
+    let nobody = manager.send("/desk/find", "text=nobody").await;
+    assert!(nobody.html.contains("没有找到客户"));
+    // A supervisor says why.
+    let supervisor = hall.log_in("BS1").await;
+    assert_eq!(supervisor.send("/desk/find", "text=6001").await.status, 403);
+    let found = supervisor.send("/desk/find", "text=zhangxm&reason=%E6%9D%A5%E7%94%B5").await;
+    assert!(found.status == 200 && found.html.contains("6001"), "{}", found.html);
+}
+
+#[tokio::test]
+async fn the_day_is_filtered_by_time_class_and_state() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let manager = hall.log_in("AM1").await;
+    let row = format!("day-{visit}");
+    for (query, is_there) in [
+        ("", true),
+        ("date=2026-11-29", true),
+        ("date=2026-11-28", false),
+        ("from=09:00&until=09:00", true),
+        ("from=09:01", false),
+        ("until=08:59", false),
+        ("class=gold&state=waiting", true),
+        ("class=silver", false),
+        ("state=left", false),
+        ("date=yesterday&from=x", true),
+    ] {
+        let seen = manager.part(&format!("/desk/day?{query}")).await;
+        assert_eq!((seen.status, seen.html.contains(&row)), (200, is_there), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_language_is_chosen_once_and_leads_to_no_other_host() {
+    let hall = staffed().await;
+    assert!(hall.ask("GET", "/login", &[], "").await.html.contains("lang=\"zh-CN\""));
+    let chosen = hall.ask("POST", "/language", &[], "language=en&back=/lobby").await;
+    assert_eq!((chosen.status, &chosen.headers["location"]), (303, &"/lobby".parse().unwrap()));
+    let cookie = chosen.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let english = hall.ask("GET", "/login", &[("cookie", &cookie)], "").await.html;
+    assert!(english.contains("lang=\"en\"") && english.contains("Staff number"));
+    for back in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let seen = hall.ask("POST", "/language", &[], &format!("language=en&back={back}")).await;
+        assert_eq!(&seen.headers["location"], "/", "{back}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_light_and_everything_on_it_is_ours() {
+    let hall = staffed().await;
+    for number in 0..6 {
+        hall.arrive(&format!("600{number}"), "张小明", "a", Some("AM1")).await;
+    }
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let style = hall.ask("GET", "/assets/screens.css", &[], "").await.html;
+    for html in [
+        lobby.get("/lobby").await.html,
+        manager.get("/desk").await.html,
+        hall.ask("GET", "/login", &[], "").await.html,
+    ] {
+        // What a first paint waits for; scripts come behind it.
+        assert!(html.len() + style.len() < 50_000, "{}", html.len() + style.len());
+        assert!(!html.contains("style=") && !html.contains("<script>") && !html.contains("onclick"));
+        assert!(!html.contains("http://") && !html.contains("https://"));
+    }
+    for name in ["screens.css", "screens.js", "htmx.js", "icon.svg"] {
+        let file = hall.ask("GET", &format!("/assets/{name}"), &[], "").await;
+        let tag = file.headers["etag"].to_str().unwrap().to_owned();
+        assert_eq!(file.status, 200, "{name}");
+        let again = hall.ask("GET", &format!("/assets/{name}"), &[("if-none-match", &tag)], "").await;
+        assert_eq!((again.status, again.html.len()), (304, 0), "{name}");
+    }
+    assert_eq!(hall.ask("GET", "/assets/..%2Fmod.rs", &[], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn whoever_logs_out_is_out_and_the_trail_knows_who_looked() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let manager = hall.log_in("AM1").await;
+    assert_eq!(manager.part(&format!("/desk/current/{visit}")).await.status, 200);
+    let out = manager.send("/logout", "").await;
+    assert_eq!(&out.headers["location"], "/login");
+    assert_eq!(&manager.get("/desk").await.headers["location"], "/login");
+    let told = hall.bank.told().await;
+    let actions: Vec<&str> = told.iter().map(|recorded| &*recorded.entry.action).collect();
+    assert!(actions.contains(&"customer.see") && actions.contains(&"session.end"), "{actions:?}");
+}

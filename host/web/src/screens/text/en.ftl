@@ -1,0 +1,140 @@
+# Everything that is written on the screens. The keys are those of zh-CN.ftl; a test compares them.
+
+product = VIP customer service
+skip = Skip to the content
+screens = Screens
+desk = Account manager
+lobby = Lobby
+line-on = Connected
+line-off = No connection, trying again
+on-duty = On duty
+off-duty = Off duty
+sound = Sound
+log-in = Log in
+log-out = Log out
+log-in-again = Log in again in a new window, then go on here
+staff-number = Staff number
+password = Password
+digits = One-time code
+digits-hint = Six digits. Leave it empty if your account has none.
+dismiss = Close
+back = Back
+problem = That was not done
+announce-arrived = A customer has arrived
+announce-alarm = There is an alarm about a card
+
+no-screen = There is no screen for your role yet
+no-screen-hint = Your work is done through the interface for now.
+interface = What the interface offers
+
+current = Current customer
+current-empty = Nobody yet. Whoever walks in appears here.
+recent = Last six
+recent-empty = No customer has come today.
+day = Visits of the day
+day-empty = No visit fits.
+day-cut = Only the latest are shown; narrow the filter to see the others.
+find = Find
+find-what = Customer number, ID number or name
+find-here = Name or number of somebody who is here
+found-nobody = Nobody was found.
+found-nobody-here = Nobody here fits.
+reason = Reason
+check-in = Check in
+check-in-number = Check in customer { $number }
+
+name = Name
+number = Number
+id-number = ID number
+employer = Employer
+usual-business = Usual business
+home-branch = Home branch
+notes = Notes
+class = Class
+state = State
+zone = Where
+where = Where
+arrived = Arrived
+left = Left
+by-hand = entered by hand
+was-at-desk = card read at the desk
+greeted-by = Greeted by
+served-by = Served by
+business = Business
+earlier = Earlier visits
+another-branch = somebody of another branch
+photo-of = Photo of { $name }
+
+greet = Greet
+serve = Serve
+hand-over = Hand over
+hand-over-to = Hand over to
+done = Done, has left
+
+refused = The card cannot be used
+refused-hint = Say nothing of it before others; lead the customer to a desk.
+suspect = perhaps a copied card
+alarm = { $time }: a card may have been copied. Check who the customer is.
+alarm-seen = Seen to
+
+lobby-empty = Nobody waits in the hall
+waiting-more = { $n } more waiting
+here = Here now
+missed = came while you were offline
+cover = Customer data is hidden. Touch to show it.
+
+ago-now = just now
+ago-minutes = { $n } min ago
+
+filter = Filter
+filter-date = Date
+filter-from = From
+filter-until = Until
+filter-class = Class
+filter-state = State
+filter-all = All
+keys = Keyboard shortcuts
+keys-hint = G greet · S serve · H hand over · D done · / find · ↑↓ choose · Enter show
+
+state-waiting = waiting
+state-greeted = greeted
+state-served = being served
+state-left = left
+state-refused = card refused
+state-absent = not here
+
+class-gold = Gold
+class-platinum = Platinum
+class-silver = Silver
+class-diamond = Diamond
+
+zone-door = door
+zone-hall = hall
+zone-desk = desk
+
+refusal-not-active = The card is not active
+refusal-suspended = The card is suspended
+refusal-lost = The card is reported lost
+refusal-expired = The card has expired
+refusal-not-yet-valid = The card is not valid yet
+refusal-revoked = The card was revoked
+refusal-replaced = Another card took its place
+refusal-other-branch = The card may not be used in this branch
+refusal-not-authentic = The card did not prove to be authentic
+refusal-customer-closed = The customer is no longer one
+
+problem-not-possible = That is not possible now. Refresh the screen and look again.
+problem-not-found = There is no such record, or it is not yours to see.
+problem-forbidden = Your role does not include this.
+problem-reason = Say why; the reason goes into the audit trail.
+problem-proof = Prove who you are first.
+problem-invalid = Something in the form is wrong. Check it and try again.
+problem-not-accepted = The number, the password or the code is not right. After several tries the account is locked for a while.
+problem-no-session = Your session is over. What you typed is still here.
+problem-not-from-here = This was not sent from this page. Refresh it and try again.
+problem-too-often = Too many tries. Wait a moment.
+problem-store = The data cannot be read just now. Try again in a moment.
+problem-unaudited = The audit trail cannot be written, so nothing can be done now. Call the system administrator.
+problem-greeted = A colleague has greeted the customer already.
+problem-here-already = The customer is here already, or is no longer one.
+problem-alarm-seen = A colleague has seen to it already.

@@ -1,0 +1,231 @@
+//! Who looks at a screen, what they send, and what is said to whom something is refused.
+
+use askama::Template;
+use axum::extract::{Form, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use rfid_core::Name;
+use rfid_service::rights::Action;
+use rfid_service::service::{Caller, Fault, Identified};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::text::{Language, Text};
+use crate::api::Api;
+use crate::calling;
+
+/// Somebody who has logged in and looks at a screen.
+pub(super) struct Viewer {
+    pub(super) identified: Identified,
+    pub(super) text: Text,
+    /// Whether only a part of the page is asked for.
+    pub(super) is_part: bool,
+}
+
+impl Viewer {
+    pub(super) fn caller(&self) -> &Caller {
+        &self.identified.caller
+    }
+
+    /// The branch in which they work: the only one whose hall is shown to them.
+    pub(super) fn branch(&self) -> &Name {
+        &self.identified.staff.record.branch
+    }
+
+    pub(super) fn proof(&self) -> &str {
+        &self.identified.proof
+    }
+
+    pub(super) fn may(&self, action: Action) -> bool {
+        self.identified.caller.grant.does(action)
+    }
+
+    /// What stands across a photo that they look at: who looked, and when.
+    pub(super) fn watermark(&self, api: &Api) -> String {
+        format!("{} {}", self.identified.staff.record.number.as_str(), self.text.clock(api.service().now()))
+    }
+
+    /// What is said where something is refused to them.
+    pub(super) fn refusal(&self, fault: Fault) -> Refusal {
+        self.refusal_of(fault, "problem-not-possible")
+    }
+
+    /// The same, with the key of what it means here that the state of things does not allow it.
+    pub(super) fn refusal_of(&self, fault: Fault, not_allowed: &'static str) -> Refusal {
+        Refusal::new(fault, not_allowed, self.text.clone(), self.is_part)
+    }
+}
+
+/// What stands on every page of somebody who has logged in.
+pub(super) struct Frame {
+    pub(super) branch: String,
+    pub(super) name: String,
+    pub(super) number: String,
+    pub(super) proof: String,
+    pub(super) is_on_duty: bool,
+    pub(super) has_duty: bool,
+    pub(super) has_desk: bool,
+    /// Now, in milliseconds since 1970: screens count from the clock of the host, not from their own.
+    pub(super) now_ms: u64,
+    /// Which screen it is, for forms that come back to it.
+    pub(super) screen: &'static str,
+}
+
+impl Frame {
+    pub(super) async fn of(api: &Api, viewer: &Viewer, screen: &'static str) -> Result<Self, Fault> {
+        let (service, staff) = (api.service(), &viewer.identified.staff.record);
+        let branch = match service.branch(viewer.caller(), viewer.branch()).await {
+            Ok(branch) => branch.record.name,
+            Err(Fault::NotFound(_)) => viewer.branch().to_string(),
+            Err(other) => return Err(other),
+        };
+        let now = service.now();
+        Ok(Self {
+            branch,
+            name: staff.name.reveal().clone(),
+            number: staff.number.to_string(),
+            proof: viewer.proof().to_owned(),
+            is_on_duty: service.is_on_duty(staff.id).await?,
+            has_duty: viewer.may(Action::SetDuty),
+            has_desk: viewer.may(Action::SearchCustomers),
+            now_ms: now.as_nanos() / 1_000_000,
+            screen,
+        })
+    }
+}
+
+impl FromRequestParts<Api> for Viewer {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let text = text_of(&parts.headers, api);
+        let is_part = parts.headers.contains_key("hx-request");
+        match calling::looking(parts, api).await {
+            Ok(identified) => Ok(Self { identified, text, is_part }),
+            Err(fault) => Err(Refusal::new(fault, "problem-not-possible", text, is_part)),
+        }
+    }
+}
+
+/// Texts in the language of a request.
+pub(super) fn text_of(headers: &HeaderMap, api: &Api) -> Text {
+    Text::new(Language::of(headers), api.service().time_zone())
+}
+
+/// A form that somebody sent from a page of theirs: it bears the proof of the session.
+pub(super) struct Sent<T>(pub(super) Viewer, pub(super) T);
+
+#[derive(Deserialize)]
+struct Signed<T> {
+    proof: String,
+    #[serde(flatten)]
+    form: T,
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<Api> for Sent<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let viewer = Viewer::from_request_parts(&mut parts, api).await?;
+        let foreign = |viewer: &Viewer| viewer.saying(StatusCode::FORBIDDEN, "problem-not-from-here");
+        if calling::is_from_here(&parts.headers).is_err() {
+            return Err(foreign(&viewer));
+        }
+        let form = Form::<Signed<T>>::from_request(Request::from_parts(parts, body), api).await;
+        let Ok(Form(Signed { proof, form })) = form else {
+            return Err(viewer.saying(StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid"));
+        };
+        if proof != viewer.identified.proof {
+            return Err(foreign(&viewer));
+        }
+        Ok(Self(viewer, form))
+    }
+}
+
+impl Viewer {
+    /// A refusal that says the text of a key.
+    pub(super) fn saying(&self, status: StatusCode, key: &'static str) -> Refusal {
+        Refusal { status, key, text: self.text.clone(), is_part: self.is_part, is_over: false }
+    }
+}
+
+/// Something that is not done, said on the screen.
+pub(super) struct Refusal {
+    status: StatusCode,
+    key: &'static str,
+    text: Text,
+    is_part: bool,
+    /// Whether nobody is logged in any more.
+    is_over: bool,
+}
+
+impl Refusal {
+    fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {
+        let (status, key) = match &fault {
+            Fault::NoSession => (StatusCode::UNAUTHORIZED, "problem-no-session"),
+            Fault::NotFound(_) => (StatusCode::NOT_FOUND, "problem-not-found"),
+            Fault::Forbidden(_) => (StatusCode::FORBIDDEN, "problem-forbidden"),
+            Fault::ReasonNeeded(_) => (StatusCode::FORBIDDEN, "problem-reason"),
+            Fault::ProofNeeded => (StatusCode::FORBIDDEN, "problem-proof"),
+            Fault::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid"),
+            Fault::NotAccepted => (StatusCode::UNAUTHORIZED, "problem-not-accepted"),
+            Fault::NotAllowed(_) | Fault::Conflict { .. } | Fault::Taken(_) | Fault::Desk(_) => {
+                (StatusCode::CONFLICT, not_allowed)
+            }
+            Fault::Store(error) => {
+                tracing::warn!(error = format!("{error:#}"), "a screen cannot be shown");
+                (StatusCode::SERVICE_UNAVAILABLE, "problem-store")
+            }
+            Fault::Unaudited(error) => {
+                tracing::error!(error = format!("{error:#}"), "refused, because it cannot be audited");
+                (StatusCode::INSUFFICIENT_STORAGE, "problem-unaudited")
+            }
+        };
+        Self { status, key, text, is_part, is_over: matches!(fault, Fault::NoSession) }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Notice {
+    said: String,
+    text: Text,
+    is_over: bool,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Problem {
+    said: String,
+    text: Text,
+}
+
+impl IntoResponse for Refusal {
+    /// A part of a page is left as it is, with everything that was typed, and what went wrong stands above it.
+    fn into_response(self) -> Response {
+        let Self { status, key, text, is_part, is_over } = self;
+        let said = text.say(key);
+        if is_part {
+            let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML")];
+            return (status, place, shown(&Notice { said, text, is_over })).into_response();
+        }
+        if is_over {
+            return Redirect::to("/login").into_response();
+        }
+        (status, shown(&Problem { said, text })).into_response()
+    }
+}
+
+/// A page, or a part of one.
+pub(super) fn shown(page: &impl Template) -> Response {
+    match page.render() {
+        // A browser that may tell nobody where a form comes from does not tell us either, and we ask.
+        Ok(html) => ([(header::REFERRER_POLICY, "same-origin")], Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
