@@ -160,13 +160,13 @@ pub async fn not_found(uri: Uri) -> Problem {
 }
 
 /// Makes problem documents of errors that are none: of what axum's extractors refuse, of a method
-/// that a path does not answer. Their own words come out of libraries and are left out. For
-/// [`axum::middleware::from_fn`], around the whole router.
+/// that a path does not answer. Their own words come out of libraries and are left out; a page says to a
+/// person what is wrong, and stays. For [`axum::middleware::from_fn`], around the whole router.
 pub async fn for_every_error(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || is_json(response.headers()) {
+    if !is_error || says_why(response.headers()) {
         return response;
     }
     let mut document = Problem::new(status).detail(in_words(status)).into_response();
@@ -179,11 +179,10 @@ pub async fn for_every_error(request: Request, next: Next) -> Response {
     document
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind == CONTENT_TYPE || kind.starts_with("application/json"))
+fn says_why(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
+        kind == CONTENT_TYPE || kind.starts_with("application/json") || kind.starts_with("text/html")
+    })
 }
 
 fn in_words(status: StatusCode) -> &'static str {

@@ -43,7 +43,7 @@ pub(super) struct ScreenForm {
 pub(super) struct DutyForm {
     #[serde(default)]
     screen: String,
-    on: bool,
+    on: String,
 }
 
 /// The page of a screen that a form names.
@@ -125,7 +125,7 @@ pub(super) async fn duty(
 ) -> Result<Response, Refusal> {
     let (service, caller) = (api.service(), viewer.caller());
     let number = viewer.identified.staff.record.number.as_str();
-    let outcome = if on {
+    let outcome = if on == "true" {
         service.begin_duty(caller, number).await.map(drop)
     } else {
         match service.end_duty(caller, number).await {

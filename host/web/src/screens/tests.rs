@@ -342,3 +342,14 @@ async fn whoever_logs_out_is_out_and_the_trail_knows_who_looked() {
     let actions: Vec<&str> = told.iter().map(|recorded| &*recorded.entry.action).collect();
     assert!(actions.contains(&"customer.see") && actions.contains(&"session.end"), "{actions:?}");
 }
+
+#[tokio::test]
+async fn somebody_begins_and_ends_duty_and_twice_is_once() {
+    let hall = staffed().await;
+    let lobby = hall.log_in("LM1").await;
+    for (on, is_on) in [("true", true), ("true", true), ("false", false), ("false", false)] {
+        assert_eq!(lobby.send("/acts/duty", &format!("screen=lobby&on={on}")).await.status, 303);
+        let pressed = format!("aria-pressed=\"{is_on}\"");
+        assert!(lobby.get("/lobby").await.html.contains(&format!("class=\"duty\" {pressed}")), "{on}");
+    }
+}

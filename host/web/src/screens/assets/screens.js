@@ -31,38 +31,34 @@ function sayMinutes() {
 const known = new Map();
 /** Visits that came while there was no line. */
 const missed = new Set();
-let isFirst = true;
+/** Who came before this is no news: they are on the page, or came while there was no line. */
+let newsSince = Number(body.dataset.now);
 let isCutOff = false;
 let stream;
 
 function follow() {
   stream = new EventSource("/api/v1/arrivals");
-  let settled;
   stream.addEventListener("open", () => {
+    if (isCutOff) newsSince = now();
     setLine(true);
-    // First come the visits that go on; what comes later is news.
-    clearTimeout(settled);
-    settled = setTimeout(() => { isFirst = false; isCutOff = false; }, 1_000);
   });
   stream.addEventListener("visit", (event) => visit(JSON.parse(event.data)));
   stream.addEventListener("alarm", (event) => {
     const alarm = JSON.parse(event.data);
     if (!alarm.acknowledged && now() - Date.parse(alarm.at) < NEW_FOR_MS) announce("alarm");
-    refresh();
+    refresh(alarm.id);
   });
-  stream.addEventListener("ended", () => location.assign("/login"));
+  stream.addEventListener("ended", over);
   stream.addEventListener("missed", again);
   stream.addEventListener("error", () => {
     setLine(false);
-    isCutOff = true;
-    clearTimeout(settled);
     // A browser tries again by itself unless it was answered with a refusal.
     if (stream.readyState === EventSource.CLOSED) setTimeout(retry, RETRY_MS);
   });
 }
 
 function again() {
-  isCutOff = true;
+  setLine(false);
   stream.close();
   follow();
 }
@@ -70,25 +66,37 @@ function again() {
 async function retry() {
   try {
     const session = await fetch("/api/v1/session");
-    if (session.status === 401) return location.assign("/login");
+    if (session.status === 401) return over();
   } catch { /* Still no line. */ }
   again();
 }
 
+/** Nobody is logged in any more. Where something is written the page stays, and says so. */
+function over() {
+  stream.close();
+  setLine(false);
+  const isWritten = (field) => field.type !== "hidden" && field.value !== field.defaultValue;
+  if (!all("input").some(isWritten)) return location.assign("/login");
+  htmx.ajax("GET", `/${screen}`, { target: "#found" });
+}
+
 function setLine(isOn) {
-  const line = find("#line");
-  if (line) line.dataset.state = isOn ? "on" : "off";
+  isCutOff = !isOn;
+  find("#line").dataset.state = isOn ? "on" : "off";
 }
 
 function visit(record) {
   const before = known.get(record.id);
   if (before !== undefined && before >= record.version) return;
-  known.set(record.id, record.version);
   if (record.departed_at) known.delete(record.id);
+  else known.set(record.id, record.version);
+  const arrivedAt = Date.parse(record.arrived_at);
   const isArrival = before === undefined && !record.departed_at && record.outcome === "recognised";
-  const isFresh = now() - Date.parse(record.arrived_at) < NEW_FOR_MS && !record.greeted;
-  if (isArrival && isCutOff && !isFirst) missed.add(record.id);
-  else if (isArrival && isFresh && !isFirst) arrived(record.id);
+  if (isArrival && !record.greeted) {
+    const isPast = arrivedAt < newsSince;
+    if (!isPast && now() - arrivedAt < NEW_FOR_MS) arrived(record.id);
+    else if (isPast && arrivedAt >= Number(body.dataset.now)) missed.add(record.id);
+  }
   refresh(record.id);
 }
 
@@ -104,16 +112,15 @@ function arrived(id) {
   announce("arrived");
 }
 
+/** Shows the first of several changes at once, and the others together. */
 function refresh(id) {
-  if (id) changed.add(id);
+  changed.add(id);
   if (gathering) return;
-  // The first of several is shown at once.
-  if (isFirst) gathering = setTimeout(show, GATHER_MS);
-  else { gathering = setTimeout(() => { gathering = undefined; if (changed.size) show(); }, GATHER_MS); show(); }
+  gathering = setTimeout(() => { gathering = undefined; if (changed.size) show(); }, GATHER_MS);
+  show();
 }
 
 function show() {
-  if (isFirst) gathering = undefined;
   if (screen === "lobby") showBoard();
   if (screen === "desk") showDesk();
   changed.clear();
