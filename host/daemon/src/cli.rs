@@ -79,11 +79,15 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   rfid-host demo                 until Ctrl-C
   rfid-host demo --for 15s       end by itself
+  rfid-host demo --listen 127.0.0.1:9000          the screens at another port
   curl -N http://127.0.0.1:8460/api/v1/events     in another terminal")]
     Demo {
         /// End by itself after this time
         #[arg(long = "for", value_name = "DURATION", value_parser = DurationText::parse)]
         lasts: Option<DurationText>,
+        /// Where the screens and the interface are [default: 127.0.0.1:8460, or any port if that is taken]
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<std::net::SocketAddr>,
     },
     /// Run a configuration until SIGTERM or Ctrl-C
     #[command(after_help = "Example:

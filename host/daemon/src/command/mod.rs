@@ -9,7 +9,6 @@ mod configuration_page;
 pub(crate) mod connect;
 pub(crate) mod customers;
 pub(crate) mod demo;
-mod demo_people;
 pub(crate) mod emulate;
 pub(crate) mod epc;
 pub(crate) mod export;

@@ -18,6 +18,7 @@ mod record;
 mod reload;
 mod resume;
 mod run;
+mod screens;
 mod service;
 mod service_manager;
 mod simulate;

@@ -1,26 +1,57 @@
 //! People of the demo: accounts that are made as everywhere, by two who ask and approve.
 
-use rfid_core::{Clock, Error, ErrorKind};
+use rfid_core::{Clock, Error, ErrorKind, UtcTime};
 use rfid_service::account::second_factor;
 use rfid_service::record::{Personal, StaffRole};
-use rfid_service::rights::Role;
+use rfid_service::rights::{Matrix, Role};
 use rfid_service::service::{Asked, Caller, Fault, Service, StaffDraft};
+use serde::{Deserialize, Serialize};
 
 /// Who asks and who approves, each from a desk of their own.
 const SECURITY: (&str, &str, Role) = ("S901", "10.0.0.1", Role::SecurityAdministrator);
 const SYSTEM: (&str, &str, Role) = ("S902", "10.0.0.2", Role::SystemAdministrator);
 
-/// Everybody who logs in to the demo without a second factor: number, name, role.
-pub(super) const PEOPLE: [(&str, &str, Role); 3] = [
+/// How long the digits of a second factor are good for.
+const STEP_NANOS: u64 = 30_000_000_000;
+
+/// Everybody who logs in to the demo: number, name, role.
+pub(super) const PEOPLE: [(&str, &str, Role); 7] = [
     ("S001", "刘静", Role::LobbyManager),
     ("S002", "陈强", Role::AccountManager),
     ("S003", "赵敏", Role::IssuingClerk),
+    ("S004", "周婷", Role::ApprovingReviewer),
+    ("S005", "孙丽", Role::BranchSupervisor),
+    ("S006", "郑洁", Role::Auditor),
+    // The last: from then on the centre approves accounts, and the first two no longer stand in for it.
+    ("S007", "吴昊", Role::CentreSupervisor),
 ];
 
+/// Somebody who works there.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Person {
+    pub(super) number: String,
+    pub(super) name: String,
+    pub(super) role: Role,
+    /// What the codes of the second factor are made of, where there is one.
+    pub(super) secret: Option<Personal<String>>,
+}
+
+impl Person {
+    /// The code that an authenticator would show now.
+    pub(super) fn code(&self, now: UtcTime) -> Option<String> {
+        second_factor::digits(self.secret.as_ref()?, now).ok()
+    }
+}
+
 /// Gives everybody an account with this password.
-pub(super) async fn employ(service: &Service, clock: &dyn Clock, password: &str) -> Result<(), Fault> {
+pub(super) async fn employ(
+    service: &Service,
+    clock: &dyn Clock,
+    password: &str,
+) -> Result<Vec<Person>, Fault> {
     let security = administrator(service, clock, password, SECURITY).await?;
     let system = administrator(service, clock, password, SYSTEM).await?;
+    let mut people = Vec::new();
     for (number, name, role) in PEOPLE {
         let asked = Asked::OpenAccount {
             staff_number: number.to_owned(),
@@ -35,9 +66,26 @@ pub(super) async fn employ(service: &Service, clock: &dyn Clock, password: &str)
         let asker = service.fetch_code(&security, request.record.id).await?;
         let approver = decided.code_half.ok_or(Fault::NotFound("code"))?;
         let code = format!("{}{}", *asker, *approver);
-        service.accept_invitation("console", number, &code, password.into(), None).await?;
+        let secret = if Matrix::get().needs_second_factor(role) {
+            let address = service.offer_second_factor("console", number, &code, "demo").await?;
+            Some(secret_of(&address)?)
+        } else {
+            None
+        };
+        // The digits of a moment ago: those of now are for logging in, and none are taken twice.
+        let before = UtcTime::from_nanos(clock.now().utc.as_nanos().saturating_sub(STEP_NANOS));
+        let digits = secret.as_ref().map(|secret| second_factor::digits(secret, before)).transpose()?;
+        service.accept_invitation("console", number, &code, password.into(), digits.as_deref()).await?;
+        people.push(Person { number: number.to_owned(), name: name.to_owned(), role, secret });
     }
-    Ok(())
+    Ok(people)
+}
+
+/// The secret in the address that an authenticator takes in.
+fn secret_of(address: &Personal<String>) -> Result<Personal<String>, Fault> {
+    let secret = address.reveal().split("secret=").nth(1).and_then(|rest| rest.split('&').next());
+    let unreadable = || Error::new(ErrorKind::Internal, "demo").with_detail("a second factor has no secret");
+    Ok(secret.ok_or_else(unreadable)?.into())
 }
 
 /// One of the first two, who has logged in.
@@ -55,9 +103,7 @@ async fn administrator(
     };
     let code = service.first_account("console", draft, role).await?;
     let address = service.offer_second_factor(from, number, &code, "demo").await?;
-    let secret = address.reveal().split("secret=").nth(1).and_then(|rest| rest.split('&').next());
-    let unreadable = || Error::new(ErrorKind::Internal, "demo").with_detail("a second factor has no secret");
-    let secret: Personal<String> = secret.ok_or_else(unreadable)?.into();
+    let secret = secret_of(&address)?;
     // The digits of now set the password, and those that come next log in: none are taken twice.
     let now = clock.now().utc;
     let next = now.plus(std::time::Duration::from_secs(30));

@@ -1,4 +1,12 @@
 //! `rfid-host demo`: everything at work on this machine, with nothing to configure.
+//!
+//! * `people.rs`: accounts of those who work there.
+//! * `portraits.rs`: photos of customers that nobody took.
+//! * `stage.rs`: a page on which somebody lets customers walk about.
+
+mod people;
+mod portraits;
+mod stage;
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,8 +17,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rfid_core::{Clock, Event, EventKind, SystemClock};
-use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
-use rfid_driver_mifare::pn532::emulator as pad;
 use rfid_durable::Stores;
 use rfid_service::audit::{self, Trail};
 use rfid_service::bulk;
@@ -21,56 +27,57 @@ use rfid_service::rights::Role;
 use rfid_service::service::{BranchDraft, Caller, Service};
 use rfid_sink_notify::{Delivery, Subscription};
 
-use super::demo_people;
+use self::people::Person;
+use self::stage::Stage;
+use super::{print_report, told_to_stop};
 use crate::config::{self, StoreConfig, Texts};
 use crate::customer_service::{KEY_FILE, keys_of, make_key, open_store};
 use crate::host::Host;
 use crate::registry::Registry;
 use crate::service_slot::ServiceSlot;
 
-const DOOR: &str = include_str!("demo_scenario.toml");
-const DESK: &str = include_str!("demo_pad.toml");
-const CUSTOMERS: &str = include_str!("demo_customers.csv");
-const CARDS: &str = include_str!("demo_cards.csv");
+const CUSTOMERS: &str = include_str!("customers.csv");
+const CARDS: &str = include_str!("cards.csv");
+/// Who works there, with what their second factors are made of.
+const PEOPLE_FILE: &str = "demo-people.json";
 const USUAL_PORT: u16 = 8460;
 
-pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    lasts: Option<Duration>,
+    listen: Option<SocketAddr>,
+    data_dir: Option<&Path>,
+) -> anyhow::Result<()> {
     let folder = Folder::new(data_dir)?;
-    let stopped = tokio::spawn(super::told_to_stop());
-    let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
-        .await
-        .context("the emulated reader cannot listen")?;
+    let stopped = tokio::spawn(told_to_stop());
     let link = folder.path.join("desk");
-    let desk = pad::Emulator::start(&link, pad::Scenario::from_toml(DESK)?)
-        .await
-        .context("the emulated pad cannot be made")?;
     let password = password(&folder.path)?;
-    open_customers(&folder.path, &password).await?;
+    let people = open_customers(&folder.path, &password).await?;
+    // The script begins when there is somebody who hears it.
+    let stage = Stage::build(&link).await?;
 
     let registry = Registry::built_in(Stores::new(&folder.path));
     let mut events = registry.hub.subscribe(None)?;
     let service = registry.service.clone();
     let log = folder.path.join("events.jsonl");
+    let http = match listen {
+        Some(address) => address,
+        None => free_address().await,
+    };
     // What another system would show to be answered.
     let token = random_digits()?;
-    let text = Parts {
-        door: door.local_addr(),
-        desk: &link,
-        http: free_address().await,
-        data_dir: &folder.path,
-        log: &log,
-        token: &token,
-    }
-    .configuration();
+    let text =
+        Parts { door: stage.door(), desk: &link, http, data_dir: &folder.path, log: &log, token: &token }
+            .configuration();
     let path = folder.path.join("demo.toml");
     write_for_us(&path, &text)?;
     let checked = config::check(Texts::of(&path, &text), &registry);
-    let config = checked.map_err(|report| super::print_report(&report))?.config;
+    let config = checked.map_err(|report| print_report(&report))?.config;
     // What the demo runs is written for this run alone; nobody changes it.
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;
-    let shown = welcome(door.local_addr(), &link, host.http_address(), &path, &log, (&token, &password));
-    println!("{shown}");
+    let page = stage.open(host.http_address(), people, &password).await?;
+    let addresses = Addresses { door: stage.door(), desk: &link, http: host.http_address(), page };
+    println!("{}", welcome(&addresses, &path, &log, (&token, &password)));
 
     let end = async {
         match lasts {
@@ -84,8 +91,7 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
         told = stopped => told??,
     }
     host.stop().await?;
-    door.shutdown().await;
-    desk.shutdown().await;
+    stage.strike().await;
     folder.remove();
     println!("\nThe demo has ended. Next: README.md, \"The first real reader in five minutes\".");
     Ok(())
@@ -93,7 +99,7 @@ pub(crate) async fn run(lasts: Option<Duration>, data_dir: Option<&Path>) -> any
 
 /// Opens the branch, accounts of people who work there, and four customers with their cards, unless an earlier
 /// demo in this folder has done it.
-async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<()> {
+async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<Vec<Person>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     if !data_dir.join(KEY_FILE).exists() {
         // Without a word: nobody has to keep a copy of what goes with the demo.
@@ -110,17 +116,24 @@ async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<()> {
     if service.store().count(Kind::Customer).await? == 0 {
         let branch = BranchDraft { code: "hubin".into(), name: "湖滨支行".to_owned(), position: None };
         service.take_branches(&console, &[branch]).await?;
-        demo_people::employ(&service, clock.as_ref(), password).await?;
+        let people = people::employ(&service, clock.as_ref(), password).await?;
+        write_for_us(&data_dir.join(PEOPLE_FILE), &serde_json::to_string(&people)?)?;
         let [customers, cards] = [("customers.csv", CUSTOMERS), ("cards.csv", CARDS)].map(|(name, text)| {
             let path = data_dir.join(name);
             write_for_us(&path, text).map(|()| path)
         });
         bulk::import_customers(&service, &console, &customers?, false, |_| ()).await?;
         bulk::import_cards(&service, &console, &cards?, false, |_| ()).await?;
+        for (number, portrait) in portraits::all()? {
+            let customer = service.customer_of_number(&console, number).await?;
+            service.take_photo(&console, number, customer.version, portrait).await?;
+        }
     }
     service.store().close().await;
     trail.close().await;
-    Ok(())
+    // Of a folder that an older demo made nobody's codes are known.
+    let people = std::fs::read_to_string(data_dir.join(PEOPLE_FILE)).unwrap_or_default();
+    Ok(serde_json::from_str(&people).unwrap_or_default())
 }
 
 /// A file that nobody else reads.
@@ -268,31 +281,29 @@ scopes = ["customers:read", "cards:read", "visits:read", "visits:write", "staff:
     }
 }
 
-fn welcome(
+/// Where things are.
+struct Addresses<'a> {
     door: SocketAddr,
-    desk: &Path,
+    desk: &'a Path,
     http: SocketAddr,
-    config: &Path,
-    log: &Path,
-    (token, password): (&str, &str),
-) -> String {
+    page: SocketAddr,
+}
+
+fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&str, &str)) -> String {
+    let Addresses { door, desk, http, page } = at;
     let mut text = String::from(
         "rfid-host demo: an emulated Mercury 4 at the door of a bank branch, and a pad on its desk\n\n",
     );
     let ask = |path: &str| format!("curl -H 'Authorization: Bearer {token}' 'http://{http}/api/v1/{path}'");
     let lines = [
+        ("screens", format!("http://{http}/")),
+        ("log in", format!("password {password}")),
+        ("as", people()),
+        ("stage", format!("http://{page}/   lets customers walk in, and shows codes of second factors")),
         ("readers", format!("RQL over TCP on {door}; PN532 on {}", desk.display())),
         ("events", format!("curl -N http://{http}/api/v1/events")),
         ("customer", ask("customers/6001")),
         ("visits", ask("visits?open=true")),
-        (
-            "log in",
-            format!(
-                "curl -i -H 'Content-Type: application/json' -d '{{\"staff_number\":\"S001\",\"password\":\
-                 \"{password}\"}}' http://{http}/api/v1/session"
-            ),
-        ),
-        ("as", people()),
         ("routes", format!("http://{http}/api/v1/docs")),
         ("state", format!("http://{http}/ready   http://{http}/metrics")),
         ("log", format!("tail -f {}", log.display())),
@@ -306,12 +317,12 @@ fn welcome(
     text
 }
 
-/// Who can log in, and as what.
+/// Who can log in, and as what: those on whose screens the demo opens.
 fn people() -> String {
-    let one = |(number, name, role): (&str, &str, Role)| {
+    let one = |(number, name, role): &(&str, &str, Role)| {
         format!("{number} {name} ({})", role.name().replace('_', " "))
     };
-    demo_people::PEOPLE.map(one).join(", ")
+    people::PEOPLE.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The usual port if it is free.

@@ -1,0 +1,44 @@
+// The stage of the demo: says where customers are, and asks what is played.
+
+const places = { door: "门口 · Door", hall: "大厅 · Hall", wanders: "走动 · Wanders", desk: "柜台 · Desk", outside: "离开 · Leaves" };
+const find = (id) => document.getElementById(id);
+
+function element(name, properties = {}, children = []) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+async function send(path, body) {
+  await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  await show();
+}
+
+function rowOf(customer) {
+  const buttons = Object.entries(places).map(([place, said]) => {
+    const button = element("button", { type: "button", textContent: said });
+    button.dataset.customer = customer.number;
+    button.dataset.place = place;
+    button.setAttribute("aria-pressed", String(customer.place === place && place !== "outside"));
+    button.addEventListener("click", () => send("/move", { number: customer.number, place }));
+    return element("td", {}, [button]);
+  });
+  return element("tr", {}, [element("td", { textContent: `${customer.name} ${customer.number}` }), ...buttons]);
+}
+
+async function show() {
+  const state = await (await fetch("/state")).json();
+  find("screens").href = find("screens").textContent = state.screens;
+  find("password").textContent = state.password;
+  find("customers").replaceChildren(...state.customers.map(rowOf));
+  find("script").setAttribute("aria-pressed", String(state.is_script));
+  find("line").setAttribute("aria-pressed", String(!state.line));
+  find("people").replaceChildren(...state.people.map(({ number, name, role, code }) =>
+    element("tr", {}, [number, name, role.replaceAll("_", " ")].map((text) => element("td", { textContent: text }))
+      .concat(element("td", {}, [element("code", { textContent: code ?? "" })])))));
+}
+
+find("script").addEventListener("click", () => send("/script", {}));
+find("line").addEventListener("click", () => send("/line", { up: find("line").getAttribute("aria-pressed") === "true" }));
+setInterval(show, 5_000);
+show();

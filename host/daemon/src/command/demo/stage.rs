@@ -1,0 +1,318 @@
+//! A page on which somebody lets customers walk in, wander, lay their cards on the desk, leave, or the line be cut:
+//! what the emulated readers hear. It listens on this machine alone, beside the host, and is no part of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::extract::{Json, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, serve};
+use rfid_core::{Clock, SystemClock};
+use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
+use rfid_driver_mifare::pn532::emulator as pad;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::people::Person;
+use super::{CARDS, CUSTOMERS};
+
+const DOOR: &str = include_str!("door.toml");
+const DESK: &str = include_str!("desk.toml");
+const PAGE: &str = include_str!("stage.html");
+const SCRIPT: &str = include_str!("stage.js");
+
+/// Where a customer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Outside,
+    Door,
+    Hall,
+    /// To and fro between both antennas.
+    Wanders,
+    /// At the desk, the card on the pad; the antenna of the hall hears it as well.
+    Desk,
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Outside => "outside",
+            Self::Door => "door",
+            Self::Hall => "hall",
+            Self::Wanders => "wanders",
+            Self::Desk => "desk",
+        }
+    }
+}
+
+/// A customer with a card.
+struct Walker {
+    number: &'static str,
+    name: &'static str,
+    class: &'static str,
+    epc: &'static str,
+    uid: &'static str,
+    place: Place,
+}
+
+/// What is played.
+struct Play {
+    walkers: Vec<Walker>,
+    /// Whether the minute of the script plays, and not what is asked for on the page.
+    is_script: bool,
+    /// The reader at the door, unless its line is cut.
+    door: Option<Emulator>,
+    desk: pad::Emulator,
+}
+
+/// The emulated readers, and who stands before them.
+pub(super) struct Stage {
+    play: Arc<Mutex<Play>>,
+    door: SocketAddr,
+    page: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Stage {
+    /// Readers that hear what the script says.
+    pub(super) async fn build(desk: &Path) -> anyhow::Result<Self> {
+        let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
+            .await
+            .context("the emulated reader cannot listen")?;
+        let desk = pad::Emulator::start(desk, pad::Scenario::from_toml(DESK)?)
+            .await
+            .context("the emulated pad cannot be made")?;
+        let address = door.local_addr();
+        let play = Play { walkers: walkers(), is_script: true, door: Some(door), desk };
+        Ok(Self { play: Arc::new(Mutex::new(play)), door: address, page: std::sync::Mutex::default() })
+    }
+
+    /// Where the reader at the door listens.
+    pub(super) fn door(&self) -> SocketAddr {
+        self.door
+    }
+
+    /// Opens the page. Returns where.
+    pub(super) async fn open(
+        &self,
+        screens: SocketAddr,
+        people: Vec<Person>,
+        password: &str,
+    ) -> anyhow::Result<SocketAddr> {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shown = Shown {
+            play: Arc::clone(&self.play),
+            door: self.door,
+            screens,
+            people: people.into(),
+            password: password.into(),
+        };
+        let router = Router::new()
+            .route("/", get(|| async { Html(PAGE) }))
+            .route("/stage.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript")], SCRIPT) }))
+            .route("/state", get(state))
+            // A page of elsewhere cannot send JSON here without being allowed to, which nobody is.
+            .route("/move", post(walk))
+            .route("/line", post(line))
+            .route("/script", post(script))
+            .with_state(shown);
+        let task = tokio::spawn(async move {
+            if let Err(error) = serve(listener, router).await {
+                tracing::warn!(%error, "the stage of the demo is gone");
+            }
+        });
+        *self.page.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(task);
+        Ok(address)
+    }
+
+    /// Ends it all.
+    pub(super) async fn strike(self) {
+        let page = self.page.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(page) = page {
+            page.abort();
+            // Ended by that.
+            let _ = page.await;
+        }
+        if let Ok(play) = Arc::try_unwrap(self.play) {
+            let Play { door, desk, .. } = play.into_inner();
+            if let Some(door) = door {
+                door.shutdown().await;
+            }
+            desk.shutdown().await;
+        }
+    }
+}
+
+/// What the page stands on.
+#[derive(Clone)]
+struct Shown {
+    play: Arc<Mutex<Play>>,
+    door: SocketAddr,
+    screens: SocketAddr,
+    people: Arc<[Person]>,
+    password: Arc<str>,
+}
+
+#[derive(Deserialize)]
+struct Move {
+    number: String,
+    place: Place,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    up: bool,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn state(State(shown): State<Shown>) -> Json<Value> {
+    let now = SystemClock::new().now().utc;
+    let play = shown.play.lock().await;
+    let customers: Vec<Value> = play
+        .walkers
+        .iter()
+        .map(|walker| {
+            let Walker { number, name, class, place, .. } = walker;
+            json!({ "number": number, "name": name, "class": class, "place": place.name() })
+        })
+        .collect();
+    let people: Vec<Value> = shown
+        .people
+        .iter()
+        .map(|person| {
+            let Person { number, name, role, .. } = person;
+            json!({ "number": number, "name": name, "role": role.name(), "code": person.code(now) })
+        })
+        .collect();
+    Json(json!({
+        "screens": format!("http://{}/", shown.screens),
+        "password": &*shown.password,
+        "is_script": play.is_script,
+        "line": play.door.is_some(),
+        "customers": customers,
+        "people": people,
+    }))
+}
+
+async fn walk(State(shown): State<Shown>, Json(Move { number, place }): Json<Move>) -> Response {
+    let mut play = shown.play.lock().await;
+    let Some(walker) = play.walkers.iter_mut().find(|walker| walker.number == number) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    walker.place = place;
+    play.is_script = false;
+    answer(play.set())
+}
+
+async fn line(State(shown): State<Shown>, Json(Line { up }): Json<Line>) -> Response {
+    let mut play = shown.play.lock().await;
+    if !up && let Some(door) = play.door.take() {
+        door.shutdown().await;
+    }
+    if up && play.door.is_none() {
+        match Emulator::bind(shown.door, Profile::M4, Scenario::default()).await {
+            Ok(door) => play.door = Some(door),
+            Err(error) => return answer(Err(error.into())),
+        }
+    }
+    answer(play.set())
+}
+
+async fn script(State(shown): State<Shown>, Json(Nothing {}): Json<Nothing>) -> Response {
+    let mut play = shown.play.lock().await;
+    play.is_script = true;
+    play.walkers.iter_mut().for_each(|walker| walker.place = Place::Outside);
+    answer(play.set())
+}
+
+fn answer(done: anyhow::Result<()>) -> Response {
+    match done {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
+    }
+}
+
+impl Play {
+    /// Lets the readers hear what is played.
+    fn set(&self) -> anyhow::Result<()> {
+        let (door, desk) = if self.is_script {
+            (Scenario::from_toml(DOOR)?, pad::Scenario::from_toml(DESK)?)
+        } else {
+            let (door, desk) = heard(&self.walkers);
+            (Scenario::from_toml(&door)?, pad::Scenario::from_toml(&desk)?)
+        };
+        if let Some(reader) = &self.door {
+            reader.set_scenario(door);
+        }
+        self.desk.set_scenario(desk);
+        Ok(())
+    }
+}
+
+/// Scenarios of the reader at the door and of the pad, for customers who are where they are.
+fn heard(walkers: &[Walker]) -> (String, String) {
+    let mut door = String::from("[scenario]\nrepeat = \"6s\"\n");
+    let mut desk = String::new();
+    for Walker { epc, uid, place, .. } in walkers {
+        let mut tag = |antenna: u16, when: &str| {
+            // Writing to a string does not fail.
+            let _ = writeln!(door, "[[tag]]\nepc = \"{epc}\"\nantenna = {antenna}\n{when}");
+        };
+        match place {
+            Place::Outside => {}
+            Place::Door => tag(1, ""),
+            Place::Hall => tag(2, ""),
+            Place::Wanders => {
+                tag(1, "for = \"3s\"");
+                tag(2, "at = \"3s\"\nfor = \"3s\"");
+            }
+            Place::Desk => {
+                tag(2, "");
+                let _ = writeln!(desk, "[[card]]\nuid = \"{uid}\"");
+            }
+        }
+    }
+    (door, desk)
+}
+
+/// The customers of the demo and their cards.
+fn walkers() -> Vec<Walker> {
+    let rows = |text: &'static str| text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let cards: BTreeMap<&str, (&str, &str)> =
+        rows(CARDS).filter_map(|row| Some((*row.first()?, (*row.get(1)?, *row.get(2)?)))).collect();
+    let walker = |row: Vec<&'static str>| {
+        let number = *row.first()?;
+        let (epc, uid) = *cards.get(number)?;
+        let (name, class) = (*row.get(1)?, *row.get(4)?);
+        Some(Walker { number, name, class, epc, uid, place: Place::Outside })
+    };
+    rows(CUSTOMERS).filter_map(walker).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wherever_customers_are_the_readers_can_play_it() {
+        for place in [Place::Outside, Place::Door, Place::Hall, Place::Wanders, Place::Desk] {
+            let mut walkers = walkers();
+            assert_eq!(walkers.len(), 6);
+            walkers.iter_mut().for_each(|walker| walker.place = place);
+            let (door, desk) = heard(&walkers);
+            assert!(Scenario::from_toml(&door).is_ok(), "{door}");
+            assert!(pad::Scenario::from_toml(&desk).is_ok(), "{desk}");
+        }
+    }
+}

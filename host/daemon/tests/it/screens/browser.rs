@@ -1,0 +1,150 @@
+//! A real browser, driven through chromedriver.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+/// Nothing that a test waits for takes longer on any machine that is not broken.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A window of a browser of its own.
+pub(super) struct Browser {
+    pub(super) page: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens a window of this size, for somebody who reads this language.
+    pub(super) async fn open(size: (u32, u32), language: &str) -> Self {
+        Self::open_with(size, language, &[]).await
+    }
+
+    /// The same for somebody who works in the dark.
+    pub(super) async fn open_dark(size: (u32, u32), language: &str) -> Self {
+        Self::open_with(size, language, &["--blink-settings=preferredColorScheme=0"]).await
+    }
+
+    async fn open_with((width, height): (u32, u32), language: &str, more: &[&str]) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests of the screens need Debian's chromium-driver; ./test installs it");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines.next().expect("chromedriver ended").unwrap();
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        let profile = tempfile::tempdir().unwrap();
+        let mut arguments = vec![
+            "--headless=new".to_owned(),
+            // The sandbox of Chromium needs a user who is not root; only pages of ours are opened.
+            "--no-sandbox".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--disable-quic".to_owned(),
+            "--no-first-run".to_owned(),
+            format!("--user-data-dir={}", profile.path().display()),
+            format!("--accept-lang={language}"),
+        ];
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let is_handheld = width < 600;
+        if !is_handheld {
+            arguments.push(format!("--window-size={width},{height}"));
+        }
+        let mut options = json!({ "args": arguments });
+        if is_handheld {
+            let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0, "touch": true });
+            options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
+        }
+        let capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
+        let page = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("the tests of the screens need Debian's chromium; ./test installs it");
+        Self { page, driver, _profile: profile }
+    }
+
+    /// The element of this selector, once it is there.
+    pub(super) async fn find(&self, selector: &str) -> Element {
+        eventually(selector, async || self.page.find(Locator::Css(selector)).await.ok()).await
+    }
+
+    /// Waits until an element of this selector has this text in it.
+    pub(super) async fn until_says(&self, selector: &str, text: &str) {
+        eventually(&format!("{text} in {selector}"), async || {
+            self.texts(selector).await.iter().any(|said| said.contains(text)).then_some(())
+        })
+        .await;
+    }
+
+    /// What stands in all elements of this selector, seen or not.
+    pub(super) async fn texts(&self, selector: &str) -> Vec<String> {
+        let script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)";
+        let texts = self.page.execute(script, vec![json!(selector)]).await.unwrap_or_default();
+        serde_json::from_value(texts).unwrap_or_default()
+    }
+
+    /// Clicks what is there once it is there; what is put in its place meanwhile is clicked then.
+    pub(super) async fn click(&self, selector: &str) {
+        eventually(&format!("a click on {selector}"), async || {
+            self.page.find(Locator::Css(selector)).await.ok()?.click().await.ok()
+        })
+        .await;
+    }
+
+    pub(super) async fn write(&self, selector: &str, text: &str) {
+        self.find(selector).await.send_keys(text).await.unwrap();
+    }
+
+    /// Presses a key where nobody writes.
+    pub(super) async fn press(&self, key: &str) {
+        self.find("body").await.send_keys(key).await.unwrap();
+    }
+
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// Logs somebody in who has no second factor.
+    pub(super) async fn log_in(&self, screens: &str, number: &str, password: &str) {
+        self.page.goto(screens).await.unwrap();
+        self.write("[name=staff_number]", number).await;
+        self.write("[name=password]", password).await;
+        self.click("main button.primary").await;
+        self.find("header.bar").await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The browser goes with its driver.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Waits until something is there.
+pub(super) async fn eventually<T>(what: &str, is_there: impl AsyncFn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = is_there().await {
+            return found;
+        }
+        assert!(start.elapsed() < LIMIT, "{what} did not come within {LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}

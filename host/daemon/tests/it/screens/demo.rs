@@ -1,0 +1,83 @@
+//! `rfid-host demo` under test: its screens, and the stage on which customers walk about.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::daemon::rfid_host;
+
+pub(super) struct Demo {
+    child: Child,
+    /// Where the screens are, and the stage, as addresses of pages.
+    pub(super) screens: String,
+    pub(super) stage: String,
+    pub(super) password: String,
+}
+
+impl Demo {
+    /// Starts it in this folder, with nobody before the readers.
+    pub(super) fn start(folder: &Path) -> Self {
+        let mut child = rfid_host()
+            .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = Vec::new();
+        loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the demo ended: {said:#?}")).unwrap();
+            let is_last = line.trim_start().starts_with("end ");
+            said.push(line);
+            if is_last {
+                break;
+            }
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        let value = |what: &str| {
+            let line = said.iter().find_map(|line| line.trim_start().strip_prefix(what)).unwrap();
+            line.trim().to_owned()
+        };
+        let first = |text: String| text.split_whitespace().next().unwrap().to_owned();
+        let demo = Self {
+            child,
+            screens: first(value("screens")),
+            stage: first(value("stage")),
+            password: value("log in").split_whitespace().last().unwrap().to_owned(),
+        };
+        // The script stops with the first move.
+        demo.place("6001", "outside");
+        demo
+    }
+
+    /// Puts a customer somewhere.
+    pub(super) fn place(&self, number: &str, place: &str) {
+        self.play("/move", &json!({ "number": number, "place": place }));
+    }
+
+    fn play(&self, path: &str, body: &Value) {
+        let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,49 @@
+//! A line between a browser and the host that can be cut.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+pub(super) struct Line {
+    pub(super) address: SocketAddr,
+    is_cut: Arc<AtomicBool>,
+    cut: Arc<Notify>,
+}
+
+impl Line {
+    /// A line to this address.
+    pub(super) async fn to(host: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (is_cut, cut) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+        let (cutting, told) = (Arc::clone(&is_cut), Arc::clone(&cut));
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                if cutting.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let told = Arc::clone(&told);
+                tokio::spawn(async move {
+                    let Ok(mut far) = TcpStream::connect(host).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = told.notified() => {}
+                    }
+                });
+            }
+        });
+        Self { address, is_cut, cut }
+    }
+
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        self.cut.notify_waiters();
+    }
+
+    pub(super) fn mend(&self) {
+        self.is_cut.store(false, Ordering::SeqCst);
+    }
+}
