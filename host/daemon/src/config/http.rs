@@ -23,6 +23,10 @@ pub(super) struct HttpSection {
     /// Names and addresses that requests may be sent to, without a port; any if none are named. With
     /// names, a page of another site cannot reach the host under a name of its own.
     hosts: Vec<String>,
+    /// Connections at once, from wherever; an open screen is one. Each takes a file of the process, and up
+    /// to 32 KiB.
+    #[schemars(range(min = 16, max = 1_000_000))]
+    connections: usize,
     /// Connections of one address, or of one network of IPv6; those of the machine itself are not
     /// counted.
     #[schemars(range(min = 1, max = 100_000))]
@@ -31,7 +35,8 @@ pub(super) struct HttpSection {
 
 impl Default for HttpSection {
     fn default() -> Self {
-        Self { tls: None, tls_1_2: false, hosts: Vec::new(), connections_per_address: 200 }
+        let (connections, connections_per_address) = (1024, 200);
+        Self { tls: None, tls_1_2: false, hosts: Vec::new(), connections, connections_per_address }
     }
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct HttpConfig {
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) with_tls_1_2: bool,
     pub(crate) hosts: Vec<String>,
+    pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
 }
 
@@ -104,6 +110,7 @@ impl Checker<'_> {
             tls,
             with_tls_1_2: section.tls_1_2,
             hosts: section.hosts,
+            connections: section.connections,
             connections_per_address: section.connections_per_address,
         })
     }
@@ -131,6 +138,8 @@ mod tests {
         }
         assert!(http("tls_1_2 = true").unwrap_err().contains("has no effect without tls"));
         assert!(http("connections_per_address = 0").is_err());
+        assert!(http("connections = 15").is_err());
+        assert_eq!(http("connections = 12000").unwrap().connections, 12_000);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) async fn open(
     let descriptors = tokio::fs::read_to_string("/proc/self/limits").await.unwrap_or_default();
     let mut limits = Limits::default();
     limits.connections = most_connections(&descriptors);
+    limits.connections = config.connections;
     limits.connections_per_address = config.connections_per_address;
     // Whoever is on the machine has other means.
     limits.loopback_is_exempt = true;

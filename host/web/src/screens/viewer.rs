@@ -66,6 +66,7 @@ pub(super) struct Frame {
     pub(super) is_on_duty: bool,
     pub(super) has_duty: bool,
     pub(super) has_desk: bool,
+    pub(super) has_lobby: bool,
     /// Now, in milliseconds since 1970: screens count from the clock of the host, not from their own.
     pub(super) now_ms: u64,
     /// Which screen it is, for forms that come back to it.
@@ -88,7 +89,8 @@ impl Frame {
             proof: viewer.proof().to_owned(),
             is_on_duty: service.is_on_duty(staff.id).await?,
             has_duty: viewer.may(Action::SetDuty),
-            has_desk: viewer.may(Action::SearchCustomers),
+            has_desk: viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
+            has_lobby: viewer.may(Action::ActInVisits),
             now_ms: now.as_nanos() / 1_000_000,
             screen,
         })

@@ -20,8 +20,13 @@ pub(super) struct Demo {
 impl Demo {
     /// Starts it in this folder, with nobody before the readers.
     pub(super) fn start(folder: &Path) -> Self {
+        Self::start_at(folder, "127.0.0.1:0")
+    }
+
+    /// The same with its screens at this address.
+    pub(super) fn start_at(folder: &Path, listen: &str) -> Self {
         let mut child = rfid_host()
-            .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["demo", "--listen", listen, "--data-dir"])
             .arg(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -155,6 +155,59 @@ async fn a_session_that_ends_in_the_middle_of_a_form_loses_nothing_that_was_type
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn double_clicks_the_back_button_and_a_second_tab_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    demo.place("6001", "door");
+    pc.until_says("#current .name", "王小明").await;
+    let tab = pc.page.new_window(true).await.unwrap().handle;
+    let first = pc.page.window().await.unwrap();
+    pc.page.switch_to_window(tab).await.unwrap();
+    pc.page.goto(&demo.screens).await.unwrap();
+    pc.until_says("#current .name", "王小明").await;
+    // Twice in one tab, and once more in the other, which does not know it yet.
+    pc.run("const one = document.querySelector('[data-key=g]'); one.click(); one.click()").await;
+    pc.until_says("#current [data-state]", "已迎接").await;
+    pc.page.switch_to_window(first).await.unwrap();
+    pc.until_says("#current [data-state]", "已迎接").await;
+    assert_eq!(pc.texts("#notice .notice").await, Vec::<String>::new());
+    pc.page.goto(&format!("{}lobby", demo.screens)).await.unwrap();
+    pc.until_says("#board", "王小明").await;
+    pc.page.back().await.unwrap();
+    // The page is as it is now, not as it was.
+    pc.until_says("#current [data-state]", "已迎接").await;
+    pc.click("form[action='/logout'] button").await;
+    pc.find("main [name=password]").await;
+    pc.page.back().await.unwrap();
+    eventually("nothing of a customer", async || {
+        let shown = pc.texts("#current .name, #board .name").await;
+        shown.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_restarted_asks_its_screens_to_log_in_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let listen = demo.screens.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let handheld = Browser::open(HANDHELD, CHINESE).await;
+    handheld.log_in(&demo.screens, "S001", &demo.password).await;
+    demo.place("6001", "door");
+    handheld.until_says("article .name", "王小明").await;
+    drop(demo);
+    handheld.find("#line[data-state=off]").await;
+    let demo = Demo::start_at(folder.path(), &listen);
+    demo.place("6001", "hall");
+    handheld.find("main [name=password]").await;
+    handheld.log_in(&demo.screens, "S001", &demo.password).await;
+    // Who was there is there again.
+    handheld.until_says("#board", "王小明").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_languages_are_whole_and_each_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());

@@ -1,4 +1,4 @@
-# 画面上的全部文字。键与 en.ftl 相同,由测试比较。
+# 画面上的全部文字。键与 en.ftl 相同，由测试比较。
 
 product = 贵宾客户服务
 skip = 跳到正文
@@ -6,17 +6,17 @@ screens = 画面
 desk = 客户经理
 lobby = 大堂
 line-on = 已连接
-line-off = 连接中断,正在重连
+line-off = 连接中断，正在重连
 on-duty = 在岗
 off-duty = 离岗
 sound = 声音
 log-in = 登录
 log-out = 退出
-log-in-again = 在新窗口重新登录,然后回到这里继续
+log-in-again = 在新窗口重新登录，然后回到这里继续
 staff-number = 工号
 password = 密码
 digits = 动态口令
-digits-hint = 六位数字。账号没有动态口令的,不用填。
+digits-hint = 六位数字。账号没有动态口令的，不用填。
 dismiss = 关闭
 back = 返回
 problem = 没有办成
@@ -28,12 +28,12 @@ no-screen-hint = 您的岗位目前通过接口工作。
 interface = 接口说明
 
 current = 当前客户
-current-empty = 还没有客户。客户进门后,会显示在这里。
+current-empty = 还没有客户。客户进门后，会显示在这里。
 recent = 最近六位
 recent-empty = 今天还没有客户。
 day = 当日到访
 day-empty = 没有符合条件的到访。
-day-cut = 只显示最近的记录,请缩小范围查看其余记录。
+day-cut = 只显示最近的记录，请缩小范围查看其余记录。
 find = 查找
 find-what = 客户号、证件号码或姓名
 find-here = 在场客户的姓名或客户号
@@ -72,16 +72,16 @@ hand-over-to = 转交给
 done = 办结送离
 
 refused = 卡片不能使用
-refused-hint = 请勿在客户面前提及,请引导至柜台处理。
+refused-hint = 请勿在客户面前提及，请引导至柜台处理。
 suspect = 疑似复制卡
-alarm = { $time } 有卡片疑似被复制,请核对客户身份。
+alarm = { $time } 有卡片疑似被复制，请核对客户身份。
 alarm-seen = 已处理
 
 lobby-empty = 大堂暂无等候的客户
 waiting-more = 另有 { $n } 位等候
 here = 在场客户
 missed = 断线期间到访
-cover = 已隐藏客户信息,轻触显示
+cover = 已隐藏客户信息，轻触显示
 
 ago-now = 刚刚
 ago-minutes = { $n } 分钟前
@@ -124,17 +124,17 @@ refusal-not-authentic = 卡片未通过验证
 refusal-customer-closed = 客户已销户
 
 problem-not-possible = 现在不能这样做。请刷新画面后再看。
-problem-not-found = 没有这条记录,或不在您的权限内。
+problem-not-found = 没有这条记录，或不在您的权限内。
 problem-forbidden = 您的岗位没有这项权限。
-problem-reason = 请填写事由,事由会进入审计记录。
+problem-reason = 请填写事由，事由会进入审计记录。
 problem-proof = 请先重新验证身份。
-problem-invalid = 填写有误,请检查后重试。
+problem-invalid = 填写有误，请检查后重试。
 problem-not-accepted = 工号、密码或动态口令不对。多次失败后账号会暂时锁定。
 problem-no-session = 登录已失效。您填写的内容仍在画面上。
 problem-not-from-here = 请求不是从本画面发出的。请刷新后重试。
-problem-too-often = 尝试过于频繁,请稍候。
-problem-store = 暂时读不到数据,请稍候重试。
-problem-unaudited = 审计记录暂时无法写入,现在不能办理。请联系系统管理员。
+problem-too-often = 尝试过于频繁，请稍候。
+problem-store = 暂时读不到数据，请稍候重试。
+problem-unaudited = 审计记录暂时无法写入，现在不能办理。请联系系统管理员。
 problem-greeted = 已有同事迎接。
-problem-here-already = 客户已在场,或已不是本行客户。
+problem-here-already = 客户已在场，或已不是本行客户。
 problem-alarm-seen = 已有同事处理。
