@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use jiff::civil::{Date, Time};
 use rfid_core::UtcTime;
-use rfid_service::record::{CustomerId, IdNumber, Staff, StaffId, VisitId};
+use rfid_service::record::{CustomerId, IdNumber, Staff, StaffId, Visit, VisitId};
 use rfid_service::rights::{Action, Role};
 use rfid_service::search::SearchFilter;
 use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitFilter};
@@ -192,11 +192,7 @@ pub(super) async fn page(
         let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
         let chosen = match asked.visit.as_deref().and_then(|id| id.parse::<VisitId>().ok()) {
             Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
-            // Whoever came last and waits.
-            None => today
-                .iter()
-                .find(|guest| guest.customer.is_some() && Stage::of(&guest.visit.record) == Stage::Waiting)
-                .cloned(),
+            None => attended_by(viewer.identified.staff.record.id, &today).cloned(),
         };
         let of_day = filtered(guests_of(&api, &viewer, &asked.day).await?, &asked.day);
         let showing = around.showing(&viewer);
@@ -216,6 +212,17 @@ pub(super) async fn page(
         })
     };
     page.await.map(|page| shown(&page)).map_err(|fault| viewer.refusal(fault))
+}
+
+/// Whom somebody attended to last and who is still here; otherwise whoever came last and waits.
+fn attended_by(me: StaffId, today: &[Guest]) -> Option<&Guest> {
+    let acted_at = |guest: &&Guest| {
+        let Visit { greeted, served, .. } = &guest.visit.record;
+        greeted.iter().chain(served).filter(|act| act.by == me).map(|act| act.at).max()
+    };
+    let is_known = |guest: &&Guest| guest.customer.is_some() && guest.visit.record.departed_at.is_none();
+    let mine = today.iter().filter(is_known).filter(|guest| acted_at(guest).is_some()).max_by_key(acted_at);
+    mine.or_else(|| today.iter().find(|guest| Stage::of(&guest.visit.record) == Stage::Waiting))
 }
 
 pub(super) async fn current(

@@ -207,6 +207,23 @@ async fn a_customer_is_greeted_served_handed_over_and_seen_out() {
 }
 
 #[tokio::test]
+async fn whoever_is_attended_to_is_current_again_after_a_refresh() {
+    let hall = staffed().await;
+    let first = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let manager = hall.log_in("AM1").await;
+    manager.send(&format!("/acts/{first}/serve"), "screen=desk").await;
+    hall.bank.wait(std::time::Duration::from_secs(5));
+    let second = hall.arrive("6002", "欧阳修文", "a", Some("AM1")).await;
+    let current = async || {
+        let html = manager.get("/desk").await.html;
+        html.split("data-visit=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(current().await, first);
+    manager.send(&format!("/acts/{first}/done"), "screen=desk&business=").await;
+    assert_eq!(current().await, second);
+}
+
+#[tokio::test]
 async fn a_form_without_the_proof_of_the_session_or_from_elsewhere_does_nothing() {
     let hall = staffed().await;
     let visit = hall.arrive("6001", "张小明", "a", None).await;
