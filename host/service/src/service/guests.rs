@@ -3,9 +3,11 @@
 use super::fault::Fault;
 use super::grant::Mode;
 use super::{Caller, Service, Sight, VisitFilter};
-use crate::record::{Customer, Key, Kind, Outcome, PhotoId, Record, Staff, StaffId, Visit, VisitId};
+use crate::record::{
+    Act, Customer, Duty, Key, Kind, Outcome, Personal, PhotoId, Staff, StaffId, Visit, VisitId,
+};
 use crate::rights::Action;
-use crate::store::{PhotoSize, Place, Stored};
+use crate::store::{Among, Listing, PhotoSize, Place, Stored};
 
 /// How much somebody sees of the customer of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,19 @@ pub struct Guest {
     pub visit: Stored<Visit>,
     /// Who came, and how much of that the caller sees; nobody where the card was refused.
     pub customer: Option<(Stored<Customer>, Extent)>,
+    /// Who greeted.
+    pub greeted: Option<Attendant>,
+    /// Who served.
+    pub served: Option<Attendant>,
+}
+
+/// Somebody of the staff who attended to a customer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attendant {
+    /// Who.
+    pub staff: StaffId,
+    /// The name; none of somebody who works in another branch by now.
+    pub name: Option<Personal<String>>,
 }
 
 impl Service {
@@ -78,12 +93,16 @@ impl Service {
     }
 
     async fn with_customers(&self, caller: &Caller, visits: Vec<Sight<Visit>>) -> Result<Vec<Guest>, Fault> {
-        let keys: Vec<Key> = visits.iter().map(|visit| Key::Customer(visit.record.customer)).collect();
-        let customers = self.store.get(&keys).await?;
+        let acts = |visit: &Visit| visit.greeted.into_iter().chain(visit.served);
+        let staff = visits.iter().flat_map(|visit| acts(&visit.record)).map(|act| Key::Staff(act.by));
+        let keys = visits.iter().map(|visit| Key::Customer(visit.record.customer)).chain(staff);
+        let mut found = self.store.get(&keys.collect::<Vec<_>>()).await?.into_iter();
+        let customers: Vec<Option<Stored<Customer>>> =
+            found.by_ref().take(visits.len()).map(|found| found.and_then(Stored::typed)).collect();
+        let staff: Vec<Stored<Staff>> = found.flatten().filter_map(Stored::typed).collect();
         let sees = caller.grant.may(Action::SeeCustomers, Mode::Do, caller.reason.is_some()).ok();
-        let guest = |(visit, customer): (Sight<Visit>, Option<Stored>)| {
+        let guest = |(visit, customer): (Sight<Visit>, Option<Stored<Customer>>)| {
             let is_recognised = visit.record.outcome == Outcome::Recognised;
-            let customer: Option<Stored<Customer>> = customer.and_then(Stored::typed);
             let customer = customer.filter(|_| is_recognised).map(|customer| {
                 let cell = sees.as_ref().and_then(|sees| sees.of_customer(&customer.record));
                 let is_here = visit.record.departed_at.is_none() && !visit.is_masked;
@@ -94,13 +113,18 @@ impl Service {
                 };
                 (customer, extent)
             });
-            Guest { visit: visit.stored, customer }
+            let attendant = |Act { by, .. }: Act| {
+                let is_meant =
+                    |one: &&Stored<Staff>| one.record.id == by && one.record.branch == visit.record.branch;
+                Attendant { staff: by, name: staff.iter().find(is_meant).map(|one| one.record.name.clone()) }
+            };
+            let (greeted, served) = (visit.record.greeted.map(attendant), visit.record.served.map(attendant));
+            Guest { visit: visit.stored, customer, greeted, served }
         };
         Ok(visits.into_iter().zip(customers).map(guest).collect())
     }
 
-    /// Those who work in the branch of the caller, by their numbers: to whom somebody can be handed over,
-    /// and who is meant where a visit says who greeted.
+    /// Those who are on duty in a branch now, by their numbers: to whom a customer can be handed over.
     ///
     /// # Errors
     /// `Forbidden`, `Store`.
@@ -109,16 +133,12 @@ impl Service {
         if may.in_branch(branch).is_none() {
             return Ok(Vec::new());
         }
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.store.scan(Kind::Staff, after.as_ref(), super::LISTED_AT_ONCE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.record.key());
-            let staff = page.into_iter().filter_map(Stored::<Record>::typed);
-            found.extend(staff.filter(|staff: &Stored<Staff>| {
-                !staff.record.left && staff.record.branch.as_str() == branch
-            }));
-        }
+        let listing = Listing::ever(Kind::Duty, Among::OpenIn(branch.into()));
+        let duties: Vec<Stored<Duty>> = self.all_of(&listing).await?;
+        let keys: Vec<Key> = duties.iter().map(|duty| Key::Staff(duty.record.staff)).collect();
+        let found = self.store.get(&keys).await?.into_iter().flatten();
+        let mut found: Vec<Stored<Staff>> = found.filter_map(Stored::typed).collect();
+        found.retain(|staff| !staff.record.left);
         found.sort_by(|one, other| one.record.number.as_str().cmp(other.record.number.as_str()));
         Ok(found)
     }
@@ -141,7 +161,7 @@ impl Service {
         caller: &Caller,
         guest: &Guest,
         limit: usize,
-    ) -> Result<Vec<Sight<Visit>>, Fault> {
+    ) -> Result<Vec<Guest>, Fault> {
         let Some((customer, Extent::Whole)) = &guest.customer else { return Ok(Vec::new()) };
         if caller.grant.may(Action::SeeHistory, Mode::Do, caller.reason.is_some()).is_err() {
             return Ok(Vec::new());
@@ -151,7 +171,7 @@ impl Service {
             until: guest.visit.record.arrived_at,
             ..VisitFilter::ALL
         };
-        Ok(self.visits(caller, &filter, None, limit).await?.0)
+        Ok(self.guests(caller, &filter, None, limit).await?.0)
     }
 
     /// The day on which the bank's clocks are: its beginning.
@@ -233,7 +253,10 @@ mod tests {
         opened(&bank, "6001", "a", None).await;
         let visit = bank.service.check_in(&Caller::console(), "6001", "a", Some("LM1")).await.unwrap();
         assert!(matches!(bank.service.guest(&other, visit.record.id).await, Err(Fault::NotFound("visit"))));
+        bank.service.begin_duty(&other, "LM2").await.unwrap();
         assert!(bank.service.colleagues(&other, "a").await.unwrap().is_empty());
         assert_eq!(bank.service.colleagues(&other, "b").await.unwrap().len(), 1);
+        bank.service.end_duty(&other, "LM2").await.unwrap();
+        assert!(bank.service.colleagues(&other, "b").await.unwrap().is_empty());
     }
 }

@@ -37,7 +37,7 @@ pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
-pub use guests::{Extent, Guest};
+pub use guests::{Attendant, Extent, Guest};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };

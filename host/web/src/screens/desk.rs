@@ -1,6 +1,5 @@
 //! The account manager's PC (PC客户端): who is current, who came last, and the day.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use askama::Template;
@@ -8,13 +7,14 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use jiff::civil::{Date, Time};
 use rfid_core::UtcTime;
-use rfid_service::record::{CustomerId, IdNumber, Staff, StaffId, Visit, VisitId};
+use rfid_service::record::{CustomerId, IdNumber, StaffId, Visit, VisitId};
 use rfid_service::rights::{Action, Role};
 use rfid_service::search::SearchFilter;
 use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitFilter};
 use serde::Deserialize;
 
 use super::guests::{GuestView, Showing, State as Stage};
+use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
 use crate::api::Api;
@@ -86,13 +86,6 @@ struct Found {
     is_masked: bool,
 }
 
-/// An alarm that nobody has seen to.
-struct AlarmView {
-    id: String,
-    said: String,
-    may_see_to: bool,
-}
-
 #[derive(Template)]
 #[template(path = "desk.html")]
 struct DeskPage {
@@ -102,6 +95,7 @@ struct DeskPage {
     current: Current,
     recent: Vec<GuestView>,
     day: Day,
+    screen: &'static str,
     alarms: Vec<AlarmView>,
     needs_reason: bool,
 }
@@ -129,6 +123,15 @@ struct DayPart {
 }
 
 #[derive(Template)]
+#[template(path = "alarms.html")]
+struct AlarmsPart {
+    text: Text,
+    proof: String,
+    screen: &'static str,
+    alarms: Vec<AlarmView>,
+}
+
+#[derive(Template)]
 #[template(path = "found.html")]
 struct FoundPart {
     text: Text,
@@ -142,62 +145,22 @@ struct FoundPage {
     found: Vec<Found>,
 }
 
-/// What is read once for a whole answer.
-pub(super) struct Around {
-    pub(super) colleagues: HashMap<StaffId, Staff>,
-    pub(super) suspects: Vec<String>,
-    alarms: Vec<AlarmView>,
-}
-
-impl Around {
-    pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
-        let (service, caller) = (api.service(), viewer.caller());
-        let staff = service.colleagues(caller, viewer.branch()).await?;
-        let alarms = service.open_alarms(caller, Some(viewer.branch().clone()), PAGE).await?;
-        let may_see_to = viewer.may(Action::AcknowledgeAlarms);
-        let said = |alarm: &rfid_service::record::Alarm| {
-            viewer.text.with("alarm", "time", viewer.text.clock(alarm.at))
-        };
-        Ok(Self {
-            colleagues: staff.into_iter().map(|staff| (staff.record.id, staff.record)).collect(),
-            suspects: alarms.iter().map(|alarm| alarm.record.card.to_string()).collect(),
-            alarms: alarms
-                .iter()
-                .map(|alarm| AlarmView {
-                    id: alarm.record.id.to_string(),
-                    said: said(&alarm.record),
-                    may_see_to,
-                })
-                .collect(),
-        })
-    }
-
-    pub(super) fn showing<'a>(&'a self, viewer: &'a Viewer) -> Showing<'a> {
-        Showing {
-            text: &viewer.text,
-            branch: viewer.branch(),
-            colleagues: &self.colleagues,
-            suspects: &self.suspects,
-        }
-    }
-}
-
 pub(super) async fn page(
     State(api): State<Api>,
     viewer: Viewer,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let page = async {
-        let around = Around::of(&api, &viewer).await?;
+        let hall = Hall::of(&api, &viewer).await?;
         let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
         let chosen = match asked.visit.as_deref().and_then(|id| id.parse::<VisitId>().ok()) {
             Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
             None => attended_by(viewer.identified.staff.record.id, &today).cloned(),
         };
         let of_day = filtered(guests_of(&api, &viewer, &asked.day).await?, &asked.day);
-        let showing = around.showing(&viewer);
+        let showing = hall.showing(&viewer);
         let (recent, day) = (recent_of(&showing, &today), day_of(&showing, of_day, asked.day.clone()));
-        let current = current_with(&api, &viewer, &around, chosen).await?;
+        let current = current_with(&api, &viewer, &hall, chosen).await?;
         let roles = &viewer.identified.roles;
         Ok(DeskPage {
             frame: Frame::of(&api, &viewer, "desk").await?,
@@ -205,7 +168,8 @@ pub(super) async fn page(
             current,
             recent,
             day,
-            alarms: around.alarms,
+            screen: "desk",
+            alarms: hall.alarms,
             // Whoever has customers of their own looks for these; others say why.
             needs_reason: roles.contains(&Role::BranchSupervisor) && !roles.contains(&Role::AccountManager),
             text: viewer.text.clone(),
@@ -239,9 +203,9 @@ pub(super) async fn current(
 /// The part of the page that shows who is current.
 pub(super) async fn current_of(api: &Api, viewer: &Viewer, id: VisitId) -> Result<Response, Refusal> {
     let part = async {
-        let around = Around::of(api, viewer).await?;
+        let hall = Hall::of(api, viewer).await?;
         let guest = api.service().guest(viewer.caller(), id).await?;
-        let current = current_with(api, viewer, &around, Some(guest)).await?;
+        let current = current_with(api, viewer, &hall, Some(guest)).await?;
         Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
@@ -250,22 +214,21 @@ pub(super) async fn current_of(api: &Api, viewer: &Viewer, id: VisitId) -> Resul
 async fn current_with(
     api: &Api,
     viewer: &Viewer,
-    around: &Around,
+    hall: &Hall,
     guest: Option<Guest>,
 ) -> Result<Current, Fault> {
-    let showing = around.showing(viewer);
+    let showing = hall.showing(viewer);
     let watermark = viewer.watermark(api);
     let mut current = Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark };
     let Some(guest) = guest else { return Ok(current) };
     let earlier = api.service().earlier_visits(viewer.caller(), &guest, EARLIER).await?;
-    let earlier = earlier.into_iter().map(|sight| Guest { visit: sight.stored, customer: None });
-    current.earlier = earlier.map(|guest| showing.guest(&guest)).collect();
+    current.earlier = earlier.iter().map(|guest| showing.guest(guest)).collect();
     current.guest = Some(showing.guest(&guest));
     let me = viewer.identified.staff.record.id;
-    let others = around.colleagues.values().filter(|staff| staff.id != me);
+    let colleagues = api.service().colleagues(viewer.caller(), viewer.branch()).await?;
+    let others = colleagues.iter().map(|staff| &staff.record).filter(|staff| staff.id != me);
     current.colleagues =
         others.map(|staff| (staff.number.to_string(), staff.name.reveal().clone())).collect();
-    current.colleagues.sort();
     Ok(current)
 }
 
@@ -276,10 +239,10 @@ pub(super) async fn customer(
 ) -> Result<Response, Refusal> {
     let part = async {
         let id: CustomerId = customer.parse().map_err(|_| Fault::NotFound("customer"))?;
-        let around = Around::of(&api, &viewer).await?;
+        let hall = Hall::of(&api, &viewer).await?;
         let Sight { stored, is_masked } = api.service().customer(viewer.caller(), id).await?;
         let extent = if is_masked { Extent::Shortened } else { Extent::Whole };
-        let guest = Some(around.showing(&viewer).absent(&stored, extent));
+        let guest = Some(hall.showing(&viewer).absent(&stored, extent));
         let watermark = viewer.watermark(&api);
         let current = Current { guest, earlier: Vec::new(), colleagues: Vec::new(), watermark };
         Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
@@ -289,9 +252,9 @@ pub(super) async fn customer(
 
 pub(super) async fn recent(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
     let part = async {
-        let around = Around::of(&api, &viewer).await?;
+        let hall = Hall::of(&api, &viewer).await?;
         let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
-        let recent = recent_of(&around.showing(&viewer), &today);
+        let recent = recent_of(&hall.showing(&viewer), &today);
         Ok(RecentPart { text: viewer.text.clone(), recent })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
@@ -303,13 +266,19 @@ pub(super) async fn day(
     Query(asked): Query<DayAsked>,
 ) -> Result<Response, Refusal> {
     let part = async {
-        let around = Around::of(&api, &viewer).await?;
+        let hall = Hall::of(&api, &viewer).await?;
         let guests = guests_of(&api, &viewer, &asked).await?;
         let guests = filtered(guests, &asked);
-        let day = day_of(&around.showing(&viewer), guests, asked);
+        let day = day_of(&hall.showing(&viewer), guests, asked);
         Ok(DayPart { text: viewer.text.clone(), day })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+pub(super) async fn alarms(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
+    let hall = Hall::of(&api, &viewer).await.map_err(|fault| viewer.refusal(fault))?;
+    let (text, proof) = (viewer.text.clone(), viewer.proof().to_owned());
+    Ok(shown(&AlarmsPart { text, proof, screen: "desk", alarms: hall.alarms }))
 }
 
 /// Finds customers by number, ID number, or name.

@@ -1,10 +1,8 @@
 //! A visit and its customer, as a page shows them.
 
-use std::collections::HashMap;
-
 use rfid_service::mask;
-use rfid_service::record::{Outcome, Staff, StaffId, Visit, Way};
-use rfid_service::service::{Extent, Guest};
+use rfid_service::record::{Customer, Outcome, Visit, Way};
+use rfid_service::service::{Attendant, Extent, Guest};
 use rfid_service::store::Stored;
 
 use super::text::Text;
@@ -94,22 +92,21 @@ pub(super) struct Showing<'a> {
     pub(super) text: &'a Text,
     /// The branch of who looks.
     pub(super) branch: &'a str,
-    /// Who works there.
-    pub(super) colleagues: &'a HashMap<StaffId, Staff>,
     /// Cards of which nobody knows whether they were copied.
     pub(super) suspects: &'a [String],
 }
 
 impl Showing<'_> {
-    fn who(&self, id: StaffId) -> String {
-        match self.colleagues.get(&id) {
-            Some(staff) => staff.name.reveal().clone(),
-            None => self.text.say("another-branch"),
+    fn who(&self, attendant: Option<&Attendant>) -> String {
+        match attendant {
+            None => String::new(),
+            Some(Attendant { name: Some(name), .. }) => name.reveal().clone(),
+            Some(_) => self.text.say("another-branch"),
         }
     }
 
     pub(super) fn guest(&self, guest: &Guest) -> GuestView {
-        let Guest { visit: Stored { record: visit, .. }, customer } = guest;
+        let Guest { visit: Stored { record: visit, .. }, customer, greeted, served } = guest;
         let text = self.text;
         let state = State::of(visit);
         let mut view = GuestView {
@@ -119,8 +116,8 @@ impl Showing<'_> {
             day: text.day(visit.arrived_at),
             arrived_ms: visit.arrived_at.as_nanos() / 1_000_000,
             left: visit.departed_at.map(|at| text.clock(at)).unwrap_or_default(),
-            greeted_by: visit.greeted.map(|act| self.who(act.by)).unwrap_or_default(),
-            served_by: visit.served.map(|act| self.who(act.by)).unwrap_or_default(),
+            greeted_by: self.who(greeted.as_ref()),
+            served_by: self.who(served.as_ref()),
             business: visit.business.iter().map(ToString::to_string).collect::<Vec<_>>().join("、"),
             was_at_desk: visit.desk_read.is_some(),
             is_suspect: visit.card.is_some_and(|card| self.suspects.contains(&card.to_string())),
@@ -144,11 +141,7 @@ impl Showing<'_> {
     }
 
     /// A customer who is not here.
-    pub(super) fn absent(
-        &self,
-        customer: &Stored<rfid_service::record::Customer>,
-        extent: Extent,
-    ) -> GuestView {
+    pub(super) fn absent(&self, customer: &Stored<Customer>, extent: Extent) -> GuestView {
         let mut view = self.nobody(State::Left);
         view.state_said = self.text.say("state-absent");
         self.customer(&mut view, customer, extent);
@@ -159,12 +152,7 @@ impl Showing<'_> {
         view
     }
 
-    fn customer(
-        &self,
-        view: &mut GuestView,
-        customer: &Stored<rfid_service::record::Customer>,
-        extent: Extent,
-    ) {
+    fn customer(&self, view: &mut GuestView, customer: &Stored<Customer>, extent: Extent) {
         let customer = &customer.record;
         let name = customer.name.reveal();
         view.number = customer.number.to_string();

@@ -7,8 +7,8 @@ use rfid_service::rights::Action;
 use rfid_service::service::{Fault, Guest, VisitFilter};
 use serde::Deserialize;
 
-use super::desk::Around;
 use super::guests::{GuestView, State as Stage};
+use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
 use crate::api::Api;
@@ -38,6 +38,7 @@ struct Board {
     here: Vec<GuestView>,
     /// Cards that were refused.
     refused: Vec<GuestView>,
+    alarms: Vec<AlarmView>,
     watermark: String,
 }
 
@@ -121,14 +122,15 @@ async fn present(api: &Api, viewer: &Viewer) -> Result<Vec<Guest>, Fault> {
 }
 
 async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Board, Fault> {
-    let around = Around::of(api, viewer).await?;
+    let hall = Hall::of(api, viewer).await?;
     let guests = present(api, viewer).await?;
-    let showing = around.showing(viewer);
+    let showing = hall.showing(viewer);
     let mut board = Board {
         main: None,
         waiting: Vec::new(),
         here: Vec::new(),
         refused: Vec::new(),
+        alarms: Vec::new(),
         watermark: viewer.watermark(api),
     };
     for guest in &guests {
@@ -143,6 +145,7 @@ async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Bo
     if board.main.is_none() && !board.waiting.is_empty() {
         board.main = Some(board.waiting.remove(0));
     }
+    board.alarms = hall.alarms;
     Ok(board)
 }
 
@@ -153,8 +156,8 @@ pub(super) async fn find(
 ) -> Result<Response, Refusal> {
     let wanted = wanted.trim().to_lowercase();
     let found = async {
-        let around = Around::of(&api, &viewer).await?;
-        let showing = around.showing(&viewer);
+        let hall = Hall::of(&api, &viewer).await?;
+        let showing = hall.showing(&viewer);
         let guests = present(&api, &viewer).await?;
         let is_meant = |view: &GuestView| {
             !view.number.is_empty() && (view.number == wanted || view.name.to_lowercase().contains(&wanted))

@@ -4,6 +4,7 @@
 //! * `lobby.rs`: the lobby manager's handheld (PDA客户端).
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
+//! * `hall.rs`: alarms.
 //! * `guests.rs`: a visit and its customer, as a page shows them.
 //! * `viewer.rs`: who looks, and what is said to whom that is not.
 //! * `text.rs`, `text/`: everything that is written on them.
@@ -19,6 +20,7 @@ mod desk;
 mod entry;
 mod files;
 mod guests;
+mod hall;
 mod lobby;
 mod photos;
 mod text;
@@ -40,6 +42,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/desk/current/{visit}", get(desk::current))
         .route("/desk/customer/{customer}", get(desk::customer))
         .route("/desk/recent", get(desk::recent))
+        .route("/desk/alarms", get(desk::alarms))
         .route("/desk/day", get(desk::day))
         .route("/desk/find", post(desk::find))
         .route("/lobby", get(lobby::page))

@@ -1,10 +1,11 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use rfid_service::record::{ConsentDraft, CustomerDraft};
+use rfid_service::record::{Alarm, AlarmId, AlarmKind, CardId, ConsentDraft, CustomerDraft};
 use rfid_service::rights::Role;
 use rfid_service::service::Caller;
 use rfid_service::service::bank::{Bank, PASSWORD};
+use rfid_service::store::{Actor, Change, Commit, Origin};
 use tower_service::Service as _;
 
 use super::*;
@@ -204,6 +205,34 @@ async fn a_customer_is_greeted_served_handed_over_and_seen_out() {
     assert!(checked_in.status == 200 && checked_in.html.contains("张小明"));
     let again = manager.send("/acts/check-in", "screen=desk&customer_number=6001").await;
     assert_eq!((again.status, again.html.contains("客户已在场")), (409, true));
+}
+
+#[tokio::test]
+async fn a_card_that_may_be_a_copy_stands_on_both_screens_until_somebody_has_seen_to_it() {
+    let hall = staffed().await;
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let alarm = Alarm {
+        id: AlarmId::from_bytes([9; 16]),
+        card: CardId::from_bytes([8; 16]),
+        branch: "a".into(),
+        at: hall.bank.service.now(),
+        kind: AlarmKind::NotAuthentic,
+        acknowledged: None,
+    };
+    let origin = Origin { by: Actor::Host, at: hall.bank.service.now(), from: "host".to_owned() };
+    let commit = Commit { origin, changes: vec![Change::new(alarm.clone())] };
+    hall.bank.service.store().commit(commit).await.unwrap();
+    let said = "09:00 有卡片疑似被复制";
+    // An account manager is told, and a lobby manager sees to it.
+    let told = manager.part("/desk/alarms").await.html;
+    assert!(told.contains(said) && !told.contains("<button>"), "{told}");
+    let board = lobby.part("/lobby/board").await.html;
+    assert!(board.contains(said) && board.contains("<button>"), "{board}");
+    let path = format!("/acts/alarm/{}", alarm.id);
+    assert_eq!(manager.send(&path, "screen=desk").await.status, 403);
+    assert_eq!(lobby.send(&path, "screen=lobby").await.status, 303);
+    assert_eq!(lobby.send(&path, "screen=lobby").await.status, 409);
+    assert!(!lobby.part("/lobby/board").await.html.contains(said));
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ function showBoard() {
 }
 
 function showDesk() {
-  for (const place of ["#recent", "#filters"]) find(place)?.dispatchEvent(new CustomEvent("news"));
+  for (const place of ["#alarms", "#recent", "#filters"]) find(place)?.dispatchEvent(new CustomEvent("news"));
   const current = find("#current article");
   const isFree = !current || current.classList.contains("state-left");
   // What somebody is writing stays as it is.
@@ -284,7 +284,9 @@ for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stayOpen);
 document.addEventListener("htmx:after:swap", () => { sayMinutes(); markMissed(); });
 document.addEventListener("htmx:before:request", () => find("#notice")?.replaceChildren());
 // No answer at all: the line is cut, and what was typed is still there.
-document.addEventListener("htmx:error", () => setLine(false));
+document.addEventListener("htmx:error", () => {
+  if (stream?.readyState !== EventSource.OPEN) setLine(false);
+});
 
 if (screen === "desk" || screen === "lobby") {
   sayMinutes();
