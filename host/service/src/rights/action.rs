@@ -33,6 +33,10 @@ actions! {
     SeeHistory = "visits.history",
     /// Check in, greet, serve.
     ActInVisits = "visits.act",
+    /// Export a few visits.
+    ExportVisits = "visits.export",
+    /// Export many visits, or who came.
+    RequestExports = "visits.export_more",
     /// See to an alarm.
     AcknowledgeAlarms = "alarms.acknowledge",
     /// Search customers.

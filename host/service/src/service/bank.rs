@@ -88,10 +88,17 @@ impl Bank {
         let service = Service::new(store.clone(), RecognitionSettings::default(), clock.clone(), randomness)
             .with_trail(Arc::new(trail))
             .with_desk(desk.clone())
+            .with_exports(folder.path().join("exports"), "bank".into(), ExportSettings::default())
             .with_accounts(AccountSettings { cost, ..AccountSettings::default() });
         let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
         service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
         Self { service: Arc::new(service), clock, desk, store, _folder: folder }
+    }
+
+    /// The same with another service, as if its host had started anew.
+    pub fn changed(self, change: impl FnOnce(Service) -> Service) -> Self {
+        let Ok(service) = Arc::try_unwrap(self.service) else { panic!("the service is held elsewhere") };
+        Self { service: Arc::new(change(service)), ..self }
     }
 
     /// Somebody of a branch with these roles and an account that can be used.

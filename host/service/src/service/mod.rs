@@ -9,6 +9,7 @@ mod audited;
 mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
+mod exports;
 mod fault;
 mod following;
 mod grant;
@@ -35,6 +36,9 @@ use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
+pub use exports::{
+    BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,
+};
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Extent, Guest};
@@ -128,6 +132,8 @@ pub struct Service {
     issuing: IssuingSettings,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
+    /// Absent where there is no folder for them.
+    exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
 }
@@ -152,6 +158,7 @@ impl Service {
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
             desk: None,
+            exports: None,
             trail: None,
         }
     }

@@ -9,14 +9,14 @@ use crate::audit::{Recorded, Verified};
 use crate::mask;
 use crate::record::{
     Account, AccountState, Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer,
-    Duty, Hand, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
+    Duty, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
 };
 use crate::rights::Role;
 use crate::store::Stored;
 
 /// How a time is written, for schemas: RFC 3339 in UTC.
 #[cfg(feature = "schema")]
-struct Time;
+pub(super) struct Time;
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Time {
@@ -466,12 +466,7 @@ pub struct SignatureView {
 
 impl SignatureView {
     fn of(signature: &Signature) -> Self {
-        let by = match &signature.by {
-            Hand::Staff(id) => id.to_string(),
-            Hand::Machine(name) => name.clone(),
-            Hand::Console => "console".to_owned(),
-        };
-        Self { by, at: signature.at }
+        Self { by: signature.by.name(), at: signature.at }
     }
 }
 

@@ -21,8 +21,9 @@ use super::{
 };
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
-    CustomerId, Duty, DutyId, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Proposal, Record, Refusal,
-    Request, RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
+    CustomerId, Duty, DutyId, Export, ExportContent, ExportFormat, ExportId, ExportPurpose, ExportState,
+    IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Proposal, Record, Refusal, Request, RequestId,
+    RequestState, StaffId, Unique, Visit, VisitId, Way,
 };
 use crate::rights::Role;
 
@@ -203,6 +204,34 @@ fn request(number: u8, of: u8, at: u64, is_open: bool) -> Request {
     }
 }
 
+fn export(number: u8, of: u8, at: u64, is_open: bool) -> Export {
+    let day = LocalDate(date(2026, 1, 1));
+    Export {
+        id: ExportId::from_bytes(id(7, number)),
+        asker: StaffId::from_bytes(id(4, of)),
+        branch: branch_name(of),
+        content: ExportContent {
+            branch: None,
+            from: day,
+            to: day,
+            until: UtcTime::from_nanos(at),
+            format: ExportFormat::Csv,
+            unmasked: false,
+            purpose: ExportPurpose::Audit,
+            reason: "".into(),
+            rows: 1,
+        },
+        asked_at: UtcTime::from_nanos(at),
+        host: "a".into(),
+        state: if is_open { ExportState::Ready } else { ExportState::Fetched },
+        key_hash: String::new(),
+        approved_by: None,
+        made: None,
+        fetched_at: None,
+        failure: None,
+    }
+}
+
 /// Ways to count visits: apart by nothing, by each, by all; in one branch, and in none.
 fn tallies() -> Vec<TallyAsk> {
     const ALL: [By; 8] = [
@@ -261,6 +290,8 @@ fn record() -> impl Strategy<Value = Record> {
         (few.clone(), 0u8..6).prop_map(|(of, seen)| account(of, seen).into()),
         (0u8..6, few.clone(), 0u64..5, any::<bool>())
             .prop_map(|(number, of, at, is_open)| request(number, of, at, is_open).into()),
+        (0u8..6, few.clone(), 0u64..5, any::<bool>())
+            .prop_map(|(number, of, at, is_open)| export(number, of, at, is_open).into()),
         (0u8..6, few, 0u64..5, any::<bool>())
             .prop_map(|(number, of, at, is_open)| duty(number, of, at, is_open).into()),
     ]
@@ -412,7 +443,7 @@ fn listings() -> Vec<Listing> {
         Among::OpenIn("b".into()),
     ];
     let mut listings = Vec::new();
-    for kind in [Kind::Visit, Kind::Duty, Kind::Customer, Kind::Request] {
+    for kind in [Kind::Visit, Kind::Duty, Kind::Customer, Kind::Request, Kind::Export] {
         for among in &among {
             for (from, until) in [(0, u64::MAX), (1, 4), (3, 3)] {
                 let (from, until) = (UtcTime::from_nanos(from), UtcTime::from_nanos(until));

@@ -330,8 +330,8 @@ impl Service {
                 let active = Card { state: CardState::Active, ..before.record };
                 Ok(Effect::done(vec![Stored { version, record: active.into() }]))
             }
-            // It is made when it is fetched.
-            Proposal::PersonFile { .. } => Ok(Effect::done(Vec::new())),
+            // They are made when who asked for them comes for them.
+            Proposal::PersonFile { .. } | Proposal::ExportVisits { .. } => Ok(Effect::done(Vec::new())),
             Proposal::OpenAccount { staff, staff_number, name, roles } => {
                 self.account_approved(request, staff, (staff_number, name), roles).await
             }
