@@ -257,7 +257,7 @@ impl Checker<'_> {
     }
 
     /// A table that is there once, or not at all.
-    fn single<T: serde::de::DeserializeOwned + JsonSchema>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn single<T: serde::de::DeserializeOwned + JsonSchema>(&mut self, name: &str) -> Option<T> {
         let table = self.tree.root.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         if !table.is_object() {
             return None;
