@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, AccountState, Invitation};
 pub use alarm::{Alarm, AlarmKind};
 pub use branch::{Branch, Position};
-pub use card::{AllowedBranches, Card, CardState};
+pub use card::{AllowedBranches, Card, CardState, Plastic};
 pub use customer::{Bearer, Consent, Customer, PhotoId};
 pub use date::LocalDate;
 pub use draft::{CardDraft, ConsentDraft, CustomerDraft};

@@ -59,6 +59,8 @@ actions! {
     RequestCards = "cards.request",
     /// Encode a card and hand it over.
     EncodeCards = "cards.encode",
+    /// Confirm that a spoilt card was destroyed.
+    DestroyCards = "cards.destroy",
     /// Block a card.
     BlockCards = "cards.block",
     /// Make a blocked card usable again.

@@ -9,6 +9,7 @@ mod audited;
 mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
+mod destroying;
 mod exports;
 mod fault;
 mod following;

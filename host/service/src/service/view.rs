@@ -132,12 +132,19 @@ pub struct CardView {
     /// Codes of the branches where it may be used; everywhere if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branches: Option<Vec<String>>,
+    /// Who gave up its plastic, which has to be destroyed, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spoilt: Option<SignatureView>,
+    /// Who confirmed that it was destroyed, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destroyed: Option<SignatureView>,
 }
 
 impl CardView {
     /// What is shown of a card. Its numbers can be followed through a town, so they are not.
     pub fn of(stored: &Stored<Card>) -> Self {
         let card = &stored.record;
+        let plastic = card.plastic.as_ref();
         let ends = |hex: String| hex.get(hex.len().saturating_sub(4)..).unwrap_or_default().to_owned();
         Self {
             id: card.id.to_string(),
@@ -152,6 +159,8 @@ impl CardView {
                 AllowedBranches::All => None,
                 AllowedBranches::Only(branches) => Some(branches.iter().map(ToString::to_string).collect()),
             },
+            spoilt: plastic.and_then(|plastic| plastic.spoilt.as_ref()).map(SignatureView::of),
+            destroyed: plastic.and_then(|plastic| plastic.destroyed.as_ref()).map(SignatureView::of),
         }
     }
 }
@@ -453,7 +462,7 @@ pub struct RequestView {
     pub code_half: Option<String>,
 }
 
-/// Who did something to a request.
+/// Who did something, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignatureView {

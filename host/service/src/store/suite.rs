@@ -22,8 +22,8 @@ use super::{
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
     CustomerId, Duty, DutyId, Export, ExportContent, ExportFormat, ExportId, ExportPurpose, ExportState,
-    IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Proposal, Record, Refusal, Request, RequestId,
-    RequestState, StaffId, Unique, Visit, VisitId, Way,
+    Hand, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Plastic, Proposal, Record, Refusal, Request,
+    RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
 };
 use crate::rights::Role;
 
@@ -111,6 +111,7 @@ pub fn card(number: u8, of: u8, epc: u8) -> Card {
         valid_until: LocalDate(date(2027, 1, 1)),
         branches: AllowedBranches::All,
         replaced_by: None,
+        plastic: (epc == 5).then(|| Plastic { handled_by: [Hand::Console].into(), ..Plastic::default() }),
     }
 }
 

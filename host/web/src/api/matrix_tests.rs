@@ -248,6 +248,8 @@ fn rows() -> Vec<Row> {
             &[(A::EncodeCards, Do)],
             Branch,
         ),
+        row("spoilCard", "/api/v1/requests/{request}/spoilt", none(), &[(A::EncodeCards, Do)], Branch),
+        row("confirmDestroyed", "/api/v1/cards/{card}/destroyed", none(), &[(A::DestroyCards, Do)], Customer),
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
         row("getClients", "/api/v1/clients", none(), &[(A::SeeClients, Do)], List),

@@ -290,7 +290,8 @@ impl Service {
         Err(Fault::NotAllowed(format!("a request that is {from} does not become {to}")))
     }
 
-    fn signature(&self, caller: &Caller) -> Signature {
+    /// Who does something now, and from where.
+    pub(in crate::service) fn signature(&self, caller: &Caller) -> Signature {
         Signature {
             by: Hand::of(&caller.actor),
             at: self.now(),
