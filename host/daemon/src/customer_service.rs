@@ -15,7 +15,7 @@ use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
-use rfid_service::service::{Caller, EXPORTS_FOLDER, Service};
+use rfid_service::service::{Caller, EXPORTS_FOLDER, Reviewed, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
@@ -398,6 +398,15 @@ async fn look_after(service: Arc<Service>) {
                 tracing::info!(requests, "requests with which nobody went on in time have lapsed")
             }
             Err(fault) => tracing::warn!(%fault, "requests that are over cannot be ended"),
+        }
+        match service.review_accounts().await {
+            Ok(Reviewed { warned: 0, lapsed: 0 }) => {}
+            Ok(Reviewed { warned, lapsed }) => tracing::warn!(
+                warned,
+                lapsed,
+                "accounts have to be confirmed by their supervisors, or were not in time"
+            ),
+            Err(fault) => tracing::warn!(%fault, "accounts that nobody confirms cannot be ended"),
         }
         // What is suspected at the one look goes with the next, once a day; not at the first, when a start
         // has enough to read.

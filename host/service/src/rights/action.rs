@@ -73,6 +73,8 @@ actions! {
     SetDuty = "duty.set",
     /// Ask for an account, or for another role.
     RequestAccounts = "accounts.request",
+    /// Confirm that somebody still needs an account.
+    ConfirmAccounts = "accounts.confirm",
     /// Disable an account.
     LockAccounts = "accounts.lock",
     /// Let somebody set a new password.

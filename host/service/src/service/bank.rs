@@ -125,6 +125,8 @@ impl Bank {
             password: Some(trier.hash(PASSWORD.into(), &SystemRandomness).await.unwrap()),
             second_factor: has_second.then_some(secret),
             last_step: 0,
+            confirmed: None,
+            warned: None,
             since: service.now(),
             last_login: None,
             epoch: 0,

@@ -35,7 +35,7 @@ use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
-pub use accounts::{Identified, LoggedIn};
+pub use accounts::{Identified, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
 pub use exports::{
     BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,

@@ -532,6 +532,14 @@ pub struct AccountView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub last_login: Option<UtcTime>,
+    /// When somebody last confirmed that the person needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub confirmed_at: Option<UtcTime>,
+    /// Since when somebody has to confirm that, before it cannot be used any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub warned_at: Option<UtcTime>,
 }
 
 impl AccountView {
@@ -547,6 +555,8 @@ impl AccountView {
             state: account.state,
             has_second_factor: account.second_factor.is_some(),
             last_login: account.last_login,
+            confirmed_at: account.confirmed,
+            warned_at: account.warned,
         }
     }
 }

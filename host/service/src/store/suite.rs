@@ -182,6 +182,8 @@ fn account(of: u8, seen: u8) -> Account {
         password: None,
         second_factor: None,
         last_step: u64::from(seen),
+        confirmed: None,
+        warned: None,
         since: UtcTime::from_nanos(1),
         last_login: None,
         epoch: 0,

@@ -251,6 +251,7 @@ fn rows() -> Vec<Row> {
         row("spoilCard", "/api/v1/requests/{request}/spoilt", none(), &[(A::EncodeCards, Do)], Branch),
         row("confirmDestroyed", "/api/v1/cards/{card}/destroyed", none(), &[(A::DestroyCards, Do)], Customer),
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
+        row("confirmAccount", "/api/v1/accounts/S1/confirm", none(), &[(A::ConfirmAccounts, Do)], Staff),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
         row("getClients", "/api/v1/clients", none(), &[(A::SeeClients, Do)], List),
         row("getAudit", "/api/v1/audit", none(), &[(A::ReadAudit, Do)], List),
