@@ -95,11 +95,20 @@ def play(bank):
     assert "张" not in json.dumps(trail, ensure_ascii=False) and CUSTOMER["id_number"] not in json.dumps(trail)
     print(f"reports were made, and the trail is whole: {verified['last']} records")
 
-    # The host is killed; what it acknowledged is there, and the trail goes on.
+    # The host is killed in the middle of an export; what it acknowledged is there, and the trail goes on.
+    begun = who("BS1").do("POST", "/exports", draft, expect=202, reason="客户投诉")
     bank.stop(signal.SIGKILL)
     bank.start()
     assert bank.code is None, "a bank with administrators offers no setup"
     who("AU1").log_in()
+    who("BS1").log_in()
+    path = f"/exports/{begun['export']['id']}"
+    export = until("its end", lambda: (lambda export: export["state"] != "pending" and export)(who("BS1").do("GET", path)))
+    if export["state"] == "ready":
+        who("BS1").do("POST", f"{path}/file", {"key": begun["key"]})
+    else:
+        assert export["failure"] == "the host ended before it was made", export
+    assert not list((bank.work / "data" / "exports").iterdir()), "an export half-way is still there"
     again = who("AU1").do("POST", "/audit/verification")
     assert again["is_whole"] and again["last"] >= verified["last"], again
     said = bank.run("audit", "verify", "--config", str(bank.configuration))

@@ -91,6 +91,16 @@ def play(bank):
     assert sorted(answers) in ([200, 409], [200, 412]), answers
     refused("a second time", reviewer.ask("POST", f"{path}/approve", {"hash": again["hash"]}), 409)
 
+    print("a spoilt card does not leave the desk on one person's word")
+    clerk.do("POST", f"/requests/{request['id']}/encode", {"desk": "hubin"})
+    clerk.do("POST", f"/requests/{request['id']}/spoilt")
+    spoilt = clerk.do("POST", "/cards/search", {"state": "spoilt"})["items"][0]
+    seen, path = {"If-Match": f'"{spoilt["version"]}"'}, f"{api}/cards/{spoilt['id']}"
+    refused("destroyed, says who encoded it", clerk.ask("POST", f"{path}/destroyed", headers=seen), 409)
+    refused("another state for it", clerk.ask("PUT", f"{path}/state", {"state": "active"}, seen), 403, 409)
+    destroyed = reviewer.do("POST", f"/cards/{spoilt['id']}/destroyed", headers=seen)
+    assert destroyed["spoilt"]["by"] != destroyed["destroyed"]["by"], destroyed
+
     print("nobody looks where they have no business")
     other = who("AM2")
     here = other.ask("GET", f"{api}/customers/6001")
@@ -133,6 +143,7 @@ def play(bank):
     print("nobody gives power to themselves")
     own = {"kind": "change_account", "staff_number": "SE1", "roles": ["centre_supervisor"]}
     refused("a role for oneself", who("SE1").ask("POST", f"{api}/requests", own), 409)
+    refused("one's own account confirmed", who("BS1").ask("POST", f"{api}/accounts/BS1/confirm", headers={"If-Match": '"1"'}), 409)
     both = {"kind": "open_account", "staff_number": "X1", "name": "x", "branch": "hubin", "roles": ["issuing_clerk", "approving_reviewer"]}
     refused("two powers that exclude each other", who("SE1").ask("POST", f"{api}/requests", both), 422)
     refused("the door of the first accounts", thief.ask("POST", f"{api}/setup", {
