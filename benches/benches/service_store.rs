@@ -74,6 +74,7 @@ fn card(number: u32) -> Record {
         valid_until: "2099-12-31".parse().unwrap(),
         branches: AllowedBranches::All,
         replaced_by: None,
+        plastic: None,
     })
 }
 

@@ -285,6 +285,13 @@ def asked_and_approved(asks, approves, body):
     return request, approves.do("POST", f"/requests/{request['id']}/approve", {"hash": request["hash"]})
 
 
+def exported(asks, begun):
+    """The file of an export, when it is made."""
+    path = f"/exports/{begun['export']['id']}"
+    until("the export", lambda: asks.do("GET", path)["state"] == "ready")
+    return asks.do("POST", f"{path}/file", {"key": begun["key"]})
+
+
 def submitted(asks, drafted):
     path = f"/requests/{drafted['id']}/submit"
     return asks.do("POST", path, headers={"If-Match": f'"{drafted["version"]}"'})

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 
-from bank import Bank, asked_and_approved, until
+from bank import Bank, asked_and_approved, exported, until
 
 CUSTOMER = {
     "customer_number": "6001", "name": "张小明", "id_number": "11010519491231002X", "employer": "西州电力",
@@ -73,21 +73,42 @@ def play(bank):
     assert csv.startswith(b"\xef\xbb\xbfday,visits"), csv
     number = who("BS1").do("POST", "/customers/6001/id-number", reason="客户来电核对")["id_number"]
     assert number == CUSTOMER["id_number"], number
+    # A few visits are carried out alone, shortened; with who came, when the centre has approved it.
+    draft = {"branch": "hubin", "from": str(day), "to": str(day + datetime.timedelta(days=1)), "format": "csv",
+             "purpose": "complaint"}
+    begun = who("BS1").do("POST", "/exports", draft, expect=202, reason="客户投诉")
+    csv = exported(who("BS1"), begun).decode("utf-8-sig")
+    assert begun["export"]["id"] in csv and "张**" in csv and "小明" not in csv, csv
+    asked = {"kind": "export_visits", "draft": draft | {"unmasked": True}, "reason": "客户投诉"}
+    request, _ = asked_and_approved(who("BS1"), who("CS1"), asked)
+    begun = who("BS1").do("POST", f"/requests/{request['id']}/export", expect=202)
+    csv = exported(who("BS1"), begun).decode("utf-8-sig")
+    assert ",6001,张小明," in csv and CUSTOMER["id_number"] not in csv, csv
+    assert not list((bank.work / "data" / "exports").iterdir()), "a fetched export is still there"
     verified = who("AU1").do("POST", "/audit/verification")
     assert verified["is_whole"], verified
     trail = who("AU1").do("GET", "/audit?limit=200")["items"]
     actions = {entry["entry"]["action"] for entry in trail}
-    for action in ["customer.unmask", "card.state", "visit.greet", "report.make"]:
+    for action in ["customer.unmask", "card.state", "visit.greet", "report.make", "export.ask", "export.make", "export.fetch"]:
         assert action in actions, (action, sorted(actions))
     assert any(entry["entry"].get("reason") == "客户来电核对" for entry in trail)
     assert "张" not in json.dumps(trail, ensure_ascii=False) and CUSTOMER["id_number"] not in json.dumps(trail)
     print(f"reports were made, and the trail is whole: {verified['last']} records")
 
-    # The host is killed; what it acknowledged is there, and the trail goes on.
+    # The host is killed in the middle of an export; what it acknowledged is there, and the trail goes on.
+    begun = who("BS1").do("POST", "/exports", draft, expect=202, reason="客户投诉")
     bank.stop(signal.SIGKILL)
     bank.start()
     assert bank.code is None, "a bank with administrators offers no setup"
     who("AU1").log_in()
+    who("BS1").log_in()
+    path = f"/exports/{begun['export']['id']}"
+    export = until("its end", lambda: (lambda export: export["state"] != "pending" and export)(who("BS1").do("GET", path)))
+    if export["state"] == "ready":
+        who("BS1").do("POST", f"{path}/file", {"key": begun["key"]})
+    else:
+        assert export["failure"] == "the host ended before it was made", export
+    assert not list((bank.work / "data" / "exports").iterdir()), "an export half-way is still there"
     again = who("AU1").do("POST", "/audit/verification")
     assert again["is_whole"] and again["last"] >= verified["last"], again
     said = bank.run("audit", "verify", "--config", str(bank.configuration))

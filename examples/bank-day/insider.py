@@ -1,13 +1,14 @@
 """Somebody inside tries to cheat, in every way that comes to mind, and fails at every step; the trail tells
 of it. Each step says what is tried and what the bank answers."""
 
+import datetime
 import json
 import pathlib
 import sys
 import tempfile
 import threading
 
-from bank import PASSWORD, Bank, asked_and_approved, prove, submitted
+from bank import PASSWORD, Bank, asked_and_approved, prove, submitted, until
 from day import CARD, CUSTOMER
 
 
@@ -90,6 +91,16 @@ def play(bank):
     assert sorted(answers) in ([200, 409], [200, 412]), answers
     refused("a second time", reviewer.ask("POST", f"{path}/approve", {"hash": again["hash"]}), 409)
 
+    print("a spoilt card does not leave the desk on one person's word")
+    clerk.do("POST", f"/requests/{request['id']}/encode", {"desk": "hubin"})
+    clerk.do("POST", f"/requests/{request['id']}/spoilt")
+    spoilt = clerk.do("POST", "/cards/search", {"state": "spoilt"})["items"][0]
+    seen, path = {"If-Match": f'"{spoilt["version"]}"'}, f"{api}/cards/{spoilt['id']}"
+    refused("destroyed, says who encoded it", clerk.ask("POST", f"{path}/destroyed", headers=seen), 409)
+    refused("another state for it", clerk.ask("PUT", f"{path}/state", {"state": "active"}, seen), 403, 409)
+    destroyed = reviewer.do("POST", f"/cards/{spoilt['id']}/destroyed", headers=seen)
+    assert destroyed["spoilt"]["by"] != destroyed["destroyed"]["by"], destroyed
+
     print("nobody looks where they have no business")
     other = who("AM2")
     here = other.ask("GET", f"{api}/customers/6001")
@@ -108,9 +119,31 @@ def play(bank):
         assert found["items"] == [], (text, found)
     refused("somebody else's greeting", lobby.ask("POST", f"{api}/visits", {"customer_number": "6001", "branch": "hubin", "staff_number": "AM1"}), 409)
 
+    print("nobody carries out more than they may, or what others asked for")
+    lobby.do("POST", "/visits", {"customer_number": "6001", "branch": "hubin"}, expect=201)
+    draft = {"branch": "hubin", "from": "2020-01-01", "to": "2020-01-31", "format": "csv", "purpose": "audit"}
+    refused("an export by a clerk", clerk.ask("POST", f"{api}/exports", draft, reason="just so"), 403)
+    refused("an export without a reason", who("BS1").ask("POST", f"{api}/exports", draft), 403)
+    refused("another branch's visits", who("BS1").ask("POST", f"{api}/exports", draft | {"branch": "dongmen"}, reason="just so"), 404)
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
+    draft |= {"from": str(today - datetime.timedelta(days=1)), "to": str(today)}
+    refused("who came, alone", who("BS1").ask("POST", f"{api}/exports", draft | {"unmasked": True}, reason="just so"), 409)
+    begun = who("BS1").do("POST", "/exports", draft, expect=202, reason="客户投诉")
+    link, key = f"{api}/exports/{begun['export']['id']}/file", {"key": begun["key"]}
+    until("the export", lambda: who("BS1").do("GET", f"/exports/{begun['export']['id']}")["state"] == "ready")
+    refused("a link that was found", who("CS1").ask("POST", link, key), 404)
+    refused("a key that is guessed", who("BS1").ask("POST", link, {"key": "0" * 64}), 422)
+    who("BS1").do("POST", link.removeprefix("/api/v1"), key)
+    refused("an export fetched twice", who("BS1").ask("POST", link, key), 409)
+    whole = {"kind": "export_visits", "draft": draft | {"unmasked": True}, "reason": "客户投诉"}
+    whole = submitted(who("BS1"), who("BS1").do("POST", "/requests", whole, expect=201))
+    refused("what nobody approved", who("BS1").ask("POST", f"{api}/requests/{whole['id']}/export"), 409)
+    refused("one's own approval", who("BS1").ask("POST", f"{api}/requests/{whole['id']}/approve", {"hash": whole["hash"]}), 403)
+
     print("nobody gives power to themselves")
     own = {"kind": "change_account", "staff_number": "SE1", "roles": ["centre_supervisor"]}
     refused("a role for oneself", who("SE1").ask("POST", f"{api}/requests", own), 409)
+    refused("one's own account confirmed", who("BS1").ask("POST", f"{api}/accounts/BS1/confirm", headers={"If-Match": '"1"'}), 409)
     both = {"kind": "open_account", "staff_number": "X1", "name": "x", "branch": "hubin", "roles": ["issuing_clerk", "approving_reviewer"]}
     refused("two powers that exclude each other", who("SE1").ask("POST", f"{api}/requests", both), 422)
     refused("the door of the first accounts", thief.ask("POST", f"{api}/setup", {

@@ -15,7 +15,7 @@ use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
-use rfid_service::service::{Caller, Service};
+use rfid_service::service::{Caller, EXPORTS_FOLDER, Reviewed, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
@@ -46,6 +46,7 @@ pub(crate) struct CustomerService {
     service: Arc<Service>,
     keys: Arc<Keys>,
     sweeper: JoinHandle<()>,
+    exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     anchors: Anchors,
@@ -68,19 +69,26 @@ impl CustomerService {
             .with_trail(Arc::clone(&trail))
             .with_accounts(settings.accounts.clone())
             .with_issuing(settings.issuing.clone())
+            .with_exports(
+                data_dir.join(EXPORTS_FOLDER),
+                config.host.name.as_str().into(),
+                settings.exports.clone(),
+            )
             .with_desk(Arc::new(Desks::new(&config.desks)));
         let service = Arc::new(service);
         settle(&service).await;
         note_by_host(&service, "host.start", "host").await;
         slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
+        let exporting = Arc::clone(&service);
+        let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
         let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
         let setup = data_dir.join(SETUP_FILE);
-        let running = Self { service, keys, sweeper, follower, anchorer, anchors, files, setup };
+        let running = Self { service, keys, sweeper, exporter, follower, anchorer, anchors, files, setup };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -142,7 +150,7 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        for task in [self.sweeper, self.follower, self.anchorer] {
+        for task in [self.sweeper, self.exporter, self.follower, self.anchorer] {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;
@@ -390,6 +398,15 @@ async fn look_after(service: Arc<Service>) {
                 tracing::info!(requests, "requests with which nobody went on in time have lapsed")
             }
             Err(fault) => tracing::warn!(%fault, "requests that are over cannot be ended"),
+        }
+        match service.review_accounts().await {
+            Ok(Reviewed { warned: 0, lapsed: 0 }) => {}
+            Ok(Reviewed { warned, lapsed }) => tracing::warn!(
+                warned,
+                lapsed,
+                "accounts have to be confirmed by their supervisors, or were not in time"
+            ),
+            Err(fault) => tracing::warn!(%fault, "accounts that nobody confirms cannot be ended"),
         }
         // What is suspected at the one look goes with the next, once a day; not at the first, when a start
         // has enough to read.

@@ -4,26 +4,15 @@ use std::fmt;
 use std::io::{self, Write};
 
 use rfid_core::UtcTime;
+use serde_json::{Map, Value};
 
+pub use crate::record::ExportFormat as Format;
 use crate::service::view::VisitView;
 use crate::service::{Caller, Fault, Service, VisitFilter};
 use crate::spreadsheet::{Cell, Form, MOST_ROWS, Sheet, SheetFault};
 
 /// Visits that are asked for at once.
 const PAGE: usize = 200;
-
-/// How a file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON object a line.
-    Jsonl,
-    /// A table in UTF-8 with the mark by which spreadsheets know that, and no cell that one of them
-    /// takes for a formula.
-    Csv,
-    /// A workbook of one sheet (Office Open XML). A temporary file is as large as it, and it comes when
-    /// the last visit is in it.
-    Xlsx,
-}
 
 /// Why nothing, or not all, was exported.
 #[derive(Debug)]
@@ -93,12 +82,12 @@ pub async fn visits(
     format: Format,
     out: impl Write,
 ) -> Result<u64, ExportFault> {
-    let mut table = Table::begin(format, out)?;
+    let mut table = Table::begin(format, out, &[])?;
     let (mut after, mut count) = (None, 0);
     loop {
         let (visits, next) = service.visits(caller, filter, after, PAGE).await?;
         for visit in visits.iter().map(VisitView::seen) {
-            table.add(&visit)?;
+            table.add(&visit, &[])?;
             count += 1;
         }
         match next {
@@ -110,35 +99,47 @@ pub async fn visits(
     Ok(count)
 }
 
-enum Table<W: Write> {
-    Jsonl(W),
+/// Visits that are written one by one, each with more to it than a caller is shown of one.
+pub(crate) enum Table<W: Write> {
+    Jsonl(W, Vec<&'static str>),
     Sheet(Sheet<W>),
 }
 
 impl<W: Write> Table<W> {
-    fn begin(format: Format, out: W) -> Result<Self, ExportFault> {
+    /// Begins a table with these columns before those of a visit.
+    pub(crate) fn begin(format: Format, out: W, before: &[&'static str]) -> Result<Self, ExportFault> {
         let form = match format {
-            Format::Jsonl => return Ok(Self::Jsonl(out)),
+            Format::Jsonl => return Ok(Self::Jsonl(out, before.to_vec())),
             Format::Csv => Form::Csv,
             Format::Xlsx => Form::Xlsx,
         };
-        Ok(Self::Sheet(Sheet::begin(form, out, "visits", &COLUMNS)?))
+        Ok(Self::Sheet(Sheet::begin(form, out, "visits", &[before, &COLUMNS].concat())?))
     }
 
-    fn add(&mut self, visit: &VisitView) -> Result<(), ExportFault> {
+    /// Writes a visit, with what stands before it.
+    pub(crate) fn add(&mut self, visit: &VisitView, before: &[String]) -> Result<(), ExportFault> {
         match self {
-            Self::Jsonl(out) => {
-                let json = serde_json::to_string(visit).map_err(io::Error::other)?;
-                writeln!(out, "{json}")?;
+            Self::Jsonl(out, columns) => {
+                let before = columns.iter().zip(before);
+                let mut fields: Map<String, Value> =
+                    before.map(|(column, text)| ((*column).to_owned(), text.as_str().into())).collect();
+                if let Value::Object(of_visit) = serde_json::to_value(visit).map_err(io::Error::other)? {
+                    fields.extend(of_visit);
+                }
+                writeln!(out, "{}", Value::Object(fields))?;
             }
-            Self::Sheet(sheet) => sheet.add(&cells(visit).map(Cell::Text))?,
+            Self::Sheet(sheet) => {
+                let cells = before.iter().cloned().chain(cells(visit)).map(Cell::Text);
+                sheet.add(&cells.collect::<Vec<_>>())?;
+            }
         }
         Ok(())
     }
 
-    fn end(self) -> Result<(), ExportFault> {
+    /// Ends it when everything is written.
+    pub(crate) fn end(self) -> Result<(), ExportFault> {
         match self {
-            Self::Jsonl(mut out) => out.flush()?,
+            Self::Jsonl(mut out, _) => out.flush()?,
             Self::Sheet(sheet) => sheet.end()?,
         }
         Ok(())

@@ -56,6 +56,12 @@ pub(super) struct AccountsSection {
     /// An account that nobody used for so long cannot be used any more.
     #[schemars(extend("format" = "duration"))]
     dormant_after: String,
+    /// An account is confirmed anew after so long, by a supervisor: that the person still needs it.
+    #[schemars(extend("format" = "duration"))]
+    confirmed_every: String,
+    /// One that nobody confirms cannot be used any more, so long after a warning.
+    #[schemars(extend("format" = "duration"))]
+    lapses_after_warning: String,
     /// A session in which nothing is done for so long is over.
     #[schemars(extend("format" = "duration"))]
     idle_after: String,
@@ -87,6 +93,8 @@ impl Default for AccountsSection {
             locked_at_most: "24h".to_owned(),
             invited_for: "24h".to_owned(),
             dormant_after: "90d".to_owned(),
+            confirmed_every: "90d".to_owned(),
+            lapses_after_warning: "14d".to_owned(),
             idle_after: "15m".to_owned(),
             session_at_most: "8h".to_owned(),
             sessions_each: usual.sessions_each,
@@ -207,6 +215,8 @@ impl Checker<'_> {
             locked_at_most: duration(&section.locked_at_most)?,
             invited_for: duration(&section.invited_for)?,
             dormant_after: duration(&section.dormant_after)?,
+            confirmed_every: duration(&section.confirmed_every)?,
+            lapses_after_warning: duration(&section.lapses_after_warning)?,
             idle_after: duration(&section.idle_after)?,
             session_at_most: duration(&section.session_at_most)?,
             sessions_each: section.sessions_each,
@@ -215,6 +225,10 @@ impl Checker<'_> {
         };
         if settings.locked_at_most < settings.locked_for {
             self.at_value("/accounts/locked_at_most", "is shorter than accounts.locked_for");
+            return None;
+        }
+        if settings.lapses_after_warning < Duration::from_secs(24 * 3600) {
+            self.at_value("/accounts/lapses_after_warning", "is too short to notice: a day at least");
             return None;
         }
         Some(settings)
@@ -257,7 +271,7 @@ impl Checker<'_> {
     }
 
     /// A table that is there once, or not at all.
-    fn single<T: serde::de::DeserializeOwned + JsonSchema>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn single<T: serde::de::DeserializeOwned + JsonSchema>(&mut self, name: &str) -> Option<T> {
         let table = self.tree.root.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         if !table.is_object() {
             return None;
@@ -401,6 +415,7 @@ pad = "issue_pad"
         );
         assert!(wrong("[accounts]\npassword_memory_kib = 64").contains("accounts.password_memory_kib"));
         assert!(wrong("[accounts]\nlocked_at_most = \"1m\"").contains("accounts.locked_at_most"));
+        assert!(wrong("[accounts]\nlapses_after_warning = \"1h\"").contains("accounts.lapses_after_warning"));
         assert!(wrong("[issuing]\none_desk = [\"nowhere\"]").contains("issuing.one_desk"));
         assert!(wrong("[issuing]\ncompany_prefix = \"12\"").contains("issuing.company_prefix: makes no EPC"));
         assert!(wrong("[audit]\nevery = \"1ms\"").contains("audit.every"));

@@ -6,6 +6,7 @@ use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
 use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
+use super::exports::ExportsSection;
 use super::http::HttpSection;
 use super::plugins::PluginSection;
 use super::sections::{
@@ -29,6 +30,7 @@ pub(crate) fn as_json(checked: &Checked) -> Value {
         schema_of::<ServiceSection>(),
         schema_of::<AccountsSection>(),
         schema_of::<IssuingSection>(),
+        schema_of::<ExportsSection>(),
         schema_of::<AuditSection>(),
     ]) {
         let mut table = checked.tree.root.get(section).cloned().unwrap_or_else(|| Value::Object(Map::new()));

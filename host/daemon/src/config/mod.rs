@@ -10,6 +10,7 @@ mod checker;
 mod conflicts;
 mod difference;
 mod effective;
+mod exports;
 mod fault;
 mod files;
 mod hidden;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
+use super::exports::ExportsSection;
 use super::http::HttpSection;
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};
 use super::service::{ClientSection, ServiceSection};
@@ -70,8 +71,8 @@ impl Default for LedgerSection {
 }
 
 /// Tables that stand once, in one of the files.
-pub(super) const SINGLE: [&str; 8] =
-    ["host", "http", "ledger", "store", "service", "accounts", "issuing", "audit"];
+pub(super) const SINGLE: [&str; 9] =
+    ["host", "http", "ledger", "store", "service", "accounts", "issuing", "exports", "audit"];
 
 /// Tables of tables, which may be spread over several files.
 pub(super) const NAMED: [&str; 8] =
@@ -174,6 +175,7 @@ pub(crate) fn whole_schema(registry: &Registry) -> Value {
             "service": schema_of::<ServiceSection>(),
             "accounts": schema_of::<AccountsSection>(),
             "issuing": schema_of::<IssuingSection>(),
+            "exports": schema_of::<ExportsSection>(),
             "audit": schema_of::<AuditSection>(),
             "branches": tables(schema_of::<BranchSection>()),
             "clients": tables(schema_of::<ClientSection>()),

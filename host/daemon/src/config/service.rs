@@ -8,7 +8,7 @@ use rfid_core::{DurationText, Name, Secret};
 use rfid_service::account::AccountSettings;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::{LocalDate, Position};
-use rfid_service::service::{BranchDraft, Grant, IssuingSettings, Scope};
+use rfid_service::service::{BranchDraft, ExportSettings, Grant, IssuingSettings, Scope};
 use rfid_web::clients::SHORTEST_TOKEN;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ pub(super) struct ClientSection {
 }
 
 /// Tables of the file of which the service is made.
-const WRITTEN: [&str; 5] = ["service", "accounts", "issuing", "audit", "desks"];
+const WRITTEN: [&str; 6] = ["service", "accounts", "issuing", "exports", "audit", "desks"];
 
 fn usual_rate() -> u32 {
     600
@@ -92,6 +92,7 @@ pub(crate) struct ServiceConfig {
     pub(crate) branches: Vec<BranchDraft>,
     pub(crate) accounts: AccountSettings,
     pub(crate) issuing: IssuingSettings,
+    pub(crate) exports: ExportSettings,
     pub(crate) audit: AuditConfig,
     /// Differs if a secret has.
     secrets: u64,
@@ -140,6 +141,7 @@ impl Checker<'_> {
         let recognition = self.recognition();
         let branches = self.branch_drafts();
         let (accounts, issuing, audit) = (self.accounts(), self.issuing(), self.audit());
+        let exports = self.exports();
         let mut secrets = 0;
         let clients: Vec<Option<ClientConfig>> = self
             .tables("clients")
@@ -151,7 +153,7 @@ impl Checker<'_> {
             let says = |key: &str, value: &str| table.get(key).and_then(Value::as_str) == Some(value);
             says("type", "lookup") && says("source", "service")
         };
-        let asks = ["service", "store", "clients", "accounts", "issuing", "audit", "desks"]
+        let asks = ["service", "store", "clients", "accounts", "issuing", "exports", "audit", "desks"]
             .iter()
             .any(|table| self.tree.root.contains_key(*table));
         let is_wanted = asks || self.tables("sinks").iter().any(|(.., table)| is_source(table));
@@ -163,6 +165,7 @@ impl Checker<'_> {
             secrets,
             accounts: accounts?,
             issuing: issuing?,
+            exports: exports?,
             audit: audit?,
             written: WRITTEN
                 .iter()

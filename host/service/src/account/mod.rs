@@ -35,6 +35,10 @@ pub struct AccountSettings {
     pub invited_for: Duration,
     /// An account that nobody used for so long cannot be used any more.
     pub dormant_after: Duration,
+    /// An account is confirmed anew after so long: that the person still needs it.
+    pub confirmed_every: Duration,
+    /// One that nobody confirms cannot be used any more, so long after a warning.
+    pub lapses_after_warning: Duration,
     /// A session in which nothing is done for so long is over.
     pub idle_after: Duration,
     /// A session is over after so long, whatever is done in it.
@@ -60,6 +64,8 @@ impl Default for AccountSettings {
             locked_at_most: Duration::from_secs(24 * hour),
             invited_for: Duration::from_secs(24 * hour),
             dormant_after: Duration::from_secs(90 * 24 * hour),
+            confirmed_every: Duration::from_secs(90 * 24 * hour),
+            lapses_after_warning: Duration::from_secs(14 * 24 * hour),
             idle_after: Duration::from_secs(15 * minute),
             session_at_most: Duration::from_secs(8 * hour),
             sessions_each: 2,

@@ -95,6 +95,11 @@ async fn customer(service: &Service, row: &Row) -> Result<Option<CustomerId>> {
     there(service.known_customer(row.get("customer_number").trim()).await)
 }
 
+/// States in which a card can come from elsewhere. What is destroyed with two names is so here.
+fn imported() -> impl Iterator<Item = CardState> {
+    CardState::ALL.into_iter().filter(|state| !matches!(state, CardState::Spoilt | CardState::Destroyed))
+}
+
 /// A card from a row, and its state.
 fn draft(row: &Row, wrong: &mut Vec<FieldFault>) -> Option<(CardDraft, CardState)> {
     let mut day = |column: &'static str| match row.get(column).trim().parse::<LocalDate>() {
@@ -107,10 +112,10 @@ fn draft(row: &Row, wrong: &mut Vec<FieldFault>) -> Option<(CardDraft, CardState
     let (valid_from, valid_until) = (day("valid_from"), day("valid_until"));
     let state = match filled(row, "state") {
         None => Some(CardState::Active),
-        Some(text) => CardState::from_name(&text),
+        Some(text) => imported().find(|state| state.name() == text),
     };
     if state.is_none() {
-        let names: Vec<&str> = CardState::ALL.iter().map(|state| state.name()).collect();
+        let names: Vec<&str> = imported().map(CardState::name).collect();
         wrong.push(FieldFault::new("state", format!("is one of {}", names.join(", "))));
     }
     let branches = filled(row, "branches")

@@ -42,7 +42,7 @@ pub fn decide(
         CardState::Suspended => Some(Refusal::Suspended),
         CardState::Lost => Some(Refusal::Lost),
         CardState::Expired => Some(Refusal::Expired),
-        CardState::Revoked => Some(Refusal::Revoked),
+        CardState::Revoked | CardState::Spoilt | CardState::Destroyed => Some(Refusal::Revoked),
         CardState::Replaced => Some(Refusal::Replaced),
         CardState::Active if customer.closed => Some(Refusal::CustomerClosed),
         CardState::Active if day < card.valid_from => Some(Refusal::NotYetValid),
@@ -94,6 +94,8 @@ mod tests {
             (CardState::Lost, Refusal::Lost),
             (CardState::Expired, Refusal::Expired),
             (CardState::Revoked, Refusal::Revoked),
+            (CardState::Spoilt, Refusal::Revoked),
+            (CardState::Destroyed, Refusal::Revoked),
             (CardState::Replaced, Refusal::Replaced),
         ] {
             assert_eq!(with(&Card { state, ..card.clone() }, "2026-06-01"), refused(refusal));

@@ -35,6 +35,12 @@ pub struct Account {
     /// When somebody last logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login: Option<UtcTime>,
+    /// When somebody last confirmed that the person needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<UtcTime>,
+    /// Since when it is said that somebody has to confirm that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned: Option<UtcTime>,
     /// Sessions of an earlier number are over: it grows with every change of power.
     #[serde(default)]
     pub epoch: u32,

@@ -3,7 +3,9 @@
 use rfid_core::{Name, TagId, TagIdKind};
 use serde::{Deserialize, Serialize};
 
-use super::{CardId, CustomerId, LocalDate};
+use std::collections::BTreeSet;
+
+use super::{CardId, CustomerId, Hand, LocalDate, Signature};
 
 /// A customer's card. What it bears are numbers and nothing personal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,23 @@ pub struct Card {
     /// The card that took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<CardId>,
+    /// What befell its plastic on a desk; absent of one that never lay there, or may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plastic: Option<Plastic>,
+}
+
+/// What befell the plastic of a card on a desk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plastic {
+    /// Who had it in hand there.
+    pub handled_by: BTreeSet<Hand>,
+    /// Who found that it has to be destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoilt: Option<Signature>,
+    /// Who confirmed that it was; somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroyed: Option<Signature>,
 }
 
 impl Card {
@@ -42,6 +61,27 @@ impl Card {
     pub fn has_fitting_tags(&self) -> bool {
         self.epc.is_none_or(|tag| tag.kind() == TagIdKind::Epc)
             && self.uid.is_none_or(|tag| tag.kind() == TagIdKind::Iso14443Uid)
+    }
+
+    /// The same in the hand of somebody, who lays it on a desk.
+    #[must_use]
+    pub fn handled(self, by: Hand) -> Self {
+        let mut plastic = self.plastic.unwrap_or_default();
+        plastic.handled_by.insert(by);
+        Self { plastic: Some(plastic), ..self }
+    }
+
+    /// The same, never to be used. If its plastic lay on a desk, it may bear the number, so it waits until
+    /// somebody has seen it destroyed.
+    #[must_use]
+    pub fn given_up(self, by: Signature) -> Self {
+        match self.plastic {
+            None => Self { state: CardState::Revoked, ..self },
+            Some(plastic) => {
+                let plastic = Plastic { spoilt: Some(by), ..plastic };
+                Self { state: CardState::Spoilt, plastic: Some(plastic), ..self }
+            }
+        }
     }
 }
 
@@ -68,11 +108,15 @@ pub enum CardState {
     Revoked,
     /// Another card took its place.
     Replaced,
+    /// It was given up after it had lain on a desk, and waits until somebody has seen it destroyed.
+    Spoilt,
+    /// It was destroyed, with two names.
+    Destroyed,
 }
 
 impl CardState {
     /// All states, in the order of a card's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Requested,
         Self::Approved,
         Self::Issued,
@@ -82,6 +126,8 @@ impl CardState {
         Self::Expired,
         Self::Revoked,
         Self::Replaced,
+        Self::Spoilt,
+        Self::Destroyed,
     ];
 
     /// The name, as in JSON.
@@ -96,6 +142,8 @@ impl CardState {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Replaced => "replaced",
+            Self::Spoilt => "spoilt",
+            Self::Destroyed => "destroyed",
         }
     }
 
@@ -106,16 +154,20 @@ impl CardState {
 
     /// Whether a card may go from here to there.
     pub const fn may_become(self, next: Self) -> bool {
-        use CardState::{Active, Approved, Expired, Issued, Lost, Replaced, Requested, Revoked, Suspended};
+        use CardState::{
+            Active, Approved, Destroyed, Expired, Issued, Lost, Replaced, Requested, Revoked, Spoilt,
+            Suspended,
+        };
         match self {
             Requested => matches!(next, Approved | Revoked),
-            Approved => matches!(next, Issued | Revoked),
-            Issued => matches!(next, Active | Revoked),
+            Approved => matches!(next, Issued | Revoked | Spoilt),
+            Issued => matches!(next, Active | Revoked | Spoilt),
             Active => matches!(next, Suspended | Lost | Expired | Revoked | Replaced),
             Suspended => matches!(next, Active | Lost | Expired | Revoked | Replaced),
             Lost => matches!(next, Active | Revoked | Replaced),
             Expired => matches!(next, Revoked | Replaced),
-            Revoked | Replaced => false,
+            Spoilt => matches!(next, Destroyed),
+            Revoked | Replaced | Destroyed => false,
         }
     }
 }
@@ -155,7 +207,9 @@ mod tests {
     #[test]
     fn nothing_leaves_the_end_and_nothing_is_active_without_approval() {
         for next in CardState::ALL {
-            assert!(!CardState::Revoked.may_become(next) && !CardState::Replaced.may_become(next));
+            for end in [CardState::Revoked, CardState::Replaced, CardState::Destroyed] {
+                assert!(!end.may_become(next));
+            }
         }
         let leading_to = |next| CardState::ALL.into_iter().filter(move |state| state.may_become(next));
         assert_eq!(leading_to(CardState::Approved).collect::<Vec<_>>(), [CardState::Requested]);
@@ -163,6 +217,12 @@ mod tests {
         assert_eq!(
             leading_to(CardState::Active).collect::<Vec<_>>(),
             [CardState::Issued, CardState::Suspended, CardState::Lost]
+        );
+        // What is destroyed was spoilt before, and what is spoilt was never used.
+        assert_eq!(leading_to(CardState::Destroyed).collect::<Vec<_>>(), [CardState::Spoilt]);
+        assert_eq!(
+            leading_to(CardState::Spoilt).collect::<Vec<_>>(),
+            [CardState::Approved, CardState::Issued]
         );
     }
 }

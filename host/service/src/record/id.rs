@@ -89,6 +89,8 @@ ids! {
     AlarmId
     /// The id of a request.
     RequestId
+    /// The id of an export.
+    ExportId
 }
 
 impl From<EventId> for VisitId {

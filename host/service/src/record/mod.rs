@@ -10,6 +10,7 @@ mod card;
 mod customer;
 mod date;
 mod draft;
+mod export;
 mod id;
 mod id_number;
 mod number;
@@ -24,11 +25,12 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, AccountState, Invitation};
 pub use alarm::{Alarm, AlarmKind};
 pub use branch::{Branch, Position};
-pub use card::{AllowedBranches, Card, CardState};
+pub use card::{AllowedBranches, Card, CardState, Plastic};
 pub use customer::{Bearer, Consent, Customer, PhotoId};
 pub use date::LocalDate;
 pub use draft::{CardDraft, ConsentDraft, CustomerDraft};
-pub use id::{AlarmId, CardId, CustomerId, DutyId, NotAnId, RequestId, StaffId, VisitId};
+pub use export::{Export, ExportContent, ExportFormat, ExportPurpose, ExportState, MadeFile};
+pub use id::{AlarmId, CardId, CustomerId, DutyId, ExportId, NotAnId, RequestId, StaffId, VisitId};
 pub use id_number::{IdNumber, IdNumberFault};
 pub use number::{Number, NumberFault};
 pub use personal::Personal;
@@ -59,11 +61,13 @@ pub enum Kind {
     Account = 8,
     /// What somebody asks for and somebody else approves.
     Request = 9,
+    /// Visits that somebody carries out as a file.
+    Export = 10,
 }
 
 impl Kind {
     /// All kinds, in an order in which each refers only to those before it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Branch,
         Self::Staff,
         Self::Customer,
@@ -73,6 +77,7 @@ impl Kind {
         Self::Alarm,
         Self::Account,
         Self::Request,
+        Self::Export,
     ];
 
     /// The name in JSON and in tables.
@@ -87,6 +92,7 @@ impl Kind {
             Self::Alarm => "alarm",
             Self::Account => "account",
             Self::Request => "request",
+            Self::Export => "export",
         }
     }
 
@@ -117,6 +123,8 @@ pub enum Key {
     Account(StaffId),
     /// A request.
     Request(RequestId),
+    /// An export.
+    Export(ExportId),
 }
 
 impl Key {
@@ -132,6 +140,7 @@ impl Key {
             Self::Alarm(_) => Kind::Alarm,
             Self::Account(_) => Kind::Account,
             Self::Request(_) => Kind::Request,
+            Self::Export(_) => Kind::Export,
         }
     }
 
@@ -148,6 +157,7 @@ impl Key {
             Self::Alarm(id) => id.to_bytes().to_vec(),
             Self::Account(id) => id.to_bytes().to_vec(),
             Self::Request(id) => id.to_bytes().to_vec(),
+            Self::Export(id) => id.to_bytes().to_vec(),
         }
     }
 
@@ -164,6 +174,7 @@ impl Key {
             Kind::Alarm => Self::Alarm(AlarmId::from_bytes(id()?)),
             Kind::Account => Self::Account(StaffId::from_bytes(id()?)),
             Kind::Request => Self::Request(RequestId::from_bytes(id()?)),
+            Kind::Export => Self::Export(ExportId::from_bytes(id()?)),
         })
     }
 }
@@ -181,6 +192,7 @@ impl std::fmt::Display for Key {
             Self::Alarm(id) => id.fmt(f),
             Self::Account(id) => id.fmt(f),
             Self::Request(id) => id.fmt(f),
+            Self::Export(id) => id.fmt(f),
         }
     }
 }
@@ -201,6 +213,7 @@ impl std::str::FromStr for Key {
             Kind::Alarm => Self::Alarm(id.parse()?),
             Kind::Account => Self::Account(id.parse()?),
             Kind::Request => Self::Request(id.parse()?),
+            Kind::Export => Self::Export(id.parse()?),
         })
     }
 }
@@ -227,6 +240,8 @@ pub enum Record {
     Account(Account),
     /// A request.
     Request(Request),
+    /// An export.
+    Export(Export),
 }
 
 /// What no two records may share.
@@ -265,6 +280,7 @@ impl Record {
             Self::Alarm(alarm) => Key::Alarm(alarm.id),
             Self::Account(account) => Key::Account(account.staff),
             Self::Request(request) => Key::Request(request.id),
+            Self::Export(export) => Key::Export(export.id),
         }
     }
 
@@ -284,7 +300,8 @@ impl Record {
             | Self::Duty(_)
             | Self::Alarm(_)
             | Self::Account(_)
-            | Self::Request(_) => Vec::new(),
+            | Self::Request(_)
+            | Self::Export(_) => Vec::new(),
         }
     }
 }
@@ -311,7 +328,7 @@ macro_rules! record_of {
     )*};
 }
 
-record_of!(Branch, Customer, Card, Visit, Staff, Duty, Alarm, Account, Request);
+record_of!(Branch, Customer, Card, Visit, Staff, Duty, Alarm, Account, Request, Export);
 
 #[cfg(test)]
 mod tests {
@@ -324,7 +341,7 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(10), None);
+        assert_eq!(Kind::from_number(11), None);
     }
 
     #[test]
@@ -339,6 +356,7 @@ mod tests {
             Key::Alarm(AlarmId::from_bytes([6; 16])),
             Key::Account(StaffId::from_bytes([7; 16])),
             Key::Request(RequestId::from_bytes([8; 16])),
+            Key::Export(ExportId::from_bytes([9; 16])),
         ];
         for key in keys {
             assert_eq!(key.to_string().parse(), Ok(key.clone()));

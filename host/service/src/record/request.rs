@@ -6,7 +6,9 @@ use rfid_core::{Name, UtcTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CardDraft, CardId, CustomerDraft, CustomerId, Key, Personal, PhotoId, RequestId, StaffId};
+use super::{
+    CardDraft, CardId, CustomerDraft, CustomerId, ExportContent, Key, Personal, PhotoId, RequestId, StaffId,
+};
 use crate::rights::{Action, Role};
 use crate::store::Actor;
 
@@ -62,6 +64,15 @@ impl Hand {
             Actor::Staff(id) => Self::Staff(*id),
             Actor::Machine(name) => Self::Machine(name.clone()),
             Actor::Host | Actor::Console => Self::Console,
+        }
+    }
+
+    /// Id of a member of staff, or the name of a token.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Staff(id) => id.to_string(),
+            Self::Machine(name) => name.clone(),
+            Self::Console => "console".to_owned(),
         }
     }
 }
@@ -205,6 +216,13 @@ pub enum Proposal {
         /// Whose.
         customer: CustomerId,
     },
+    /// Visits are exported: many of them, or with who came.
+    ExportVisits {
+        /// Who wrote last what is asked for.
+        asker: StaffId,
+        /// What is in it.
+        content: ExportContent,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// Who, if the person is not entered yet.
@@ -249,6 +267,8 @@ pub enum ProposalKind {
     ReenableCard,
     /// The file of a person is made.
     PersonFile,
+    /// Visits are exported.
+    ExportVisits,
     /// Somebody gets an account.
     OpenAccount,
     /// Somebody gets other roles.
@@ -267,6 +287,7 @@ impl ProposalKind {
             Self::IssueCard => "issue_card",
             Self::ReenableCard => "reenable_card",
             Self::PersonFile => "person_file",
+            Self::ExportVisits => "export_visits",
             Self::OpenAccount => "open_account",
             Self::ChangeAccount => "change_account",
             Self::ResetAccount => "reset_account",
@@ -281,6 +302,7 @@ impl ProposalKind {
             Self::IssueCard => Action::RequestCards,
             Self::ReenableCard => Action::ReenableCards,
             Self::PersonFile => Action::MakeFiles,
+            Self::ExportVisits => Action::RequestExports,
             Self::OpenAccount | Self::ChangeAccount => Action::RequestAccounts,
             Self::ResetAccount => Action::ResetAccounts,
         }
@@ -297,6 +319,7 @@ impl Proposal {
             Self::IssueCard { .. } => ProposalKind::IssueCard,
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::ExportVisits { .. } => ProposalKind::ExportVisits,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -312,7 +335,8 @@ impl Proposal {
             | Self::IssueCard { customer, .. }
             | Self::ReenableCard { customer, .. }
             | Self::PersonFile { customer } => Key::Customer(*customer),
-            Self::OpenAccount { staff, .. }
+            Self::ExportVisits { asker: staff, .. }
+            | Self::OpenAccount { staff, .. }
             | Self::ChangeAccount { staff, .. }
             | Self::ResetAccount { staff, .. } => Key::Staff(*staff),
         }

@@ -33,6 +33,10 @@ actions! {
     SeeHistory = "visits.history",
     /// Check in, greet, serve.
     ActInVisits = "visits.act",
+    /// Export a few visits.
+    ExportVisits = "visits.export",
+    /// Export many visits, or who came.
+    RequestExports = "visits.export_more",
     /// See to an alarm.
     AcknowledgeAlarms = "alarms.acknowledge",
     /// Search customers.
@@ -55,6 +59,8 @@ actions! {
     RequestCards = "cards.request",
     /// Encode a card and hand it over.
     EncodeCards = "cards.encode",
+    /// Confirm that a spoilt card was destroyed.
+    DestroyCards = "cards.destroy",
     /// Block a card.
     BlockCards = "cards.block",
     /// Make a blocked card usable again.
@@ -67,6 +73,8 @@ actions! {
     SetDuty = "duty.set",
     /// Ask for an account, or for another role.
     RequestAccounts = "accounts.request",
+    /// Confirm that somebody still needs an account.
+    ConfirmAccounts = "accounts.confirm",
     /// Disable an account.
     LockAccounts = "accounts.lock",
     /// Let somebody set a new password.

@@ -1,5 +1,6 @@
 //! What is done through the service, in the audit trail.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rfid_core::{Error, ErrorKind, UtcTime};
@@ -8,7 +9,7 @@ use super::fault::Fault;
 use super::grant::{May, Mode, NotMay};
 use super::{Caller, Service};
 use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
-use crate::record::{Key, Record};
+use crate::record::{Key, Proposal, Record, Request};
 use crate::rights::{Action, Role};
 use crate::store::{Actor, CommitFault};
 
@@ -165,6 +166,7 @@ impl Service {
             branch: branch_of(record),
             object: Some(key.to_string()),
             version: Some(expected + 1),
+            facts: facts_of(record),
             fields: audit::changed_fields(trail, before.as_ref().map(|before| &before.record), Some(record)),
             ..caller.entry(at, action)
         };
@@ -286,6 +288,34 @@ impl Service {
     pub fn trail(&self) -> Option<&Arc<Trail>> {
         self.trail.as_ref()
     }
+}
+
+/// What the trail says of a record besides the names of its fields: of what is carried out of the service
+/// everything but what is in it.
+fn facts_of(record: &Record) -> BTreeMap<String, String> {
+    let (content, export) = match record {
+        Record::Export(export) => (&export.content, Some(export)),
+        Record::Request(Request { proposal: Proposal::ExportVisits { content, .. }, .. }) => (content, None),
+        _ => return BTreeMap::new(),
+    };
+    let branch = content.branch.as_deref().unwrap_or("all");
+    let mut facts = vec![
+        ("visits", format!("{branch}, {} to {}", content.from, content.to)),
+        ("format", content.format.name().to_owned()),
+        ("unmasked", content.unmasked.to_string()),
+        ("purpose", content.purpose.name().to_owned()),
+        ("rows", content.rows.to_string()),
+    ];
+    if let Some(export) = export {
+        facts.push(("asked_by", export.asker.to_string()));
+        facts.extend(export.approved_by.iter().map(|by| ("approved_by", by.name())));
+        facts.extend(export.failure.iter().map(|why| ("failure", why.clone())));
+        if let Some(made) = &export.made {
+            facts.push(("rows", made.rows.to_string()));
+            facts.push(("sha256", made.sha256.clone()));
+        }
+    }
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// To which branch a record belongs.

@@ -19,7 +19,7 @@ use crate::randomness::SystemRandomness;
 use crate::record::{Account, AccountState, Personal, StaffRole};
 use crate::rights::{Matrix, Role};
 use crate::seal;
-use crate::store::MemoryStore;
+use crate::store::BreakingStore;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "trellis ombre fjord walnut";
@@ -32,6 +32,8 @@ pub struct Bank {
     pub clock: Arc<ManualClock>,
     /// Where cards are encoded.
     pub desk: Arc<Desk>,
+    /// Its store.
+    pub store: Arc<BreakingStore>,
     _folder: TempDir,
 }
 
@@ -80,16 +82,23 @@ impl Bank {
         let clock = Arc::new(ManualClock::at("2026-11-29T01:00:00Z".parse().unwrap()));
         let keys = Arc::new(seal::Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap());
         let trail = Trail::open(folder.path(), keys, clock.clone()).await.unwrap();
-        let (store, randomness) = (Arc::new(MemoryStore::new()), Arc::new(SystemRandomness));
+        let (store, randomness) = (Arc::new(BreakingStore::default()), Arc::new(SystemRandomness));
         let cost = Cost { memory_kib: 64, passes: 1 };
         let desk = Arc::new(Desk::default());
-        let service = Service::new(store, RecognitionSettings::default(), clock.clone(), randomness)
+        let service = Service::new(store.clone(), RecognitionSettings::default(), clock.clone(), randomness)
             .with_trail(Arc::new(trail))
             .with_desk(desk.clone())
+            .with_exports(folder.path().join("exports"), "bank".into(), ExportSettings::default())
             .with_accounts(AccountSettings { cost, ..AccountSettings::default() });
         let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
         service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
-        Self { service: Arc::new(service), clock, desk, _folder: folder }
+        Self { service: Arc::new(service), clock, desk, store, _folder: folder }
+    }
+
+    /// The same with another service, as if its host had started anew.
+    pub fn changed(self, change: impl FnOnce(Service) -> Service) -> Self {
+        let Ok(service) = Arc::try_unwrap(self.service) else { panic!("the service is held elsewhere") };
+        Self { service: Arc::new(change(service)), ..self }
     }
 
     /// Somebody of a branch with these roles and an account that can be used.
@@ -116,6 +125,8 @@ impl Bank {
             password: Some(trier.hash(PASSWORD.into(), &SystemRandomness).await.unwrap()),
             second_factor: has_second.then_some(secret),
             last_step: 0,
+            confirmed: None,
+            warned: None,
             since: service.now(),
             last_login: None,
             epoch: 0,

@@ -75,7 +75,12 @@ impl Service {
             let (from, to) = (state.name(), next.name());
             return Err(Fault::NotAllowed(format!("a card that is {from} does not become {to}")));
         }
-        self.put(caller, "card.state", Card { state: next, ..card.record }, expected).await
+        let changed = match next {
+            // One that lies half made on a desk waits to be destroyed, whatever it is called.
+            CardState::Revoked => card.record.given_up(self.signature(caller)),
+            _ => Card { state: next, ..card.record },
+        };
+        self.put(caller, "card.state", changed, expected).await
     }
 
     /// The card of this id.
@@ -227,6 +232,17 @@ pub(crate) fn check_card(
         Some(branches) => AllowedBranches::Only(branches.iter().map(|code| code.as_str().into()).collect()),
     };
     let (valid_from, valid_until) = (draft.valid_from, draft.valid_until);
-    let card = Card { id, customer, epc, uid, state, valid_from, valid_until, branches, replaced_by: None };
+    let card = Card {
+        id,
+        customer,
+        epc,
+        uid,
+        state,
+        valid_from,
+        valid_until,
+        branches,
+        replaced_by: None,
+        plastic: None,
+    };
     faults.is_empty().then_some(card)
 }

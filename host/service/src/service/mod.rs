@@ -9,6 +9,8 @@ mod audited;
 mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
+mod destroying;
+mod exports;
 mod fault;
 mod following;
 mod grant;
@@ -33,8 +35,11 @@ use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
-pub use accounts::{Identified, LoggedIn};
+pub use accounts::{Identified, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
+pub use exports::{
+    BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,
+};
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
@@ -128,6 +133,8 @@ pub struct Service {
     issuing: IssuingSettings,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
+    /// Absent where there is no folder for them.
+    exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
 }
@@ -152,6 +159,7 @@ impl Service {
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
             desk: None,
+            exports: None,
             trail: None,
         }
     }

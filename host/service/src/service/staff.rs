@@ -69,7 +69,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, also where the text is no number; `Store`.
     pub async fn staff_of_number(&self, caller: &Caller, number: &str) -> Result<Stored<Staff>, Fault> {
-        let found = self.any_staff_of_number(number).await.ok();
+        let found = self.known_staff(number).await?;
         self.reach_staff(caller, Action::SeeStaff, found).await
     }
 
@@ -89,14 +89,14 @@ impl Service {
 
     /// Who an act is said to be of: known by the number, whatever the branch.
     pub(super) async fn any_staff_of_number(&self, number: &str) -> Result<Stored<Staff>, Fault> {
-        let nobody = Fault::NotFound("member of staff");
-        let Ok(number) = number.parse::<Number>() else { return Err(nobody) };
-        match self.store.find(&Unique::StaffNumber(number)).await? {
-            Some(Stored { version, record: Record::Staff(record) }) if !record.left => {
-                Ok(Stored { version, record })
-            }
-            _ => Err(nobody),
-        }
+        self.known_staff(number).await?.ok_or(Fault::NotFound("member of staff"))
+    }
+
+    /// The same, or nobody.
+    async fn known_staff(&self, number: &str) -> Result<Option<Stored<Staff>>, Fault> {
+        let Ok(number) = number.parse::<Number>() else { return Ok(None) };
+        let found = self.store.find(&Unique::StaffNumber(number)).await?.and_then(Stored::typed::<Staff>);
+        Ok(found.filter(|staff| !staff.record.left))
     }
 
     /// Begins somebody's duty in their branch; nothing happens to one that goes on.
@@ -104,7 +104,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn begin_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
-        let found = self.any_staff_of_number(number).await.ok();
+        let found = self.known_staff(number).await?;
         let Staff { id: staff, branch, .. } = self.reach_staff(caller, Action::SetDuty, found).await?.record;
         if let Some(duty) = self.duty_now(staff).await? {
             return Ok(duty);
@@ -118,7 +118,7 @@ impl Service {
     /// # Errors
     /// `NotFound`, `NotAllowed` where the person is not on duty, `Conflict`, `Store`.
     pub async fn end_duty(&self, caller: &Caller, number: &str) -> Result<Stored<Duty>, Fault> {
-        let found = self.any_staff_of_number(number).await.ok();
+        let found = self.known_staff(number).await?;
         let who = self.reach_staff(caller, Action::SetDuty, found).await?.record;
         let Some(duty) = self.duty_now(who.id).await? else {
             return Err(Fault::NotAllowed("the person is not on duty".to_owned()));
@@ -135,5 +135,28 @@ impl Service {
             }
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rights::Role;
+    use crate::service::bank::Bank;
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_not_taken_for_somebody_who_is_not_there() {
+        let bank = Bank::new().await;
+        let (service, console) = (&bank.service, Caller::console());
+        bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+        bank.store.break_after(0);
+        assert!(matches!(service.staff_of_number(&console, "LM1").await, Err(Fault::Store(_))));
+        assert!(matches!(service.begin_duty(&console, "LM1").await, Err(Fault::Store(_))));
+        assert!(matches!(service.end_duty(&console, "LM1").await, Err(Fault::Store(_))));
+        bank.store.mend();
+        assert!(service.begin_duty(&console, "LM1").await.is_ok());
+        for nobody in ["LM2", "no number"] {
+            assert!(matches!(service.staff_of_number(&console, nobody).await, Err(Fault::NotFound(_))));
+        }
     }
 }

@@ -9,14 +9,14 @@ use crate::audit::{Recorded, Verified};
 use crate::mask;
 use crate::record::{
     Account, AccountState, Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer,
-    Duty, Hand, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
+    Duty, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
 };
 use crate::rights::Role;
 use crate::store::Stored;
 
 /// How a time is written, for schemas: RFC 3339 in UTC.
 #[cfg(feature = "schema")]
-struct Time;
+pub(super) struct Time;
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Time {
@@ -132,12 +132,19 @@ pub struct CardView {
     /// Codes of the branches where it may be used; everywhere if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branches: Option<Vec<String>>,
+    /// Who gave up its plastic, which has to be destroyed, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spoilt: Option<SignatureView>,
+    /// Who confirmed that it was destroyed, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destroyed: Option<SignatureView>,
 }
 
 impl CardView {
     /// What is shown of a card. Its numbers can be followed through a town, so they are not.
     pub fn of(stored: &Stored<Card>) -> Self {
         let card = &stored.record;
+        let plastic = card.plastic.as_ref();
         let ends = |hex: String| hex.get(hex.len().saturating_sub(4)..).unwrap_or_default().to_owned();
         Self {
             id: card.id.to_string(),
@@ -152,6 +159,8 @@ impl CardView {
                 AllowedBranches::All => None,
                 AllowedBranches::Only(branches) => Some(branches.iter().map(ToString::to_string).collect()),
             },
+            spoilt: plastic.and_then(|plastic| plastic.spoilt.as_ref()).map(SignatureView::of),
+            destroyed: plastic.and_then(|plastic| plastic.destroyed.as_ref()).map(SignatureView::of),
         }
     }
 }
@@ -453,7 +462,7 @@ pub struct RequestView {
     pub code_half: Option<String>,
 }
 
-/// Who did something to a request.
+/// Who did something, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignatureView {
@@ -466,12 +475,7 @@ pub struct SignatureView {
 
 impl SignatureView {
     fn of(signature: &Signature) -> Self {
-        let by = match &signature.by {
-            Hand::Staff(id) => id.to_string(),
-            Hand::Machine(name) => name.clone(),
-            Hand::Console => "console".to_owned(),
-        };
-        Self { by, at: signature.at }
+        Self { by: signature.by.name(), at: signature.at }
     }
 }
 
@@ -528,6 +532,14 @@ pub struct AccountView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub last_login: Option<UtcTime>,
+    /// When somebody last confirmed that the person needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub confirmed_at: Option<UtcTime>,
+    /// Since when somebody has to confirm that, before it cannot be used any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub warned_at: Option<UtcTime>,
 }
 
 impl AccountView {
@@ -543,6 +555,8 @@ impl AccountView {
             state: account.state,
             has_second_factor: account.second_factor.is_some(),
             last_login: account.last_login,
+            confirmed_at: account.confirmed,
+            warned_at: account.warned,
         }
     }
 }

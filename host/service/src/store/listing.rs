@@ -7,7 +7,7 @@ use crate::record::{Key, Kind, Record};
 /// Which records are asked for, the latest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Visits, duties, alarms or requests. Of other kinds there are none.
+    /// Visits, duties, alarms, requests or exports. Of other kinds there are none.
     pub kind: Kind,
     /// Among which of them.
     pub among: Among,
@@ -31,11 +31,11 @@ pub enum Among {
     All,
     /// Those of a branch.
     Branch(Name),
-    /// Those of a customer (visits), of a member of staff (duties), of a card (alarms), or about a customer
-    /// or a member of staff (requests).
+    /// Those of a customer (visits), of a member of staff (duties, exports), of a card (alarms), or about a
+    /// customer or a member of staff (requests).
     Of(Key),
     /// Those that go on: visits without a departure, duties without an end, alarms that nobody has
-    /// acknowledged, requests that are not over.
+    /// acknowledged, requests that are not over, exports that are made or can be fetched.
     Open,
     /// Those of a branch that go on.
     OpenIn(Name),
@@ -95,6 +95,12 @@ impl Record {
                 branch: request.branch.clone(),
                 of: request.proposal.subject(),
                 is_open: request.state.is_open(),
+            },
+            Self::Export(export) => Timed {
+                at: export.asked_at,
+                branch: export.branch.clone(),
+                of: Key::Staff(export.asker),
+                is_open: export.state.is_open(),
             },
             Self::Branch(_) | Self::Customer(_) | Self::Card(_) | Self::Staff(_) | Self::Account(_) => {
                 return None;

@@ -4,6 +4,8 @@
 //! never look into it: text search, rights and rules are above, and the same on each of them.
 
 mod asking;
+#[cfg(any(test, feature = "suite"))]
+mod breaking;
 mod commit;
 pub mod embedded;
 mod listing;
@@ -23,6 +25,8 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 
+#[cfg(any(test, feature = "suite"))]
+pub use breaking::BreakingStore;
 pub use commit::{Actor, Change, Commit, CommitFault, Happened, Origin, Past, Supply, Version};
 pub use listing::{Among, Listing, Place, Timed};
 #[cfg(any(test, feature = "suite"))]

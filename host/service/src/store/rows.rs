@@ -12,8 +12,8 @@ use crate::seal::{Blind, Keys};
 
 /// Turns records into bytes and back.
 ///
-/// Customers, cards, staff, accounts and requests are sealed for their place ([`Keys::seal`]); branches, visits,
-/// duties and alarms name nobody and are JSON, so that a store may look into them for reports.
+/// Customers, cards, staff, accounts, requests and exports are sealed for their place ([`Keys::seal`]);
+/// branches, visits, duties and alarms name nobody and are JSON, so that a store may look into them for reports.
 #[derive(Clone)]
 pub struct Rows {
     keys: Arc<Keys>,
@@ -34,7 +34,10 @@ impl Rows {
 
     /// Whether records of this kind are sealed.
     pub const fn seals(kind: Kind) -> bool {
-        matches!(kind, Kind::Customer | Kind::Card | Kind::Staff | Kind::Account | Kind::Request)
+        matches!(
+            kind,
+            Kind::Customer | Kind::Card | Kind::Staff | Kind::Account | Kind::Request | Kind::Export
+        )
     }
 
     /// The bytes of a record.

@@ -21,8 +21,9 @@ use super::{
 };
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
-    CustomerId, Duty, DutyId, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Proposal, Record, Refusal,
-    Request, RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
+    CustomerId, Duty, DutyId, Export, ExportContent, ExportFormat, ExportId, ExportPurpose, ExportState,
+    Hand, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Plastic, Proposal, Record, Refusal, Request,
+    RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
 };
 use crate::rights::Role;
 
@@ -110,6 +111,7 @@ pub fn card(number: u8, of: u8, epc: u8) -> Card {
         valid_until: LocalDate(date(2027, 1, 1)),
         branches: AllowedBranches::All,
         replaced_by: None,
+        plastic: (epc == 5).then(|| Plastic { handled_by: [Hand::Console].into(), ..Plastic::default() }),
     }
 }
 
@@ -180,6 +182,8 @@ fn account(of: u8, seen: u8) -> Account {
         password: None,
         second_factor: None,
         last_step: u64::from(seen),
+        confirmed: None,
+        warned: None,
         since: UtcTime::from_nanos(1),
         last_login: None,
         epoch: 0,
@@ -200,6 +204,34 @@ fn request(number: u8, of: u8, at: u64, is_open: bool) -> Request {
         note: None,
         stood_in: false,
         code_half: None,
+    }
+}
+
+fn export(number: u8, of: u8, at: u64, is_open: bool) -> Export {
+    let day = LocalDate(date(2026, 1, 1));
+    Export {
+        id: ExportId::from_bytes(id(7, number)),
+        asker: StaffId::from_bytes(id(4, of)),
+        branch: branch_name(of),
+        content: ExportContent {
+            branch: None,
+            from: day,
+            to: day,
+            until: UtcTime::from_nanos(at),
+            format: ExportFormat::Csv,
+            unmasked: false,
+            purpose: ExportPurpose::Audit,
+            reason: "".into(),
+            rows: 1,
+        },
+        asked_at: UtcTime::from_nanos(at),
+        host: "a".into(),
+        state: if is_open { ExportState::Ready } else { ExportState::Fetched },
+        key_hash: String::new(),
+        approved_by: None,
+        made: None,
+        fetched_at: None,
+        failure: None,
     }
 }
 
@@ -261,6 +293,8 @@ fn record() -> impl Strategy<Value = Record> {
         (few.clone(), 0u8..6).prop_map(|(of, seen)| account(of, seen).into()),
         (0u8..6, few.clone(), 0u64..5, any::<bool>())
             .prop_map(|(number, of, at, is_open)| request(number, of, at, is_open).into()),
+        (0u8..6, few.clone(), 0u64..5, any::<bool>())
+            .prop_map(|(number, of, at, is_open)| export(number, of, at, is_open).into()),
         (0u8..6, few, 0u64..5, any::<bool>())
             .prop_map(|(number, of, at, is_open)| duty(number, of, at, is_open).into()),
     ]
@@ -412,7 +446,7 @@ fn listings() -> Vec<Listing> {
         Among::OpenIn("b".into()),
     ];
     let mut listings = Vec::new();
-    for kind in [Kind::Visit, Kind::Duty, Kind::Customer, Kind::Request] {
+    for kind in [Kind::Visit, Kind::Duty, Kind::Customer, Kind::Request, Kind::Export] {
         for among in &among {
             for (from, until) in [(0, u64::MAX), (1, 4), (3, 3)] {
                 let (from, until) = (UtcTime::from_nanos(from), UtcTime::from_nanos(until));

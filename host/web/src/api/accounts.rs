@@ -1,7 +1,7 @@
 //! Accounts, tokens, and the audit trail.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_service::rights::Action;
@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Api, Asked, Needs, Route, json_answer, page, schema, written};
+use super::{Answer, Api, Asked, Needs, Route, json_answer, made_on, page, schema, written};
 use crate::calling::Calling;
 use crate::clients::TokenState;
 use crate::refused::Refused;
@@ -61,6 +61,18 @@ pub(super) fn routes() -> Vec<Route> {
             body: None,
             answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
             handler: post(disable),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/accounts/{staff_number}/confirm",
+            id: "confirmAccount",
+            summary: "Confirms that somebody still needs the account, as it was read",
+            needs: Needs::Right(&[Action::ConfirmAccounts]),
+            query: &[],
+            if_match: true,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
+            handler: post(confirm),
         },
         Route {
             method: "get",
@@ -128,6 +140,17 @@ async fn disable(
     Path(number): Path<String>,
 ) -> Result<Response, Refused> {
     let (staff, account) = api.service.disable_account(&caller, &number).await?;
+    Ok(written(account.version, &AccountView::of(&staff, &account)))
+}
+
+async fn confirm(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let expected = made_on(&headers)?;
+    let (staff, account) = api.service.confirm_account(&caller, &number, expected).await?;
     Ok(written(account.version, &AccountView::of(&staff, &account)))
 }
 

@@ -100,6 +100,18 @@ pub(super) fn routes() -> Vec<Route> {
             answer: Answer::One(StatusCode::OK, "Card", view),
             handler: put(change_state),
         },
+        Route {
+            method: "post",
+            path: "/api/v1/cards/{card_id}/destroyed",
+            id: "confirmDestroyed",
+            summary: "Confirms that a spoilt card was destroyed, by somebody who did not have it in hand",
+            needs: Needs::Right(&[Action::DestroyCards]),
+            query: &[],
+            if_match: true,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Card", view),
+            handler: post(destroyed),
+        },
     ]
 }
 
@@ -155,6 +167,17 @@ async fn by_id(
 ) -> Result<Response, Refused> {
     let card = api.service.card(&caller, id(&text, "card")?).await?;
     Ok(one(StatusCode::OK, &headers, card.version, &CardView::of(&card)))
+}
+
+async fn destroyed(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let expected = made_on(&headers)?;
+    let card = api.service.confirm_destroyed(&caller, id(&text, "card")?, expected).await?;
+    Ok(written(card.version, &CardView::of(&card)))
 }
 
 async fn change_state(

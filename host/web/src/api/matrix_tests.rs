@@ -64,6 +64,9 @@ fn rows() -> Vec<Row> {
     let draft = |number: &str| json!({ "customer_number": number, "name": "x", "vip_class": "gold", "branch": "a", "consent": "given" });
     let card = json!({ "valid_from": "2026-01-01", "valid_until": "2028-01-01" });
     let issue = json!({ "kind": "issue_card", "customer_number": "6001", "draft": card });
+    let export = json!({
+        "branch": "a", "from": "2026-11-01", "to": "2026-11-29", "format": "csv", "purpose": "audit",
+    });
     vec![
         row("getCustomer", "/api/v1/customers/6001", none(), &[(A::SeeCustomers, Do)], Customer),
         row("changeCustomer", "/api/v1/customers/6001", draft("6001"), &[(A::ChangeCustomers, Do)], Customer),
@@ -245,7 +248,10 @@ fn rows() -> Vec<Row> {
             &[(A::EncodeCards, Do)],
             Branch,
         ),
+        row("spoilCard", "/api/v1/requests/{request}/spoilt", none(), &[(A::EncodeCards, Do)], Branch),
+        row("confirmDestroyed", "/api/v1/cards/{card}/destroyed", none(), &[(A::DestroyCards, Do)], Customer),
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
+        row("confirmAccount", "/api/v1/accounts/S1/confirm", none(), &[(A::ConfirmAccounts, Do)], Staff),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
         row("getClients", "/api/v1/clients", none(), &[(A::SeeClients, Do)], List),
         row("getAudit", "/api/v1/audit", none(), &[(A::ReadAudit, Do)], List),
@@ -256,11 +262,26 @@ fn rows() -> Vec<Row> {
             &[(A::SeeReports, Do)],
             List,
         ),
+        row("askExport", "/api/v1/exports", export.clone(), &[(A::ExportVisits, Do)], Branch),
+        row(
+            "draftRequest",
+            "/api/v1/requests",
+            json!({ "kind": "export_visits", "draft": export, "reason": "x" }),
+            &[(A::RequestExports, Propose)],
+            Branch,
+        ),
+        row(
+            "getExports",
+            "/api/v1/exports",
+            none(),
+            &[(A::ExportVisits, Do), (A::RequestExports, Propose), (A::RequestExports, Approve)],
+            List,
+        ),
         row("verifyAudit", "/api/v1/audit/verification", none(), &[(A::VerifyAudit, Do)], List),
     ]
 }
 
-const OF_REQUESTS: [(Action, Use); 16] = [
+const OF_REQUESTS: [(Action, Use); 18] = [
     (Action::ChangeCustomers, Use::DoOrPropose),
     (Action::ChangeCustomers, Use::Approve),
     (Action::TakePhotos, Use::DoOrPropose),
@@ -277,11 +298,13 @@ const OF_REQUESTS: [(Action, Use); 16] = [
     (Action::ResetAccounts, Use::Approve),
     (Action::MakeFiles, Use::DoOrPropose),
     (Action::MakeFiles, Use::Approve),
+    (Action::RequestExports, Use::DoOrPropose),
+    (Action::RequestExports, Use::Approve),
 ];
 
 /// Routes of people in sessions and of those whom nobody knows yet, and what has no owner: they are not
 /// in the matrix, and other tests are about them.
-const OUTSIDE: [&str; 13] = [
+const OUTSIDE: [&str; 16] = [
     "logIn",
     "getSession",
     "logOut",
@@ -297,6 +320,10 @@ const OUTSIDE: [&str; 13] = [
     "fetchCode",
     // The same of who neither asked for a file nor approved it.
     "getPersonFile",
+    // The same of who neither asked for an export nor approves it.
+    "getExport",
+    "fetchExport",
+    "makeRequestedExport",
 ];
 
 /// Somebody who calls.

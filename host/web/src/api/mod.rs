@@ -4,6 +4,7 @@ mod accounts;
 mod arrivals;
 mod cards;
 mod customers;
+mod exports;
 mod openapi;
 mod page;
 mod photos;
@@ -105,6 +106,8 @@ enum Answer {
     Stream(&'static str),
     /// A photo.
     Picture,
+    /// A file of one of these types.
+    File(&'static str, &'static [&'static str]),
 }
 
 /// Makes a JSON Schema.
@@ -148,6 +151,7 @@ impl Api {
             staff::routes(),
             arrivals::routes(),
             requests::routes(),
+            exports::routes(),
             sessions::routes(),
             accounts::routes(),
             reports::routes(),
@@ -275,6 +279,8 @@ fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Refused
     text.parse().map_err(|_| Refused::not_found(what))
 }
 
+#[cfg(test)]
+mod exports_tests;
 #[cfg(test)]
 mod matrix_tests;
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Route {
             Answer::One(_, name, schema) | Answer::Plain(_, name, schema) | Answer::List(name, schema) => {
                 Some((*name, schema()))
             }
-            Answer::Stream(_) | Answer::Picture | Answer::Nothing => None,
+            Answer::Stream(_) | Answer::Picture | Answer::File(..) | Answer::Nothing => None,
         };
         let body = match &self.body {
             Some(Body::Json(name, schema)) => Some((*name, schema())),
@@ -133,6 +133,11 @@ fn operation(route: &Route) -> Value {
             200,
             json!({ "description": what, "content": { "text/event-stream": { "schema": { "type": "string" } } } }),
         ),
+        Answer::File(what, types) => {
+            let content: Map<String, Value> =
+                types.iter().map(|name| ((*name).to_owned(), json!({ "schema": bytes() }))).collect();
+            (200, json!({ "description": what, "content": content }))
+        }
         Answer::Picture => (
             200,
             json!({

@@ -229,6 +229,19 @@ pub(super) fn routes() -> Vec<Route> {
                 post(verify),
             )
         },
+        Route {
+            needs: encoding,
+            ..route(
+                "post",
+                "/api/v1/requests/{request_id}/spoilt",
+                "spoilCard",
+                "Gives up a card that failed on the desk: it has to be destroyed, and the next gets another number",
+                false,
+                None,
+                StatusCode::OK,
+                post(spoilt),
+            )
+        },
     ]
 }
 
@@ -353,6 +366,15 @@ async fn encode(
     Json(AtDesk { desk }): Json<AtDesk>,
 ) -> Result<Response, Refused> {
     let request = api.service.encode_card(&caller, id(&text, "request")?, &desk).await?;
+    Ok(written(request.version, &RequestView::of(&request)))
+}
+
+async fn spoilt(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(text): Path<String>,
+) -> Result<Response, Refused> {
+    let request = api.service.spoil_card(&caller, id(&text, "request")?).await?;
     Ok(written(request.version, &RequestView::of(&request)))
 }
 

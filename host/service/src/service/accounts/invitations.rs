@@ -118,6 +118,8 @@ impl Service {
             password: None,
             second_factor: None,
             last_step: 0,
+            confirmed: None,
+            warned: None,
             since: self.now(),
             last_login: None,
             epoch: 0,

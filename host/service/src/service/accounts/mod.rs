@@ -1,10 +1,12 @@
 //! Accounts: logging in, sessions, and what makes an account usable.
 //!
+//! * `confirming.rs`: who still needs one.
 //! * `failures.rs`: tries that failed.
 //! * `invitations.rs`: how somebody comes to a password.
 //! * `setup.rs`: the first two accounts.
 //! * `keeping.rs`: who has one, and who has none any more.
 
+mod confirming;
 mod failures;
 mod invitations;
 mod keeping;
@@ -26,6 +28,8 @@ use crate::account::{AccountSettings, second_factor};
 use crate::record::{Account, AccountState, Key, Personal, Staff};
 use crate::rights::{Matrix, Role};
 use crate::store::{Actor, Stored};
+
+pub use confirming::Reviewed;
 
 /// Failures of an invitation that end it.
 const WRONG_CODES: u32 = 5;

@@ -191,3 +191,71 @@ async fn nothing_secret_stands_in_the_trail() {
         assert!(!told.contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn an_account_that_nobody_confirms_lapses_after_a_warning() {
+    let bank = Bank::new().await;
+    let service = &bank.service;
+    let day = Duration::from_secs(24 * 3600);
+    for (number, role) in [
+        ("LM1", Role::LobbyManager),
+        ("LM2", Role::LobbyManager),
+        ("BS1", Role::BranchSupervisor),
+        ("SE1", Role::SecurityAdministrator),
+    ] {
+        bank.employ(number, "a", &[role]).await;
+    }
+    bank.employ("LM3", "b", &[Role::LobbyManager]).await;
+    assert_eq!(service.review_accounts().await.unwrap(), Reviewed::default());
+    bank.wait(80 * day);
+    for number in ["LM1", "LM2", "LM3", "BS1", "SE1"] {
+        tried(&bank, number, PASSWORD).await.unwrap();
+    }
+    bank.wait(11 * day);
+    // All of them are warned of, once, and go on as long.
+    assert_eq!(service.review_accounts().await.unwrap(), Reviewed { warned: 5, lapsed: 0 });
+    assert_eq!(service.review_accounts().await.unwrap(), Reviewed::default());
+    let supervisor = bank.log_in("BS1", HERE).await;
+    let accounts = service.accounts(&supervisor).await.unwrap();
+    let of = |number: &str| {
+        let found = accounts.iter().find(|(staff, _)| staff.record.number.to_string() == number);
+        found.unwrap().1.clone()
+    };
+    assert!(of("LM1").record.warned.is_some());
+    let version = of("LM1").version;
+    service.confirm_account(&supervisor, "LM1", version).await.unwrap();
+    // Not as it was before, not one's own, not another branch's, and not by who supervises nobody.
+    let stale = service.confirm_account(&supervisor, "LM1", version).await;
+    assert!(matches!(stale, Err(Fault::Conflict { .. })));
+    let own = service.confirm_account(&supervisor, "BS1", of("BS1").version).await;
+    assert!(matches!(own, Err(Fault::NotAllowed(_))));
+    let elsewhere = service.confirm_account(&supervisor, "LM3", 1).await;
+    assert!(matches!(elsewhere, Err(Fault::NotFound("account"))));
+    let lobby = bank.log_in("LM2", "10.0.0.2").await;
+    assert!(matches!(service.confirm_account(&lobby, "LM1", version).await, Err(Fault::Forbidden(_))));
+    bank.wait(14 * day);
+    assert_eq!(service.review_accounts().await.unwrap().lapsed, 0);
+    bank.wait(Duration::from_secs(1));
+    // The last security administrator stays, because somebody has to make the others usable again.
+    assert_eq!(service.review_accounts().await.unwrap(), Reviewed { warned: 0, lapsed: 3 });
+    assert!(!service.still_is(&lobby).await);
+    assert!(matches!(tried(&bank, "LM2", PASSWORD).await, Err(Fault::NotAccepted)));
+    assert!(tried(&bank, "LM1", PASSWORD).await.is_ok() && tried(&bank, "SE1", PASSWORD).await.is_ok());
+    let told = bank.told().await;
+    let lapses = told.iter().filter(|told| told.entry.action == "account.lapse");
+    assert!(lapses.clone().all(|told| told.entry.by == Actor::Host) && lapses.count() == 3);
+    // What has lapsed is not confirmed back to life.
+    bank.wait(Duration::from_secs(60));
+    let security = bank.log_in("SE1", "10.0.0.3").await;
+    let late = service.confirm_account(&security, "LM2", 99).await;
+    assert!(matches!(late, Err(Fault::NotAllowed(_))));
+}
+
+#[tokio::test]
+async fn a_warning_comes_first_however_long_nobody_looked() {
+    let bank = Bank::new().await;
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    bank.wait(Duration::from_secs(400 * 24 * 3600));
+    assert_eq!(bank.service.review_accounts().await.unwrap(), Reviewed { warned: 1, lapsed: 0 });
+    assert_eq!(bank.service.review_accounts().await.unwrap(), Reviewed::default());
+}

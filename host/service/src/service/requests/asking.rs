@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rfid_core::Name;
 use serde::Deserialize;
 
+use super::super::exports::ExportDraft;
 use super::super::fault::{Fault, FieldFault};
 use super::super::grant::{May, Mode};
 use super::super::{Caller, Service};
@@ -54,6 +55,13 @@ pub enum Asked {
         /// Whose.
         customer_number: Personal<String>,
     },
+    /// Visits are exported: more than one person may export alone, or with who came.
+    ExportVisits {
+        /// Which, and how.
+        draft: ExportDraft,
+        /// Why, in words.
+        reason: Personal<String>,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// The bank's staff number; of somebody who is entered already, or a new one.
@@ -88,6 +96,7 @@ impl Asked {
             Self::IssueCard { .. } => ProposalKind::IssueCard,
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::ExportVisits { .. } => ProposalKind::ExportVisits,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -160,6 +169,7 @@ impl Service {
                 let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0.record;
                 Ok((Proposal::PersonFile { customer: found.id }, found.branch))
             }
+            Asked::ExportVisits { draft, reason } => self.export_asked_for(caller, &may, draft, reason).await,
             Asked::OpenAccount { staff_number, name, branch, roles } => {
                 self.account_asked_for(caller, &may, (staff_number, name, branch, roles), before).await
             }

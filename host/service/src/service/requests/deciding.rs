@@ -132,23 +132,27 @@ impl Service {
         state: RequestState,
         note: Personal<String>,
     ) -> Result<Stored<Request>, Fault> {
-        let others = self.revoked_card_of(&before.record).await?;
+        let others = self.given_up_card_of(&before.record, caller).await?;
         let note = (!note.is_empty()).then_some(note);
         let decided = Some(self.signature(caller));
         let ended = Request { state, note, decided, ..before.record };
         self.put_with(caller, action, ended, before.version, others).await
     }
 
-    async fn revoked_card_of(&self, request: &Request) -> Result<Vec<Stored<Record>>, Fault> {
+    async fn given_up_card_of(
+        &self,
+        request: &Request,
+        caller: &Caller,
+    ) -> Result<Vec<Stored<Record>>, Fault> {
         let Proposal::IssueCard { card, .. } = &request.proposal else { return Ok(Vec::new()) };
         let found: Option<Stored<Card>> = self.find(Key::Card(*card)).await?;
-        let revoked = |Stored { version, record }: Stored<Card>| {
-            let record = Card { state: CardState::Revoked, ..record };
+        let given_up = |Stored { version, record }: Stored<Card>| {
+            let record = record.given_up(self.signature(caller));
             Stored { version, record: Record::from(record) }
         };
         Ok(found
             .filter(|card| card.record.state.may_become(CardState::Revoked))
-            .map(revoked)
+            .map(given_up)
             .into_iter()
             .collect())
     }
@@ -330,8 +334,8 @@ impl Service {
                 let active = Card { state: CardState::Active, ..before.record };
                 Ok(Effect::done(vec![Stored { version, record: active.into() }]))
             }
-            // It is made when it is fetched.
-            Proposal::PersonFile { .. } => Ok(Effect::done(Vec::new())),
+            // They are made when who asked for them comes for them.
+            Proposal::PersonFile { .. } | Proposal::ExportVisits { .. } => Ok(Effect::done(Vec::new())),
             Proposal::OpenAccount { staff, staff_number, name, roles } => {
                 self.account_approved(request, staff, (staff_number, name), roles).await
             }

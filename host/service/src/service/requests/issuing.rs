@@ -14,7 +14,7 @@ use super::super::grant::Mode;
 use super::super::{Caller, Service};
 use crate::randomness;
 use crate::record::{
-    Card, CardId, CardState, Key, Proposal, Record, Request, RequestId, RequestState, Unique,
+    Card, CardId, CardState, Hand, Key, Proposal, Record, Request, RequestId, RequestState, Unique,
 };
 use crate::rights::Action;
 use crate::store::Stored;
@@ -94,7 +94,8 @@ impl Service {
             let detail = "what was read back is not what was written: lay the card on again, alone";
             return Err(Fault::Desk(Error::new(ErrorKind::Protocol, "encode").with_detail(detail)));
         }
-        let (version, record) = (card.version, Card { state: CardState::Issued, ..card.record });
+        let record = card.record.handled(Hand::of(&caller.actor));
+        let (version, record) = (card.version, Card { state: CardState::Issued, ..record });
         let others = vec![Stored { version, record: Record::from(record) }];
         let next = Request {
             state: RequestState::Encoded,
@@ -134,7 +135,9 @@ impl Service {
                 others.push(Stored { version: old.version, record: Record::from(record) });
             }
         }
-        let (version, record) = (card.version, Card { state: CardState::Active, ..card.record });
+        // What may be used is not spoilt any more: who had it in hand stands in its history.
+        let record = Card { state: CardState::Active, plastic: None, ..card.record };
+        let version = card.version;
         others.push(Stored { version, record: Record::from(record) });
         let done = Request { state: RequestState::Done, ..request.record };
         self.put_with(caller, "card.verify", done, request.version, others).await
@@ -186,25 +189,54 @@ impl Service {
         let epc = self.free_epc().await?;
         if card.record.uid.is_none() {
             let reserved = Card { epc: Some(epc), uid: Some(lies.uid), ..card.record };
+            let reserved = reserved.handled(Hand::of(&caller.actor));
             let card = self.put(caller, "card.reserve", reserved, card.version).await?;
             return Ok((request, card));
         }
         // Another chip than the one that the number was kept for: that one is spoilt, with its number.
+        let (request, new) = self.spoilt(caller, request, card, Some((epc, lies.uid))).await?;
+        Ok((request, new))
+    }
+
+    /// Gives up the card of a request that lay on a desk, and is not fit to be handed over: another one gets
+    /// another number, and the plastic waits until somebody else has seen it destroyed.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAllowed` where the request is not that far, or its card never lay on a desk;
+    /// `Conflict`; `Store`.
+    pub async fn spoil_card(&self, caller: &Caller, id: RequestId) -> Result<Stored<Request>, Fault> {
+        let encoded = self.card_to_issue(caller, id, RequestState::Encoded).await;
+        let (request, card) = match encoded {
+            Err(Fault::NotAllowed(_)) => self.card_to_issue(caller, id, RequestState::Approved).await?,
+            other => other?,
+        };
+        if card.record.plastic.is_none() {
+            return Err(Fault::NotAllowed(
+                "the card of this request never lay on a desk to be encoded".to_owned(),
+            ));
+        }
+        Ok(self.spoilt(caller, request, card, None).await?.0)
+    }
+
+    /// Puts a new card, with these numbers or without any yet, in the place of one that is spoilt.
+    async fn spoilt(
+        &self,
+        caller: &Caller,
+        request: Stored<Request>,
+        card: Stored<Card>,
+        numbers: Option<(TagId, TagId)>,
+    ) -> Result<(Stored<Request>, Stored<Card>), Fault> {
         let Proposal::IssueCard { customer, draft, replaces, .. } = request.record.proposal.clone() else {
             return Err(Fault::NotFound("card"));
         };
         let id = CardId::from_bytes(self.new_id()?);
-        let new = Card {
-            id,
-            epc: Some(epc),
-            uid: Some(lies.uid),
-            state: CardState::Approved,
-            replaced_by: None,
-            ..card.record.clone()
-        };
-        let spoilt = Card { state: CardState::Revoked, replaced_by: Some(id), ..card.record };
+        let (epc, uid) = numbers.unzip();
+        let state = CardState::Approved;
+        let new = Card { id, epc, uid, state, replaced_by: None, plastic: None, ..card.record.clone() };
+        let new = if uid.is_some() { new.handled(Hand::of(&caller.actor)) } else { new };
+        let spoilt = Card { replaced_by: Some(id), ..card.record.given_up(self.signature(caller)) };
         let proposal = Proposal::IssueCard { customer, card: id, draft, replaces };
-        let next = Request { proposal, ..request.record };
+        let next = Request { proposal, state: RequestState::Approved, ..request.record };
         let others = vec![
             Stored { version: card.version, record: Record::from(spoilt) },
             Stored { version: 0, record: Record::from(new.clone()) },

@@ -1,3 +1,7 @@
+//! Requests; those of cards that are spoilt in `spoilt.rs`.
+
+mod spoilt;
+
 use rfid_core::{TagId, TagIdKind};
 
 use super::*;
@@ -270,7 +274,7 @@ async fn a_card_torn_away_is_tried_again_and_no_two_chips_bear_one_number() {
     let second = desk.card_of(&service.request(&desk.clerk, id).await.unwrap().record).await.record;
     assert_ne!((first.id, first.epc), (second.id, second.epc));
     let spoilt: Stored<crate::record::Card> = service.get(Key::Card(first.id), "card").await.unwrap();
-    assert_eq!((spoilt.record.state, spoilt.record.replaced_by), (CardState::Revoked, Some(second.id)));
+    assert_eq!((spoilt.record.state, spoilt.record.replaced_by), (CardState::Spoilt, Some(second.id)));
     // The same one again gets the same number.
     let encoded = service.encode_card(&desk.clerk, id, "desk").await.unwrap();
     assert_eq!(desk.card_of(&encoded.record).await.record.epc, second.epc);

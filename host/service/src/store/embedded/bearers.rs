@@ -14,7 +14,7 @@ use rfid_core::{Name, TagId, TagIdKind};
 use tokio::task::JoinHandle;
 
 use crate::record::{
-    AllowedBranches, Bearer, Card, CardId, CardState, CustomerId, Key, LocalDate, Record, StaffId,
+    AllowedBranches, Bearer, Card, CardId, CardState, CustomerId, Key, LocalDate, Plastic, Record, StaffId,
 };
 use crate::store::{Holder, Stored};
 
@@ -82,7 +82,15 @@ struct CardEntry {
     state: CardState,
     tags: Tags,
     /// Of the few that have any of it.
-    more: Option<Box<(AllowedBranches, Option<CardId>)>>,
+    more: Option<Box<More>>,
+}
+
+/// What few cards have.
+#[derive(Clone)]
+struct More {
+    branches: AllowedBranches,
+    replaced_by: Option<CardId>,
+    plastic: Option<Plastic>,
 }
 
 /// Kind, length and bytes of a card's EPC and its UID, one behind the other.
@@ -140,7 +148,10 @@ struct CustomerEntry {
 
 impl CardEntry {
     fn new(version: u32, card: &Card, customer_at: Option<u32>) -> Self {
-        let is_plain = card.branches == AllowedBranches::All && card.replaced_by.is_none();
+        let Card { branches, replaced_by, plastic, .. } = card;
+        let is_plain = *branches == AllowedBranches::All && replaced_by.is_none() && plastic.is_none();
+        let more =
+            || More { branches: branches.clone(), replaced_by: *replaced_by, plastic: plastic.clone() };
         Self {
             id: card.id,
             customer: card.customer,
@@ -150,7 +161,7 @@ impl CardEntry {
             valid_until: card.valid_until,
             state: card.state,
             tags: Tags::of(card),
-            more: (!is_plain).then(|| Box::new((card.branches.clone(), card.replaced_by))),
+            more: (!is_plain).then(|| Box::new(more())),
         }
     }
 
@@ -160,10 +171,8 @@ impl CardEntry {
 
     fn card(&self) -> Stored<Card> {
         let of_kind = |is_epc: bool| self.tags().find(|tag| tag.kind().is_epc() == is_epc);
-        let (branches, replaced_by) = match &self.more {
-            Some(more) => (more.0.clone(), more.1),
-            None => (AllowedBranches::All, None),
-        };
+        let nothing = || More { branches: AllowedBranches::All, replaced_by: None, plastic: None };
+        let More { branches, replaced_by, plastic } = self.more.as_deref().cloned().unwrap_or_else(nothing);
         let record = Card {
             id: self.id,
             customer: self.customer,
@@ -174,6 +183,7 @@ impl CardEntry {
             valid_until: self.valid_until,
             branches,
             replaced_by,
+            plastic,
         };
         Stored { version: self.version, record }
     }

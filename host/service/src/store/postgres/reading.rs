@@ -206,13 +206,18 @@ impl Reading {
             (Kind::Visit, Among::Of(Key::Customer(_))) => lists::VISITS_OF_OWNER,
             (Kind::Visit, Among::Open) => lists::OPEN_VISITS,
             (Kind::Visit, Among::OpenIn(_)) => lists::OPEN_VISITS_OF_BRANCH,
-            (Kind::Duty | Kind::Alarm | Kind::Request, Among::All) => lists::RECORDS,
-            (Kind::Duty | Kind::Alarm | Kind::Request, Among::Branch(_)) => lists::RECORDS_OF_BRANCH,
-            (Kind::Duty, Among::Of(Key::Staff(_))) => lists::RECORDS_OF_OWNER,
-            (Kind::Alarm, Among::Of(Key::Card(_))) => lists::RECORDS_OF_OWNER,
-            (Kind::Request, Among::Of(Key::Customer(_) | Key::Staff(_))) => lists::RECORDS_OF_OWNER,
-            (Kind::Duty | Kind::Alarm | Kind::Request, Among::Open) => lists::OPEN_RECORDS,
-            (Kind::Duty | Kind::Alarm | Kind::Request, Among::OpenIn(_)) => lists::OPEN_RECORDS_OF_BRANCH,
+            (Kind::Duty | Kind::Alarm | Kind::Request | Kind::Export, among) => match among {
+                Among::All => lists::RECORDS,
+                Among::Branch(_) => lists::RECORDS_OF_BRANCH,
+                Among::Open => lists::OPEN_RECORDS,
+                Among::OpenIn(_) => lists::OPEN_RECORDS_OF_BRANCH,
+                Among::Of(of) => match (listing.kind, of) {
+                    (Kind::Duty | Kind::Request | Kind::Export, Key::Staff(_))
+                    | (Kind::Alarm, Key::Card(_))
+                    | (Kind::Request, Key::Customer(_)) => lists::RECORDS_OF_OWNER,
+                    _ => return Ok(Vec::new()),
+                },
+            },
             _ => return Ok(Vec::new()),
         };
         let (owner, branch) = match &listing.among {
