@@ -90,7 +90,7 @@ pub enum RequestState {
     Draft,
     /// It waits for somebody else to decide.
     Submitted,
-    /// A card is approved, and not encoded yet.
+    /// A card is approved and not encoded yet, or somebody who is to be erased is not wholly yet.
     Approved,
     /// A card is encoded, and not read at a desk yet.
     Encoded,
@@ -143,7 +143,8 @@ impl RequestState {
             Draft => matches!(next, Draft | Submitted | Cancelled | Lapsed),
             Submitted => matches!(next, Draft | Approved | Done | Refused | Cancelled | Lapsed),
             // A card that is spoilt while it is encoded is approved again, with another number.
-            Approved => matches!(next, Approved | Encoded | Cancelled | Lapsed),
+            // Whoever is to be erased is, and then it is done.
+            Approved => matches!(next, Approved | Encoded | Done | Cancelled | Lapsed),
             Encoded => matches!(next, Approved | Done | Cancelled | Lapsed),
             Done | Refused | Cancelled | Lapsed => false,
         }
@@ -205,6 +206,11 @@ pub enum Proposal {
         /// Whose.
         customer: CustomerId,
     },
+    /// Everything about a person goes, who asked for it.
+    ErasePerson {
+        /// Who.
+        customer: CustomerId,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// Who, if the person is not entered yet.
@@ -249,6 +255,8 @@ pub enum ProposalKind {
     ReenableCard,
     /// The file of a person is made.
     PersonFile,
+    /// A person is erased.
+    ErasePerson,
     /// Somebody gets an account.
     OpenAccount,
     /// Somebody gets other roles.
@@ -267,6 +275,7 @@ impl ProposalKind {
             Self::IssueCard => "issue_card",
             Self::ReenableCard => "reenable_card",
             Self::PersonFile => "person_file",
+            Self::ErasePerson => "erase_person",
             Self::OpenAccount => "open_account",
             Self::ChangeAccount => "change_account",
             Self::ResetAccount => "reset_account",
@@ -281,6 +290,7 @@ impl ProposalKind {
             Self::IssueCard => Action::RequestCards,
             Self::ReenableCard => Action::ReenableCards,
             Self::PersonFile => Action::MakeFiles,
+            Self::ErasePerson => Action::ErasePersons,
             Self::OpenAccount | Self::ChangeAccount => Action::RequestAccounts,
             Self::ResetAccount => Action::ResetAccounts,
         }
@@ -297,6 +307,7 @@ impl Proposal {
             Self::IssueCard { .. } => ProposalKind::IssueCard,
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::ErasePerson { .. } => ProposalKind::ErasePerson,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -311,7 +322,8 @@ impl Proposal {
             | Self::Photo { customer, .. }
             | Self::IssueCard { customer, .. }
             | Self::ReenableCard { customer, .. }
-            | Self::PersonFile { customer } => Key::Customer(*customer),
+            | Self::PersonFile { customer }
+            | Self::ErasePerson { customer } => Key::Customer(*customer),
             Self::OpenAccount { staff, .. }
             | Self::ChangeAccount { staff, .. }
             | Self::ResetAccount { staff, .. } => Key::Staff(*staff),

@@ -32,7 +32,8 @@ pub struct Bank {
     pub clock: Arc<ManualClock>,
     /// Where cards are encoded.
     pub desk: Arc<Desk>,
-    _folder: TempDir,
+    /// Where its trail and the list of erased persons are.
+    pub folder: TempDir,
 }
 
 /// A desk on which a card lies, or does not.
@@ -76,20 +77,25 @@ impl Desk {
 impl Bank {
     /// A bank with the branches a and b, and nobody in it, on the morning of 2026-11-29 in Shanghai.
     pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap()).await
+    }
+
+    /// The same over a store, with a folder for its trail.
+    pub async fn over(store: Arc<dyn Store>, folder: TempDir) -> Self {
         let clock = Arc::new(ManualClock::at("2026-11-29T01:00:00Z".parse().unwrap()));
         let keys = Arc::new(seal::Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap());
-        let trail = Trail::open(folder.path(), keys, clock.clone()).await.unwrap();
-        let (store, randomness) = (Arc::new(MemoryStore::new()), Arc::new(SystemRandomness));
+        let trail = Trail::open(&folder.path().join("audit"), keys, clock.clone()).await.unwrap();
+        let randomness = Arc::new(SystemRandomness);
         let cost = Cost { memory_kib: 64, passes: 1 };
         let desk = Arc::new(Desk::default());
         let service = Service::new(store, RecognitionSettings::default(), clock.clone(), randomness)
             .with_trail(Arc::new(trail))
+            .with_erased_list(ErasedList::in_folder(folder.path()))
             .with_desk(desk.clone())
             .with_accounts(AccountSettings { cost, ..AccountSettings::default() });
         let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
         service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
-        Self { service: Arc::new(service), clock, desk, _folder: folder }
+        Self { service: Arc::new(service), clock, desk, folder }
     }
 
     /// Somebody of a branch with these roles and an account that can be used.

@@ -9,12 +9,14 @@ mod audited;
 mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
+mod erasing;
 mod fault;
 mod following;
 mod grant;
 mod guests;
 mod photos;
 mod requests;
+mod retention;
 mod staff;
 pub mod view;
 mod visits;
@@ -35,12 +37,14 @@ use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn};
 pub use branches::BranchDraft;
+pub use erasing::ErasedList;
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Extent, Guest};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };
+pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
 
@@ -126,10 +130,13 @@ pub struct Service {
     darkroom: OnceLock<Darkroom>,
     accounts: Accounts,
     issuing: IssuingSettings,
+    retention: RetentionSettings,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// Who was erased, beside the store; absent in tests.
+    erased_list: Option<Arc<ErasedList>>,
 }
 
 impl Service {
@@ -151,8 +158,10 @@ impl Service {
             darkroom: OnceLock::new(),
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
+            retention: RetentionSettings::default(),
             desk: None,
             trail: None,
+            erased_list: None,
         }
     }
 

@@ -54,6 +54,11 @@ pub enum Asked {
         /// Whose.
         customer_number: Personal<String>,
     },
+    /// Everything about a person goes, who asked for it.
+    ErasePerson {
+        /// Who.
+        customer_number: Personal<String>,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// The bank's staff number; of somebody who is entered already, or a new one.
@@ -88,6 +93,7 @@ impl Asked {
             Self::IssueCard { .. } => ProposalKind::IssueCard,
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
+            Self::ErasePerson { .. } => ProposalKind::ErasePerson,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -159,6 +165,10 @@ impl Service {
             Asked::PersonFile { customer_number } => {
                 let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0.record;
                 Ok((Proposal::PersonFile { customer: found.id }, found.branch))
+            }
+            Asked::ErasePerson { customer_number } => {
+                let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0.record;
+                Ok((Proposal::ErasePerson { customer: found.id }, found.branch))
             }
             Asked::OpenAccount { staff_number, name, branch, roles } => {
                 self.account_asked_for(caller, &may, (staff_number, name, branch, roles), before).await

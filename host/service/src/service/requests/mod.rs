@@ -30,7 +30,7 @@ pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};
 
 /// What it takes to have to do with requests: one of these, in whatever way.
-pub const OF_REQUESTS: [Action; 8] = [
+pub const OF_REQUESTS: [Action; 9] = [
     Action::ChangeCustomers,
     Action::TakePhotos,
     Action::RequestCards,
@@ -39,6 +39,7 @@ pub const OF_REQUESTS: [Action; 8] = [
     Action::RequestAccounts,
     Action::ResetAccounts,
     Action::MakeFiles,
+    Action::ErasePersons,
 ];
 /// Longest note of a decision, in characters.
 const LONGEST_NOTE: usize = 500;
