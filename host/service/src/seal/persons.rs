@@ -3,7 +3,7 @@
 //! The ledger and the journal keep what ever happened, so what tells who somebody is can only be taken out
 //! of them by destroying what it is sealed under. A key for each person in a table would be a million
 //! keys to keep, to copy and to overwrite. Instead they all follow from one secret: a tree in which each
-//! node makes its four children by SHA-256, and whose leaves are the ids of persons. To destroy a leaf,
+//! node makes its four children by SHA-256, and whose leaves are the hashed ids of persons. To destroy a leaf,
 //! the secrets on the way to it are given up for those beside the way, from which all other leaves
 //! follow, and it does not. So what is kept is some kilobytes for each person who was erased, and nothing
 //! for all others.
@@ -35,8 +35,10 @@ const LEAF: usize = 16;
 /// Form, id of the master secret (by which what is beside it is hidden), id of the tree, leaf.
 const NAMED: usize = 1 + KEY_ID + TREE_ID + LEAF;
 const HEAD: usize = NAMED + NONCE;
-/// Steps from the root to a leaf, two bits of the id each.
-const DEPTH: u8 = 64;
+/// Steps from the root to a leaf, two bits of a hash each. With 80 bits, that among ten million persons any two
+/// have the same leaf, and would be erased together, has a chance of one to 20 thousand millions; with more,
+/// each key takes longer to make.
+const DEPTH: u8 = 40;
 /// Where the whole stands sealed.
 const PLACE: &[u8] = b"person keys";
 const LAYOUT: u8 = 1;
@@ -61,6 +63,15 @@ impl From<Month> for Leaf {
         let mut leaf = [0; LEAF];
         leaf.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         Self(u128::from_be_bytes(leaf))
+    }
+}
+
+impl Leaf {
+    /// The way to it, by its digits.
+    fn way(self) -> u128 {
+        let digest: [u8; 32] = Sha256::digest(self.0.to_be_bytes()).into();
+        let bytes = digest.iter().take(usize::from(DEPTH) / 4);
+        bytes.fold(0, |way, byte| way << 8 | u128::from(*byte))
     }
 }
 
@@ -199,7 +210,8 @@ impl PersonKeys {
     }
 
     /// Gives up the secret of one leaf; `false` where it is given up already.
-    fn cut(&mut self, Leaf(leaf): Leaf) -> bool {
+    fn cut(&mut self, leaf: Leaf) -> bool {
+        let leaf = leaf.way();
         let Some((mut depth, mut secret)) = self.node_above(leaf) else { return false };
         self.nodes.remove(&(depth, way(leaf, depth)));
         while depth < DEPTH {
@@ -218,7 +230,8 @@ impl PersonKeys {
         (0..=DEPTH).find_map(|depth| Some((depth, self.nodes.get(&(depth, way(leaf, depth)))?.clone())))
     }
 
-    pub(super) fn cipher(&self, Leaf(leaf): Leaf) -> Result<Option<Aes256Gcm>> {
+    pub(super) fn cipher(&self, leaf: Leaf) -> Result<Option<Aes256Gcm>> {
+        let leaf = leaf.way();
         let Some((depth, mut secret)) = self.node_above(leaf) else { return Ok(None) };
         for step in depth..DEPTH {
             secret = child(&secret, digit(leaf, step));

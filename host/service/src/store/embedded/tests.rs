@@ -234,3 +234,32 @@ async fn nothing_personal_lies_in_the_folder() {
     }
     look(folder.0.path());
 }
+
+/// What was there before is overwritten where it lay, and what an end of the host cut off is no key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_persons_are_written_over_and_never_half_there() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 3).await;
+    let (file, before) = (folder.path(PERSONS), folder.path("before"));
+    std::fs::hard_link(&file, &before).unwrap();
+    let length = std::fs::metadata(&file).unwrap().len();
+    store.shut(customer(1, 1).id).await.unwrap();
+    assert_eq!(std::fs::read(&before).unwrap(), vec![0; usize::try_from(length).unwrap()]);
+    assert_ne!(std::fs::read(&file).unwrap(), std::fs::read(&before).unwrap());
+    store.close().await;
+    std::fs::write(folder.path("service-persons.part"), b"half of it").unwrap();
+    let store = folder.open().await;
+    assert!(!folder.path("service-persons.part").exists());
+    assert_eq!(store.erasures().await.unwrap().len(), 1);
+    assert_eq!(numbers(store.as_ref()).await, (3, 3, 3));
+    store.close().await;
+    // Without them nobody reads what is there, and is told why.
+    std::fs::remove_file(&file).unwrap();
+    let error = match folder.try_open(7).await {
+        Ok(store) => store.get(&[Key::Customer(customer(1, 1).id)]).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("person keys"), "{error}");
+}
