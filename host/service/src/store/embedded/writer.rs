@@ -244,6 +244,9 @@ impl Writer {
         let (mut changes, mut bytes) = (Vec::new(), 0);
         for record in portion {
             let key = record.key();
+            if let Some(person) = record.person().filter(|person| self.index.rows().is_shut(*person)) {
+                return Err(CommitFault::Conflict { key: Key::Customer(person), found: 0 });
+            }
             let row = present.row(&key);
             if let Some(Row { version, content: Some(_) }) = row {
                 return Err(CommitFault::Conflict { key, found: *version });

@@ -183,6 +183,10 @@ pub async fn of_whoever_is_shut_nothing_is_written(rig: &dyn Rig) {
         let is_taken_for_gone = matches!(store.commit(commit).await, Err(CommitFault::Conflict { found, .. }) if found == 0 || found == 2);
         assert!(is_taken_for_gone);
     }
+    let loaded = store
+        .load(origin(2), &mut Portions { portions: vec![vec![card(8, 1, 8).into()]], fails: false })
+        .await;
+    assert!(matches!(loaded, Err(CommitFault::Conflict { found: 0, .. })), "{loaded:?}");
     let erasing = Request { proposal: Proposal::ErasePerson { customer: person }, ..request(7, 1, 5, true) };
     let others = vec![Change::new(visit(9, 2, 9, true)), Change::new(erasing)];
     store.commit(Commit { origin: origin(3), changes: others }).await.unwrap();
