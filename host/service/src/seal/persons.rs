@@ -3,8 +3,8 @@
 //! The ledger and the journal keep what ever happened, so what tells who somebody is can only be taken out
 //! of them by destroying what it is sealed under. A key for each person in a table would be a million
 //! keys to keep, to copy and to overwrite. Instead they all follow from one secret: a tree in which each
-//! node makes its four children by SHA-256, and whose leaves are the hashed ids of persons. To destroy a leaf,
-//! the secrets on the way to it are given up for those beside the way, from which all other leaves
+//! node makes its sixteen children by SHA-256, and whose leaves are the hashed ids of persons. To destroy a
+//! leaf, the secrets on the way to it are given up for those beside the way, from which all other leaves
 //! follow, and it does not. So what is kept is some kilobytes for each person who was erased, and nothing
 //! for all others.
 //!
@@ -35,10 +35,15 @@ const LEAF: usize = 16;
 /// Form, id of the master secret (by which what is beside it is hidden), id of the tree, leaf.
 const NAMED: usize = 1 + KEY_ID + TREE_ID + LEAF;
 const HEAD: usize = NAMED + NONCE;
-/// Steps from the root to a leaf, two bits of a hash each. With 80 bits, that among ten million persons any two
-/// have the same leaf, and would be erased together, has a chance of one to 20 thousand millions; with more,
-/// each key takes longer to make.
-const DEPTH: u8 = 40;
+/// Bits of a step from a node to one of its children.
+const STEP: u8 = 4;
+/// Children of a node: with more, fewer steps are hashed for each record that is read, and more secrets are kept
+/// for each person who was erased.
+const CHILDREN: u8 = 1 << STEP;
+/// Steps from the root to a leaf. With 80 bits, that among ten million persons any two have the same leaf, and
+/// would be erased together, has a chance of one to 20 thousand millions; with more, each key takes longer to
+/// make.
+const DEPTH: u8 = 20;
 /// Where the whole stands sealed.
 const PLACE: &[u8] = b"person keys";
 const LAYOUT: u8 = 1;
@@ -70,7 +75,7 @@ impl Leaf {
     /// The way to it, by its digits.
     fn way(self) -> u128 {
         let digest: [u8; 32] = Sha256::digest(self.0.to_be_bytes()).into();
-        let bytes = digest.iter().take(usize::from(DEPTH) / 4);
+        let bytes = digest.iter().take(usize::from(DEPTH * STEP / 8));
         bytes.fold(0, |way, byte| way << 8 | u128::from(*byte))
     }
 }
@@ -126,12 +131,12 @@ fn child(secret: &[u8; 32], digit: u8) -> Zeroizing<[u8; 32]> {
 
 /// The digits of the first `depth` steps to a leaf.
 fn way(leaf: u128, depth: u8) -> u128 {
-    if depth == 0 { 0 } else { leaf >> (2 * u32::from(DEPTH - depth)) }
+    if depth == 0 { 0 } else { leaf >> u32::from(STEP * (DEPTH - depth)) }
 }
 
-/// Which of four children is on the way to a leaf, behind so many steps.
+/// Which child is on the way to a leaf, behind so many steps.
 fn digit(leaf: u128, depth: u8) -> u8 {
-    (way(leaf, depth + 1) & 3) as u8
+    (way(leaf, depth + 1) & u128::from(CHILDREN - 1)) as u8
 }
 
 impl PersonKeys {
@@ -216,8 +221,8 @@ impl PersonKeys {
         self.nodes.remove(&(depth, way(leaf, depth)));
         while depth < DEPTH {
             let taken = digit(leaf, depth);
-            for beside in (0..4).filter(|other| *other != taken) {
-                let place = way(leaf, depth) << 2 | u128::from(beside);
+            for beside in (0..CHILDREN).filter(|other| *other != taken) {
+                let place = way(leaf, depth) << STEP | u128::from(beside);
                 self.nodes.insert((depth + 1, place), child(&secret, beside));
             }
             secret = child(&secret, taken);

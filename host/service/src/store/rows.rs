@@ -53,6 +53,12 @@ impl Rows {
         *self.persons.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(persons));
     }
 
+    /// As before there were any.
+    #[cfg(test)]
+    pub(crate) fn unset_persons(&self) {
+        *self.persons.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The keys of persons of now.
     pub(super) fn persons(&self) -> Option<Arc<PersonKeys>> {
         self.persons.read().unwrap_or_else(PoisonError::into_inner).clone()

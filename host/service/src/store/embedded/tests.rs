@@ -263,3 +263,36 @@ async fn keys_of_persons_are_written_over_and_never_half_there() {
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.to_string().contains("person keys"), "{error}");
 }
+
+/// What was written before there were keys of persons is found in the history of somebody who was erased, and
+/// nowhere else; a move leaves it behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_sealed_of_somebody_who_was_erased_is_left_behind_by_a_move() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let store = folder.try_open(7).await.unwrap();
+    let persons = store.index.rows().persons().unwrap();
+    store.index.rows().unset_persons();
+    fill(&store, 0, 4).await;
+    store.index.rows().set_persons((*persons).clone());
+    assert_eq!(numbers(&store).await, (4, 4, 4));
+    let (person, key) = (customer(1, 1).id, Key::Customer(customer(1, 1).id));
+    store.shut(person).await.unwrap();
+    let nobodys =
+        crate::record::Visit { customer: crate::record::CustomerId::NOBODY, ..visit(1, 1, 9, true) };
+    let changes = vec![
+        Change::Remove { key: key.clone(), expected: 1 },
+        Change::Put { record: Box::new(nobodys.into()), expected: 1 },
+    ];
+    store.commit(Commit { origin: origin(3), changes }).await.unwrap();
+    store.destroy_key(person).await.unwrap();
+    let left = store.history(&key, None, 9).await.unwrap();
+    assert_eq!(left.iter().filter(|past| past.after.is_some()).count(), 1);
+    let to = other.try_open(7).await.unwrap();
+    for _ in 0..2 {
+        crate::moving::move_all(&store, &to, &mut |_| {}).await.unwrap();
+    }
+    assert_eq!(to.history(&key, None, 9).await.unwrap(), []);
+    assert_eq!((numbers(&to).await, to.erasures().await.unwrap().len()), ((3, 4, 4), 1));
+    store.close().await;
+    to.close().await;
+}
