@@ -15,7 +15,7 @@ use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
-use rfid_service::service::{Caller, EXPORTS_FOLDER, Reviewed, Service};
+use rfid_service::service::{Caller, EXPORTS_FOLDER, ErasedList, Retained, Reviewed, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
@@ -74,10 +74,14 @@ impl CustomerService {
                 config.host.name.as_str().into(),
                 settings.exports.clone(),
             )
+            .with_retention(settings.retention.clone())
+            .with_erased_list(ErasedList::in_folder(data_dir))
             .with_desk(Arc::new(Desks::new(&config.desks)));
         let service = Arc::new(service);
         settle(&service).await;
         note_by_host(&service, "host.start", "host").await;
+        // Before anybody is served: a store that was restored may know somebody who was erased since.
+        erase_again(&service).await?;
         slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let exporting = Arc::clone(&service);
@@ -376,13 +380,46 @@ pub(crate) fn make_key(data_dir: &Path) -> Result<MasterKey> {
     Ok(key)
 }
 
+/// Goes on with erasing whoever is to be and is not.
+///
+/// # Errors
+/// What the store or the trail says.
+pub(crate) async fn erase_again(service: &Service) -> Result<()> {
+    match service.finish_erasures().await {
+        Ok(0) => Ok(()),
+        Ok(persons) => {
+            tracing::warn!(persons, "persons who had been erased, or were to be, are erased");
+            Ok(())
+        }
+        Err(fault) => Err(Error::new(ErrorKind::Io, "erase")
+            .with_detail(format!("somebody who was erased cannot be erased again: {fault}"))),
+    }
+}
+
+/// Takes the persons out of what is too old. Returns until when it has looked.
+async fn keep_no_longer(service: &Service, looked: Option<UtcTime>) -> Option<UtcTime> {
+    let until = service.visits_kept_from().ok();
+    match service.keep_no_longer(looked).await {
+        Ok(Retained { visits, left, customers }) => {
+            if visits + left + customers > 0 {
+                tracing::info!(visits, left, customers, "what is kept for a time alone is not kept any more");
+            }
+            if left > 0 { looked } else { until }
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, "what is kept for a time alone is kept until the next look");
+            looked
+        }
+    }
+}
+
 /// Fills the search, and then ends what was forgotten, again and again.
 async fn look_after(service: Arc<Service>) {
     match service.fill_search().await {
         Ok(customers) => tracing::info!(customers, "customers can be searched by name"),
         Err(fault) => tracing::error!(%fault, "customers cannot be searched by name until the next start"),
     }
-    let (mut strays, mut looked) = (HashSet::new(), 0);
+    let (mut strays, mut looked, mut kept_from) = (HashSet::new(), 0, None);
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -407,6 +444,12 @@ async fn look_after(service: Arc<Service>) {
                 "accounts have to be confirmed by their supervisors, or were not in time"
             ),
             Err(fault) => tracing::warn!(%fault, "accounts that nobody confirms cannot be ended"),
+        }
+        if let Err(error) = erase_again(&service).await {
+            tracing::error!(error = format!("{error:#}"), "this is tried again");
+        }
+        if looked % LOOKS_A_DAY == 1 {
+            kept_from = keep_no_longer(&service, kept_from).await;
         }
         // What is suspected at the one look goes with the next, once a day; not at the first, when a start
         // has enough to read.

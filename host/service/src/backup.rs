@@ -1,10 +1,14 @@
 //! Copies of the embedded store, made while it runs.
 //!
-//! A backup is a folder: the ledger up to a number, the photos, and `backup.json`, which says how
-//! much there is and what it hashes to. The ledger is all of it: records as they are and everything
+//! A backup is a folder: the ledger up to a number, the photos, the keys of persons, and `backup.json`, which
+//! says how much there is and what it hashes to. The ledger is all of it: records as they are and everything
 //! that ever happened to them, sealed as in the store; the index is made anew when the copy is opened.
 //! What is appended while the copy is made is in the next one. The master secret is not in it: keep a
 //! copy of that elsewhere, or nobody reads the backup.
+//!
+//! With the keys of persons it has those of everybody who was not erased when it was made. Who was erased
+//! later is erased again when a host opens what was restored, by the list of erased persons that lies beside
+//! the store and is not touched here.
 
 use std::fs;
 use std::io::Write;
@@ -16,12 +20,14 @@ use rfid_ledger::{Entry, Ledger, LedgerSettings, NewRecord, Reader};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::embedded::{LEDGER, PHOTOS};
+use crate::store::embedded::{LEDGER, PERSONS, PHOTOS, put_in_place};
 
 const MANIFEST: &str = "backup.json";
 /// Where a backup is copied to before it is put in its place.
 const RESTORING: &str = "restoring";
-const FORM: u32 = 1;
+const FORM: u32 = 2;
+/// Of a time when there were no keys of persons.
+const FORM_WITHOUT_PERSONS: u32 = 1;
 /// Bytes that are appended with one sync.
 const GROUP_BYTES: usize = 512 * 1024;
 
@@ -40,6 +46,9 @@ pub struct Manifest {
     pub photo_files: u64,
     /// SHA-256 over the name and the bytes of each in the order of their names.
     pub photos_sha256: String,
+    /// SHA-256 over the keys of persons; absent where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persons_sha256: Option<String>,
 }
 
 fn failed(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
@@ -69,9 +78,13 @@ pub async fn back_up(
     }
     must_be_empty("back up", target)?;
     let made_at = clock.now().utc;
+    // First: whoever is erased while the rest is copied can be read with these, and is erased again.
+    let persons_sha256 = copy_persons(data_dir, target).await?;
     let (entries, ledger_sha256) = copy_ledger(data_dir, target, clock, progress).await?;
     let (photo_files, photos_sha256) = copy_photos(data_dir, target).await?;
-    let manifest = Manifest { form: FORM, made_at, entries, ledger_sha256, photo_files, photos_sha256 };
+    let form = FORM;
+    let manifest =
+        Manifest { form, made_at, entries, ledger_sha256, photo_files, photos_sha256, persons_sha256 };
     let text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| Error::new(ErrorKind::Internal, "back up").with_source(error))?;
     let target = target.to_owned();
@@ -110,7 +123,7 @@ pub async fn restore(
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
         Error::new(ErrorKind::Damaged, "restore").with_detail(path.display().to_string()).with_source(error)
     })?;
-    if manifest.form != FORM {
+    if ![FORM, FORM_WITHOUT_PERSONS].contains(&manifest.form) {
         let detail = "a newer version made this backup; use that version, or a newer one";
         return Err(Error::new(ErrorKind::Unsupported, "restore").with_detail(detail));
     }
@@ -120,9 +133,12 @@ pub async fn restore(
     let beside = data_dir.join(RESTORING);
     remove(&beside).await?;
     let copied = async {
+        let persons_sha256 = copy_persons(backup, &beside).await?;
         let (entries, ledger_sha256) = copy_ledger(backup, &beside, clock, progress).await?;
         let (photo_files, photos_sha256) = copy_photos(backup, &beside).await?;
-        let copied = Manifest { entries, ledger_sha256, photo_files, photos_sha256, ..manifest.clone() };
+        let (form, made_at) = (manifest.form, manifest.made_at);
+        let copied =
+            Manifest { form, made_at, entries, ledger_sha256, photo_files, photos_sha256, persons_sha256 };
         if copied == manifest {
             return Ok(());
         }
@@ -135,6 +151,10 @@ pub async fn restore(
     }
     let data_dir = data_dir.to_owned();
     blocking("restore", move || {
+        let (from, to) = (beside.join(PERSONS), data_dir.join(PERSONS));
+        if from.is_file() {
+            put_in_place(&from, &to).map_err(failed("restore", &to))?;
+        }
         // The ledger last: without it there is no store.
         for part in [PHOTOS, LEDGER] {
             let (from, to) = (beside.join(part), data_dir.join(part));
@@ -277,6 +297,21 @@ fn read_group(reader: &mut Reader, last: u64) -> Result<Vec<NewRecord>> {
     Ok(group)
 }
 
+/// Copies the keys of persons, where there are any.
+async fn copy_persons(from: &Path, to: &Path) -> Result<Option<String>> {
+    let (from, folder) = (from.join(PERSONS), to.to_owned());
+    blocking("copy", move || {
+        let bytes = match fs::read(&from) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.map_err(failed("copy", &from))?,
+        };
+        fs::create_dir_all(&folder).map_err(failed("copy", &folder))?;
+        write_durably(&folder.join(PERSONS), &bytes)?;
+        Ok(Some(hex(&Sha256::digest(&bytes))))
+    })
+    .await
+}
+
 /// Copies what is there; a photo that goes meanwhile is not.
 async fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
     let (from, to) = (from.join(PHOTOS), to.join(PHOTOS));
@@ -367,7 +402,7 @@ mod tests {
             put(&store, number).await;
         }
         let photo = Photo { large: vec![1; 70_000], small: vec![2; 10] };
-        store.put_photo(PhotoId::from_bytes([5; 32]), photo.clone()).await.unwrap();
+        store.put_photo(PhotoId::from_bytes([5; 32]), customer(3, 3).id, photo.clone()).await.unwrap();
         // Somebody writes for as long as it takes.
         let busy = {
             let store = Arc::clone(&store);

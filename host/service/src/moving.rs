@@ -3,14 +3,16 @@
 //! The journal of one is carried out anew on the other, so versions and histories are the same there.
 //! What was moved before an interruption is recognised and not moved again. In the end both are read
 //! from beginning to end and their sums compared.
+//!
+//! Of persons who were erased nothing is moved, because nothing can be read; that they are is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use rfid_core::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
-use crate::record::{Key, Kind, PhotoId};
+use crate::record::{Customer, CustomerId, Key, Kind, PhotoId, Proposal, Record, Request};
 use crate::store::{Change, Commit, CommitFault, Happened, Origin, Photo, PhotoSize, Store, Stored, Version};
 
 /// Commits under way at once.
@@ -70,8 +72,14 @@ pub async fn move_all(
     to: &dyn Store,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Sum> {
-    move_versions(from, to, progress).await?;
-    move_photos(from, to, progress).await?;
+    let owners = move_versions(from, to, progress).await?;
+    move_photos(from, to, &owners, progress).await?;
+    for erasure in from.erasures().await? {
+        to.shut(erasure.person).await?;
+        if erasure.is_done {
+            to.destroy_key(erasure.person).await?;
+        }
+    }
     let sent = sum(from, progress).await?;
     let arrived = sum(to, progress).await?;
     if sent != arrived {
@@ -95,17 +103,34 @@ impl Removed {
     }
 }
 
+/// Whose photos there are.
+type Owners = HashMap<PhotoId, CustomerId>;
+
+/// Notes whose photo a record names.
+fn note_owner(owners: &mut Owners, record: Option<&Record>) {
+    match record {
+        Some(Record::Customer(Customer { id, photo: Some(photo), .. })) => {
+            owners.insert(*photo, *id);
+        }
+        Some(Record::Request(Request { proposal: Proposal::Photo { customer, photo, .. }, .. })) => {
+            owners.insert(*photo, *customer);
+        }
+        _ => {}
+    }
+}
+
 async fn move_versions(
     from: &dyn Store,
     to: &dyn Store,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<()> {
+) -> Result<Owners> {
     let other = || {
         Error::new(ErrorKind::Config, "move")
             .with_detail("the store to move to has customers of its own already; move to an empty one")
     };
     let mut there = Versions::of(to).await?;
     let mut removed = Removed::default();
+    let mut owners = Owners::new();
     let mut moved = 0;
     let mut waiting: Vec<Commit> = Vec::new();
     let mut coming = from.journal().await?;
@@ -116,6 +141,7 @@ async fn move_versions(
         let mut fresh = Vec::new();
         for version in changes {
             let expected = removed.expected(&version);
+            note_owner(&mut owners, version.record.as_ref());
             match there.next().await? {
                 // Of an interrupted move.
                 Some((by, same)) if by == origin && same == version => moved += 1,
@@ -137,7 +163,7 @@ async fn move_versions(
     }
     moved += carry_out(to, waiting).await?;
     progress(Progress::Moving(moved));
-    if there.next().await?.is_some() { Err(other()) } else { Ok(()) }
+    if there.next().await?.is_some() { Err(other()) } else { Ok(owners) }
 }
 
 async fn carry_out(to: &dyn Store, commits: Vec<Commit>) -> Result<u64> {
@@ -187,15 +213,19 @@ impl Versions {
 async fn move_photos(
     from: &dyn Store,
     to: &dyn Store,
+    owners: &Owners,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<()> {
+    // One that no record names is forgotten by the host one day.
+    let nobody = CustomerId::from_bytes([0; 16]);
     let (mut after, mut moved) = (None, 0);
     loop {
         let ids = from.photos(after, PAGE).await?;
         let Some(last) = ids.last() else { return Ok(()) };
         after = Some(*last);
         for id in ids {
-            to.put_photo(id, photo(from, id).await?).await?;
+            let of = owners.get(&id).copied().unwrap_or(nobody);
+            to.put_photo(id, of, photo(from, id).await?).await?;
             moved += 1;
             progress(Progress::Photos(moved));
         }

@@ -7,6 +7,12 @@
 //!
 //! A change of the master secret keeps the older ones for reading; what is written from then on
 //! is under the new one.
+//!
+//! What tells who a customer is stands under a key of that person ([`persons`]), which can be destroyed.
+
+#[cfg(test)]
+pub(crate) mod looting;
+pub(crate) mod persons;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,7 +27,10 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::randomness::{self, Randomness};
 use crate::record::{IdNumber, Unique};
 
-/// First byte of everything sealed: the form, for the day on which there is another.
+pub use persons::PersonKeys;
+
+/// First byte of what is sealed under the master secret itself; that of what is sealed under the key of a
+/// person is another.
 const FORM: u8 = 1;
 const KEY_ID: usize = 4;
 const NONCE: usize = 12;
@@ -72,7 +81,8 @@ impl Ring {
         Ok(Self { current: Derived::from(current)?, older })
     }
 
-    /// What a record was sealed under; that of now if it is not at hand, which opening tells.
+    /// What a record was sealed under, or what was the master secret when it was sealed under the key of a
+    /// person; that of now if it is not at hand, which opening tells.
     fn of(&self, sealed: &[u8]) -> &Derived {
         let id = sealed.get(1..1 + KEY_ID).unwrap_or_default();
         self.all().find(|derived| derived.id == id).unwrap_or(&self.current)
@@ -143,6 +153,11 @@ impl Keys {
         let ring = Arc::new(Ring::new(current, older)?);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
         Ok(())
+    }
+
+    /// What the master secret of now is called in what is sealed.
+    fn current_id(&self) -> [u8; KEY_ID] {
+        self.ring().current.id
     }
 
     fn ring(&self) -> Arc<Ring> {

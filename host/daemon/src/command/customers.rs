@@ -14,14 +14,14 @@ use rfid_service::randomness::SystemRandomness;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::StaffRole;
 use rfid_service::reports::{Part, ReportAsk, ReportFormat, ReportKind};
-use rfid_service::service::{BranchDraft, Caller, Fault, Service, StaffDraft, VisitFilter};
+use rfid_service::service::{BranchDraft, Caller, ErasedList, Fault, Service, StaffDraft, VisitFilter};
 
 use crate::cli::{
     ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
     TableFormat, VisitFormat,
 };
 use crate::config::{Config, ServiceConfig, StoreConfig};
-use crate::customer_service::{keys_of, open_store};
+use crate::customer_service::{erase_again, keys_of, open_store};
 
 pub(super) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
@@ -63,8 +63,11 @@ pub(super) async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyho
     // Its own, because the daemon may run and write the other.
     let trail = Trail::open(&kept.data_dir.join(audit::CONSOLE_FOLDER), keys, clock()).await;
     let trail = trail.context("what is done here cannot be audited, so it is not done")?;
-    let service = Service::new(store, kept.recognition, clock(), randomness).with_trail(Arc::new(trail));
+    let service = Service::new(store, kept.recognition, clock(), randomness)
+        .with_trail(Arc::new(trail))
+        .with_erased_list(ErasedList::in_folder(&kept.data_dir));
     service.settle_trail().await?;
+    erase_again(&service).await?;
     if let Some(branches) = &kept.branches {
         service.take_branches(&Caller::console(), branches).await?;
     }

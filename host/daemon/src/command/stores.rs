@@ -11,6 +11,7 @@ use rfid_service::backup::{self, Manifest};
 use rfid_service::moving::{self, Progress as Moving};
 use rfid_service::randomness::{Randomness, SystemRandomness};
 use rfid_service::seal::Keys;
+use rfid_service::service::ErasedList;
 use rfid_service::store::{Actor, Store, postgres};
 use zeroize::Zeroizing;
 
@@ -139,6 +140,9 @@ pub(crate) async fn migrate(from: &Path, to: &Path, data_dir: Option<&Path>) -> 
         shown.tick();
     };
     let work = async {
+        // Whoever the one knows to be erased is erased by the host of the other, before it serves.
+        let erased = ErasedList::in_folder(&from.data_dir).persons().await?;
+        ErasedList::in_folder(&to.data_dir).add_all(erased).await?;
         let sum = moving::move_all(from.store.as_ref(), to.store.as_ref(), &mut show).await;
         sum.context("the stores are not the same yet; what was moved stays, and the same command goes on")
     };

@@ -8,7 +8,7 @@ use rfid_core::{DurationText, Name, Secret};
 use rfid_service::account::AccountSettings;
 use rfid_service::recognition::RecognitionSettings;
 use rfid_service::record::{LocalDate, Position};
-use rfid_service::service::{BranchDraft, ExportSettings, Grant, IssuingSettings, Scope};
+use rfid_service::service::{BranchDraft, ExportSettings, Grant, IssuingSettings, RetentionSettings, Scope};
 use rfid_web::clients::SHORTEST_TOKEN;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,7 +37,31 @@ pub(super) struct ServiceSection {
     /// takes from branch to branch is judged that much more strictly.
     #[schemars(extend("format" = "duration"))]
     clocks_within: String,
+    /// How long what is kept of customers.
+    retention: RetentionSection,
 }
+
+/// `service.retention` in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RetentionSection {
+    /// Whose a visit was is known for so many months; from then on it only counts.
+    #[schemars(range(min = 1, max = 1200))]
+    visits_months: u16,
+    /// Photo and notes of a customer go so many days after the consent or the relation has ended.
+    #[schemars(range(min = 0, max = 36500))]
+    photos_days: u32,
+}
+
+impl Default for RetentionSection {
+    fn default() -> Self {
+        let RetentionSettings { visits_months, photos_after } = RetentionSettings::default();
+        let photos_days = u32::try_from(photos_after.as_secs() / DAY.as_secs()).unwrap_or(u32::MAX);
+        Self { visits_months, photos_days }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for ServiceSection {
     fn default() -> Self {
@@ -46,6 +70,7 @@ impl Default for ServiceSection {
             revisit_within: "10m".to_owned(),
             ends_without_sighting: "12h".to_owned(),
             clocks_within: "5s".to_owned(),
+            retention: RetentionSection::default(),
         }
     }
 }
@@ -88,6 +113,7 @@ pub(crate) struct ServiceConfig {
     /// Whether anything in the configuration asks for it.
     pub(crate) is_wanted: bool,
     pub(crate) recognition: RecognitionSettings,
+    pub(crate) retention: RetentionSettings,
     pub(crate) clients: Vec<ClientConfig>,
     pub(crate) branches: Vec<BranchDraft>,
     pub(crate) accounts: AccountSettings,
@@ -138,7 +164,7 @@ impl ServiceConfig {
 impl Checker<'_> {
     /// The customer service, as far as its tables are in order.
     pub(super) fn service(&mut self) -> Option<ServiceConfig> {
-        let recognition = self.recognition();
+        let (recognition, retention) = self.recognition().unzip();
         let branches = self.branch_drafts();
         let (accounts, issuing, audit) = (self.accounts(), self.issuing(), self.audit());
         let exports = self.exports();
@@ -160,6 +186,7 @@ impl Checker<'_> {
         Some(ServiceConfig {
             is_wanted,
             recognition: recognition?,
+            retention: retention?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             branches: branches?,
             secrets,
@@ -174,7 +201,7 @@ impl Checker<'_> {
         })
     }
 
-    fn recognition(&mut self) -> Option<RecognitionSettings> {
+    fn recognition(&mut self) -> Option<(RecognitionSettings, RetentionSettings)> {
         let table = self.tree.root.get("service").cloned().unwrap_or_else(|| Value::Object(Map::new()));
         if !table.is_object() {
             return None;
@@ -196,7 +223,11 @@ impl Checker<'_> {
             return None;
         }
         let clocks_within = duration(&section.clocks_within)?;
-        Some(RecognitionSettings { zone: zone?, revisit_within, ends_without_sighting, clocks_within })
+        let RetentionSection { visits_months, photos_days } = section.retention;
+        let retention = RetentionSettings { visits_months, photos_after: DAY * photos_days };
+        let recognition =
+            RecognitionSettings { zone: zone?, revisit_within, ends_without_sighting, clocks_within };
+        Some((recognition, retention))
     }
 
     fn branch_drafts(&mut self) -> Option<Vec<BranchDraft>> {

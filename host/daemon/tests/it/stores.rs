@@ -156,3 +156,47 @@ fn a_database_that_is_away_ends_the_start_with_what_to_do() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("PostgreSQL") && !said.contains("geheim"), "{said}");
 }
+
+/// Who was erased since a backup was made comes back with it, and is gone before anybody is served; a move
+/// takes along who it was.
+#[test]
+fn whoever_was_erased_does_not_come_back_with_a_backup_or_a_move() {
+    let (bank, central) = (Bank::new(), Bank::central());
+    bank.open_customers(2);
+    let customer =
+        |daemon: &Daemon, number: u32| ask(daemon, "GET", &format!("/api/v1/customers/C{number}"), None);
+    let daemon = Daemon::run(&bank.config());
+    daemon.until_ready();
+    let (status, erased) = customer(&daemon, 1);
+    assert_eq!(status, 200, "{erased}");
+    assert!(daemon.terminate().success());
+    bank.well(&["backup"], Some("backup"));
+    let data = bank.path("data");
+    for part in ["service-ledger", "service", "photos"] {
+        std::fs::remove_dir_all(data.join(part)).unwrap();
+    }
+    bank.well(&["restore"], Some("backup"));
+    let list = format!("{}\n", erased["id"].as_str().unwrap());
+    std::fs::write(data.join("erased-persons"), &list).unwrap();
+    let is_gone = |bank: &Bank| {
+        let daemon = Daemon::run(&bank.config());
+        daemon.until_ready();
+        assert_eq!(customer(&daemon, 1).0, 404);
+        assert_eq!(customer(&daemon, 2).0, 200);
+        assert!(daemon.terminate().success());
+        let verified: Value = serde_json::from_str(&bank.well(&["audit", "verify", "--json"], None)).unwrap();
+        assert_eq!(verified["first_bad"], Value::Null);
+    };
+    is_gone(&bank);
+    assert!(bank.well(&["audit", "show"], None).contains("customer.erased"));
+    let moved = rfid_host()
+        .args(["migrate-store", "--from"])
+        .arg(bank.config())
+        .arg("--to")
+        .arg(central.config())
+        .output()
+        .unwrap();
+    assert!(moved.status.success(), "{moved:?}");
+    assert_eq!(std::fs::read_to_string(central.path("data").join("erased-persons")).unwrap(), list);
+    is_gone(&central);
+}

@@ -57,7 +57,14 @@ async fn fill(store: &dyn Store) {
     }
     for byte in [3, 200] {
         let photo = Photo { large: vec![byte; 2000], small: vec![byte; 20] };
-        store.put_photo(PhotoId::from_bytes([byte; 32]), photo).await.unwrap();
+        store
+            .put_photo(
+                PhotoId::from_bytes([byte; 32]),
+                crate::record::CustomerId::from_bytes([byte; 16]),
+                photo,
+            )
+            .await
+            .unwrap();
     }
 }
 

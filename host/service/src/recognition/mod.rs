@@ -192,6 +192,8 @@ impl Recognition {
                     self.tell(changes, versions, branch);
                     return Ok(Some(noted(&visit, card, customer)));
                 }
+                // Erased since the card was looked up: from now on it is nobody's.
+                Err(CommitFault::Conflict { key: Key::Customer(_), .. }) => return Ok(None),
                 // Somebody greets the customer at the same moment: their word is in the visit then.
                 Err(CommitFault::Conflict { .. }) => {}
                 Err(CommitFault::Store(error)) => return Err(error),

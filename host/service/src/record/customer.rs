@@ -75,6 +75,27 @@ impl Bearer {
     }
 }
 
+impl CustomerId {
+    /// Ids of customers begin with the time at which they were made; that of nobody never comes.
+    const NEVER: [u8; 6] = [0xFF; 6];
+    /// In the place of somebody of whom nothing is known any more, not even which other visits were theirs.
+    pub const NOBODY: Self = Self::from_bytes([0xFF; 16]);
+
+    /// An id in the place of somebody who is not to be known any more, made of random bytes.
+    pub fn stand_in(random: [u8; 10]) -> Self {
+        let mut bytes = [0; 16];
+        let (time, rest) = bytes.split_at_mut(Self::NEVER.len());
+        time.copy_from_slice(&Self::NEVER);
+        rest.copy_from_slice(&random);
+        Self::from_bytes(bytes)
+    }
+
+    /// Whether it is in the place of somebody, and no customer's.
+    pub fn is_stand_in(self) -> bool {
+        self.to_bytes().starts_with(&Self::NEVER)
+    }
+}
+
 impl Customer {
     /// Most characters of a name, an employer or the usual business.
     pub const LONGEST_TEXT: usize = 200;

@@ -101,7 +101,7 @@ pub enum RequestState {
     Draft,
     /// It waits for somebody else to decide.
     Submitted,
-    /// A card is approved, and not encoded yet.
+    /// A card is approved and not encoded yet, or somebody who is to be erased is not wholly yet.
     Approved,
     /// A card is encoded, and not read at a desk yet.
     Encoded,
@@ -154,7 +154,8 @@ impl RequestState {
             Draft => matches!(next, Draft | Submitted | Cancelled | Lapsed),
             Submitted => matches!(next, Draft | Approved | Done | Refused | Cancelled | Lapsed),
             // A card that is spoilt while it is encoded is approved again, with another number.
-            Approved => matches!(next, Approved | Encoded | Cancelled | Lapsed),
+            // Whoever is to be erased is, and then it is done.
+            Approved => matches!(next, Approved | Encoded | Done | Cancelled | Lapsed),
             Encoded => matches!(next, Approved | Done | Cancelled | Lapsed),
             Done | Refused | Cancelled | Lapsed => false,
         }
@@ -223,6 +224,11 @@ pub enum Proposal {
         /// What is in it.
         content: ExportContent,
     },
+    /// Everything about a person goes, who asked for it.
+    ErasePerson {
+        /// Who.
+        customer: CustomerId,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// Who, if the person is not entered yet.
@@ -269,6 +275,8 @@ pub enum ProposalKind {
     PersonFile,
     /// Visits are exported.
     ExportVisits,
+    /// A person is erased.
+    ErasePerson,
     /// Somebody gets an account.
     OpenAccount,
     /// Somebody gets other roles.
@@ -288,6 +296,7 @@ impl ProposalKind {
             Self::ReenableCard => "reenable_card",
             Self::PersonFile => "person_file",
             Self::ExportVisits => "export_visits",
+            Self::ErasePerson => "erase_person",
             Self::OpenAccount => "open_account",
             Self::ChangeAccount => "change_account",
             Self::ResetAccount => "reset_account",
@@ -303,6 +312,7 @@ impl ProposalKind {
             Self::ReenableCard => Action::ReenableCards,
             Self::PersonFile => Action::MakeFiles,
             Self::ExportVisits => Action::RequestExports,
+            Self::ErasePerson => Action::ErasePersons,
             Self::OpenAccount | Self::ChangeAccount => Action::RequestAccounts,
             Self::ResetAccount => Action::ResetAccounts,
         }
@@ -320,6 +330,7 @@ impl Proposal {
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
             Self::ExportVisits { .. } => ProposalKind::ExportVisits,
+            Self::ErasePerson { .. } => ProposalKind::ErasePerson,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -334,7 +345,8 @@ impl Proposal {
             | Self::Photo { customer, .. }
             | Self::IssueCard { customer, .. }
             | Self::ReenableCard { customer, .. }
-            | Self::PersonFile { customer } => Key::Customer(*customer),
+            | Self::PersonFile { customer }
+            | Self::ErasePerson { customer } => Key::Customer(*customer),
             Self::ExportVisits { asker: staff, .. }
             | Self::OpenAccount { staff, .. }
             | Self::ChangeAccount { staff, .. }

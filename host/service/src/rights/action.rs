@@ -53,6 +53,8 @@ actions! {
     NoteConsent = "customers.consent",
     /// Make the file of a person.
     MakeFiles = "customers.file",
+    /// Erase a person.
+    ErasePersons = "customers.erase",
     /// See cards.
     SeeCards = "cards.see",
     /// Ask for a card.

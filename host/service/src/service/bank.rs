@@ -19,7 +19,7 @@ use crate::randomness::SystemRandomness;
 use crate::record::{Account, AccountState, Personal, StaffRole};
 use crate::rights::{Matrix, Role};
 use crate::seal;
-use crate::store::BreakingStore;
+use crate::store::{BreakingStore, MemoryStore};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "trellis ombre fjord walnut";
@@ -34,7 +34,8 @@ pub struct Bank {
     pub desk: Arc<Desk>,
     /// Its store.
     pub store: Arc<BreakingStore>,
-    _folder: TempDir,
+    /// Where its trail and the list of erased persons are.
+    pub folder: TempDir,
 }
 
 /// A desk on which a card lies, or does not.
@@ -78,21 +79,27 @@ impl Desk {
 impl Bank {
     /// A bank with the branches a and b, and nobody in it, on the morning of 2026-11-29 in Shanghai.
     pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap()).await
+    }
+
+    /// The same over a store, with a folder for its trail.
+    pub async fn over(store: Arc<dyn Store>, folder: TempDir) -> Self {
         let clock = Arc::new(ManualClock::at("2026-11-29T01:00:00Z".parse().unwrap()));
         let keys = Arc::new(seal::Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap());
-        let trail = Trail::open(folder.path(), keys, clock.clone()).await.unwrap();
-        let (store, randomness) = (Arc::new(BreakingStore::default()), Arc::new(SystemRandomness));
+        let trail = Trail::open(&folder.path().join("audit"), keys, clock.clone()).await.unwrap();
+        let store = Arc::new(BreakingStore::over(store));
+        let randomness = Arc::new(SystemRandomness);
         let cost = Cost { memory_kib: 64, passes: 1 };
         let desk = Arc::new(Desk::default());
         let service = Service::new(store.clone(), RecognitionSettings::default(), clock.clone(), randomness)
             .with_trail(Arc::new(trail))
+            .with_erased_list(ErasedList::in_folder(folder.path()))
             .with_desk(desk.clone())
             .with_exports(folder.path().join("exports"), "bank".into(), ExportSettings::default())
             .with_accounts(AccountSettings { cost, ..AccountSettings::default() });
         let branch = |code: &str| BranchDraft { code: code.into(), name: code.to_owned(), position: None };
         service.take_branches(&Caller::console(), &[branch("a"), branch("b")]).await.unwrap();
-        Self { service: Arc::new(service), clock, desk, store, _folder: folder }
+        Self { service: Arc::new(service), clock, desk, store, folder }
     }
 
     /// The same with another service, as if its host had started anew.

@@ -10,6 +10,7 @@ mod branches;
 pub(crate) mod cards;
 pub(crate) mod customers;
 mod destroying;
+mod erasing;
 mod exports;
 mod fault;
 mod following;
@@ -17,6 +18,7 @@ mod grant;
 mod guests;
 mod photos;
 mod requests;
+mod retention;
 mod staff;
 pub mod view;
 mod visits;
@@ -37,6 +39,7 @@ use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
+pub use erasing::ErasedList;
 pub use exports::{
     BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,
 };
@@ -46,6 +49,7 @@ pub use guests::{Attendant, Extent, Guest};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };
+pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
 
@@ -131,12 +135,15 @@ pub struct Service {
     darkroom: OnceLock<Darkroom>,
     accounts: Accounts,
     issuing: IssuingSettings,
+    retention: RetentionSettings,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
     /// Absent where there is no folder for them.
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// Who was erased, beside the store; absent in tests.
+    erased_list: Option<Arc<ErasedList>>,
 }
 
 impl Service {
@@ -158,9 +165,11 @@ impl Service {
             darkroom: OnceLock::new(),
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
+            retention: RetentionSettings::default(),
             desk: None,
             exports: None,
             trail: None,
+            erased_list: None,
         }
     }
 

@@ -35,7 +35,7 @@ impl Service {
             return Ok(before);
         }
         // First the photo, then who has it: nobody is ever without the photo that the record names.
-        self.store.put_photo(id, photo).await?;
+        self.store.put_photo(id, before.record.id, photo).await?;
         self.with_photo(caller, before, Some(id)).await
     }
 
@@ -53,7 +53,7 @@ impl Service {
     ) -> Result<Stored<Request>, Fault> {
         let before = self.seen_in(caller, number, expected, Mode::Propose).await?;
         let (id, photo) = self.developed(&before.record, picture).await?;
-        self.store.put_photo(id, photo).await?;
+        self.store.put_photo(id, before.record.id, photo).await?;
         let Customer { id: customer, branch, .. } = before.record;
         let proposal = Proposal::Photo { customer, version: expected, photo: id };
         self.begin_request(caller, proposal, branch).await

@@ -291,7 +291,15 @@ async fn a_photo_that_nobody_has_is_forgotten_when_it_is_seen_twice() {
     // The same again is no change.
     assert_eq!(service.take_photo(&console, "6001", 2, picture).await.unwrap().version, 2);
     let stray = PhotoId::from_bytes([9; 32]);
-    service.store().put_photo(stray, Photo { large: vec![1], small: vec![1] }).await.unwrap();
+    service
+        .store()
+        .put_photo(
+            stray,
+            crate::record::CustomerId::from_bytes([9; 16]),
+            Photo { large: vec![1], small: vec![1] },
+        )
+        .await
+        .unwrap();
     let suspects = service.forget_stray_photos(&Default::default()).await.unwrap();
     assert_eq!(suspects, [stray].into());
     assert_eq!(service.store().photos(None, 9).await.unwrap().len(), 2);

@@ -1,5 +1,6 @@
 //! A store that stops answering, for tests of what is done then.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
@@ -7,29 +8,27 @@ use rfid_core::{Error, ErrorKind, Result, TagId};
 use tokio::sync::mpsc;
 
 use super::{
-    Commit, CommitFault, Happened, Holder, Listing, MemoryStore, Origin, Past, Photo, PhotoSize, Place,
-    Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
+    Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
+    StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
-use crate::record::{Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
+use crate::record::{Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 /// So many answers are as good as all.
 const ALL: u32 = u32::MAX;
 
-/// A store in memory that can be told to fail.
-#[derive(Debug)]
+/// A store that can be told to fail.
 pub struct BreakingStore {
-    inner: MemoryStore,
+    inner: Arc<dyn Store>,
     /// Answers that it still gives.
     answers: AtomicU32,
 }
 
-impl Default for BreakingStore {
-    fn default() -> Self {
-        Self { inner: MemoryStore::new(), answers: AtomicU32::new(ALL) }
-    }
-}
-
 impl BreakingStore {
+    /// This store, which answers until it is told not to.
+    pub fn over(inner: Arc<dyn Store>) -> Self {
+        Self { inner, answers: AtomicU32::new(ALL) }
+    }
+
     /// Lets it give so many answers more, and then none.
     pub fn break_after(&self, answers: u32) {
         self.answers.store(answers, Ordering::SeqCst);
@@ -40,7 +39,7 @@ impl BreakingStore {
         self.break_after(ALL);
     }
 
-    fn well(&self) -> Result<&MemoryStore> {
+    fn well(&self) -> Result<&Arc<dyn Store>> {
         let fewer = |left: u32| if left == ALL { Some(left) } else { left.checked_sub(1) };
         match self.answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
             Ok(_) => Ok(&self.inner),
@@ -103,8 +102,8 @@ impl Store for BreakingStore {
         self.well()?.journal().await
     }
 
-    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
-        self.well()?.put_photo(id, photo).await
+    async fn put_photo(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()> {
+        self.well()?.put_photo(id, of, photo).await
     }
 
     async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
@@ -117,6 +116,22 @@ impl Store for BreakingStore {
 
     async fn remove_photo(&self, id: PhotoId) -> Result<()> {
         self.well()?.remove_photo(id).await
+    }
+
+    async fn shut(&self, person: CustomerId) -> Result<()> {
+        self.well()?.shut(person).await
+    }
+
+    async fn destroy_key(&self, person: CustomerId) -> Result<()> {
+        self.well()?.destroy_key(person).await
+    }
+
+    async fn destroy_links(&self, month: Month) -> Result<()> {
+        self.well()?.destroy_links(month).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>> {
+        self.well()?.erasures().await
     }
 
     fn health(&self) -> StoreHealth {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rfid_core::{Error, Result, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Key, Record, StaffId};
+use crate::record::{CustomerId, Key, Record, StaffId};
 
 /// Who made a change, when, and from where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,14 @@ impl Change {
         match self {
             Self::Put { record, .. } => record.key(),
             Self::Remove { key, .. } => key.clone(),
+        }
+    }
+
+    /// The customer of whom it writes something.
+    pub fn person(&self) -> Option<CustomerId> {
+        match self {
+            Self::Put { record, .. } => record.person(),
+            Self::Remove { .. } => None,
         }
     }
 

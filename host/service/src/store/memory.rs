@@ -3,7 +3,7 @@
 //! It is what the others are held against, and what tests of the rooms above stand on. Nothing is
 //! durable, so no host uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 
 use super::tally::{Counting, Fact};
 use super::{
-    Change, Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
-    StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey, Version,
+    Change, Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place,
+    Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey, Version,
 };
-use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{
+    Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
+};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -29,7 +31,11 @@ struct State {
     /// What happened, each with the number of its commit.
     past: Vec<(u64, Key, Past)>,
     commits: u64,
-    photos: BTreeMap<PhotoId, Photo>,
+    photos: BTreeMap<PhotoId, (CustomerId, Photo)>,
+    /// Who is being erased, and whether the key is destroyed.
+    shut: BTreeMap<CustomerId, bool>,
+    /// Records of which nothing can be read any more.
+    forgotten: BTreeSet<Key>,
 }
 
 impl State {
@@ -47,6 +53,9 @@ impl State {
             let is_gone = found == 0 && matches!(change, Change::Remove { .. });
             if found != change.expected() || is_gone || comes_twice {
                 return Err(CommitFault::Conflict { key, found });
+            }
+            if let Some(person) = change.person().filter(|person| self.shut.contains_key(person)) {
+                return Err(CommitFault::Conflict { key: Key::Customer(person), found: 0 });
             }
             befores.push(before);
         }
@@ -81,6 +90,23 @@ impl State {
         let before = before.map(|stored| stored.record);
         self.past.push((self.commits, key, Past { version, origin: origin.clone(), before, after }));
         Ok(if is_there { version } else { 0 })
+    }
+
+    /// Forgets everything that was written of a person.
+    fn forget(&mut self, person: CustomerId) {
+        self.shut.insert(person, true);
+        let is_theirs = |record: &Option<Record>| {
+            record.as_ref().is_some_and(|record| record.sealed_for() == Some(person))
+        };
+        let theirs = self.past.iter().filter(|(.., past)| is_theirs(&past.after));
+        self.forgotten.extend(theirs.map(|(_, key, _)| key.clone()));
+        self.past.retain(|(.., past)| !is_theirs(&past.after));
+        for (.., past) in &mut self.past {
+            if is_theirs(&past.before) {
+                past.before = None;
+            }
+        }
+        self.photos.retain(|_, (of, _)| *of != person);
     }
 
     fn customer(&self, id: CustomerId) -> Option<Stored<Customer>> {
@@ -206,7 +232,11 @@ impl Store for MemoryStore {
     }
 
     async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>> {
-        let past = self.state().past.clone();
+        let past: Vec<(u64, Key, Past)> = {
+            let state = self.state();
+            let kept = state.past.iter().filter(|(_, key, _)| !state.forgotten.contains(key));
+            kept.cloned().collect()
+        };
         let (happened, receiver) = mpsc::channel(past.len().max(1));
         for together in past.chunk_by(|one, other| one.0 == other.0) {
             let [(_, _, first), ..] = together else { continue };
@@ -223,14 +253,14 @@ impl Store for MemoryStore {
         Ok(receiver)
     }
 
-    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
-        self.state().photos.insert(id, photo);
+    async fn put_photo(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()> {
+        self.state().photos.insert(id, (of, photo));
         Ok(())
     }
 
     async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
         let state = self.state();
-        Ok(state.photos.get(&id).map(|photo| match size {
+        Ok(state.photos.get(&id).map(|(_, photo)| match size {
             PhotoSize::Large => photo.large.clone(),
             PhotoSize::Small => photo.small.clone(),
         }))
@@ -250,6 +280,37 @@ impl Store for MemoryStore {
     async fn remove_photo(&self, id: PhotoId) -> Result<()> {
         self.state().photos.remove(&id);
         Ok(())
+    }
+
+    async fn shut(&self, person: CustomerId) -> Result<()> {
+        self.state().shut.entry(person).or_insert(false);
+        Ok(())
+    }
+
+    async fn destroy_key(&self, person: CustomerId) -> Result<()> {
+        self.state().forget(person);
+        Ok(())
+    }
+
+    async fn destroy_links(&self, month: Month) -> Result<()> {
+        let mut state = self.state();
+        for (.., past) in &mut state.past {
+            for record in [&mut past.before, &mut past.after].into_iter().flatten() {
+                if let Record::Visit(visit) = record
+                    && visit.month() == month
+                    && !visit.customer.is_stand_in()
+                {
+                    *visit = visit.clone().of_nobody();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>> {
+        let erasure =
+            |(person, is_done): (&CustomerId, &bool)| Erasure { person: *person, is_done: *is_done };
+        Ok(self.state().shut.iter().map(erasure).collect())
     }
 
     fn health(&self) -> StoreHealth {

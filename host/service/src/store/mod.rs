@@ -8,6 +8,7 @@ mod asking;
 mod breaking;
 mod commit;
 pub mod embedded;
+mod erasing;
 mod listing;
 #[cfg(any(test, feature = "suite"))]
 mod memory;
@@ -23,11 +24,14 @@ use async_trait::async_trait;
 use rfid_core::{Result, TagId};
 use tokio::sync::{broadcast, mpsc};
 
-use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{
+    Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
+};
 
 #[cfg(any(test, feature = "suite"))]
 pub use breaking::BreakingStore;
 pub use commit::{Actor, Change, Commit, CommitFault, Happened, Origin, Past, Supply, Version};
+pub use erasing::Erasure;
 pub use listing::{Among, Listing, Place, Timed};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryStore;
@@ -180,8 +184,8 @@ pub trait Store: Send + Sync {
     /// Carried out anew on an empty store, it makes the same store.
     async fn journal(&self) -> Result<mpsc::Receiver<Result<Happened>>>;
 
-    /// Keeps a photo. Allowed twice.
-    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()>;
+    /// Keeps a photo of this customer. Allowed twice.
+    async fn put_photo(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()>;
 
     /// A photo, if it is there.
     async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>>;
@@ -191,6 +195,24 @@ pub trait Store: Send + Sync {
 
     /// Forgets a photo. Allowed twice.
     async fn remove_photo(&self, id: PhotoId) -> Result<()>;
+
+    /// Begins to erase a person: from now on nothing is written of this customer
+    /// ([`Record::person`]), which is answered as if there were none ([`CommitFault::Conflict`]). What was
+    /// asked for before is written when this returns. What there is can be read and removed, and has to be
+    /// before [`Store::destroy_key`]. Allowed twice, and of somebody who is not known.
+    async fn shut(&self, person: CustomerId) -> Result<()>;
+
+    /// Destroys what everything of a person is sealed under. When it returns, nothing that was ever
+    /// written of this customer under that key can be read again by anybody, with whatever secret; histories
+    /// and the journal leave it out. Allowed twice, and of somebody who is not known.
+    async fn destroy_key(&self, person: CustomerId) -> Result<()>;
+
+    /// Destroys what says whose the visits of a month were, in every version; those that there are were given
+    /// stand-ins before. From then on histories and the journal tell of them as of nobody's. Allowed twice.
+    async fn destroy_links(&self, month: Month) -> Result<()>;
+
+    /// Who is erased or being erased, in the order of the ids.
+    async fn erasures(&self) -> Result<Vec<Erasure>>;
 
     /// What others write to it, from now on; `None` where nobody else can. What is told has happened;
     /// of what this value itself has written, some may be told as well.

@@ -127,6 +127,9 @@ impl<'a> Plan<'a> {
             if found != expected || is_gone || !seen.insert(key.clone()) {
                 return Err(CommitFault::Conflict { key, found });
             }
+            if let Some(person) = change.person().filter(|person| self.rows.is_shut(*person)) {
+                return Err(CommitFault::Conflict { key: Key::Customer(person), found: 0 });
+            }
             let version = row.as_ref().map_or(0, |row| row.version) + 1;
             let before = row.and_then(|row| row.content);
             if let Some((record, bytes)) = &before {

@@ -27,6 +27,13 @@ use crate::record::{
 };
 use crate::rights::Role;
 
+mod erasing;
+
+pub use erasing::{
+    of_a_month_that_is_over_nobody_knows_whose_its_visits_were, of_whoever_is_erased_nothing_can_be_read,
+    of_whoever_is_shut_nothing_is_written,
+};
+
 /// Opens the store that is tried.
 #[async_trait]
 pub trait Rig: Sync {
@@ -51,6 +58,9 @@ macro_rules! store_suite {
             photos_are_kept_and_forgotten
             lists_are_paged_without_gap_or_double
             closing_twice_is_allowed
+            of_whoever_is_erased_nothing_can_be_read
+            of_whoever_is_shut_nothing_is_written
+            of_a_month_that_is_over_nobody_knows_whose_its_visits_were
         );
     };
     ($rig:expr; $($case:ident)*) => {$(
@@ -709,7 +719,7 @@ pub async fn photos_are_kept_and_forgotten(rig: &dyn Rig) {
     let photo = |byte: u8| Photo { large: vec![byte; 300_000], small: vec![byte; 3] };
     let id = |byte: u8| PhotoId::from_bytes([byte; 32]);
     for byte in [9, 1, 5, 1] {
-        store.put_photo(id(byte), photo(byte)).await.unwrap();
+        store.put_photo(id(byte), customer(byte, byte).id, photo(byte)).await.unwrap();
     }
     assert_eq!(store.photos(None, 10).await.unwrap(), [id(1), id(5), id(9)]);
     assert_eq!(store.photos(Some(id(1)), 1).await.unwrap(), [id(5)]);

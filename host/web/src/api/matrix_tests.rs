@@ -193,6 +193,13 @@ fn rows() -> Vec<Row> {
             Staff,
         ),
         row(
+            "draftRequest",
+            "/api/v1/requests",
+            json!({ "kind": "erase_person", "customer_number": "6001" }),
+            &[(A::ErasePersons, Propose)],
+            Customer,
+        ),
+        row(
             "getRequest",
             "/api/v1/requests/{request}",
             none(),
@@ -281,7 +288,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-const OF_REQUESTS: [(Action, Use); 18] = [
+const OF_REQUESTS: [(Action, Use); 20] = [
     (Action::ChangeCustomers, Use::DoOrPropose),
     (Action::ChangeCustomers, Use::Approve),
     (Action::TakePhotos, Use::DoOrPropose),
@@ -300,6 +307,8 @@ const OF_REQUESTS: [(Action, Use); 18] = [
     (Action::MakeFiles, Use::Approve),
     (Action::RequestExports, Use::DoOrPropose),
     (Action::RequestExports, Use::Approve),
+    (Action::ErasePersons, Use::DoOrPropose),
+    (Action::ErasePersons, Use::Approve),
 ];
 
 /// Routes of people in sessions and of those whom nobody knows yet, and what has no owner: they are not

@@ -62,6 +62,11 @@ pub enum Asked {
         /// Why, in words.
         reason: Personal<String>,
     },
+    /// Everything about a person goes, who asked for it.
+    ErasePerson {
+        /// Who.
+        customer_number: Personal<String>,
+    },
     /// Somebody gets an account.
     OpenAccount {
         /// The bank's staff number; of somebody who is entered already, or a new one.
@@ -97,6 +102,7 @@ impl Asked {
             Self::ReenableCard { .. } => ProposalKind::ReenableCard,
             Self::PersonFile { .. } => ProposalKind::PersonFile,
             Self::ExportVisits { .. } => ProposalKind::ExportVisits,
+            Self::ErasePerson { .. } => ProposalKind::ErasePerson,
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
@@ -170,6 +176,10 @@ impl Service {
                 Ok((Proposal::PersonFile { customer: found.id }, found.branch))
             }
             Asked::ExportVisits { draft, reason } => self.export_asked_for(caller, &may, draft, reason).await,
+            Asked::ErasePerson { customer_number } => {
+                let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0.record;
+                Ok((Proposal::ErasePerson { customer: found.id }, found.branch))
+            }
             Asked::OpenAccount { staff_number, name, branch, roles } => {
                 self.account_asked_for(caller, &may, (staff_number, name, branch, roles), before).await
             }

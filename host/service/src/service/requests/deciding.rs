@@ -81,6 +81,14 @@ impl Service {
         if let Some(staff) = ends_sessions {
             self.end_sessions(staff);
         }
+        // What is cut short here is gone on with by `finish_erasures`.
+        let request = match request.record.proposal {
+            Proposal::ErasePerson { customer } => {
+                self.erase(caller, customer).await?;
+                self.erasure_done(request).await?
+            }
+            _ => request,
+        };
         Ok(Decided { request, code_half })
     }
 
@@ -120,6 +128,11 @@ impl Service {
         check_note(&note)?;
         let before = self.reach_request(caller, id, Mode::Propose).await?;
         self.may_become(&before, RequestState::Cancelled)?;
+        if is_being_erased(&before.record) {
+            return Err(Fault::NotAllowed(
+                "what is approved here is under way and cannot be undone".to_owned(),
+            ));
+        }
         self.end_request(caller, "request.cancel", before, RequestState::Cancelled, note).await
     }
 
@@ -162,7 +175,7 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn lapse_requests(&self) -> Result<usize, Fault> {
-        let host = Caller { actor: Actor::Host, from: "host".to_owned(), ..Caller::console() };
+        let host = Caller::host();
         let mut lapsed = 0;
         for request in self.open_requests().await?.into_iter().filter(|open| self.has_lapsed(&open.record)) {
             match self.end_request(&host, "request.lapse", request, RequestState::Lapsed, "".into()).await {
@@ -175,6 +188,9 @@ impl Service {
     }
 
     pub(super) fn has_lapsed(&self, request: &Request) -> bool {
+        if is_being_erased(request) {
+            return false;
+        }
         let since = request.decided.as_ref().map_or(request.drafted_at, |decided| decided.at);
         let limit = match request.state {
             RequestState::Approved => self.issuing.approved_lapses,
@@ -334,6 +350,11 @@ impl Service {
                 let active = Card { state: CardState::Active, ..before.record };
                 Ok(Effect::done(vec![Stored { version, record: active.into() }]))
             }
+            // It happens behind the approval, and is gone on with until it is done.
+            Proposal::ErasePerson { customer } => {
+                self.get::<Customer>(Key::Customer(customer), "customer").await?;
+                Ok(Effect { state: RequestState::Approved, ..Effect::done(Vec::new()) })
+            }
             // They are made when who asked for them comes for them.
             Proposal::PersonFile { .. } | Proposal::ExportVisits { .. } => Ok(Effect::done(Vec::new())),
             Proposal::OpenAccount { staff, staff_number, name, roles } => {
@@ -413,4 +434,9 @@ impl Service {
         }
         Ok(Effect { halves: Some(halves), ..Effect::done(records) })
     }
+}
+
+/// Whether it was approved to erase somebody, which is not given up any more.
+fn is_being_erased(request: &Request) -> bool {
+    request.state == RequestState::Approved && matches!(request.proposal, Proposal::ErasePerson { .. })
 }

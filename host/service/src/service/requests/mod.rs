@@ -30,7 +30,7 @@ pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};
 
 /// What it takes to have to do with requests: one of these, in whatever way.
-pub const OF_REQUESTS: [Action; 9] = [
+pub const OF_REQUESTS: [Action; 10] = [
     Action::ChangeCustomers,
     Action::TakePhotos,
     Action::RequestCards,
@@ -40,6 +40,7 @@ pub const OF_REQUESTS: [Action; 9] = [
     Action::ResetAccounts,
     Action::MakeFiles,
     Action::RequestExports,
+    Action::ErasePersons,
 ];
 /// Longest note of a decision, in characters.
 const LONGEST_NOTE: usize = 500;

@@ -14,11 +14,13 @@
 //! * `replay.rs`: the ledger into the index.
 //! * `seen.rs`: what a load has brought.
 //! * `photos.rs`: photos, as files.
+//! * `persons.rs`: the keys of persons, which can be destroyed.
 
 mod bearers;
 mod days;
 mod entry;
 mod index;
+mod persons;
 mod photos;
 mod reading;
 mod replay;
@@ -34,20 +36,26 @@ use rfid_durable::Health;
 use rfid_ledger::{Ledger, LedgerSettings};
 use tokio::sync::{mpsc, oneshot};
 
+use self::persons::PersonFile;
 use self::photos::Photos;
 use self::reading::Index;
 use self::writer::{Request, Writer};
 use super::asking::{Writing, closed};
+use super::erasing::{KeyChange, erasures};
 use super::{
-    Commit, CommitFault, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows, Store,
-    StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
+    Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
+    Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 /// The ledger's folder in the data folder.
 pub const LEDGER: &str = "service-ledger";
 /// The index's folder in the data folder.
 pub const INDEX: &str = "service";
+/// The file with the keys of persons in the data folder.
+pub const PERSONS: &str = "service-persons";
+pub(crate) use persons::put_in_place;
+
 /// The photos' folder in the data folder.
 pub const PHOTOS: &str = "photos";
 
@@ -69,14 +77,29 @@ impl EmbeddedStore {
     pub async fn open(data_dir: &Path, rows: Rows, clock: Arc<dyn Clock>) -> Result<Self> {
         let settings = LedgerSettings { keep_for: None, ..LedgerSettings::default() }.with_random_id();
         let ledger = Ledger::open(data_dir.join(LEDGER), settings, clock).await?;
+        // Only now, when nobody else has the folder.
+        let persons = match PersonFile::open(data_dir.join(PERSONS), &rows).await {
+            Ok(persons) => persons,
+            Err(error) => {
+                ledger.close().await;
+                return Err(error);
+            }
+        };
         let sled = rfid_durable::Store::open(data_dir.join(INDEX)).await?;
         let index = Index::new(sled, ledger.clone(), rows.clone());
         let photos = Photos::open(data_dir.join(PHOTOS), rows).await?;
         replay::catch_up(&index, &ledger).await?;
         let applied = replay::last_applied(&index).await?;
-        let writer = Writer::new(index.clone(), ledger.clone(), applied);
+        let writer = Writer::new(index.clone(), ledger.clone(), persons, applied);
         let writer = Writing::start(|requests| writer.run(requests));
         Ok(Self { index, ledger, photos, writer })
+    }
+
+    /// By the task that writes: what was asked for before is written before.
+    async fn change_keys(&self, change: KeyChange) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.ask(Request::Keys { change, answer }).await?;
+        answered.await.map_err(|_| closed())?
     }
 }
 
@@ -161,8 +184,8 @@ impl Store for EmbeddedStore {
         Ok(self.index.journal())
     }
 
-    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
-        self.photos.put(id, photo).await
+    async fn put_photo(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()> {
+        self.photos.put(id, of, photo).await
     }
 
     async fn photo(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
@@ -175,6 +198,26 @@ impl Store for EmbeddedStore {
 
     async fn remove_photo(&self, id: PhotoId) -> Result<()> {
         self.photos.remove(id).await
+    }
+
+    async fn shut(&self, person: CustomerId) -> Result<()> {
+        self.change_keys(KeyChange::Shut(person)).await
+    }
+
+    async fn destroy_key(&self, person: CustomerId) -> Result<()> {
+        self.change_keys(KeyChange::Destroy(person)).await
+    }
+
+    async fn destroy_links(&self, month: Month) -> Result<()> {
+        self.change_keys(KeyChange::DestroyMonth(month)).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>> {
+        Ok(erasures(self.index.rows().persons().as_deref()))
+    }
+
+    async fn keys_changed(&self) -> Result<()> {
+        self.change_keys(KeyChange::Reseal).await
     }
 
     fn health(&self) -> StoreHealth {

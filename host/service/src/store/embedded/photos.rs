@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rfid_core::{Error, ErrorKind, Result};
 
-use crate::record::PhotoId;
+use crate::record::{CustomerId, PhotoId};
 use crate::store::{Photo, PhotoSize, Rows};
 
 /// Counts files that are being written.
@@ -29,9 +29,9 @@ impl Photos {
         Ok(Self { folder: folder.into(), rows })
     }
 
-    pub(super) async fn put(&self, id: PhotoId, photo: Photo) -> Result<()> {
-        let large = self.rows.seal_photo(id, PhotoSize::Large, &photo.large)?;
-        let small = self.rows.seal_photo(id, PhotoSize::Small, &photo.small)?;
+    pub(super) async fn put(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()> {
+        let large = self.rows.seal_photo(id, of, PhotoSize::Large, &photo.large)?;
+        let small = self.rows.seal_photo(id, of, PhotoSize::Small, &photo.small)?;
         let photos = self.clone();
         // The large one last: a photo is there when it is.
         blocking("put photo", move || {
@@ -48,8 +48,8 @@ impl Photos {
             read => read.map(Some),
         })
         .await?;
-        let open = |bytes: Vec<u8>| self.rows.open_photo(id, size, &bytes).map(|photo| photo.to_vec());
-        bytes.map(open).transpose()
+        let Some(bytes) = bytes else { return Ok(None) };
+        Ok(self.rows.open_photo(id, size, &bytes)?.map(|photo| photo.to_vec()))
     }
 
     pub(super) async fn list(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {

@@ -1,6 +1,6 @@
 //! What is asked of the index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_core::{Error, ErrorKind, Result, TagId};
@@ -16,6 +16,7 @@ use super::index::{
 };
 use super::replay::{self, Counting};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
+use crate::store::erasing::kept_version;
 use crate::store::plan::{Asked, Plan, Row, Written};
 use crate::store::{Commit, Happened, Holder, Listing, Past, Place, Rows, Stored, Version};
 
@@ -83,7 +84,7 @@ impl Index {
         let (version, bytes) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
         let content = match bytes {
             [] => None,
-            bytes => Some((self.rows.decode(key, bytes)?, bytes.to_vec())),
+            bytes => self.rows.decode_kept(key, bytes)?.map(|record| (record, bytes.to_vec())),
         };
         Ok(Row { version: u32::from_be_bytes(*version), content })
     }
@@ -296,17 +297,21 @@ impl Index {
         let read =
             move || wanted.into_iter().map(|(version, at)| read_past(&ledger, &key, version, at)).collect();
         let read: Vec<(u32, crate::store::Origin, Option<Record>)> = {
+            // A version of somebody who was erased is left out.
             let written: Result<Vec<(crate::store::Origin, Written)>> = tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|error| Error::new(ErrorKind::Internal, "history").with_source(error))?;
             written?
                 .into_iter()
-                .map(|(origin, written)| {
+                .filter_map(|(origin, written)| {
                     let record = match &written.bytes {
-                        Some(bytes) => Some(self.rows.decode(&written.key, bytes)?),
+                        Some(bytes) => match self.rows.decode_kept(&written.key, bytes) {
+                            Ok(record) => Some(record?),
+                            Err(error) => return Some(Err(error)),
+                        },
                         None => None,
                     };
-                    Ok((written.version, origin, record))
+                    Some(Ok((written.version, origin, record)))
                 })
                 .collect::<Result<_>>()?
         };
@@ -325,8 +330,13 @@ impl Index {
         });
         let index = self.clone();
         tokio::spawn(async move {
+            let mut forgotten = HashSet::new();
             while let Some(entry) = coming.recv().await {
-                let told = index.happened(entry);
+                let told = match index.happened(entry, &mut forgotten) {
+                    // All of it was of somebody who was erased.
+                    Ok(told) if told.changes.is_empty() => continue,
+                    told => told,
+                };
                 let is_end = told.is_err();
                 if happened.send(told).await.is_err() || is_end {
                     return;
@@ -347,17 +357,15 @@ impl Index {
         receiver
     }
 
-    fn happened(&self, entry: Counting) -> Result<Happened> {
+    fn happened(&self, entry: Counting, forgotten: &mut HashSet<Key>) -> Result<Happened> {
         let number = entry.number;
         let origin = entry.origin.ok_or_else(|| {
             Error::new(ErrorKind::Damaged, "journal")
                 .with_detail(format!("number {number} of the ledger does not say who made its changes"))
         })?;
-        let version = |Written { key, version, bytes }: Written| {
-            let record = bytes.map(|bytes| self.rows.decode(&key, &bytes)).transpose()?;
-            Ok(Version { key, version, record })
-        };
-        let mut changes: Vec<Version> = entry.changes.into_iter().map(version).collect::<Result<_>>()?;
+        let version = |written| kept_version(&self.rows, written, forgotten).transpose();
+        let mut changes: Vec<Version> =
+            entry.changes.into_iter().filter_map(version).collect::<Result<_>>()?;
         if changes.len() <= Commit::MOST {
             changes.sort_by(|one, other| one.key.cmp(&other.key));
         }

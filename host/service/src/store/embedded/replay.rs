@@ -182,19 +182,24 @@ async fn apply(index: &Index, ledger: &Ledger, from: u64, to: u64) -> Result<()>
     reading.await.map_err(|error| Error::new(ErrorKind::Internal, "open").with_source(error))?
 }
 
-async fn apply_group(index: &Index, counts: &mut Counts, group: Vec<Counting>) -> Result<()> {
+async fn apply_group(index: &Index, counts: &mut Counts, mut group: Vec<Counting>) -> Result<()> {
     let mut present = Present::default();
     let keys = group.iter().flat_map(|entry| entry.changes.iter().map(|written| written.key.clone()));
     present.read(index, keys.collect()).await?;
     let mut batches = Vec::new();
-    for Counting { number, load, changes, .. } in &group {
+    for Counting { number, load, changes, .. } in &mut group {
         let mut parts = Batches::default();
         let mut leads = Vec::new();
         for written in changes {
             let after = match &written.bytes {
-                Some(bytes) => Some(index.rows().decode(&written.key, bytes)?),
+                Some(bytes) => index.rows().decode_kept(&written.key, bytes)?,
                 None => None,
             };
+            // What was of somebody who was erased is not there any more, as it will be at its end.
+            if after.is_none() {
+                written.bytes = None;
+            }
+            let written = &*written;
             // Anew after a start in the middle: what is there already is not counted twice.
             let row = present.row(&written.key);
             if row.is_some_and(|row| row.version >= written.version) {

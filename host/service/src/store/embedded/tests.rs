@@ -190,11 +190,9 @@ async fn another_key_is_refused_in_words_and_nothing_is_changed() {
     let store = folder.open().await;
     fill(store.as_ref(), 0, 3).await;
     store.close().await;
-    let store = folder.try_open(8).await.unwrap();
-    let error = store.get(&[Key::Customer(customer(1, 1).id)]).await.unwrap_err();
+    let error = folder.try_open(8).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.to_string().contains("another master secret"), "{error}");
-    store.close().await;
     assert_eq!(numbers(folder.open().await.as_ref()).await, (3, 3, 3));
 }
 
@@ -214,6 +212,7 @@ async fn nothing_personal_lies_in_the_folder() {
     store
         .put_photo(
             PhotoId::from_bytes([1; 32]),
+            customer(1, 1).id,
             Photo { large: b"FACEFACE".to_vec(), small: b"FACE".to_vec() },
         )
         .await
@@ -234,4 +233,66 @@ async fn nothing_personal_lies_in_the_folder() {
         }
     }
     look(folder.0.path());
+}
+
+/// What was there before is overwritten where it lay, and what an end of the host cut off is no key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_persons_are_written_over_and_never_half_there() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    fill(store.as_ref(), 0, 3).await;
+    let (file, before) = (folder.path(PERSONS), folder.path("before"));
+    std::fs::hard_link(&file, &before).unwrap();
+    let length = std::fs::metadata(&file).unwrap().len();
+    store.shut(customer(1, 1).id).await.unwrap();
+    assert_eq!(std::fs::read(&before).unwrap(), vec![0; usize::try_from(length).unwrap()]);
+    assert_ne!(std::fs::read(&file).unwrap(), std::fs::read(&before).unwrap());
+    store.close().await;
+    std::fs::write(folder.path("service-persons.part"), b"half of it").unwrap();
+    let store = folder.open().await;
+    assert!(!folder.path("service-persons.part").exists());
+    assert_eq!(store.erasures().await.unwrap().len(), 1);
+    assert_eq!(numbers(store.as_ref()).await, (3, 3, 3));
+    store.close().await;
+    // Without them nobody reads what is there, and is told why.
+    std::fs::remove_file(&file).unwrap();
+    let error = match folder.try_open(7).await {
+        Ok(store) => store.get(&[Key::Customer(customer(1, 1).id)]).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("person keys"), "{error}");
+}
+
+/// What was written before there were keys of persons is found in the history of somebody who was erased, and
+/// nowhere else; a move leaves it behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_sealed_of_somebody_who_was_erased_is_left_behind_by_a_move() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let store = folder.try_open(7).await.unwrap();
+    let persons = store.index.rows().persons().unwrap();
+    store.index.rows().unset_persons();
+    fill(&store, 0, 4).await;
+    store.index.rows().set_persons((*persons).clone());
+    assert_eq!(numbers(&store).await, (4, 4, 4));
+    let (person, key) = (customer(1, 1).id, Key::Customer(customer(1, 1).id));
+    store.shut(person).await.unwrap();
+    let nobodys =
+        crate::record::Visit { customer: crate::record::CustomerId::NOBODY, ..visit(1, 1, 9, true) };
+    let changes = vec![
+        Change::Remove { key: key.clone(), expected: 1 },
+        Change::Put { record: Box::new(nobodys.into()), expected: 1 },
+    ];
+    store.commit(Commit { origin: origin(3), changes }).await.unwrap();
+    store.destroy_key(person).await.unwrap();
+    let left = store.history(&key, None, 9).await.unwrap();
+    assert_eq!(left.iter().filter(|past| past.after.is_some()).count(), 1);
+    let to = other.try_open(7).await.unwrap();
+    for _ in 0..2 {
+        crate::moving::move_all(&store, &to, &mut |_| {}).await.unwrap();
+    }
+    assert_eq!(to.history(&key, None, 9).await.unwrap(), []);
+    assert_eq!((numbers(&to).await, to.erasures().await.unwrap().len()), ((3, 4, 4), 1));
+    store.close().await;
+    to.close().await;
 }

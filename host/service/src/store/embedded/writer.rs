@@ -7,17 +7,19 @@ use futures_util::future::try_join_all;
 use rfid_core::{Error, ErrorKind, Result};
 use rfid_ledger::{Entry as LedgerEntry, Ledger, NewRecord};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::entry::Entry;
 use super::index::{Batches, Leads, LedgerPlace};
+use super::persons::PersonFile;
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
 use super::seen::Seen;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
 use crate::store::asking::{self, Answer, WaitingCommit};
+use crate::store::erasing::KeyChange;
 use crate::store::plan::{self, PlannedChange, Row, Written};
 use crate::store::{Commit, CommitFault, Origin};
 
@@ -36,6 +38,10 @@ pub(super) enum Request {
         portions: mpsc::Receiver<Option<Vec<Record>>>,
         answer: Answer<u64>,
     },
+    Keys {
+        change: KeyChange,
+        answer: oneshot::Sender<Result<()>>,
+    },
     Close,
 }
 
@@ -48,14 +54,15 @@ impl From<WaitingCommit> for Request {
 pub(super) struct Writer {
     index: Index,
     ledger: Ledger,
+    persons: PersonFile,
     /// The number up to which the index should have the ledger.
     applied: u64,
 }
 
 impl Writer {
     /// Writes to an index that has all of the ledger that counts, up to this number.
-    pub(super) fn new(index: Index, ledger: Ledger, applied: u64) -> Self {
-        Self { index, ledger, applied }
+    pub(super) fn new(index: Index, ledger: Ledger, persons: PersonFile, applied: u64) -> Self {
+        Self { index, ledger, persons, applied }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -89,6 +96,10 @@ impl Writer {
                         let _ = answer.send(outcome);
                     }
                 }
+                Request::Keys { change, answer } => {
+                    // Whoever asked may have gone away; it has happened all the same.
+                    let _ = answer.send(self.change_keys(change).await);
+                }
                 Request::Commit(asked) => {
                     let mut group = vec![asked];
                     while group.len() < GROUP {
@@ -118,6 +129,12 @@ impl Writer {
         replay::catch_up(&self.index, &self.ledger).await?;
         self.applied = replay::last_applied(&self.index).await?;
         Ok(())
+    }
+
+    async fn change_keys(&mut self, change: KeyChange) -> Result<()> {
+        // What the index lacks is read from the ledger, for which it has to be readable.
+        self.mend().await?;
+        self.persons.change(self.index.rows(), change).await
     }
 
     /// Carries out what may happen of a group of commits, with one sync.
@@ -227,6 +244,9 @@ impl Writer {
         let (mut changes, mut bytes) = (Vec::new(), 0);
         for record in portion {
             let key = record.key();
+            if let Some(person) = record.person().filter(|person| self.index.rows().is_shut(*person)) {
+                return Err(CommitFault::Conflict { key: Key::Customer(person), found: 0 });
+            }
             let row = present.row(&key);
             if let Some(Row { version, content: Some(_) }) = row {
                 return Err(CommitFault::Conflict { key, found: *version });
@@ -268,7 +288,7 @@ impl Writer {
                 let Entry::LoadPortion(changes) = Entry::decode(&content.bytes)? else { continue };
                 for Written { key, bytes, .. } in changes {
                     let Some(bytes) = bytes else { continue };
-                    let record = index.rows().decode(&key, &bytes)?;
+                    let Some(record) = index.rows().decode_kept(&key, &bytes)? else { continue };
                     if plan::blinds(index.rows(), &record, &bytes).contains(&unique) {
                         return Ok(Some(key));
                     }

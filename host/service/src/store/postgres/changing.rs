@@ -11,6 +11,7 @@ use super::columns::{PastColumns, RecordColumns, Uniques, VisitColumns};
 use super::connecting::{failed, is_collision, is_lost};
 use super::listening;
 use super::months::Months;
+use super::persons;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
 use crate::store::plan::{Asked, Plan, Planned, PlannedChange, Row, Written};
@@ -104,6 +105,7 @@ pub(super) async fn change_in_transaction(
     commits: &[Commit],
     telling: Telling,
 ) -> Result<(Outcomes, Option<String>), Stop> {
+    persons::hold(connection, rows).await?;
     let (mut plan, visits) = read_plan(connection, rows, commits).await?;
     let mut outcomes = Vec::new();
     let mut planned = Vec::new();
@@ -197,7 +199,7 @@ async fn read_plan<'a>(
 fn read_row(rows: &Rows, key: &Key, version: i32, body: Option<Vec<u8>>) -> Result<Row> {
     let content = match body {
         None => None,
-        Some(bytes) => Some((rows.decode(key, &bytes)?, bytes)),
+        Some(bytes) => rows.decode_kept(key, &bytes)?.map(|record| (record, bytes)),
     };
     Ok(Row { version: version_of(version)?, content })
 }

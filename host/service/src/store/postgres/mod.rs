@@ -11,6 +11,7 @@
 //! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
 //! * `months.rs`: partitions of visits.
+//! * `persons.rs`: the keys of persons, which can be destroyed.
 //! * `writer.rs`: the one task that commits.
 //! * `reading.rs`: everything that is asked.
 
@@ -22,6 +23,7 @@ mod connecting;
 mod listening;
 mod loading;
 mod months;
+mod persons;
 mod reading;
 mod schema;
 mod tallying;
@@ -41,11 +43,12 @@ use self::months::Months;
 use self::reading::Reading;
 use self::writer::{Request, Writer};
 use super::asking::Writing;
+use super::erasing::{KeyChange, erasures};
 use super::{
-    Commit, CommitFault, Elsewhere, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
-    Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
+    Commit, CommitFault, Elsewhere, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize,
+    Place, Rows, Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Unique};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 pub use connecting::is_address;
 pub use schema::{Step, migrate, pending};
@@ -87,6 +90,11 @@ impl PostgresStore {
 
     fn pool(&self) -> &PgPool {
         self.reading.pool()
+    }
+
+    async fn change_keys(&self, change: KeyChange) -> Result<()> {
+        let (pool, rows) = (self.pool().clone(), self.reading.rows().clone());
+        connecting::to_its_end("erase", async move { persons::change(&pool, &rows, change).await }).await
     }
 }
 
@@ -153,10 +161,10 @@ impl Store for PostgresStore {
         self.reading.journal().await
     }
 
-    async fn put_photo(&self, id: PhotoId, photo: Photo) -> Result<()> {
+    async fn put_photo(&self, id: PhotoId, of: CustomerId, photo: Photo) -> Result<()> {
         let rows = self.reading.rows();
-        let large = rows.seal_photo(id, PhotoSize::Large, &photo.large)?;
-        let small = rows.seal_photo(id, PhotoSize::Small, &photo.small)?;
+        let large = rows.seal_photo(id, of, PhotoSize::Large, &photo.large)?;
+        let small = rows.seal_photo(id, of, PhotoSize::Small, &photo.small)?;
         let pool = self.pool().clone();
         connecting::to_its_end("put photo", async move {
             sqlx::query("insert into photo (id, large, small) values ($1, $2, $3) on conflict do nothing")
@@ -192,6 +200,22 @@ impl Store for PostgresStore {
         .map(drop)
     }
 
+    async fn shut(&self, person: CustomerId) -> Result<()> {
+        self.change_keys(KeyChange::Shut(person)).await
+    }
+
+    async fn destroy_key(&self, person: CustomerId) -> Result<()> {
+        self.change_keys(KeyChange::Destroy(person)).await
+    }
+
+    async fn destroy_links(&self, month: Month) -> Result<()> {
+        self.change_keys(KeyChange::DestroyMonth(month)).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>> {
+        Ok(erasures(self.reading.rows().persons().as_deref()))
+    }
+
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
         Some(self.listening.subscribe())
     }
@@ -204,7 +228,8 @@ impl Store for PostgresStore {
     }
 
     async fn keys_changed(&self) -> Result<()> {
-        schema::renew_proof(self.pool(), self.reading.rows()).await
+        schema::renew_proof(self.pool(), self.reading.rows()).await?;
+        self.change_keys(KeyChange::Reseal).await
     }
 
     async fn close(&self) {

@@ -1,5 +1,7 @@
 //! Everything that is asked.
 
+use std::collections::HashSet;
+
 use rfid_core::{Error, ErrorKind, Result, TagId, UtcTime};
 use sqlx::Row as _;
 use sqlx::postgres::{PgPool, PgRow};
@@ -9,10 +11,19 @@ use super::changing::{key_of, kind_number, nanos, stray, version_of};
 use super::connecting::{Condition, failed, to_its_end};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
 use crate::seal::Blind;
-use crate::store::{Among, Happened, Holder, Listing, Origin, Past, PhotoSize, Place, Rows, Stored, Version};
+use crate::store::erasing::kept_version;
+use crate::store::plan::Written;
+use crate::store::{Among, Happened, Holder, Listing, Origin, Past, PhotoSize, Place, Rows, Stored};
 
 /// Commits of the journal that are read at once, and ahead of whoever reads them.
 const JOURNALED_AT_ONCE: i64 = 256;
+
+/// A commit as it stands there.
+struct Page {
+    number: i64,
+    origin: Origin,
+    changes: Vec<Written>,
+}
 
 /// Reads the database.
 #[derive(Clone)]
@@ -46,12 +57,14 @@ impl Reading {
         outcome
     }
 
-    fn stored(&self, key: &Key, version: i32, body: &[u8]) -> Result<Stored> {
-        Ok(Stored { version: version_of(version)?, record: self.rows.decode(key, body)? })
+    /// A record; none of somebody who was erased since it was read.
+    fn stored(&self, key: &Key, version: i32, body: &[u8]) -> Result<Option<Stored>> {
+        let version = version_of(version)?;
+        Ok(self.rows.decode_kept(key, body)?.map(|record| Stored { version, record }))
     }
 
-    /// A record of a row that begins with key, version and body.
-    fn stored_in(&self, kind: Kind, row: &PgRow) -> Result<Stored> {
+    /// The same of a row that begins with key, version and body.
+    fn stored_in(&self, kind: Kind, row: &PgRow) -> Result<Option<Stored>> {
         let read = failed("get");
         let key = key_of(kind_number(kind), row.try_get(0).map_err(&read)?)?;
         self.stored(&key, row.try_get(1).map_err(&read)?, row.try_get(2).map_err(&read)?)
@@ -75,7 +88,7 @@ impl Reading {
                 for row in &rows {
                     let kind: i16 = row.try_get(3).map_err(failed("get"))?;
                     let key = key_of(kind, row.try_get(0).map_err(failed("get"))?)?;
-                    found.push(this.stored_in(key.kind(), row)?);
+                    found.extend(this.stored_in(key.kind(), row)?);
                 }
             }
             if !visits.is_empty() {
@@ -87,7 +100,7 @@ impl Reading {
                 .await
                 .map_err(failed("get"))?;
                 for row in &rows {
-                    found.push(this.stored_in(Kind::Visit, row)?);
+                    found.extend(this.stored_in(Kind::Visit, row)?);
                 }
             }
             let by_key: std::collections::HashMap<Key, Stored> =
@@ -112,7 +125,7 @@ impl Reading {
             let Some(row) = row else { return Ok(None) };
             let key =
                 key_of(row.try_get(3).map_err(failed("find"))?, row.try_get(0).map_err(failed("find"))?)?;
-            this.stored_in(key.kind(), &row).map(Some)
+            this.stored_in(key.kind(), &row)
         })
         .await
     }
@@ -136,13 +149,14 @@ impl Reading {
             let mut holders = Vec::new();
             for row in &rows {
                 let read = failed("find");
-                let card = this.stored_in(Kind::Card, row)?;
+                let Some(card) = this.stored_in(Kind::Card, row)? else { continue };
                 let customer = key_of(kind_number(Kind::Customer), row.try_get(3).map_err(&read)?)?;
                 let customer = this.stored(
                     &customer,
                     row.try_get(4).map_err(&read)?,
                     row.try_get(5).map_err(&read)?,
                 )?;
+                let Some(customer) = customer else { continue };
                 let holder = card.typed().zip(customer.typed::<Customer>());
                 let (card, Stored { version, record }) = holder.ok_or_else(|| stray("record"))?;
                 let customer = Stored { version, record: Bearer::of(&record) };
@@ -190,8 +204,9 @@ impl Reading {
     }
 
     fn typed_in<T: TryFrom<Record>>(&self, kind: Kind, rows: &[PgRow]) -> Result<Vec<Stored<T>>> {
-        let one = |row| self.stored_in(kind, row)?.typed().ok_or_else(|| stray("record"));
-        rows.iter().map(one).collect()
+        let typed = |stored: Stored| stored.typed().ok_or_else(|| stray("record"));
+        let one = |row| self.stored_in(kind, row).transpose().map(|stored| stored.and_then(typed));
+        rows.iter().filter_map(one).collect()
     }
 
     pub(super) async fn list(
@@ -246,7 +261,7 @@ impl Reading {
                 .fetch_all(&this.pool)
                 .await
                 .map_err(failed("list"))?;
-            rows.iter().map(|row| this.stored_in(listing.kind, row)).collect()
+            rows.iter().filter_map(|row| this.stored_in(listing.kind, row).transpose()).collect()
         })
         .await
     }
@@ -274,7 +289,7 @@ impl Reading {
                 .fetch_all(&this.pool)
                 .await
                 .map_err(failed("scan"))?;
-            rows.iter().map(|row| this.stored_in(kind, row)).collect()
+            rows.iter().filter_map(|row| this.stored_in(kind, row).transpose()).collect()
         })
         .await
     }
@@ -318,7 +333,14 @@ impl Reading {
                 let told = failed("history");
                 let origin = origin_of(row.try_get(1).map_err(&told)?)?;
                 let body: Option<Vec<u8>> = row.try_get(2).map_err(&told)?;
-                let record = body.map(|body| this.rows.decode(&key, &body)).transpose()?;
+                let record = match body {
+                    Some(body) => match this.rows.decode_kept(&key, &body)? {
+                        Some(record) => Some(record),
+                        // A version of somebody who was erased.
+                        None => continue,
+                    },
+                    None => None,
+                };
                 read.push((version_of(row.try_get(0).map_err(&told)?)?, origin, record));
             }
             Ok(Past::from_versions(read, limit))
@@ -331,14 +353,19 @@ impl Reading {
         let (happened, receiver) = mpsc::channel(usize::try_from(JOURNALED_AT_ONCE).unwrap_or(1));
         let this = self.clone();
         tokio::spawn(async move {
-            let mut behind = -1;
+            let (mut behind, mut forgotten) = (-1, HashSet::new());
             loop {
-                match this.journal_behind(behind).await {
+                let page = match this.journal_behind(behind).await {
+                    Ok(page) => this.kept(page, &mut forgotten),
+                    Err(error) => Err(error),
+                };
+                match page {
                     Ok(page) if page.is_empty() => return,
                     Ok(page) => {
                         for (number, commit) in page {
                             behind = number;
-                            if happened.send(Ok(commit)).await.is_err() {
+                            // All of it may have been of somebody who was erased.
+                            if !commit.changes.is_empty() && happened.send(Ok(commit)).await.is_err() {
                                 return;
                             }
                         }
@@ -354,7 +381,17 @@ impl Reading {
         Ok(receiver)
     }
 
-    async fn journal_behind(&self, behind: i64) -> Result<Vec<(i64, Happened)>> {
+    /// Commits as the journal tells them.
+    fn kept(&self, page: Vec<Page>, forgotten: &mut HashSet<Key>) -> Result<Vec<(i64, Happened)>> {
+        let mut version = |written| kept_version(&self.rows, written, forgotten).transpose();
+        let commit = |Page { number, origin, changes }: Page| {
+            let changes = changes.into_iter().filter_map(&mut version).collect::<Result<_>>()?;
+            Ok((number, Happened { origin, changes }))
+        };
+        page.into_iter().map(commit).collect()
+    }
+
+    async fn journal_behind(&self, behind: i64) -> Result<Vec<Page>> {
         self.ask("journal", |this| async move {
             let rows = sqlx::query(
                 "select commit, kind, key, version, origin, body from past where commit in \
@@ -366,19 +403,18 @@ impl Reading {
             .fetch_all(&this.pool)
             .await
             .map_err(failed("journal"))?;
-            let mut page: Vec<(i64, Happened)> = Vec::new();
+            let mut page: Vec<Page> = Vec::new();
             for row in &rows {
                 let told = failed("journal");
                 let number: i64 = row.try_get(0).map_err(&told)?;
                 let key = key_of(row.try_get(1).map_err(&told)?, row.try_get(2).map_err(&told)?)?;
-                let body: Option<Vec<u8>> = row.try_get(5).map_err(&told)?;
-                let record = body.map(|body| this.rows.decode(&key, &body)).transpose()?;
-                let version = Version { version: version_of(row.try_get(3).map_err(&told)?)?, key, record };
+                let version = version_of(row.try_get(3).map_err(&told)?)?;
+                let written = Written { key, version, bytes: row.try_get(5).map_err(&told)? };
                 match page.last_mut() {
-                    Some((last, commit)) if *last == number => commit.changes.push(version),
+                    Some(last) if last.number == number => last.changes.push(written),
                     _ => {
                         let origin = origin_of(row.try_get(4).map_err(&told)?)?;
-                        page.push((number, Happened { origin, changes: vec![version] }));
+                        page.push(Page { number, origin, changes: vec![written] });
                     }
                 }
             }
@@ -400,7 +436,7 @@ impl Reading {
                 .map_err(failed("get photo"))?;
             let Some(row) = row else { return Ok(None) };
             let sealed: Vec<u8> = row.try_get(0).map_err(failed("get photo"))?;
-            this.rows.open_photo(id, size, &sealed).map(|photo| Some(photo.to_vec()))
+            Ok(this.rows.open_photo(id, size, &sealed)?.map(|photo| photo.to_vec()))
         })
         .await
     }

@@ -6,13 +6,15 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{Connection, Row as _, SqlSafeStr};
 
 use super::connecting::{self, failed};
+use super::persons;
 use crate::store::Rows;
 
 /// Steps, which are never changed once they are out.
-const STEPS: [(i64, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str); 4] = [
     (1, "records", include_str!("migrations/0001_records.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
     (3, "looking back", include_str!("migrations/0003_looking_back.sql")),
+    (4, "keys of persons", include_str!("migrations/0004_person_keys.sql")),
 ];
 
 /// A step that leads to the tables of this version.
@@ -116,6 +118,7 @@ pub(super) async fn prepare(options: &PgConnectOptions, rows: &Rows) -> Result<(
         run(options).await?;
     }
     prove_keys(&mut connection, rows).await?;
+    persons::open(&mut connection, rows).await?;
     let row = sqlx::query("select current_setting('fsync'), current_setting('full_page_writes')")
         .fetch_one(&mut connection)
         .await

@@ -365,3 +365,29 @@ async fn a_host_finds_and_shows_what_another_writes() {
     ours.store().close().await;
     theirs.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_whoever_one_host_erases_no_other_writes_or_reads_anything() {
+    let kept = Kept::new();
+    let (one, other) = (kept.store().await, kept.store().await);
+    for store in [&one, &other] {
+        // Both have the keys of persons of now at hand.
+        let number = if std::ptr::eq(store, &one) { 1 } else { 2 };
+        store.commit(commit(vec![Change::new(customer(number, number))])).await.unwrap();
+    }
+    let person = customer(1, 1).id;
+    one.shut(person).await.unwrap();
+    let came = other.commit(commit(vec![Change::new(visit(1, 1, in_month(3), true))])).await;
+    assert!(matches!(came, Err(CommitFault::Conflict { found: 0, .. })), "{came:?}");
+    one.commit(commit(vec![Change::Remove { key: Key::Customer(person), expected: 1 }])).await.unwrap();
+    one.destroy_key(person).await.unwrap();
+    other.commit(commit(vec![Change::new(visit(2, 2, in_month(3), true))])).await.unwrap();
+    for store in [&one, &other] {
+        let past = store.history(&Key::Customer(person), None, 9).await.unwrap();
+        assert!(past.iter().all(|past| past.after.is_none() && past.before.is_none()), "{past:?}");
+        assert_eq!(store.count(Kind::Customer).await.unwrap(), 1);
+        assert_eq!(store.erasures().await.unwrap().len(), 1);
+    }
+    one.close().await;
+    other.close().await;
+}

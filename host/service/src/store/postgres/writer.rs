@@ -13,6 +13,7 @@ use super::changing::{self, Outcomes, Stop};
 use super::connecting::{self, Condition, failed};
 use super::listening::OwnWriter;
 use super::months::Months;
+use super::persons;
 use crate::store::asking::{self, WaitingCommit};
 use crate::store::{Commit, Rows};
 
@@ -96,13 +97,14 @@ impl Writer {
         }
     }
 
-    /// Looks whether the database is there, and makes the partition of the month that comes.
+    /// Looks whether the database is there and whose keys other hosts have destroyed, and makes the partition
+    /// of the month that comes.
     async fn look(&mut self) {
         let soon = self.clock.now().utc.plus(AHEAD);
         let looked = timeout(LONGEST, async {
-            let months = self.months.clone();
+            let (rows, months) = (self.rows.clone(), self.months.clone());
             let connection = self.connected().await?;
-            sqlx::query("select 1").execute(&mut *connection).await?;
+            persons::take_over(connection, &rows).await?;
             months.add_month_of(connection, soon).await
         });
         let outcome = match looked.await {
