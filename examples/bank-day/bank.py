@@ -277,10 +277,10 @@ class Bank:
 ONE_FACTOR = {"lobby_manager", "account_manager", "issuing_clerk"}
 
 
-def asked_and_approved(asks, approves, body):
+def asked_and_approved(asks, approves, body, reason=None):
     """A request, from the draft to its approval."""
-    drafted = asks.do("POST", "/requests", body, expect=201)
-    request = submitted(asks, drafted)
+    drafted = asks.do("POST", "/requests", body, expect=201, reason=reason)
+    request = submitted(asks, drafted, reason)
     prove(approves)
     return request, approves.do("POST", f"/requests/{request['id']}/approve", {"hash": request["hash"]})
 
@@ -292,9 +292,9 @@ def exported(asks, begun):
     return asks.do("POST", f"{path}/file", {"key": begun["key"]})
 
 
-def submitted(asks, drafted):
+def submitted(asks, drafted, reason=None):
     path = f"/requests/{drafted['id']}/submit"
-    return asks.do("POST", path, headers={"If-Match": f'"{drafted["version"]}"'})
+    return asks.do("POST", path, headers={"If-Match": f'"{drafted["version"]}"'}, reason=reason)
 
 
 def prove(person):

@@ -109,6 +109,17 @@ def play(bank):
     else:
         assert export["failure"] == "the host ended before it was made", export
     assert not list((bank.work / "data" / "exports").iterdir()), "an export half-way is still there"
+    # The customer wants to be forgotten. What was counted stays counted, and of nobody.
+    who("CS1").log_in()
+    erase = {"kind": "erase_person", "customer_number": "6001"}
+    asked_and_approved(who("BS1"), who("CS1"), erase, reason="客户书面申请")
+    who("BS1").do("GET", "/customers/6001", expect=404)
+    counted = who("BS1").do("GET", f"/reports/visits?{query}&by=branch,vip_class")["rows"]
+    assert counted == report, counted
+    trail = who("AU1").do("GET", "/audit?limit=200")["items"]
+    assert any(entry["entry"]["action"] == "customer.erased" for entry in trail)
+    print("the customer was erased, and the visit still counts")
+
     again = who("AU1").do("POST", "/audit/verification")
     assert again["is_whole"] and again["last"] >= verified["last"], again
     said = bank.run("audit", "verify", "--config", str(bank.configuration))

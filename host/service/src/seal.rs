@@ -8,7 +8,7 @@
 //! A change of the master secret keeps the older ones for reading; what is written from then on
 //! is under the new one.
 //!
-//! What tells who a customer is stands under a key of that person ([`persons`]), which can be destroyed.
+//! What tells who a customer is stands under a key of that person ([`PersonKeys`]), which can be destroyed.
 
 #[cfg(test)]
 pub(crate) mod looting;

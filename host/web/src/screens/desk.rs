@@ -13,7 +13,7 @@ use rfid_service::search::SearchFilter;
 use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitFilter};
 use serde::Deserialize;
 
-use super::guests::{GuestView, Showing, State as Stage};
+use super::guests::{GuestView, Showing, Stage};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -372,7 +372,9 @@ fn span_of(text: &Text, today: UtcTime, asked: &DayAsked) -> (UtcTime, UtcTime) 
 fn filtered(mut guests: Vec<Guest>, asked: &DayAsked) -> Vec<Guest> {
     guests.retain(|guest| {
         let visit = &guest.visit.record;
-        let is_class = asked.class.is_empty() || visit.vip_class.as_str() == asked.class;
+        // Of a card that was refused nothing is told, nor can it be found out by asking.
+        let is_class =
+            asked.class.is_empty() || guest.customer.is_some() && visit.vip_class.as_str() == asked.class;
         let is_state = asked.state.is_empty() || Stage::of(visit).name() == asked.state;
         is_class && is_state
     });
@@ -387,6 +389,7 @@ fn recent_of(showing: &Showing<'_>, today: &[Guest]) -> Vec<GuestView> {
 fn day_of(showing: &Showing<'_>, guests: Vec<Guest>, asked: DayAsked) -> Day {
     let mut classes: Vec<(String, String)> = guests
         .iter()
+        .filter(|guest| guest.customer.is_some())
         .map(|guest| &guest.visit.record.vip_class)
         .map(|class| (class.to_string(), showing.text.known("class", class)))
         .collect();

@@ -9,7 +9,7 @@ use super::text::Text;
 
 /// How far a visit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum Stage {
     /// Nobody has greeted the customer.
     Waiting,
     /// Somebody has, and nobody serves yet.
@@ -22,7 +22,7 @@ pub(super) enum State {
     Refused,
 }
 
-impl State {
+impl Stage {
     /// All of them, as filters offer them.
     pub(super) const ALL: [Self; 5] = [Self::Waiting, Self::Greeted, Self::Served, Self::Left, Self::Refused];
 
@@ -108,7 +108,7 @@ impl Showing<'_> {
     pub(super) fn guest(&self, guest: &Guest) -> GuestView {
         let Guest { visit: Stored { record: visit, .. }, customer, greeted, served } = guest;
         let text = self.text;
-        let state = State::of(visit);
+        let stage = Stage::of(visit);
         let mut view = GuestView {
             visit: visit.id.to_string(),
             is_here: visit.departed_at.is_none(),
@@ -121,7 +121,7 @@ impl Showing<'_> {
             business: visit.business.iter().map(ToString::to_string).collect::<Vec<_>>().join("、"),
             was_at_desk: visit.desk_read.is_some(),
             is_suspect: visit.card.is_some_and(|card| self.suspects.contains(&card.to_string())),
-            ..self.nobody(state)
+            ..self.nobody(stage)
         };
         match &visit.way {
             Way::Heard { zone, .. } => view.zone_said = text.known("zone", zone),
@@ -142,7 +142,7 @@ impl Showing<'_> {
 
     /// A customer who is not here.
     pub(super) fn absent(&self, customer: &Stored<Customer>, extent: Extent) -> GuestView {
-        let mut view = self.nobody(State::Left);
+        let mut view = self.nobody(Stage::Left);
         view.state_said = self.text.say("state-absent");
         self.customer(&mut view, customer, extent);
         if extent >= Extent::Greeting && customer.record.photo.is_some() {
@@ -178,12 +178,12 @@ impl Showing<'_> {
         }
     }
 
-    fn nobody(&self, state: State) -> GuestView {
+    fn nobody(&self, stage: Stage) -> GuestView {
         let empty = String::new;
         GuestView {
             visit: empty(),
-            state: state.name(),
-            state_said: self.text.known("state", state.name()),
+            state: stage.name(),
+            state_said: self.text.known("state", stage.name()),
             name: empty(),
             initial: empty(),
             number: empty(),

@@ -7,7 +7,7 @@ use rfid_service::rights::Action;
 use rfid_service::service::{Fault, Guest, VisitFilter};
 use serde::Deserialize;
 
-use super::guests::{GuestView, State as Stage};
+use super::guests::{GuestView, Stage};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};

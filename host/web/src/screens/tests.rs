@@ -1,7 +1,10 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use rfid_service::record::{Alarm, AlarmId, AlarmKind, CardId, ConsentDraft, CustomerDraft};
+use rfid_service::record::{
+    Alarm, AlarmId, AlarmKind, CardId, ConsentDraft, CustomerDraft, Key, Outcome, Record, Refusal, Visit,
+    VisitId,
+};
 use rfid_service::rights::Role;
 use rfid_service::service::Caller;
 use rfid_service::service::bank::{Bank, PASSWORD};
@@ -330,6 +333,41 @@ async fn the_day_is_filtered_by_time_class_and_state() {
         let seen = manager.part(&format!("/desk/day?{query}")).await;
         assert_eq!((seen.status, seen.html.contains(&row)), (200, is_there), "{query}");
     }
+}
+
+#[tokio::test]
+async fn of_a_refused_card_nobody_learns_whose_it_is_not_even_by_filters() {
+    let hall = staffed().await;
+    let seen = hall.arrive("6001", "张小明", "a", None).await;
+    let (service, now) = (&hall.bank.service, hall.bank.service.now());
+    let id = Key::Visit(seen.parse().unwrap());
+    let Some(Record::Visit(recognised)) =
+        service.store().get(&[id]).await.unwrap().pop().flatten().map(|stored| stored.record)
+    else {
+        panic!("no visit")
+    };
+    let refused = Visit {
+        id: VisitId::from_bytes([7; 16]),
+        vip_class: "diamond".into(),
+        outcome: Outcome::Refused(Refusal::Lost),
+        ..recognised
+    };
+    let origin = Origin { by: Actor::Host, at: now, from: "host".to_owned() };
+    service.store().commit(Commit { origin, changes: vec![Change::new(refused.clone())] }).await.unwrap();
+    let (manager, lobby) = (hall.log_in("BS1").await, hall.log_in("LM1").await);
+    let row = format!("day-{}", refused.id);
+    let day = manager.part("/desk/day").await.html;
+    assert!(day.contains(&row) && day.contains("卡片已挂失") && !day.contains("diamond"), "{day}");
+    assert!(manager.part("/desk/day?state=refused").await.html.contains(&row));
+    assert!(!manager.part("/desk/day?class=diamond").await.html.contains(&row));
+    let current = manager.part(&format!("/desk/current/{}", refused.id)).await.html;
+    assert!(
+        !current.contains("张小明") && !current.contains("6001") && !current.contains("/acts/"),
+        "{current}"
+    );
+    let board = lobby.part("/lobby/board").await.html;
+    assert!(board.contains("卡片已挂失") && !board.contains(&format!("/photos/{}", refused.id)), "{board}");
+    assert_eq!(lobby.part(&format!("/photos/{}/large", refused.id)).await.status, 404);
 }
 
 #[tokio::test]

@@ -39,8 +39,11 @@ let stream;
 function follow() {
   stream = new EventSource("/api/v1/arrivals");
   stream.addEventListener("open", () => {
-    if (isCutOff) newsSince = now();
+    const wasCutOff = isCutOff;
+    if (wasCutOff) newsSince = now();
     setLine(true);
+    // The stream tells of those who are here, and not of those who left meanwhile.
+    if (wasCutOff) refresh(find("article[data-visit]")?.dataset.visit);
   });
   stream.addEventListener("visit", (event) => visit(JSON.parse(event.data)));
   stream.addEventListener("alarm", (event) => {
@@ -282,7 +285,11 @@ for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stayOpen);
 
 document.addEventListener("htmx:after:swap", () => { sayMinutes(); markMissed(); });
-document.addEventListener("htmx:before:request", () => find("#notice")?.replaceChildren());
+document.addEventListener("htmx:before:request", (event) => {
+  // What was said stays until somebody does something; a screen that refreshes itself is nobody.
+  const kind = event.detail.ctx.sourceEvent?.type;
+  if (["click", "submit", "choose", "change"].includes(kind)) find("#notice")?.replaceChildren();
+});
 // No answer at all: the line is cut, and what was typed is still there.
 document.addEventListener("htmx:error", () => {
   if (stream?.readyState !== EventSource.OPEN) setLine(false);
