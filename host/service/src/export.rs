@@ -108,10 +108,19 @@ pub(crate) enum Table<W: Write> {
 impl<W: Write> Table<W> {
     /// Begins a table with these columns before those of a visit.
     pub(crate) fn begin(format: Format, out: W, before: &[&'static str]) -> Result<Self, ExportFault> {
+        Self::with(Form::Xlsx, format, out, before)
+    }
+
+    /// The same, of which nothing is on the disk unless `out` puts it there.
+    pub(crate) fn in_memory(format: Format, out: W, before: &[&'static str]) -> Result<Self, ExportFault> {
+        Self::with(Form::XlsxInMemory, format, out, before)
+    }
+
+    fn with(workbook: Form, format: Format, out: W, before: &[&'static str]) -> Result<Self, ExportFault> {
         let form = match format {
             Format::Jsonl => return Ok(Self::Jsonl(out, before.to_vec())),
             Format::Csv => Form::Csv,
-            Format::Xlsx => Form::Xlsx,
+            Format::Xlsx => workbook,
         };
         Ok(Self::Sheet(Sheet::begin(form, out, "visits", &[before, &COLUMNS].concat())?))
     }

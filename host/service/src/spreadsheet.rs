@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 
 use rust_xlsxwriter::{Format as CellFormat, Workbook, Worksheet, XlsxError};
+use zeroize::Zeroizing;
 
 /// Rows of a worksheet below its head.
 pub(crate) const MOST_ROWS: u32 = 1_048_575;
@@ -17,6 +18,8 @@ pub(crate) enum Form {
     /// A workbook of one sheet (Office Open XML). A temporary file is as large as it, and it comes when the
     /// last row is in it.
     Xlsx,
+    /// The same in memory alone: nothing of it is ever on the disk as it is.
+    XlsxInMemory,
 }
 
 /// What stands in a cell.
@@ -88,6 +91,7 @@ impl From<XlsxError> for SheetFault {
 pub(crate) enum Sheet<W: Write> {
     Csv(Box<csv::Writer<W>>),
     Xlsx(Box<Workbook>, u32, W),
+    XlsxInMemory(Box<Workbook>, u32, W),
 }
 
 impl<W: Write> Sheet<W> {
@@ -100,16 +104,26 @@ impl<W: Write> Sheet<W> {
                 table.write_record(columns)?;
                 Ok(Self::Csv(Box::new(table)))
             }
-            Form::Xlsx => {
+            Form::Xlsx | Form::XlsxInMemory => {
                 let mut workbook = Workbook::new();
-                // Rows go to a temporary file as they come.
-                let sheet = workbook.add_worksheet_with_constant_memory()?;
+                let is_in_memory = form == Form::XlsxInMemory;
+                let sheet = if is_in_memory {
+                    workbook.add_worksheet()
+                } else {
+                    // Rows go to a temporary file as they come.
+                    workbook.add_worksheet_with_constant_memory()?
+                };
                 sheet.set_name(name)?.set_freeze_panes(1, 0)?;
                 let bold = CellFormat::new().set_bold();
                 for (column, name) in (0..).zip(columns) {
                     sheet.write_string_with_format(0, column, *name, &bold)?;
                 }
-                Ok(Self::Xlsx(Box::new(workbook), 0, out))
+                let workbook = Box::new(workbook);
+                Ok(if is_in_memory {
+                    Self::XlsxInMemory(workbook, 0, out)
+                } else {
+                    Self::Xlsx(workbook, 0, out)
+                })
             }
         }
     }
@@ -118,7 +132,7 @@ impl<W: Write> Sheet<W> {
     pub(crate) fn add(&mut self, cells: &[Cell]) -> Result<(), SheetFault> {
         match self {
             Self::Csv(table) => table.write_record(cells.iter().map(Cell::text))?,
-            Self::Xlsx(workbook, rows, _) => {
+            Self::Xlsx(workbook, rows, _) | Self::XlsxInMemory(workbook, rows, _) => {
                 if *rows == MOST_ROWS {
                     return Err(SheetFault::TooMany);
                 }
@@ -146,6 +160,10 @@ impl<W: Write> Sheet<W> {
                 workbook.save_to_writer(&mut file)?;
                 file.rewind()?;
                 io::copy(&mut file, &mut out)?;
+                out.flush()?;
+            }
+            Self::XlsxInMemory(mut workbook, _, mut out) => {
+                out.write_all(&Zeroizing::new(workbook.save_to_buffer()?))?;
                 out.flush()?;
             }
         }

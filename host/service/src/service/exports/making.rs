@@ -273,7 +273,7 @@ impl Writing {
             false => &["export_number", "customer_name"],
         };
         let mut plain = Zeroizing::new(Vec::new());
-        let (mut table, mut rows) = (Table::begin(self.format, &mut *plain, columns)?, 0);
+        let (mut table, mut rows) = (Table::in_memory(self.format, &mut *plain, columns)?, 0);
         loop {
             match portions.blocking_recv() {
                 Some(Portion::Rows(portion)) => {
