@@ -153,16 +153,15 @@ requests_per_minute = 60000
             if len(screens) < SCREENS - 1:
                 person.log_in()
                 screens.append(Screen(bank, person))
-        page = browser(bank, "LM1")
         scenario = bank.work / "door.toml"
         tags = "".join(
             f'[[tag]]\nepc = "{epc(number)}"\nat = "{int(number * APART_S * 1000) + 500}ms"\nfor = "500ms"\n'
             for number in range(arrivals))
         scenario.write_text(tags)
-        bank.emulate("mercury4", "--listen", f"127.0.0.1:{bank.door}", "--scenario", str(scenario))
-        time.sleep(arrivals * APART_S + 6)
-        took = sorted(page.execute_script("return window.took"))
-        page.quit()
+        with browser(bank, "LM1") as page:
+            bank.emulate("mercury4", "--listen", f"127.0.0.1:{bank.door}", "--scenario", str(scenario))
+            time.sleep(arrivals * APART_S + 6)
+            took = sorted(page.execute_script("return window.took"))
         asked = sum(screen.asked for screen in screens)
         print(f"{len(screens) + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(took)} photos painted; "
               f"the others asked for {asked} boards and photos")

@@ -1,6 +1,7 @@
 //! A real browser, driven through chromedriver.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Browser {
     pub(super) page: Client,
     driver: Child,
-    _profile: tempfile::TempDir,
+    /// Where the driver listens, and what it calls this browser.
+    port: u16,
+    session: String,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -41,7 +45,7 @@ impl Browser {
         let port = loop {
             let line = lines.next().expect("chromedriver ended").unwrap();
             if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
+                break port.trim_end_matches('.').parse().unwrap();
             }
         };
         std::thread::spawn(move || lines.for_each(drop));
@@ -75,7 +79,8 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("the tests of the screens need Debian's chromium; ./test installs it");
-        Self { page, driver, _profile: profile }
+        let session = page.session_id().await.unwrap().unwrap();
+        Self { page, driver, port, session, profile }
     }
 
     /// The element of this selector, once it is there.
@@ -129,11 +134,39 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// Has the driver close the browser; whether it did is seen afterwards.
+    fn close(&self) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let session = &self.session;
+        write!(stream, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        // The answer comes when it is closed; the driver leaves the connection open.
+        stream.read(&mut [0; 64]).map(drop)
+    }
+
+    /// Whatever runs with the profile of this browser.
+    fn left_behind(&self) -> Vec<String> {
+        let profile = self.profile.path().to_string_lossy().into_owned();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let is_ours = |process: &std::fs::DirEntry| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&profile)
+        };
+        processes.filter(is_ours).map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
 impl Drop for Browser {
+    /// A browser does not go with its driver, and one that stayed would ask for arrivals for ever, at a port
+    /// that is soon somebody else's.
     fn drop(&mut self) {
-        // The browser goes with its driver.
+        let _ = self.close();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        for process in self.left_behind() {
+            let _ = Command::new("kill").args(["-KILL", &process]).stderr(Stdio::null()).status();
+        }
     }
 }
 
