@@ -178,11 +178,6 @@ impl Service {
     pub fn today(&self) -> rfid_core::UtcTime {
         self.recognition.day_of(self.now())
     }
-
-    /// Where the bank's days begin and end.
-    pub fn time_zone(&self) -> jiff::tz::TimeZone {
-        self.zone()
-    }
 }
 
 #[cfg(test)]

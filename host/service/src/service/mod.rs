@@ -197,7 +197,7 @@ impl Service {
     }
 
     /// Where the bank's days begin and end.
-    pub(crate) fn zone(&self) -> jiff::tz::TimeZone {
+    pub fn zone(&self) -> jiff::tz::TimeZone {
         self.recognition.settings().zone.clone()
     }
 

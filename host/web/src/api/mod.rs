@@ -219,7 +219,7 @@ fn written(version: u32, record: &impl Serialize) -> Response {
 }
 
 /// Whether the caller has what bears this entity tag already.
-fn has_it(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn has_it(headers: &HeaderMap, tag: &str) -> bool {
     headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.trim() == "*" || value.split(',').any(|other| other.trim().trim_start_matches("W/") == tag)
     })

@@ -53,6 +53,13 @@ pub(super) struct DayAsked {
     state: String,
 }
 
+impl DayAsked {
+    /// Whether it is all of today.
+    fn is_today(&self) -> bool {
+        [&self.date, &self.from, &self.until].iter().all(|said| said.is_empty())
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct FindForm {
     text: String,
@@ -157,7 +164,11 @@ pub(super) async fn page(
             Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
             None => attended_by(viewer.identified.staff.record.id, &today).cloned(),
         };
-        let of_day = filtered(guests_of(&api, &viewer, &asked.day).await?, &asked.day);
+        let of_day = match asked.day.is_today() {
+            true => today.clone(),
+            false => guests_of(&api, &viewer, &asked.day).await?,
+        };
+        let of_day = filtered(of_day, &asked.day);
         let showing = hall.showing(&viewer);
         let (recent, day) = (recent_of(&showing, &today), day_of(&showing, of_day, asked.day.clone()));
         let current = current_with(&api, &viewer, &hall, chosen).await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::viewer::text_of;
-use crate::api::Api;
+use crate::api::{Api, has_it};
 
 /// Name, kind and content of each.
 const FILES: [(&str, &str, &[u8]); 4] = [
@@ -25,7 +25,7 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
     };
     let tag: String = Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{tag}\"");
-    let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let has_it = has_it(&headers, &tag);
     let told = [
         (header::CONTENT_TYPE, (*kind).to_owned()),
         (header::CACHE_CONTROL, KEPT.to_owned()),

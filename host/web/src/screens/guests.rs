@@ -49,6 +49,7 @@ impl Stage {
 }
 
 /// What a page shows of a visit.
+#[derive(Default)]
 pub(super) struct GuestView {
     /// Id of the visit; empty where a customer is looked at who is not here.
     pub(super) visit: String,
@@ -64,8 +65,7 @@ pub(super) struct GuestView {
     /// Addresses of the photo, large and small; empty where there is none.
     pub(super) photo: String,
     pub(super) photo_small: String,
-    /// Only where the whole record is seen.
-    pub(super) is_whole: bool,
+    /// These three only where the whole record is seen.
     pub(super) id_number: String,
     pub(super) employer: String,
     pub(super) notes: String,
@@ -167,7 +167,6 @@ impl Showing<'_> {
             view.usual_business = customer.usual_business.reveal().clone();
         }
         if extent == Extent::Whole {
-            view.is_whole = true;
             view.employer = customer.employer.reveal().clone();
             view.notes = customer.notes.reveal().clone();
             view.id_number = customer
@@ -179,37 +178,7 @@ impl Showing<'_> {
     }
 
     fn nobody(&self, stage: Stage) -> GuestView {
-        let empty = String::new;
-        GuestView {
-            visit: empty(),
-            state: stage.name(),
-            state_said: self.text.known("state", stage.name()),
-            name: empty(),
-            initial: empty(),
-            number: empty(),
-            class: empty(),
-            class_said: empty(),
-            usual_business: empty(),
-            photo: empty(),
-            photo_small: empty(),
-            is_whole: false,
-            id_number: empty(),
-            employer: empty(),
-            notes: empty(),
-            home_branch: empty(),
-            zone_said: empty(),
-            is_by_hand: false,
-            was_at_desk: false,
-            arrived: empty(),
-            day: empty(),
-            arrived_ms: 0,
-            left: empty(),
-            greeted_by: empty(),
-            served_by: empty(),
-            business: empty(),
-            refusal: empty(),
-            is_suspect: false,
-            is_here: false,
-        }
+        let state_said = self.text.known("state", stage.name());
+        GuestView { state: stage.name(), state_said, ..GuestView::default() }
     }
 }

@@ -8,7 +8,7 @@ use rfid_service::service::Fault;
 use rfid_service::store::PhotoSize;
 
 use super::viewer::{Refusal, Viewer};
-use crate::api::Api;
+use crate::api::{Api, has_it};
 
 pub(super) async fn of_visit(
     State(api): State<Api>,
@@ -53,7 +53,7 @@ fn size_of(text: &str) -> Result<PhotoSize, Fault> {
 
 fn answer(headers: &HeaderMap, (id, photo): (PhotoId, Vec<u8>)) -> Response {
     let tag = format!("\"{id}-{}\"", photo.len());
-    let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let has_it = has_it(headers, &tag);
     let told = [
         (header::CONTENT_TYPE, "image/jpeg".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),

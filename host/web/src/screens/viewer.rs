@@ -112,7 +112,7 @@ impl FromRequestParts<Api> for Viewer {
 
 /// Texts in the language of a request.
 pub(super) fn text_of(headers: &HeaderMap, api: &Api) -> Text {
-    Text::new(Language::of(headers), api.service().time_zone())
+    Text::new(Language::of(headers), api.service().zone())
 }
 
 /// A form that somebody sent from a page of theirs: it bears the proof of the session.
