@@ -260,10 +260,7 @@ addEventListener("keydown", (event) => {
 
 function walk(row, step) {
   const rows = all("#day tr[data-visit]");
-  const next = rows[row ? rows.indexOf(row) + step : 0];
-  if (!next) return;
-  next.tabIndex = -1;
-  next.focus();
+  rows[row ? rows.indexOf(row) + step : 0]?.focus();
 }
 
 function choose(row) {
