@@ -6,6 +6,7 @@ use rfid_service::record::{AlarmId, VisitId};
 use rfid_service::service::{Fault, Service};
 use serde::Deserialize;
 
+use super::navigation::path_of;
 use super::viewer::{Refusal, Sent, Viewer};
 use super::{desk, lobby};
 use crate::api::Api;
@@ -46,16 +47,11 @@ pub(super) struct DutyForm {
     on: String,
 }
 
-/// The page of a screen that a form names.
-fn page_of(screen: &str) -> &'static str {
-    if screen == "lobby" { "/lobby" } else { "/desk" }
-}
-
 /// The screen as it is after something was done to a visit.
 async fn after(api: &Api, viewer: Viewer, screen: &str, visit: VisitId) -> Result<Response, Refusal> {
     if !viewer.is_part {
         let query = if screen == "lobby" { String::new() } else { format!("?visit={visit}") };
-        return Ok(Redirect::to(&format!("{}{query}", page_of(screen))).into_response());
+        return Ok(Redirect::to(&format!("{}{query}", path_of(screen))).into_response());
     }
     match screen {
         "lobby" => lobby::board_of(api, &viewer, None).await,
@@ -114,7 +110,7 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Refusal> {
     let Ok(id) = alarm.parse::<AlarmId>() else { return Err(viewer.refusal(Fault::NotFound("alarm"))) };
     match api.service().acknowledge(viewer.caller(), id, None).await {
-        Ok(_) => Ok(Redirect::to(page_of(&screen)).into_response()),
+        Ok(_) => Ok(Redirect::to(path_of(&screen)).into_response()),
         Err(fault) => Err(viewer.refusal_of(fault, "problem-alarm-seen")),
     }
 }
@@ -135,5 +131,5 @@ pub(super) async fn duty(
         }
     };
     outcome.map_err(|fault| viewer.refusal(fault))?;
-    Ok(Redirect::to(page_of(&screen)).into_response())
+    Ok(Redirect::to(path_of(&screen)).into_response())
 }

@@ -297,8 +297,7 @@ pub(super) async fn find(
     State(api): State<Api>,
     Sent(viewer, FindForm { text, reason }): Sent<FindForm>,
 ) -> Result<Response, Refusal> {
-    let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
-    let caller = Caller { reason, ..viewer.caller().clone() };
+    let caller = viewer.because(&reason);
     let found = found_by(&api, &caller, text.trim()).await.map_err(|fault| viewer.refusal(fault))?;
     let found = found.iter().map(|Sight { stored, is_masked }| {
         let customer = &stored.record;

@@ -5,12 +5,12 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rfid_service::record::Personal;
-use rfid_service::rights::Action;
 use rfid_service::service::Fault;
 use serde::Deserialize;
 
+use super::navigation;
 use super::text::{self, Language, Text};
-use super::viewer::{Frame, Refusal, Sent, Viewer, shown, text_of};
+use super::viewer::{Frame, Notice, Refusal, Sent, Viewer, shown, text_of};
 use crate::api::Api;
 use crate::calling;
 
@@ -41,6 +41,14 @@ pub(super) struct LogIn {
 }
 
 #[derive(Deserialize)]
+pub(super) struct ProveForm {
+    #[serde(default)]
+    password: Personal<String>,
+    #[serde(default)]
+    digits: String,
+}
+
+#[derive(Deserialize)]
 pub(super) struct Nothing {}
 
 #[derive(Deserialize)]
@@ -52,13 +60,11 @@ pub(super) struct Choice {
 
 /// To the screen on which somebody works.
 pub(super) async fn home(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
-    if !viewer.may(Action::ActInVisits) {
-        let frame = Frame::of(&api, &viewer, "none").await.map_err(|fault| viewer.refusal(fault))?;
-        return Ok(shown(&NoScreen { text: viewer.text, frame }));
+    if let Some(first) = navigation::first(&viewer) {
+        return Ok(Redirect::to(&first).into_response());
     }
-    // Whoever looks for customers sits; whoever only greets walks.
-    let first = if viewer.may(Action::SearchCustomers) { "/desk" } else { "/lobby" };
-    Ok(Redirect::to(first).into_response())
+    let frame = Frame::of(&api, &viewer, "none").await.map_err(|fault| viewer.refusal(fault))?;
+    Ok(shown(&NoScreen { text: viewer.text, frame }))
 }
 
 pub(super) async fn log_in_page(State(api): State<Api>, headers: HeaderMap) -> Response {
@@ -110,6 +116,24 @@ pub(super) async fn log_out(
     // The language stays in the browser.
     let ends = [calling::ENDS[0], ("clear-site-data", "\"cache\"")];
     Ok((ends, Redirect::to("/login")).into_response())
+}
+
+/// Proves again who it is, for what needs that, by the password or by the digits of now.
+pub(super) async fn prove(
+    State(api): State<Api>,
+    Sent(viewer, ProveForm { password, digits }): Sent<ProveForm>,
+) -> Result<Response, Refusal> {
+    let password = Some(password).filter(|password| !password.reveal().is_empty());
+    let digits = Some(digits.trim()).filter(|digits| !digits.is_empty());
+    match api.service().prove(viewer.caller(), password, digits).await {
+        Ok(()) if viewer.is_part => {
+            let said = viewer.text.say("proved");
+            Ok(shown(&Notice { said, text: viewer.text, is_over: false, proof: None }))
+        }
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(Fault::NotAccepted) => Err(viewer.not_proved()),
+        Err(fault) => Err(viewer.refusal(fault)),
+    }
 }
 
 pub(super) async fn choose_language(Form(Choice { language, back }): Form<Choice>) -> Response {

@@ -39,7 +39,7 @@ pub(super) async fn manifest(State(api): State<Api>, headers: HeaderMap) -> Resp
     let text = text_of(&headers, &api);
     let manifest = json!({
         "name": text.say("product"),
-        "short_name": text.say("lobby"),
+        "short_name": text.say("screen-lobby"),
         "lang": text.language.tag(),
         "start_url": "/",
         "scope": "/",

@@ -6,6 +6,7 @@
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
 //! * `guests.rs`: a visit and its customer, as a page shows them.
+//! * `navigation.rs`: which screens there are, and whose each is.
 //! * `viewer.rs`: who looks, and what is said to whom that is not.
 //! * `text.rs`, `text/`: everything that is written on them.
 //! * `files.rs`, `assets/`: style, script, and what a browser installs.
@@ -22,6 +23,7 @@ mod files;
 mod guests;
 mod hall;
 mod lobby;
+mod navigation;
 mod photos;
 mod text;
 mod viewer;
@@ -37,6 +39,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/", get(entry::home))
         .route("/login", get(entry::log_in_page).post(entry::log_in))
         .route("/logout", post(entry::log_out))
+        .route("/prove", post(entry::prove))
         .route("/language", post(entry::choose_language))
         .route("/desk", get(desk::page))
         .route("/desk/current/{visit}", get(desk::current))
@@ -60,3 +63,5 @@ pub(crate) fn routes() -> Router<Api> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trying;

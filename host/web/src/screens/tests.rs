@@ -1,130 +1,10 @@
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
-use http_body_util::BodyExt;
 use rfid_service::record::{
-    Alarm, AlarmId, AlarmKind, CardId, ConsentDraft, CustomerDraft, Key, Outcome, Record, Refusal, Visit,
-    VisitId,
+    Alarm, AlarmId, AlarmKind, CardId, Key, Outcome, Record, Refusal, Visit, VisitId,
 };
-use rfid_service::rights::Role;
-use rfid_service::service::Caller;
-use rfid_service::service::bank::{Bank, PASSWORD};
+use rfid_service::service::bank::PASSWORD;
 use rfid_service::store::{Actor, Change, Commit, Origin};
-use tower_service::Service as _;
 
-use super::*;
-use crate::clients::Clients;
-
-struct Hall {
-    bank: Bank,
-    router: Router,
-}
-
-struct Seen {
-    status: u16,
-    headers: HeaderMap,
-    html: String,
-}
-
-/// A browser in which somebody has logged in.
-struct Browser<'h> {
-    hall: &'h Hall,
-    cookie: String,
-    proof: String,
-}
-
-impl Hall {
-    async fn new() -> Self {
-        let bank = Bank::new().await;
-        let clock = bank.clock.clone();
-        let router = Api::new(bank.service.clone(), Clients::default(), [7; 32], clock).router();
-        Self { bank, router }
-    }
-
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Seen {
-        let mut request = Request::builder().method(method).uri(path).header("host", "bank:1");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if method == "POST" {
-            request = request.header("content-type", "application/x-www-form-urlencoded");
-        }
-        let request = request.body(Body::from(form.to_owned())).unwrap();
-        let (parts, body) = self.router.clone().call(request).await.unwrap().into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let html = String::from_utf8_lossy(&bytes).into_owned();
-        Seen { status: parts.status.as_u16(), headers: parts.headers, html }
-    }
-
-    async fn log_in(&self, number: &str) -> Browser<'_> {
-        let password = PASSWORD.replace(' ', "+");
-        let digits = self.bank.digits(number).await.unwrap_or_default();
-        let form = format!("staff_number={number}&password={password}&digits={digits}");
-        let seen = self.ask("POST", "/login", &[("origin", "http://bank:1")], &form).await;
-        assert_eq!((seen.status, &seen.headers["location"]), (303, &"/".parse().unwrap()), "{}", seen.html);
-        let cookie = seen.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let mut browser = Browser { hall: self, cookie, proof: String::new() };
-        let home = browser.get("/").await;
-        let page = match home.headers.get("location") {
-            Some(place) => browser.get(place.to_str().unwrap()).await,
-            None => home,
-        };
-        let proof = page.html.split("name=\"proof\" value=\"").nth(1).unwrap();
-        browser.proof = proof.split('"').next().unwrap().to_owned();
-        browser
-    }
-
-    /// Lets a customer in. Returns the id of the visit.
-    async fn arrive(&self, number: &str, name: &str, branch: &str, manager: Option<&str>) -> String {
-        let draft = CustomerDraft {
-            customer_number: number.into(),
-            name: name.into(),
-            id_number: Some("11010519491231002X".into()),
-            employer: "西州电力".into(),
-            vip_class: "gold".to_owned(),
-            usual_business: "理财".into(),
-            branch: branch.to_owned(),
-            account_manager: manager.map(str::to_owned),
-            notes: "不喝茶".into(),
-            consent: ConsentDraft::Given,
-        };
-        let (service, console) = (&self.bank.service, Caller::console());
-        service.open_customer(&console, draft).await.unwrap();
-        let by = if branch == "a" { "LM1" } else { "LM2" };
-        service.check_in(&console, number, branch, Some(by)).await.unwrap().record.id.to_string()
-    }
-}
-
-impl Browser<'_> {
-    async fn get(&self, path: &str) -> Seen {
-        self.hall.ask("GET", path, &[("cookie", &self.cookie)], "").await
-    }
-
-    async fn part(&self, path: &str) -> Seen {
-        self.hall.ask("GET", path, &[("cookie", &self.cookie), ("hx-request", "true")], "").await
-    }
-
-    async fn send(&self, path: &str, form: &str) -> Seen {
-        let form = format!("proof={}&{form}", self.proof);
-        let headers = [("cookie", &*self.cookie), ("hx-request", "true"), ("origin", "http://bank:1")];
-        self.hall.ask("POST", path, &headers, &form).await
-    }
-}
-
-async fn staffed() -> Hall {
-    let hall = Hall::new().await;
-    for (number, branch, role) in [
-        ("LM1", "a", Role::LobbyManager),
-        ("AM1", "a", Role::AccountManager),
-        ("BS1", "a", Role::BranchSupervisor),
-        ("IC1", "a", Role::IssuingClerk),
-        ("LM2", "b", Role::LobbyManager),
-        ("AM2", "b", Role::AccountManager),
-        ("AU1", "a", Role::Auditor),
-    ] {
-        hall.bank.employ(number, branch, &[role]).await;
-    }
-    hall
-}
+use super::trying::staffed;
 
 #[tokio::test]
 async fn each_role_comes_to_its_screen_and_nobody_without_one() {
@@ -436,4 +316,17 @@ async fn somebody_begins_and_ends_duty_and_twice_is_once() {
         let pressed = format!("aria-pressed=\"{is_on}\"");
         assert!(lobby.get("/lobby").await.html.contains(&format!("class=\"duty\" {pressed}")), "{on}");
     }
+}
+
+#[tokio::test]
+async fn whoever_has_to_prove_who_they_are_does_it_where_they_are() {
+    let hall = staffed().await;
+    let manager = hall.log_in("AM1").await;
+    let wrong = manager.send("/prove", "password=something+else").await;
+    assert_eq!((wrong.status, &wrong.headers["hx-retarget"]), (403, &"#notice".parse().unwrap()));
+    // What was not right is asked for again.
+    assert!(wrong.html.contains("action=\"/prove\"") && !wrong.html.contains("something"), "{}", wrong.html);
+    let right = manager.send("/prove", &format!("password={}", PASSWORD.replace(' ', "+"))).await;
+    assert_eq!(right.status, 200);
+    assert!(!right.html.contains("action=\"/prove\""), "{}", right.html);
 }

@@ -1,6 +1,7 @@
 //! What stands on the screens, in the language of who looks.
 //!
-//! All of it is in `text/zh-CN.ftl` and `text/en.ftl`; pages and code name it by its key.
+//! All of it is in `text/zh-CN/` and `text/en/`, a file for each group of screens and `words.ftl` for what several
+//! say; pages and code name it by its key.
 
 use std::sync::LazyLock;
 
@@ -68,18 +69,35 @@ impl Language {
     }
 }
 
-static CHINESE: LazyLock<FluentBundle<FluentResource>> =
-    LazyLock::new(|| bundle(Language::Chinese, include_str!("text/zh-CN.ftl")));
-static ENGLISH: LazyLock<FluentBundle<FluentResource>> =
-    LazyLock::new(|| bundle(Language::English, include_str!("text/en.ftl")));
+/// The texts of a language, from its folder.
+macro_rules! texts {
+    ($folder:literal) => {
+        [
+            include_str!(concat!("text/", $folder, "/words.ftl")),
+            include_str!(concat!("text/", $folder, "/branch.ftl")),
+            include_str!(concat!("text/", $folder, "/issuing.ftl")),
+            include_str!(concat!("text/", $folder, "/centre.ftl")),
+            include_str!(concat!("text/", $folder, "/administration.ftl")),
+        ]
+    };
+}
 
-fn bundle(language: Language, source: &str) -> FluentBundle<FluentResource> {
+const SOURCES: [[&str; 5]; 2] = [texts!("zh-CN"), texts!("en")];
+
+static CHINESE: LazyLock<FluentBundle<FluentResource>> =
+    LazyLock::new(|| bundle(Language::Chinese, &SOURCES[0]));
+static ENGLISH: LazyLock<FluentBundle<FluentResource>> =
+    LazyLock::new(|| bundle(Language::English, &SOURCES[1]));
+
+fn bundle(language: Language, sources: &[&str]) -> FluentBundle<FluentResource> {
     let identifier: LanguageIdentifier = language.tag().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![identifier]);
     // Marks around what is put in would stand in attributes as well; `dir="auto"` does that work.
     bundle.set_use_isolating(false);
-    let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, _)| resource);
-    bundle.add_resource_overriding(resource);
+    for source in sources {
+        let resource = FluentResource::try_new((*source).to_owned()).unwrap_or_else(|(resource, _)| resource);
+        bundle.add_resource_overriding(resource);
+    }
     bundle
 }
 
@@ -165,41 +183,48 @@ mod tests {
 
     use super::*;
 
-    const SOURCES: [&str; 2] = [include_str!("text/zh-CN.ftl"), include_str!("text/en.ftl")];
+    fn keys(sources: &[&'static str]) -> BTreeSet<&'static str> {
+        sources.iter().flat_map(|source| lines(source)).map(|(key, _)| key).collect()
+    }
 
-    fn keys(source: &str) -> BTreeSet<&str> {
+    fn lines(source: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
         let is_key = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
-        source.lines().filter(is_key).filter_map(|line| line.split_once(" =")).map(|(key, _)| key).collect()
+        source.lines().filter(is_key).filter_map(|line| line.split_once(" ="))
     }
 
     #[test]
     fn both_languages_say_the_same_things() {
-        let [chinese, english] = SOURCES.map(keys);
+        let [chinese, english] = SOURCES.each_ref().map(|sources| keys(sources));
         assert_eq!(chinese, english);
         assert!(chinese.len() > 50, "{}", chinese.len());
-        for source in SOURCES {
-            assert!(FluentResource::try_new(source.to_owned()).is_ok());
-            let lines = source.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
-            assert_eq!(lines.count(), chinese.len(), "a key stands twice");
+        for (chinese, english) in SOURCES[0].iter().zip(&SOURCES[1]) {
+            assert_eq!(keys(&[chinese]), keys(&[english]), "a key stands in another file");
         }
+        for sources in &SOURCES {
+            assert!(sources.iter().all(|source| FluentResource::try_new((*source).to_owned()).is_ok()));
+            let count: usize = sources.iter().map(|source| lines(source).count()).sum();
+            assert_eq!(count, chinese.len(), "a key stands twice");
+        }
+    }
+
+    /// Everything below a folder, whatever groups it is in.
+    fn files(folder: std::path::PathBuf) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(path) } else { vec![path] }).collect()
     }
 
     /// Every key in quotes behind `say(` and `with(`, in pages and code.
     fn used() -> BTreeSet<String> {
         let mut used = BTreeSet::new();
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/screens");
-        for folder in [folder.clone(), folder.join("pages")] {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let is_source = path.extension().is_some_and(|kind| kind == "html" || kind == "rs");
-                if !is_source || path.ends_with("text.rs") || path.ends_with("tests.rs") {
-                    continue;
-                }
-                let text = std::fs::read_to_string(&path).unwrap();
-                for call in [".say(\"", ".with(\""] {
-                    let found = text.split(call).skip(1).filter_map(|rest| rest.split('"').next());
-                    used.extend(found.map(str::to_owned));
-                }
+        for path in files(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/screens")) {
+            let is_source = path.extension().is_some_and(|kind| kind == "html" || kind == "rs");
+            if !is_source || path.ends_with("text.rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for call in [".say(\"", ".with(\""] {
+                let found = text.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+                used.extend(found.map(str::to_owned));
             }
         }
         used
@@ -207,9 +232,10 @@ mod tests {
 
     #[test]
     fn no_key_is_missing_and_none_is_there_for_nothing() {
-        let (known, used) = (keys(SOURCES[0]), used());
+        let (known, used) = (keys(&SOURCES[0]), used());
         // Keys that are put together: the beginning says of what.
-        const MADE: [&str; 6] = ["refusal-", "state-", "class-", "zone-", "filter-state-", "problem-"];
+        const MADE: [&str; 7] =
+            ["refusal-", "state-", "class-", "zone-", "filter-state-", "problem-", "screen-"];
         for key in &used {
             assert!(known.contains(key.as_str()), "{key} is used and not there");
         }
@@ -222,8 +248,7 @@ mod tests {
     #[test]
     fn pages_have_no_text_of_their_own() {
         let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/screens/pages");
-        for entry in std::fs::read_dir(pages).unwrap() {
-            let path = entry.unwrap().path();
+        for path in files(pages) {
             let text = std::fs::read_to_string(&path).unwrap();
             // Attributes of the body stand alone in a page that is built on another.
             let lines = text.lines().filter(|line| !line.starts_with("{% block body %}"));

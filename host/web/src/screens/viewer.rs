@@ -11,6 +11,7 @@ use rfid_service::service::{Caller, Fault, Identified};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::navigation::{self, Link};
 use super::text::{Language, Text};
 use crate::api::Api;
 use crate::calling;
@@ -33,6 +34,12 @@ impl Viewer {
         &self.identified.staff.record.branch
     }
 
+    /// They, giving a reason, if there is one.
+    pub(super) fn because(&self, reason: &str) -> Caller {
+        let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        Caller { reason, ..self.caller().clone() }
+    }
+
     pub(super) fn proof(&self) -> &str {
         &self.identified.proof
     }
@@ -53,7 +60,9 @@ impl Viewer {
 
     /// The same, with the key of what it means here that the state of things does not allow it.
     pub(super) fn refusal_of(&self, fault: Fault, not_allowed: &'static str) -> Refusal {
-        Refusal::new(fault, not_allowed, self.text.clone(), self.is_part)
+        let needs_proof = matches!(fault, Fault::ProofNeeded);
+        let refusal = Refusal::new(fault, not_allowed, self.text.clone(), self.is_part);
+        Refusal { proof: needs_proof.then(|| self.proof().to_owned()), ..refusal }
     }
 }
 
@@ -65,8 +74,8 @@ pub(super) struct Frame {
     pub(super) proof: String,
     pub(super) is_on_duty: bool,
     pub(super) has_duty: bool,
-    pub(super) has_desk: bool,
-    pub(super) has_lobby: bool,
+    /// Screens on which they work.
+    pub(super) links: Vec<Link>,
     /// Now, in milliseconds since 1970: screens count from the clock of the host, not from their own.
     pub(super) now_ms: u64,
     /// Which screen it is, for forms that come back to it.
@@ -89,8 +98,7 @@ impl Frame {
             proof: viewer.proof().to_owned(),
             is_on_duty: service.is_on_duty(staff.id).await?,
             has_duty: viewer.may(Action::SetDuty),
-            has_desk: viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
-            has_lobby: viewer.may(Action::ActInVisits),
+            links: navigation::links(viewer, screen),
             now_ms: now.as_nanos() / 1_000_000,
             screen,
         })
@@ -147,9 +155,16 @@ impl<T: DeserializeOwned + Send> FromRequest<Api> for Sent<T> {
 }
 
 impl Viewer {
+    /// What is said to whom it was not proved who they are: they may try again.
+    pub(super) fn not_proved(&self) -> Refusal {
+        let refusal = self.saying(StatusCode::FORBIDDEN, "problem-not-proved");
+        Refusal { proof: Some(self.proof().to_owned()), ..refusal }
+    }
+
     /// A refusal that says the text of a key.
     pub(super) fn saying(&self, status: StatusCode, key: &'static str) -> Refusal {
-        Refusal { status, key, text: self.text.clone(), is_part: self.is_part, is_over: false }
+        let (text, is_part) = (self.text.clone(), self.is_part);
+        Refusal { status, key, text, is_part, is_over: false, proof: None }
     }
 }
 
@@ -161,6 +176,8 @@ pub(super) struct Refusal {
     is_part: bool,
     /// Whether nobody is logged in any more.
     is_over: bool,
+    /// The proof of the session of whoever has to prove first who they are.
+    proof: Option<String>,
 }
 
 impl Refusal {
@@ -185,16 +202,18 @@ impl Refusal {
                 (StatusCode::INSUFFICIENT_STORAGE, "problem-unaudited")
             }
         };
-        Self { status, key, text, is_part, is_over: matches!(fault, Fault::NoSession) }
+        Self { status, key, text, is_part, is_over: matches!(fault, Fault::NoSession), proof: None }
     }
 }
 
 #[derive(Template)]
 #[template(path = "notice.html")]
-struct Notice {
-    said: String,
-    text: Text,
-    is_over: bool,
+pub(super) struct Notice {
+    pub(super) said: String,
+    pub(super) text: Text,
+    pub(super) is_over: bool,
+    /// The proof of the session, where a password or digits are asked for.
+    pub(super) proof: Option<String>,
 }
 
 #[derive(Template)]
@@ -202,21 +221,22 @@ struct Notice {
 struct Problem {
     said: String,
     text: Text,
+    proof: Option<String>,
 }
 
 impl IntoResponse for Refusal {
     /// A part of a page is left as it is, with everything that was typed, and what went wrong stands above it.
     fn into_response(self) -> Response {
-        let Self { status, key, text, is_part, is_over } = self;
+        let Self { status, key, text, is_part, is_over, proof } = self;
         let said = text.say(key);
         if is_part {
             let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML")];
-            return (status, place, shown(&Notice { said, text, is_over })).into_response();
+            return (status, place, shown(&Notice { said, text, is_over, proof })).into_response();
         }
         if is_over {
             return Redirect::to("/login").into_response();
         }
-        (status, shown(&Problem { said, text })).into_response()
+        (status, shown(&Problem { said, text, proof })).into_response()
     }
 }
 

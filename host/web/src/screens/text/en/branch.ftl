@@ -1,31 +1,12 @@
-# Everything that is written on the screens. The keys are those of zh-CN.ftl; a test compares them.
+# The screens of the account manager and the lobby manager.
 
-product = VIP customer service
-skip = Skip to the content
-screens = Screens
-desk = Account manager
-lobby = Lobby
-line-on = Connected
-line-off = No connection, trying again
+screen-desk = Account manager
+screen-lobby = Lobby
 on-duty = On duty
 off-duty = Off duty
 sound = Sound
-log-in = Log in
-log-out = Log out
-log-in-again = Log in again in a new window, then go on here
-staff-number = Staff number
-password = Password
-digits = One-time code
-digits-hint = Six digits. Leave it empty if your account has none.
-dismiss = Close
-back = Back
-problem = That was not done
 announce-arrived = A customer has arrived
 announce-alarm = There is an alarm about a card
-
-no-screen = There is no screen for your role yet
-no-screen-hint = Your work is done through the interface for now.
-interface = What the interface offers
 
 current = Current customer
 current-empty = Nobody yet. Whoever walks in appears here.
@@ -39,7 +20,6 @@ find-what = Customer number, ID number or name
 find-here = Name or number of somebody who is here
 found-nobody = Nobody was found.
 found-nobody-here = Nobody here fits.
-reason = Reason
 check-in = Check in
 check-in-number = Check in customer { $number }
 
@@ -86,7 +66,6 @@ cover = Customer data is hidden. Touch to show it.
 ago-now = just now
 ago-minutes = { $n } min ago
 
-filter = Filter
 filter-date = Date
 filter-from = From
 filter-until = Until
@@ -123,18 +102,6 @@ refusal-other-branch = The card may not be used in this branch
 refusal-not-authentic = The card did not prove to be authentic
 refusal-customer-closed = The customer is no longer one
 
-problem-not-possible = That is not possible now. Refresh the screen and look again.
-problem-not-found = There is no such record, or it is not yours to see.
-problem-forbidden = Your role does not include this.
-problem-reason = Say why; the reason goes into the audit trail.
-problem-proof = Prove who you are first.
-problem-invalid = Something in the form is wrong. Check it and try again.
-problem-not-accepted = The number, the password or the code is not right. After several tries the account is locked for a while.
-problem-no-session = Your session is over. What you typed is still here.
-problem-not-from-here = This was not sent from this page. Refresh it and try again.
-problem-too-often = Too many tries. Wait a moment.
-problem-store = The data cannot be read just now. Try again in a moment.
-problem-unaudited = The audit trail cannot be written, so nothing can be done now. Call the system administrator.
 problem-greeted = A colleague has greeted the customer already.
 problem-here-already = The customer is here already, or is no longer one.
 problem-alarm-seen = A colleague has seen to it already.

@@ -1,31 +1,12 @@
-# 画面上的全部文字。键与 en.ftl 相同，由测试比较。
+# 客户经理与大堂经理的画面。
 
-product = 贵宾客户服务
-skip = 跳到正文
-screens = 画面
-desk = 客户经理
-lobby = 大堂
-line-on = 已连接
-line-off = 连接中断，正在重连
+screen-desk = 客户经理
+screen-lobby = 大堂
 on-duty = 在岗
 off-duty = 离岗
 sound = 声音
-log-in = 登录
-log-out = 退出
-log-in-again = 在新窗口重新登录，然后回到这里继续
-staff-number = 工号
-password = 密码
-digits = 动态口令
-digits-hint = 六位数字。账号没有动态口令的，不用填。
-dismiss = 关闭
-back = 返回
-problem = 没有办成
 announce-arrived = 有客户到访
 announce-alarm = 有卡片告警
-
-no-screen = 您的岗位暂无画面
-no-screen-hint = 您的岗位目前通过接口工作。
-interface = 接口说明
 
 current = 当前客户
 current-empty = 还没有客户。客户进门后，会显示在这里。
@@ -39,7 +20,6 @@ find-what = 客户号、证件号码或姓名
 find-here = 在场客户的姓名或客户号
 found-nobody = 没有找到客户。
 found-nobody-here = 在场客户中没有。
-reason = 事由
 check-in = 登记到访
 check-in-number = 为客户号 { $number } 登记到访
 
@@ -86,7 +66,6 @@ cover = 已隐藏客户信息，轻触显示
 ago-now = 刚刚
 ago-minutes = { $n } 分钟前
 
-filter = 筛选
 filter-date = 日期
 filter-from = 从
 filter-until = 到
@@ -123,18 +102,6 @@ refusal-other-branch = 卡片不能在本网点使用
 refusal-not-authentic = 卡片未通过验证
 refusal-customer-closed = 客户已销户
 
-problem-not-possible = 现在不能这样做。请刷新画面后再看。
-problem-not-found = 没有这条记录，或不在您的权限内。
-problem-forbidden = 您的岗位没有这项权限。
-problem-reason = 请填写事由，事由会进入审计记录。
-problem-proof = 请先重新验证身份。
-problem-invalid = 填写有误，请检查后重试。
-problem-not-accepted = 工号、密码或动态口令不对。多次失败后账号会暂时锁定。
-problem-no-session = 登录已失效。您填写的内容仍在画面上。
-problem-not-from-here = 请求不是从本画面发出的。请刷新后重试。
-problem-too-often = 尝试过于频繁，请稍候。
-problem-store = 暂时读不到数据，请稍候重试。
-problem-unaudited = 审计记录暂时无法写入，现在不能办理。请联系系统管理员。
 problem-greeted = 已有同事迎接。
 problem-here-already = 客户已在场，或已不是本行客户。
 problem-alarm-seen = 已有同事处理。

@@ -1,0 +1,3 @@
+# The screens of administration.
+
+screen-administration = Administration

@@ -1,0 +1,3 @@
+# The screens of the service centre.
+
+screen-centre = Centre

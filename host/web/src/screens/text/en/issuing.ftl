@@ -1,0 +1,3 @@
+# The screens of the issuing desk.
+
+screen-issuing = Issuing desk

@@ -1,0 +1,37 @@
+# What several screens say. The keys are those of the Chinese text; a test compares them.
+
+product = VIP customer service
+skip = Skip to the content
+screens = Screens
+line-on = Connected
+line-off = No connection, trying again
+log-in = Log in
+log-out = Log out
+log-in-again = Log in again in a new window, then go on here
+staff-number = Staff number
+password = Password
+digits = One-time code
+digits-hint = Six digits. Leave it empty if your account has none.
+prove = Prove who you are
+proved = Proved. Now do it once more.
+dismiss = Close
+back = Back
+problem = That was not done
+no-screen = There is no screen for your role yet
+no-screen-hint = Your work is done through the interface for now.
+interface = What the interface offers
+reason = Reason
+filter = Filter
+problem-not-possible = That is not possible now. Refresh the screen and look again.
+problem-not-found = There is no such record, or it is not yours to see.
+problem-forbidden = Your role does not include this.
+problem-reason = Say why; the reason goes into the audit trail.
+problem-proof = Prove who you are first.
+problem-invalid = Something in the form is wrong. Check it and try again.
+problem-not-accepted = The number, the password or the code is not right. After several tries the account is locked for a while.
+problem-not-proved = The password or the code is not right. Try again.
+problem-no-session = Your session is over. What you typed is still here.
+problem-not-from-here = This was not sent from this page. Refresh it and try again.
+problem-too-often = Too many tries. Wait a moment.
+problem-store = The data cannot be read just now. Try again in a moment.
+problem-unaudited = The audit trail cannot be written, so nothing can be done now. Call the system administrator.

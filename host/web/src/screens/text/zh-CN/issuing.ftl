@@ -1,0 +1,3 @@
+# 发卡台的画面。
+
+screen-issuing = 发卡

@@ -1,0 +1,37 @@
+# 各画面共用的文字。键与英文相同，由测试比较。
+
+product = 贵宾客户服务
+skip = 跳到正文
+screens = 画面
+line-on = 已连接
+line-off = 连接中断，正在重连
+log-in = 登录
+log-out = 退出
+log-in-again = 在新窗口重新登录，然后回到这里继续
+staff-number = 工号
+password = 密码
+digits = 动态口令
+digits-hint = 六位数字。账号没有动态口令的，不用填。
+prove = 验证身份
+proved = 身份已验证，请再操作一次。
+dismiss = 关闭
+back = 返回
+problem = 没有办成
+no-screen = 您的岗位暂无画面
+no-screen-hint = 您的岗位目前通过接口工作。
+interface = 接口说明
+reason = 事由
+filter = 筛选
+problem-not-possible = 现在不能这样做。请刷新画面后再看。
+problem-not-found = 没有这条记录，或不在您的权限内。
+problem-forbidden = 您的岗位没有这项权限。
+problem-reason = 请填写事由，事由会进入审计记录。
+problem-proof = 请先重新验证身份。
+problem-invalid = 填写有误，请检查后重试。
+problem-not-accepted = 工号、密码或动态口令不对。多次失败后账号会暂时锁定。
+problem-not-proved = 密码或动态口令不对，请重试。
+problem-no-session = 登录已失效。您填写的内容仍在画面上。
+problem-not-from-here = 请求不是从本画面发出的。请刷新后重试。
+problem-too-often = 尝试过于频繁，请稍候。
+problem-store = 暂时读不到数据，请稍候重试。
+problem-unaudited = 审计记录暂时无法写入，现在不能办理。请联系系统管理员。
