@@ -21,6 +21,7 @@ use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
 use rfid_web::Api;
 use rfid_web::clients::{Client, Clients};
+use rfid_web::installation::Installation;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -132,7 +133,12 @@ impl CustomerService {
     }
 
     /// The routes for other systems; none where nobody may call.
-    pub(crate) fn routes(&self, config: &ServiceConfig, clock: Arc<dyn Clock>) -> Result<axum::Router> {
+    pub(crate) fn routes(
+        &self,
+        config: &ServiceConfig,
+        installation: Arc<dyn Installation>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<axum::Router> {
         let (mut clients, zone) = (Clients::default(), &config.recognition.zone);
         warn_of_ends(config, clock.now().utc);
         for client in &config.clients {
@@ -149,7 +155,8 @@ impl CustomerService {
             }
         }
         let cursor_key = randomness::bytes(&SystemRandomness)?;
-        Ok(Api::new(Arc::clone(&self.service), clients, cursor_key, clock).router())
+        let api = Api::new(Arc::clone(&self.service), clients, cursor_key, clock);
+        Ok(api.with_installation(installation).router())
     }
 
     /// Ends it when everything is written.

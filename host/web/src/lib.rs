@@ -16,6 +16,7 @@
 pub mod api;
 mod calling;
 pub mod clients;
+pub mod installation;
 pub mod refused;
 mod screens;
 

@@ -30,6 +30,7 @@ use crate::registry::Registry;
 use crate::running::Running;
 use crate::service_manager::Condition;
 use indexer::Indexer;
+use rfid_web::installation::Installation;
 
 /// How long stopping may take before the rest is given up.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -80,7 +81,10 @@ impl Host {
             false => None,
         };
         let routes = match &service {
-            Some(service) => service.routes(&config.service, Arc::clone(&clock))?,
+            Some(service) => {
+                let installation: Arc<dyn Installation> = Arc::<Board>::clone(&board);
+                service.routes(&config.service, installation, Arc::clone(&clock))?
+            }
             None => axum::Router::new(),
         };
         let certificate = InUse::begin(&config, Arc::clone(&clock)).await?;

@@ -106,13 +106,19 @@ impl Board {
         status
     }
 
-    /// Whether everything works, and if not, why.
-    pub(super) fn readiness(&self) -> (bool, Value) {
-        let view = self.view();
-        let mut reasons = view.reasons();
+    /// Why the host is not ready; nothing if it is.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let mut reasons = self.view().reasons();
         if self.is_stopping() {
             reasons.insert(0, "the host is stopping".to_owned());
         }
+        reasons
+    }
+
+    /// Whether everything works, and if not, why.
+    pub(super) fn readiness(&self) -> (bool, Value) {
+        let view = self.view();
+        let reasons = self.complaints();
         let ready = reasons.is_empty();
         let body = json!({
             "ready": ready,

@@ -4,6 +4,7 @@ mod board;
 mod condition;
 mod counters;
 mod events;
+mod installation;
 mod metrics;
 mod recording;
 mod routes;

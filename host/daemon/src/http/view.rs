@@ -44,21 +44,21 @@ pub(crate) struct View {
 /// One reader.
 pub(super) struct ReaderView {
     pub(super) config: ReaderConfig,
-    driver: &'static str,
+    pub(super) driver: &'static str,
     pub(super) observer: Observer,
 }
 
 /// One pipeline. What does not run could not be started.
 pub(super) struct PipelineView {
-    readers: Vec<Name>,
-    sinks: Vec<Name>,
+    pub(super) readers: Vec<Name>,
+    pub(super) sinks: Vec<Name>,
     pub(super) counters: Option<Arc<PipelineCounters>>,
     pub(super) tap: PipelineTap,
 }
 
 /// One sink.
 pub(super) struct SinkView {
-    kind: String,
+    pub(super) kind: String,
     pub(super) status: Arc<SinkStatus>,
 }
 
@@ -326,11 +326,15 @@ impl SinkView {
 fn with_counts<T>(mut status: Value, metrics: &[Metric<T>], counters: &T) -> Value {
     if let Value::Object(status) = &mut status {
         for (name, _, _, value) in metrics {
-            let name = name.splitn(3, '_').last().unwrap_or(name);
-            status.insert(name.to_owned(), get(value(counters)).into());
+            status.insert(short_name(name).to_owned(), get(value(counters)).into());
         }
     }
     status
+}
+
+/// The name of a metric without what it has in common with others of its kind.
+pub(super) fn short_name(metric: &str) -> &str {
+    metric.splitn(3, '_').last().unwrap_or(metric)
 }
 
 fn map<N: ToString>(entries: impl Iterator<Item = (N, Value)>) -> Value {

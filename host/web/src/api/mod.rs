@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::clients::Clients;
+use crate::installation::Installation;
 use crate::refused::Refused;
 use crate::screens;
 use rfid_door::cursor::Cursors;
@@ -53,6 +54,8 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     /// How often those call whom nobody knows yet, by their addresses.
     strangers: Arc<RateLimit<String>>,
+    /// The host around it; none where the routes stand alone.
+    installation: Option<Arc<dyn Installation>>,
 }
 
 /// A route: what its row in the OpenAPI document says, and what answers.
@@ -121,11 +124,29 @@ impl Api {
     /// Routes over this service, for these clients. `cursor_key` is random.
     pub fn new(service: Arc<Service>, clients: Clients, cursor_key: [u8; 32], clock: Arc<dyn Clock>) -> Self {
         let strangers = Arc::new(RateLimit::new(STRANGERS, REMEMBERED_STRANGERS));
-        Self { service, clients: Arc::new(clients), cursors: Cursors::new(cursor_key), clock, strangers }
+        Self {
+            service,
+            clients: Arc::new(clients),
+            cursors: Cursors::new(cursor_key),
+            clock,
+            strangers,
+            installation: None,
+        }
+    }
+
+    /// Shows the parts of this host as well.
+    #[must_use]
+    pub fn with_installation(self, installation: Arc<dyn Installation>) -> Self {
+        Self { installation: Some(installation), ..self }
     }
 
     pub(crate) fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// The host around it, if it is known.
+    pub(crate) fn installation(&self) -> Option<&Arc<dyn Installation>> {
+        self.installation.as_ref()
     }
 
     pub(crate) fn clients(&self) -> &Clients {

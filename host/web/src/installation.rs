@@ -1,0 +1,111 @@
+//! The readers, pipelines and sinks of the host in which the screens run, as those see them who watch over them.
+//!
+//! The screens know nothing of how a host is put together; whoever wires it says how its parts are
+//! ([`Installation`]).
+
+use std::sync::Arc;
+
+use rfid_core::{Name, ReaderState, UtcTime};
+use tokio::sync::broadcast;
+
+/// How the parts of a host are. Asked for each time a screen is shown.
+pub trait Installation: Send + Sync {
+    /// Name and version of the host, and whether it is ready.
+    fn host(&self) -> HostCondition;
+
+    /// All readers, by name.
+    fn readers(&self) -> Vec<ReaderCondition>;
+
+    /// All pipelines, by name.
+    fn pipelines(&self) -> Vec<PipelineCondition>;
+
+    /// All sinks, by name.
+    fn sinks(&self) -> Vec<SinkCondition>;
+
+    /// What a reader hears from now on; nothing where there is no such reader. Whoever is too slow misses
+    /// batches and is told how many. The channel closes when the reader is restarted.
+    fn heard(&self, reader: &Name) -> Option<broadcast::Receiver<Arc<rfid_core::ReadBuf>>>;
+}
+
+/// The host as a whole.
+#[derive(Clone, Debug)]
+pub struct HostCondition {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// For how long it has run, in seconds.
+    pub uptime_s: u64,
+    /// Why it is not ready, in English, as `/ready` says it; nothing if it is.
+    pub complaints: Vec<String>,
+}
+
+/// One reader.
+#[derive(Clone, Debug)]
+pub struct ReaderCondition {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// The branch in which it stands, if the configuration says so.
+    pub branch: Option<Name>,
+    /// Its driver.
+    pub driver: String,
+    /// Whether it reads, and if not, why.
+    pub state: ReaderState,
+    /// Its antennas by port; a reader whose antennas are one zone has one without a port.
+    pub antennas: Vec<AntennaCondition>,
+    /// Reads since the host started, and what else is counted, under the names of the metrics.
+    pub counts: Vec<(String, u64)>,
+}
+
+impl ReaderCondition {
+    /// Whether it reads, with every antenna that belongs to a zone.
+    pub fn is_well(&self) -> bool {
+        matches!(self.state, ReaderState::Reading { .. })
+            && self.antennas.iter().all(|antenna| antenna.is_listening)
+    }
+}
+
+/// One antenna of a reader.
+#[derive(Clone, Debug)]
+pub struct AntennaCondition {
+    /// Its port, from 1; nothing where all ports are one zone.
+    pub port: Option<u16>,
+    /// Where it hears.
+    pub zone: Name,
+    /// Whether it is heard through.
+    pub is_listening: bool,
+    /// Reads since the host started.
+    pub reads: u64,
+}
+
+/// One pipeline.
+#[derive(Clone, Debug)]
+pub struct PipelineCondition {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// Readers that it hears.
+    pub readers: Vec<Name>,
+    /// Its sinks, in order.
+    pub sinks: Vec<Name>,
+    /// Whether it runs; one that could not be started does not, and the log says why.
+    pub is_running: bool,
+    /// What is counted, under the names of the metrics.
+    pub counts: Vec<(String, u64)>,
+}
+
+/// One sink.
+#[derive(Clone, Debug)]
+pub struct SinkCondition {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// What kind of sink it is.
+    pub kind: String,
+    /// What went wrong last, while it fails.
+    pub error: Option<String>,
+    /// Since when it fails.
+    pub failing_since: Option<UtcTime>,
+    /// Events that it is owed.
+    pub backlog: u64,
+    /// What is counted, under the names of the metrics.
+    pub counts: Vec<(String, u64)>,
+}
