@@ -9,7 +9,7 @@ use super::{Making, Table};
 use crate::record::{Customer, CustomerId, Key, Kind};
 use crate::service::Fault;
 use crate::spreadsheet::Cell;
-use crate::store::{By, Stored, TallyAsk};
+use crate::store::{By, Figures, Stored, TallyAsk};
 
 /// Customers that are read at once.
 const PAGE: usize = 1_024;
@@ -18,8 +18,8 @@ const STEPS: [u64; 8] = [1, 2, 3, 4, 6, 11, 21, 51];
 
 impl Making<'_> {
     pub(super) async fn frequency(&self) -> Result<Table, Fault> {
-        let counted =
-            self.tally(self.days.span(), Vec::new(), [By::Customer, By::VipClass, By::Outcome]).await?;
+        let by = [By::Customer, By::VipClass, By::Outcome];
+        let counted = self.tally(self.days.span(), Vec::new(), by, Figures::Visits).await?;
         let mut by_customer: HashMap<CustomerId, (u64, rfid_core::Name)> = HashMap::new();
         for (key, tally) in counted {
             let (Some(customer), Some(class), None) = (key.customer, key.vip_class, key.refusal) else {
@@ -63,6 +63,7 @@ impl Making<'_> {
             labels: Vec::new(),
             branches: None,
             by: [By::Customer].into(),
+            figures: Figures::Visits,
         };
         let counted = self.service.store().tally(&ask).await?;
         let last: HashMap<CustomerId, UtcTime> =

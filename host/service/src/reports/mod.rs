@@ -23,7 +23,7 @@ use serde::Deserialize;
 use crate::record::{Key, LocalDate, Staff, StaffId};
 use crate::rights::Action;
 use crate::service::{Caller, Fault, FieldFault, Service};
-use crate::store::{By, Stored, Tally, TallyAsk, TallyKey};
+use crate::store::{By, Figures, Stored, Tally, TallyAsk, TallyKey};
 
 pub use crate::spreadsheet::Cell;
 pub use writing::ReportFormat;
@@ -160,7 +160,7 @@ impl Service {
     pub async fn sum_up_days(&self) -> Result<(), Fault> {
         let edges = vec![UtcTime::from_nanos(0), self.recognition().day_of(self.now())];
         let (labels, by) = (Vec::new(), BTreeSet::new());
-        let ask = TallyAsk { edges, labels, branches: None, by };
+        let ask = TallyAsk { edges, labels, branches: None, by, figures: Figures::Visits };
         self.store().tally(&ask).await?;
         Ok(())
     }
@@ -226,9 +226,10 @@ impl Making<'_> {
         edges: Vec<UtcTime>,
         labels: Vec<u32>,
         by: impl IntoIterator<Item = By>,
+        figures: Figures,
     ) -> Result<Vec<(TallyKey, Tally)>, Fault> {
-        let ask =
-            TallyAsk { edges, labels, branches: Some(self.branches.clone()), by: by.into_iter().collect() };
+        let (branches, by) = (Some(self.branches.clone()), by.into_iter().collect());
+        let ask = TallyAsk { edges, labels, branches, by, figures };
         Ok(self.service.store().tally(&ask).await?)
     }
 

@@ -8,7 +8,7 @@ use super::{Making, Table, mean_seconds, seconds};
 use crate::record::{Duty, Kind, StaffId, StaffRole};
 use crate::service::Fault;
 use crate::spreadsheet::Cell;
-use crate::store::{Among, By, Listing, Stored, Tally};
+use crate::store::{Among, By, Figures, Listing, Stored, Tally};
 
 /// Nobody is on duty for longer: before the first day so far back a duty may have begun that goes on.
 const LONGEST_DUTY: u64 = 7 * 24 * 3600 * 1_000_000_000;
@@ -16,8 +16,8 @@ const LONGEST_DUTY: u64 = 7 * 24 * 3600 * 1_000_000_000;
 impl Making<'_> {
     pub(super) async fn staff(&self) -> Result<Table, Fault> {
         let span = self.days.span();
-        let greeted = self.tally(span.clone(), Vec::new(), [By::Greeter]).await?;
-        let served = self.tally(span.clone(), Vec::new(), [By::Server]).await?;
+        let greeted = self.tally(span.clone(), Vec::new(), [By::Greeter], Figures::All).await?;
+        let served = self.tally(span.clone(), Vec::new(), [By::Server], Figures::All).await?;
         let mut work: BTreeMap<StaffId, (Tally, Tally, u64)> = BTreeMap::new();
         for (key, tally) in greeted {
             if let Some(id) = key.greeter {

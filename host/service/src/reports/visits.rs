@@ -6,7 +6,7 @@ use super::{Making, Part, Table, mean_seconds};
 use crate::record::{LocalDate, Refusal, Staff, StaffId};
 use crate::service::Fault;
 use crate::spreadsheet::Cell;
-use crate::store::{By, Tally, TallyKey};
+use crate::store::{By, Figures, Tally, TallyKey};
 
 /// What rows of visits have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ impl Making<'_> {
         let label =
             |name| names.binary_search(name).ok().and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
         let labels = named.iter().map(label).collect();
-        let counted = self.tally(edges, labels, by.chain([By::Outcome])).await?;
+        let counted = self.tally(edges, labels, by.chain([By::Outcome]), Figures::All).await?;
         let mut rows: BTreeMap<Apart, (Tally, u64)> = BTreeMap::new();
         for (key, tally) in counted {
             let name = key.span.and_then(|label| names.get(usize::try_from(label).ok()?)).copied();
@@ -98,7 +98,8 @@ impl Making<'_> {
     }
 
     pub(super) async fn recognition(&self) -> Result<Table, Fault> {
-        let counted = self.tally(self.days.span(), Vec::new(), [By::Branch, By::Outcome]).await?;
+        let by = [By::Branch, By::Outcome];
+        let counted = self.tally(self.days.span(), Vec::new(), by, Figures::Visits).await?;
         let since_start = self.service.recognition().counters().by_branch();
         let mut columns = vec!["branch", "recognised"];
         columns.extend(Refusal::ALL.iter().map(|refusal| refusal.name()));

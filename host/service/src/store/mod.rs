@@ -36,7 +36,7 @@ pub use listing::{Among, Listing, Place, Timed};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryStore;
 pub use rows::Rows;
-pub use tally::{By, Tally, TallyAsk, TallyKey};
+pub use tally::{By, Figures, Tally, TallyAsk, TallyKey};
 
 /// A record as it is kept.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,8 +16,8 @@ use proptest::test_runner::TestRunner;
 use rfid_core::{Error, ErrorKind, Name, Result, TagId, TagIdKind, UtcTime};
 
 use super::{
-    Actor, Among, By, Change, Commit, CommitFault, Happened, Listing, MemoryStore, Origin, Past, Photo,
-    PhotoSize, Place, Store, StoreHealth, Stored, Supply, TallyAsk, Version,
+    Actor, Among, By, Change, Commit, CommitFault, Figures, Happened, Listing, MemoryStore, Origin, Past,
+    Photo, PhotoSize, Place, Store, StoreHealth, Stored, Supply, TallyAsk, Version,
 };
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
@@ -267,8 +267,11 @@ fn tallies() -> Vec<TallyAsk> {
         {
             for branches in [None, Some([Name::from("ab")].into()), Some(BTreeSet::new())] {
                 for labels in [Vec::new(), vec![7, 3, 7, 3]] {
-                    let (edges, branches, by) = (edges.clone(), branches.clone(), by.clone());
-                    asks.push(TallyAsk { edges, labels, branches, by });
+                    for figures in [Figures::Visits, Figures::All] {
+                        let (edges, labels) = (edges.clone(), labels.clone());
+                        let (branches, by) = (branches.clone(), by.clone());
+                        asks.push(TallyAsk { edges, labels, branches, by, figures });
+                    }
                 }
             }
         }

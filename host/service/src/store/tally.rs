@@ -40,6 +40,18 @@ pub struct TallyAsk {
     pub branches: Option<BTreeSet<Name>>,
     /// Counted apart by these.
     pub by: BTreeSet<By>,
+    /// What is to be said of each.
+    pub figures: Figures,
+}
+
+/// What a tally says: a database counts millions of visits in half the time where nobody asks for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Figures {
+    /// How many there were, and when the last began.
+    Visits,
+    /// Everything.
+    #[default]
+    All,
 }
 
 impl TallyAsk {
@@ -70,7 +82,7 @@ pub struct TallyKey {
     pub customer: Option<CustomerId>,
 }
 
-/// Visits that are counted together.
+/// Visits that are counted together. What was not asked for is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// How many.
@@ -170,6 +182,10 @@ impl<'a> Counting<'a> {
         };
         let tally = self.counted.entry(key).or_default();
         tally.visits += 1;
+        tally.last = tally.last.max(fact.at);
+        if ask.figures == Figures::Visits {
+            return;
+        }
         if let Some((_, after)) = fact.greeted {
             tally.greeted += 1;
             tally.greeting_ms += after;
@@ -183,7 +199,6 @@ impl<'a> Counting<'a> {
             tally.departed += 1;
             tally.stay_ms += stay;
         }
-        tally.last = tally.last.max(fact.at);
     }
 
     /// What was counted, in the order of what it has in common.

@@ -198,6 +198,7 @@ async fn whoever_is_erased_is_found_nowhere_and_the_trail_keeps_the_act() {
         labels: Vec::new(),
         branches: None,
         by: [crate::store::By::Customer].into(),
+        figures: crate::store::Figures::All,
     };
     let before = service.store().tally(&ask).await.unwrap();
     // Without a reason nobody asks, and whoever asks does not approve.

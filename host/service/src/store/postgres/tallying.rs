@@ -8,7 +8,7 @@ use super::PostgresStore;
 use super::changing::nanos;
 use super::connecting::failed;
 use crate::record::{CustomerId, Refusal, StaffId};
-use crate::store::tally::{By, Counting, Tally, TallyAsk, TallyKey};
+use crate::store::tally::{By, Counting, Figures, Tally, TallyAsk, TallyKey};
 
 /// What is counted apart by, as a column; in the order in which they stand in a row.
 const COLUMNS: [(By, &str); 8] = [
@@ -22,6 +22,14 @@ const COLUMNS: [(By, &str); 8] = [
     (By::Customer, "owner"),
 ];
 
+/// Greeted, how long that took together and at most, served, how long that took, departed, how long they stayed.
+const ALL: &str = "count(greeted), coalesce(sum(greatest(greeted - at, 0) / 1000000), 0)::bigint, \
+     coalesce(max(greatest(greeted - at, 0) / 1000000), 0), count(served), \
+     coalesce(sum(greatest(served - at, 0) / 1000000), 0)::bigint, count(departed), \
+     coalesce(sum(greatest(departed - at, 0) / 1000000), 0)::bigint";
+/// The same where nobody asks for it.
+const VISITS: &str = "0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint";
+
 impl PostgresStore {
     pub(super) async fn tallied(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
         let Some((from, until)) = Counting::span(ask) else { return Ok(Vec::new()) };
@@ -29,12 +37,12 @@ impl PostgresStore {
             COLUMNS.iter().map(|(by, column)| if ask.by.contains(by) { *column } else { "null" }).collect();
         let grouped: Vec<&str> =
             COLUMNS.iter().filter(|(by, _)| ask.by.contains(by)).map(|(_, column)| *column).collect();
+        let figures = match ask.figures {
+            Figures::Visits => VISITS,
+            Figures::All => ALL,
+        };
         let mut sql = format!(
-            "select {}, count(*), count(greeted), \
-             coalesce(sum(greatest(greeted - at, 0) / 1000000), 0)::bigint, \
-             coalesce(max(greatest(greeted - at, 0) / 1000000), 0), count(served), \
-             coalesce(sum(greatest(served - at, 0) / 1000000), 0)::bigint, count(departed), \
-             coalesce(sum(greatest(departed - at, 0) / 1000000), 0)::bigint, max(at) \
+            "select {}, count(*), max(at), {figures} \
              from visit where body is not null and at >= $2 and at < $3 \
              and ($4::text[] is null or branch = any($4)) and $1::bigint[] is not null and $5::integer[] is not null",
             columns.join(", ")
@@ -112,16 +120,16 @@ fn read(row: &PgRow, ask: &TallyAsk) -> Result<(TallyKey, Tally)> {
         customer: bytes(7, By::Customer)?.map(CustomerId::from_bytes),
     };
     let visits = count(8)?;
-    let last: Option<i64> = row.try_get(16).map_err(failed("tally"))?;
+    let last: Option<i64> = row.try_get(9).map_err(failed("tally"))?;
     let tally = Tally {
         visits,
-        greeted: count(9)?,
-        greeting_ms: count(10)?,
-        longest_greeting_ms: count(11)?,
-        served: count(12)?,
-        serving_ms: count(13)?,
-        departed: count(14)?,
-        stay_ms: count(15)?,
+        greeted: count(10)?,
+        greeting_ms: count(11)?,
+        longest_greeting_ms: count(12)?,
+        served: count(13)?,
+        serving_ms: count(14)?,
+        departed: count(15)?,
+        stay_ms: count(16)?,
         last: rfid_core::UtcTime::from_nanos(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0)),
     };
     Ok((key, tally))
