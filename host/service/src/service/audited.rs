@@ -8,6 +8,7 @@ use rfid_core::{Error, ErrorKind, UtcTime};
 use super::fault::Fault;
 use super::grant::{May, Mode, NotMay};
 use super::{Caller, Service};
+use crate::audit::space::Fullness;
 use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
 use crate::record::{Key, Proposal, Record, Request};
 use crate::rights::{Action, Role};
@@ -144,6 +145,38 @@ impl Service {
     pub async fn note_by_host(&self, action: &str, from: &str) -> Result<(), Fault> {
         let host = Caller { actor: Actor::Host, from: from.to_owned(), ..Caller::console() };
         self.did(&host, action, |_| {}).await
+    }
+
+    /// Looks how much room the trail has, and writes into it where that is another than before.
+    ///
+    /// # Errors
+    /// `Store` where it cannot be told; `Unaudited`.
+    pub async fn look_at_space(&self) -> Result<(), Fault> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        let Some((room, fullness)) = watch.space.look().await? else { return Ok(()) };
+        let percent = room.percent();
+        match fullness {
+            Fullness::Fine => tracing::info!(percent, "the disk of the audit trail has room again"),
+            Fullness::Warning => tracing::warn!(percent, "the disk of the audit trail fills up"),
+            Fullness::Alarm => {
+                tracing::error!(
+                    percent,
+                    "the disk of the audit trail is almost full: soon nothing is done any more"
+                );
+            }
+            Fullness::Full => {
+                tracing::error!(
+                    percent,
+                    "the disk of the audit trail is full: nothing is done that must be audited"
+                );
+            }
+        }
+        let host = Caller { actor: Actor::Host, from: "host".to_owned(), ..Caller::console() };
+        self.did(&host, "audit.space", |entry| {
+            entry.facts.insert("percent".to_owned(), percent.to_string());
+            entry.facts.insert("state".to_owned(), fullness.name().to_owned());
+        })
+        .await
     }
 
     /// Writes that a record is about to be written in place of version `expected`; nothing is done

@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rfid_core::{Clock, Result, UtcTime};
 
 use self::accounts::Accounts;
-use crate::audit::Trail;
+use crate::audit::{self, Trail};
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
@@ -142,6 +142,8 @@ pub struct Service {
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// What is watched of the trail.
+    watch: Option<Arc<audit::Watch>>,
     /// Who was erased, beside the store; absent in tests.
     erased_list: Option<Arc<ErasedList>>,
 }
@@ -169,6 +171,7 @@ impl Service {
             desk: None,
             exports: None,
             trail: None,
+            watch: None,
             erased_list: None,
         }
     }
@@ -178,6 +181,17 @@ impl Service {
     #[must_use]
     pub fn with_trail(self, trail: Arc<Trail>) -> Self {
         Self { trail: Some(trail), ..self }
+    }
+
+    /// The same, and this is watched of the trail.
+    #[must_use]
+    pub fn with_watch(self, watch: Arc<audit::Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// What is watched of the trail, where something is.
+    pub fn watch(&self) -> Option<&Arc<audit::Watch>> {
+        self.watch.as_ref()
     }
 
     /// The same, with desks where cards are encoded.

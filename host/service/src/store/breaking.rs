@@ -11,6 +11,7 @@ use super::{
     Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
     StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::audit::CentralTrail;
 use crate::record::{Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 /// So many answers are as good as all.
@@ -132,6 +133,10 @@ impl Store for BreakingStore {
 
     async fn erasures(&self) -> Result<Vec<Erasure>> {
         self.well()?.erasures().await
+    }
+
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
+        self.inner.central_trail()
     }
 
     fn health(&self) -> StoreHealth {

@@ -20,10 +20,13 @@ mod rows;
 pub mod suite;
 mod tally;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rfid_core::{Result, TagId};
 use tokio::sync::{broadcast, mpsc};
 
+use crate::audit::CentralTrail;
 use crate::record::{
     Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
 };
@@ -217,6 +220,11 @@ pub trait Store: Send + Sync {
     /// What others write to it, from now on; `None` where nobody else can. What is told has happened;
     /// of what this value itself has written, some may be told as well.
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
+        None
+    }
+
+    /// The table into which the audit trails of all hosts go; `None` where there is none.
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
         None
     }
 

@@ -7,6 +7,7 @@
 //! * `migrations/`: the tables, in steps that are only ever added to.
 //! * `schema.rs`: carries those steps out.
 //! * `connecting.rs`: connections, and what their errors mean.
+//! * `central.rs`: the audit trails of all hosts.
 //! * `changing.rs`: one transaction of a group of commits; `columns.rs`: what it writes.
 //! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
@@ -15,6 +16,7 @@
 //! * `writer.rs`: the one task that commits.
 //! * `reading.rs`: everything that is asked.
 
+mod central;
 mod changing;
 #[cfg(any(test, feature = "suite"))]
 pub mod cluster;
@@ -48,8 +50,10 @@ use super::{
     Commit, CommitFault, Elsewhere, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize,
     Place, Rows, Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::audit::CentralTrail;
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
+pub use central::central_trail;
 pub use connecting::is_address;
 pub use schema::{Step, migrate, pending};
 
@@ -218,6 +222,10 @@ impl Store for PostgresStore {
 
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
         Some(self.listening.subscribe())
+    }
+
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
+        Some(Arc::new(central::Table::new(&self.options)))
     }
 
     fn health(&self) -> StoreHealth {
