@@ -4,8 +4,10 @@
 //! * [`second_factor`]: six digits that change every half minute.
 //! * [`session`]: who is logged in.
 //! * [`code`]: codes that are used once.
+//! * [`failures`]: tries that failed, and locks.
 
 pub mod code;
+pub mod failures;
 pub mod password;
 pub mod second_factor;
 pub mod session;

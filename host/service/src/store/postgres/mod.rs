@@ -9,6 +9,7 @@
 //! * `connecting.rs`: connections, and what their errors mean.
 //! * `central.rs`: the audit trails of all hosts.
 //! * `changing.rs`: one transaction of a group of commits; `columns.rs`: what it writes.
+//! * `failures.rs`: tries to log in that failed.
 //! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
 //! * `months.rs`: partitions of visits.
@@ -22,6 +23,7 @@ mod changing;
 pub mod cluster;
 mod columns;
 mod connecting;
+mod failures;
 mod listening;
 mod loading;
 mod months;
@@ -34,7 +36,7 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Result, TagId};
+use rfid_core::{Clock, Result, TagId, UtcTime};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::sync::{broadcast, mpsc};
 
@@ -50,6 +52,7 @@ use super::{
     Commit, CommitFault, Elsewhere, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize,
     Place, Rows, Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::account::failures::{Failures, LockRule, Tried};
 use crate::audit::CentralTrail;
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
@@ -222,6 +225,18 @@ impl Store for PostgresStore {
 
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
         Some(self.listening.subscribe())
+    }
+
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
+        failures::get(self.pool(), who).await
+    }
+
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
+        failures::note(self.pool(), who, now, rule).await
+    }
+
+    async fn forget_failures(&self, who: Tried) -> Result<u32> {
+        failures::forget(self.pool(), who).await
     }
 
     fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
