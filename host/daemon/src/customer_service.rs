@@ -39,8 +39,8 @@ const LOOKS_A_DAY: u32 = 24 * 3600 / 300;
 
 /// So long before its end it is said of a token.
 const WARNED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How often it is looked how much room the trail has.
-const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked how much room the trail has, and which extra rights are over.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a host that ends waits for the last records to be in the central trail.
 const COPIED_WITHIN: Duration = Duration::from_secs(3);
 /// File of the code by which the first two accounts are made.
@@ -58,7 +58,7 @@ pub(crate) struct CustomerService {
     follower: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     copier: Option<JoinHandle<()>>,
-    space: JoinHandle<()>,
+    safeguards: JoinHandle<()>,
     watch: Arc<Watch>,
     anchors: Anchors,
     /// Where the code of the first accounts stands.
@@ -114,7 +114,7 @@ impl CustomerService {
             })
         });
         let looking = Arc::clone(&service);
-        let space = tokio::spawn(async move { look_at_space(&looking).await });
+        let safeguards = tokio::spawn(async move { look_at_safeguards(&looking).await });
         let setup = data_dir.join(SETUP_FILE);
         let running = Self {
             service,
@@ -124,7 +124,7 @@ impl CustomerService {
             follower,
             anchorer,
             copier,
-            space,
+            safeguards,
             watch,
             anchors,
             setup,
@@ -196,7 +196,7 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        let tasks = [self.sweeper, self.exporter, self.follower, self.anchorer, self.space];
+        let tasks = [self.sweeper, self.exporter, self.follower, self.anchorer, self.safeguards];
         for task in tasks.into_iter().chain(self.copier) {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
@@ -351,14 +351,19 @@ fn last_signed(config: &AuditConfig, of: &str) -> Result<Option<UtcTime>> {
     Ok(last)
 }
 
-/// Looks again and again how much room the trail has.
-async fn look_at_space(service: &Service) {
-    let mut ticks = tokio::time::interval(LOOK_AT_SPACE_EVERY);
+/// Looks again and again how much room the trail has, and which extra rights are over.
+async fn look_at_safeguards(service: &Service) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(fault) = service.look_at_space().await {
             tracing::warn!(%fault, "how much room the audit trail has is not known, or not in it");
+        }
+        match service.end_break_glass().await {
+            Ok(0) => {}
+            Ok(rights) => tracing::info!(rights, "extra rights that were lent have ended"),
+            Err(fault) => tracing::warn!(%fault, "which extra rights are lent is not known"),
         }
     }
 }

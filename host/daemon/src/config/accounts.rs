@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::ReaderConfig;
 use super::checker::{Checker, not_there};
 use super::tree::join;
+use crate::signing;
 
 /// Shortest secret from which passwords of tags are made, in characters.
 const SHORTEST_KEY: usize = 32;
@@ -78,6 +79,9 @@ pub(super) struct AccountsSection {
     /// How long after a start the first two accounts can be made.
     #[schemars(extend("format" = "duration"))]
     setup_for: String,
+    /// An extra right is lent for so long at most: four hours, or less.
+    #[schemars(extend("format" = "duration"))]
+    break_glass_at_most: String,
 }
 
 impl Default for AccountsSection {
@@ -101,6 +105,7 @@ impl Default for AccountsSection {
             sessions_each: usual.sessions_each,
             proved_for: "5m".to_owned(),
             setup_for: "30m".to_owned(),
+            break_glass_at_most: "4h".to_owned(),
         }
     }
 }
@@ -277,7 +282,14 @@ impl Checker<'_> {
             sessions_each: section.sessions_each,
             proved_for: duration(&section.proved_for)?,
             setup_for: duration(&section.setup_for)?,
+            break_glass_at_most: duration(&section.break_glass_at_most)?,
         };
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+        if !(5 * minute..=4 * hour).contains(&settings.break_glass_at_most) {
+            let message = "is not between five minutes and four hours: it is for what cannot wait";
+            self.at_value("/accounts/break_glass_at_most", message);
+            return None;
+        }
         if settings.locked_at_most < settings.locked_for {
             self.at_value("/accounts/locked_at_most", "is shorter than accounts.locked_for");
             return None;
@@ -359,6 +371,9 @@ impl Checker<'_> {
             }
         }
         let (anchors, public_key) = (section.anchors, section.public_key);
+        if let Some(Err(error)) = public_key.as_deref().map(signing::public_key) {
+            self.at_value("/audit/public_key", format!("is not to be used: {error:#}"));
+        }
         (self.faults.len() == faults).then_some(AuditConfig {
             anchors,
             every,
@@ -517,8 +532,15 @@ pad = "issue_pad"
         assert!(wrong("[accounts]\nlapses_after_warning = \"1h\"").contains("accounts.lapses_after_warning"));
         assert!(wrong("[issuing]\none_desk = [\"nowhere\"]").contains("issuing.one_desk"));
         assert!(wrong("[issuing]\ncompany_prefix = \"12\"").contains("issuing.company_prefix: makes no EPC"));
+        let said = wrong("[accounts]\nbreak_glass_at_most = \"5h\"");
+        assert!(said.contains("accounts.break_glass_at_most"), "{said}");
         assert!(wrong("[audit]\nevery = \"1ms\"").contains("audit.every"));
         assert!(wrong("[audit]\nspace_alarm_percent = 70").contains("audit.space_alarm_percent"));
+        let said = wrong("[audit]\npublic_key = \"/not/there.pub\"");
+        assert!(
+            said.contains("audit.public_key: is not to be used") && said.contains("/not/there.pub"),
+            "{said}"
+        );
         let said = wrong("[audit]\nsign_with = [\"sign\"]");
         assert!(said.contains("audit.sign_with[0]: is no absolute path"), "{said}");
         assert!(said.contains("audit.sign_with: signs anchors"), "{said}");

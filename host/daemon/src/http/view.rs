@@ -10,7 +10,8 @@ use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
 use rfid_service::audit::Lag;
 use rfid_service::recognition::BranchCounters;
-use rfid_service::service::Service;
+use rfid_service::record::Lent;
+use rfid_service::service::{LentRight, Service};
 use rfid_service::store::StoreHealth;
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
@@ -224,6 +225,18 @@ impl View {
     fn service_state(&self) -> Value {
         let Some(service) = &self.service else { return Value::Null };
         let error = self.service_complaint();
+        let lent: Vec<Value> = service
+            .lent_rights()
+            .into_iter()
+            .map(|LentRight { staff, lent: Lent { right, until, request, .. } }| {
+                json!({
+                    "staff_id": staff.to_string(),
+                    "right": right.name(),
+                    "until": until,
+                    "request_id": request.to_string(),
+                })
+            })
+            .collect();
         let branches = service.recognition().counters().by_branch();
         let counted = branches.iter().map(|(branch, counted)| {
             let BranchCounters { recognised, refused, unknown, alarms } = counted;
@@ -234,6 +247,7 @@ impl View {
         });
         json!({
             "well": error.is_none(), "error": error, "arrivals": map(counted), "audit": self.audit_state(),
+            "break_glass": lent,
         })
     }
 

@@ -7,6 +7,7 @@
 mod accounts;
 mod audited;
 mod branches;
+mod break_glass;
 pub(crate) mod cards;
 pub(crate) mod customers;
 mod destroying;
@@ -39,6 +40,7 @@ use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
+pub use break_glass::LentRight;
 pub use erasing::ErasedList;
 pub use exports::{
     BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,
@@ -142,6 +144,8 @@ pub struct Service {
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// Who has a right for a while.
+    lent: RwLock<Vec<LentRight>>,
     /// What is watched of the trail.
     watch: Option<Arc<audit::Watch>>,
     /// Who was erased, beside the store; absent in tests.
@@ -171,6 +175,7 @@ impl Service {
             desk: None,
             exports: None,
             trail: None,
+            lent: RwLock::default(),
             watch: None,
             erased_list: None,
         }

@@ -200,6 +200,7 @@ fn account(of: u8, seen: u8) -> Account {
         warned: None,
         since: UtcTime::from_nanos(1),
         last_login: None,
+        lent: None,
         epoch: 0,
     }
 }

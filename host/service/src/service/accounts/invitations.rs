@@ -123,6 +123,7 @@ impl Service {
             warned: None,
             since: self.now(),
             last_login: None,
+            lent: None,
             epoch: 0,
         }
     }

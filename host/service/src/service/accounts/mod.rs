@@ -24,7 +24,7 @@ use super::{Caller, Grant, Service, SessionMark};
 use crate::account::password::{self, Trier};
 use crate::account::session::{Keys as SessionKeys, Session, Sessions};
 use crate::account::{AccountSettings, second_factor};
-use crate::record::{Account, AccountState, Key, Personal, Staff, StaffId};
+use crate::record::{Account, AccountState, Key, Lent, Personal, Staff, StaffId};
 use crate::rights::{Matrix, Role};
 use crate::store::{Actor, Stored};
 
@@ -183,8 +183,9 @@ impl Service {
             self.accounts.sessions.end(session.staff, Some(&session.alias));
             return Err(Fault::NoSession);
         };
+        let lent = account.record.lent.filter(|lent| self.has_what_was_lent(Some(lent.until)));
         let roles = account.record.roles;
-        let caller = self.caller_of(&session, from, &staff.record, &roles);
+        let caller = self.caller_of(&session, from, &staff.record, &roles, lent);
         // Who may do much does it from one place; for others another address is noted by what they do.
         if session.from != from && roles.iter().any(|role| Matrix::get().needs_second_factor(*role)) {
             self.accounts.sessions.end(session.staff, Some(&session.alias));
@@ -194,12 +195,23 @@ impl Service {
         Ok(Identified { caller, proof: session.proof, staff, roles })
     }
 
-    fn caller_of(&self, session: &Session, from: &str, staff: &Staff, roles: &BTreeSet<Role>) -> Caller {
+    fn caller_of(
+        &self,
+        session: &Session,
+        from: &str,
+        staff: &Staff,
+        roles: &BTreeSet<Role>,
+        lent: Option<Lent>,
+    ) -> Caller {
+        let grant = Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id);
         let is_proved = session.is_proved(self.monotonic(), &self.accounts.settings);
         Caller {
             actor: Actor::Staff(staff.id),
             from: from.to_owned(),
-            grant: Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id),
+            grant: match lent {
+                Some(lent) => grant.with_lent(lent),
+                None => grant,
+            },
             session: Some(SessionMark { alias: session.alias.clone(), is_proved }),
             reason: None,
         }
@@ -207,9 +219,11 @@ impl Service {
 
     /// Whether what goes on in the name of a caller may go on: a session that is over ends what it began.
     pub fn goes_on(&self, caller: &Caller) -> bool {
-        caller.session.as_ref().is_none_or(|session| {
+        let until = caller.grant.lent().map(|lent| lent.until);
+        let has_session = caller.session.as_ref().is_none_or(|session| {
             self.accounts.sessions.goes_on(&session.alias, self.monotonic(), &self.accounts.settings)
-        })
+        });
+        has_session && self.has_what_was_lent(until)
     }
 
     /// The same, and whether the account can still be used, which another host may have changed.

@@ -134,7 +134,7 @@ async fn a_number_that_nobody_has_asks_no_less_of_the_store() {
         let mut answers = 0;
         loop {
             bank.store.break_after(answers);
-            let outcome = tried(&bank, number, "wrong").await;
+            let outcome = bank.service.log_in(HERE, number, "wrong".into(), None).await;
             bank.store.mend();
             match outcome {
                 Err(Fault::NotAccepted) => break,
