@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
 use rfid_service::audit::anchors::{self, Anchor};
-use rfid_service::audit::{self, Head, Trail};
+use rfid_service::audit::signatures::PublicKey;
+use rfid_service::audit::space::{SpaceWatch, SystemDisk};
+use rfid_service::audit::{self, Copying, Head, SigningState, Trail, Watch};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
@@ -28,6 +30,7 @@ use zeroize::Zeroizing;
 use crate::config::{AuditConfig, Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 use crate::desks::Desks;
 use crate::service_slot::ServiceSlot;
+use crate::signing;
 
 /// How often visits that their readers forgot are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -36,6 +39,10 @@ const LOOKS_A_DAY: u32 = 24 * 3600 / 300;
 
 /// So long before its end it is said of a token.
 const WARNED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often it is looked how much room the trail has, and which extra rights are over.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long a host that ends waits for the last records to be in the central trail.
+const COPIED_WITHIN: Duration = Duration::from_secs(3);
 /// File of the code by which the first two accounts are made.
 const SETUP_FILE: &str = "setup-code";
 
@@ -50,8 +57,10 @@ pub(crate) struct CustomerService {
     exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
     anchorer: JoinHandle<()>,
+    copier: Option<JoinHandle<()>>,
+    safeguards: JoinHandle<()>,
+    watch: Arc<Watch>,
     anchors: Anchors,
-    files: Vec<PathBuf>,
     /// Where the code of the first accounts stands.
     setup: PathBuf,
 }
@@ -65,9 +74,12 @@ impl CustomerService {
         let trail = Arc::new(
             Trail::open(&data_dir.join(audit::FOLDER), Arc::clone(&keys), Arc::clone(&clock)).await?,
         );
+        let of = format!("{} {}", config.host.name, audit::FOLDER);
+        let watch = Arc::new(watch_of(&settings.audit, &of, &store, &trail, &clock).await?);
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
         let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
             .with_trail(Arc::clone(&trail))
+            .with_watch(Arc::clone(&watch))
             .with_accounts(settings.accounts.clone())
             .with_issuing(settings.issuing.clone())
             .with_exports(
@@ -89,11 +101,34 @@ impl CustomerService {
         let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
-        let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
-        let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
-        let files = settings.audit.anchors.clone();
+        let key = settings.audit.public_key.as_deref().map(signing::public_key).transpose()?;
+        let anchors =
+            Anchors { trail, clock, of, config: settings.audit.clone(), key, watch: Arc::clone(&watch) };
+        let anchorer = tokio::spawn(anchors.clone().keep());
+        let copying = Arc::clone(&watch);
+        let copier = watch.copying.is_some().then(|| {
+            tokio::spawn(async move {
+                if let Some(copying) = &copying.copying {
+                    copying.run().await;
+                }
+            })
+        });
+        let looking = Arc::clone(&service);
+        let safeguards = tokio::spawn(async move { look_at_safeguards(&looking).await });
         let setup = data_dir.join(SETUP_FILE);
-        let running = Self { service, keys, sweeper, exporter, follower, anchorer, anchors, files, setup };
+        let running = Self {
+            service,
+            keys,
+            sweeper,
+            exporter,
+            follower,
+            anchorer,
+            copier,
+            safeguards,
+            watch,
+            anchors,
+            setup,
+        };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -161,7 +196,8 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        for task in [self.sweeper, self.exporter, self.follower, self.anchorer] {
+        let tasks = [self.sweeper, self.exporter, self.follower, self.anchorer, self.safeguards];
+        for task in tasks.into_iter().chain(self.copier) {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;
@@ -169,7 +205,20 @@ impl CustomerService {
         self.service.store().close().await;
         note_by_host(&self.service, "host.stop", "host").await;
         if let Ok(head) = self.anchors.trail.head().await {
-            self.anchors.add(&self.files, head).await;
+            self.anchors.add(self.anchors.anchor(head)).await;
+        }
+        if let Some(copying) = &self.watch.copying {
+            // What does not get there now does so at the next start.
+            match tokio::time::timeout(COPIED_WITHIN, copying.catch_up()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "the central audit trail lacks the last records"
+                    );
+                }
+                Err(_) => tracing::warn!("the central audit trail lacks the last records"),
+            }
         }
         self.anchors.trail.close().await;
         forget_setup(&self.setup);
@@ -259,6 +308,66 @@ async fn settle(service: &Service) {
     }
 }
 
+/// What is watched of a trail that is called `of`.
+async fn watch_of(
+    config: &AuditConfig,
+    of: &str,
+    store: &Arc<dyn Store>,
+    trail: &Arc<Trail>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Watch> {
+    let mut could_change = Vec::new();
+    let copying = match store.central_trail() {
+        None => None,
+        Some(central) => {
+            could_change = central.could_change().await?;
+            if !could_change.is_empty() {
+                tracing::warn!(
+                    by = could_change.join(", "),
+                    "this host could change the central audit trail: let another role own its table, and grant this \
+                     one no more than to read and to add"
+                );
+            }
+            let (trail, clock) = (Arc::clone(trail), Arc::clone(clock));
+            Some(Copying::new(trail, central, of, config.table_within, clock))
+        }
+    };
+    let space = SpaceWatch::new(trail.folder(), Arc::new(SystemDisk), config.space);
+    let signing = match &config.signing {
+        None => None,
+        Some(_) => Some(SigningState::new(last_signed(config, of)?)),
+    };
+    Ok(Watch { copying, could_change, space, signing })
+}
+
+/// When the last signed anchor of a trail was made, that is in all files.
+fn last_signed(config: &AuditConfig, of: &str) -> Result<Option<UtcTime>> {
+    let mut last = None;
+    for (at, path) in config.anchors.iter().enumerate() {
+        let signed = anchors::read(path, of)?.into_iter().filter(|anchor| anchor.signature.is_some());
+        let newest = signed.map(|anchor| anchor.at).max();
+        last = if at == 0 { newest } else { last.min(newest) };
+    }
+    Ok(last)
+}
+
+/// Looks again and again how much room the trail has, and which extra rights are over.
+async fn look_at_safeguards(service: &Service) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = service.look_at_space().await {
+            tracing::warn!(%fault, "how much room the audit trail has is not known, or not in it");
+        }
+        match service.end_break_glass().await {
+            Ok(0) => {}
+            Ok(rights) => tracing::info!(rights, "extra rights that were lent have ended"),
+            Err(fault) => tracing::warn!(%fault, "which extra rights are lent is not known"),
+        }
+    }
+}
+
 /// Writes the end of the trail elsewhere, again and again.
 #[derive(Clone)]
 struct Anchors {
@@ -266,20 +375,27 @@ struct Anchors {
     clock: Arc<dyn Clock>,
     /// Of which trail.
     of: String,
+    config: AuditConfig,
+    key: Option<PublicKey>,
+    watch: Arc<Watch>,
 }
 
 impl Anchors {
-    async fn keep(self, config: AuditConfig) {
-        let mut ticks = tokio::time::interval(config.every);
+    async fn keep(self) {
+        let mut ticks = tokio::time::interval(self.config.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last = None;
         loop {
             ticks.tick().await;
             match self.trail.head().await {
-                Ok(head) if last == Some(head) => {}
                 Ok(head) => {
+                    let anchor = self.anchor(head);
+                    match self.signed(&anchor).await {
+                        Some(signed) => self.add(signed).await,
+                        None if last == Some(head) => {}
+                        None => self.add(anchor).await,
+                    }
                     last = Some(head);
-                    self.add(&config.anchors, head).await;
                 }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "the end of the audit trail is not known")
@@ -288,13 +404,37 @@ impl Anchors {
         }
     }
 
-    async fn add(&self, files: &[PathBuf], head: Head) {
+    fn anchor(&self, head: Head) -> Anchor {
+        Anchor { trail: self.of.clone(), at: self.clock.now().utc, head, signature: None }
+    }
+
+    /// The same with a signature, where one is due. What cannot be signed is anchored without, and tried
+    /// again with the next.
+    async fn signed(&self, anchor: &Anchor) -> Option<Anchor> {
+        let (config, state) = (self.config.signing.as_ref()?, self.watch.signing.as_ref()?);
+        if state.last().is_some_and(|last| anchor.at.since(last) < config.every) {
+            return None;
+        }
+        match signing::sign(config, self.key.as_ref(), anchor.clone()).await {
+            Ok(signed) => Some(signed),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the end of the audit trail cannot be signed");
+                state.failed(format!("{error:#}"));
+                None
+            }
+        }
+    }
+
+    async fn add(&self, anchor: Anchor) {
+        let (head, is_signed) = (anchor.head, anchor.signature.is_some());
         // Whoever keeps the log elsewhere keeps the end of the trail with it.
-        tracing::info!(number = head.number, hash = %head.hash, "the audit trail ends here");
-        let anchor = Anchor { trail: self.of.clone(), at: self.clock.now().utc, head };
-        for path in files {
+        tracing::info!(number = head.number, hash = %head.hash, is_signed, "the audit trail ends here");
+        let at = anchor.at;
+        let mut is_kept = true;
+        for path in &self.config.anchors {
             let (path, anchor) = (path.clone(), anchor.clone());
             let added = tokio::task::spawn_blocking(move || anchors::add(&path, &anchor)).await;
+            is_kept &= matches!(added, Ok(Ok(())));
             match added {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
@@ -307,6 +447,11 @@ impl Anchors {
                     tracing::error!(%error, "the end of the audit trail cannot be written elsewhere")
                 }
             }
+        }
+        match &self.watch.signing {
+            Some(state) if is_signed && is_kept => state.signed(at),
+            Some(state) if is_signed => state.failed("a file of anchors cannot be written".to_owned()),
+            _ => {}
         }
     }
 }

@@ -22,6 +22,7 @@ mod scenarios;
 mod service_manager;
 mod service_slot;
 mod sighting;
+mod signing;
 
 #[cfg(test)]
 #[path = "../fuzz/hostile.rs"]
@@ -130,7 +131,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             }
             Command::Report(options) => command::customers::report(options, data_dir).await,
             Command::User { act } => command::people::user(act, data_dir).await,
-            Command::Audit { act } => command::people::audit(&act, data_dir),
+            Command::Audit { act } => command::people::audit(&act, data_dir).await,
             Command::Rights { language } => {
                 command::people::rights(language);
                 Ok(())

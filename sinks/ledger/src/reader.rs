@@ -10,7 +10,7 @@ use rfid_core::{Error, ErrorKind, Result, UtcTime};
 
 use crate::files::{Disk, Files};
 use crate::gap::Gap;
-use crate::record::{ContentId, HEADER_LEN, Kind, LARGEST_CONTENT, Record};
+use crate::record::{ContentId, HEADER_LEN, Header, Kind, LARGEST_CONTENT, Record};
 use crate::recovery;
 use crate::scan::{Piece, Scan};
 use crate::segments::{self, Segment};
@@ -90,6 +90,28 @@ pub struct Reader {
 struct Place {
     segment: Segment,
     at: u64,
+}
+
+/// The identity of the ledger of a folder, given when it was begun; nothing where there is no ledger, or
+/// none of its segments says so any more. Blocks.
+///
+/// # Errors
+/// As [`Reader::next_entry`].
+pub fn identity(folder: &Path) -> Result<Option<[u8; 16]>> {
+    let failed = |error: io::Error| {
+        let kind = match error.kind() {
+            io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "identity").with_detail(folder.display().to_string()).with_source(error)
+    };
+    for segment in segments::list(&Disk, folder).map_err(failed)?.iter().rev() {
+        let bytes = Disk.read_part(&segment.path, 0, HEADER_LEN).map_err(failed)?;
+        if let Some(header) = Header::read(&bytes) {
+            return Ok(Some(header.ledger));
+        }
+    }
+    Ok(None)
 }
 
 impl Reader {

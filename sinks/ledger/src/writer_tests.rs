@@ -330,3 +330,15 @@ fn nobody_else_may_read_what_is_kept() {
     let segment = crate::segments::list(&Disk, &inside).unwrap()[0].path.clone();
     assert_eq!((mode(&inside), mode(inside.parent().unwrap()), mode(&segment)), (0o700, 0o700, 0o600));
 }
+
+#[test]
+fn a_ledger_keeps_the_identity_that_it_was_begun_with() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(reader::identity(folder.path()).unwrap(), None);
+    drop(open(folder.path()));
+    let mut writer = open(folder.path());
+    writer.append(&[entry(1, 10)], NOW).unwrap();
+    assert_eq!(reader::identity(folder.path()).unwrap(), Some([9; 16]));
+    std::fs::write(crate::segments::path(folder.path(), 9_000), b"no header").unwrap();
+    assert_eq!(reader::identity(folder.path()).unwrap(), Some([9; 16]));
+}

@@ -62,10 +62,24 @@ pub(crate) enum AuditAct {
   rfid-host audit verify --config branch.toml --anchors /mnt/other/anchors.jsonl
 
 The daemon may run meanwhile. Names the first bad record, and ends with 1, if something is wrong. Without
-anchors an end that was cut off cannot be noticed; those of the configuration are looked at by themselves.")]
+anchors an end that was cut off cannot be noticed; those of the configuration are looked at by themselves.
+
+Where the store is PostgreSQL, the trail is compared with the central one there, and the first difference is
+named. With a public key, signed anchors have to be of that key.")]
     Verify {
         #[command(flatten)]
         audited: Audited,
+        /// The public half of the key under which anchors are signed, in PEM, in place of the one of the
+        /// configuration
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+        /// Leave the central trail in the database alone
+        #[arg(long)]
+        without_table: bool,
+        /// Id of a trail of this host that the central one has and that is known to be gone, as after the
+        /// loss of its disk
+        #[arg(long, value_name = "ID")]
+        replaced: Vec<String>,
         /// One JSON object
         #[arg(long)]
         json: bool,

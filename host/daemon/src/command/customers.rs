@@ -3,11 +3,13 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use rfid_core::{Clock, ErrorKind, SystemClock};
-use rfid_service::audit::{self, Trail};
+use rfid_service::audit::space::{SpaceLimits, SpaceWatch, SystemDisk};
+use rfid_service::audit::{self, Copying, Trail, Watch};
 use rfid_service::bulk::{self, ImportFault, Progress};
 use rfid_service::export::{self, ExportFault, Format};
 use rfid_service::randomness::SystemRandomness;
@@ -20,7 +22,7 @@ use crate::cli::{
     ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
     TableFormat, VisitFormat,
 };
-use crate::config::{Config, ServiceConfig, StoreConfig};
+use crate::config::{AuditConfig, Config, ServiceConfig, StoreConfig};
 use crate::customer_service::{erase_again, keys_of, open_store};
 
 pub(super) fn clock() -> Arc<dyn Clock> {
@@ -31,6 +33,9 @@ pub(super) fn clock() -> Arc<dyn Clock> {
 pub(super) struct Kept {
     pub(super) data_dir: PathBuf,
     pub(super) store: StoreConfig,
+    /// What the trail of its commands is called.
+    trail: String,
+    table_within: Duration,
     recognition: RecognitionSettings,
     /// Those of the configuration, if there is one.
     branches: Option<Vec<BranchDraft>>,
@@ -41,11 +46,13 @@ pub(super) fn kept(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Res
     let Some(files) = place.daemon.files() else {
         let data_dir = data_dir.unwrap_or(Path::new("./data")).to_owned();
         let (store, recognition) = (StoreConfig::embedded(), RecognitionSettings::default());
-        return Ok(Kept { data_dir, store, recognition, branches: None });
+        let (trail, table_within) = (audit::CONSOLE_FOLDER.to_owned(), Duration::ZERO);
+        return Ok(Kept { data_dir, store, trail, table_within, recognition, branches: None });
     };
     let Config { host, store, service, .. } = super::checked_config(&files, data_dir)?;
-    let ServiceConfig { recognition, branches, .. } = service;
-    Ok(Kept { data_dir: host.data_dir, store, recognition, branches: Some(branches) })
+    let ServiceConfig { recognition, branches, audit: AuditConfig { table_within, .. }, .. } = service;
+    let trail = format!("{} {}", host.name, audit::CONSOLE_FOLDER);
+    Ok(Kept { data_dir: host.data_dir, store, trail, table_within, recognition, branches: Some(branches) })
 }
 
 /// The customer service of a place, for this process alone.
@@ -62,9 +69,15 @@ pub(super) async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyho
     let randomness = Arc::new(SystemRandomness);
     // Its own, because the daemon may run and write the other.
     let trail = Trail::open(&kept.data_dir.join(audit::CONSOLE_FOLDER), keys, clock()).await;
-    let trail = trail.context("what is done here cannot be audited, so it is not done")?;
+    let trail = Arc::new(trail.context("what is done here cannot be audited, so it is not done")?);
+    let copying = store.central_trail().map(|central| {
+        Copying::new(Arc::clone(&trail), central, kept.trail.as_str(), kept.table_within, clock())
+    });
+    let space = SpaceWatch::new(trail.folder(), Arc::new(SystemDisk), SpaceLimits::default());
+    let watch = Watch { copying, could_change: Vec::new(), space, signing: None };
     let service = Service::new(store, kept.recognition, clock(), randomness)
-        .with_trail(Arc::new(trail))
+        .with_trail(trail)
+        .with_watch(Arc::new(watch))
         .with_erased_list(ErasedList::in_folder(&kept.data_dir));
     service.settle_trail().await?;
     erase_again(&service).await?;
@@ -77,6 +90,11 @@ pub(super) async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyho
 /// Ends it when everything is written.
 pub(super) async fn close(service: &Service) {
     service.store().close().await;
+    if let Some(copying) = service.watch().and_then(|watch| watch.copying.as_ref())
+        && let Err(error) = copying.catch_up().await
+    {
+        eprintln!("the central audit trail lacks what was done here until the next command: {error:#}");
+    }
     if let Some(trail) = service.trail() {
         trail.close().await;
     }

@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use rfid_core::{Secret, UtcTime};
 use rfid_ledger::{Entry as LedgerEntry, Reader};
 use rfid_service::audit::anchors::{self, Anchor};
-use rfid_service::audit::{self, Verified};
+use rfid_service::audit::signatures::PublicKey;
+use rfid_service::audit::{self, Compared, Faulty, Verified};
 use rfid_service::record::StaffRole;
 use rfid_service::rights::{Language, Matrix, Role};
 use rfid_service::service::{Caller, Fault, StaffDraft};
+use rfid_service::store::postgres::central_trail;
 
 use super::customers::{close, open};
 use crate::cli::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
-use crate::config::Config;
+use crate::config::{AuditConfig, Config};
+use crate::signing;
 
 pub(crate) async fn user(act: UserAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
     let (UserAct::Add { place, .. } | UserAct::List { place } | UserAct::Disable { place, .. }) = &act;
@@ -75,33 +79,66 @@ struct Place {
     folder: PathBuf,
     of: String,
     anchors: Vec<PathBuf>,
+    public_key: Option<PathBuf>,
+    /// Where the trails of all hosts are, if anywhere.
+    database: Option<Secret>,
 }
 
 fn place(audited: &Audited, data_dir: Option<&Path>) -> anyhow::Result<Place> {
     let name = if audited.console { audit::CONSOLE_FOLDER } else { audit::FOLDER };
-    let (data_dir, host, mut anchors) = match audited.place.daemon.files() {
+    let (data_dir, host, mut anchors, public_key, database) = match audited.place.daemon.files() {
         Some(files) => {
-            let Config { host, service, .. } = super::checked_config(&files, data_dir)?;
-            (host.data_dir, Some(host.name), service.audit.anchors)
+            let Config { host, service, store, .. } = super::checked_config(&files, data_dir)?;
+            let AuditConfig { anchors, public_key, .. } = service.audit;
+            (host.data_dir, Some(host.name), anchors, public_key, store.url)
         }
-        None => (data_dir.unwrap_or(Path::new("./data")).to_owned(), None, Vec::new()),
+        None => (data_dir.unwrap_or(Path::new("./data")).to_owned(), None, Vec::new(), None, None),
     };
     anchors.extend(audited.anchors.iter().cloned());
     anyhow::ensure!(
         anchors.is_empty() || host.is_some(),
         "anchors name the host that they are of: name its configuration by --config"
     );
-    Ok(Place { folder: data_dir.join(name), of: format!("{} audit", host.unwrap_or_default()), anchors })
+    let of = format!("{} {name}", host.unwrap_or_default());
+    Ok(Place { folder: data_dir.join(name), of, anchors, public_key, database })
 }
 
-pub(crate) fn audit(act: &AuditAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) async fn audit(act: &AuditAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
     match act {
-        AuditAct::Verify { audited, json } => verify(&place(audited, data_dir)?, audited.console, *json),
+        AuditAct::Verify { audited, public_key, without_table, replaced, json } => {
+            let mut place = place(audited, data_dir)?;
+            if let Some(path) = public_key {
+                place.public_key = Some(path.clone());
+            }
+            if *without_table {
+                place.database = None;
+            }
+            verify(&place, audited.console, replaced, *json).await
+        }
         AuditAct::Show { audited, last } => show(&place(audited, data_dir)?.folder, *last),
     }
 }
 
-fn verify(place: &Place, is_console: bool, as_json: bool) -> anyhow::Result<()> {
+/// What was found.
+struct Found {
+    verified: Verified,
+    /// Anchors that there are.
+    anchors: usize,
+    /// Those of them that bear a signature of the key; nothing without a key.
+    signed: Option<Signed>,
+    /// The same against the central trail, where there is one.
+    compared: Option<Compared>,
+    /// Why it is not in order, if it is not.
+    fault: Option<String>,
+}
+
+/// Signed anchors.
+struct Signed {
+    count: usize,
+    last: Option<UtcTime>,
+}
+
+async fn verify(place: &Place, is_console: bool, replaced: &[String], as_json: bool) -> anyhow::Result<()> {
     let mut known: Vec<Anchor> = Vec::new();
     // What commands do is not anchored.
     if !is_console {
@@ -116,40 +153,110 @@ fn verify(place: &Place, is_console: bool, as_json: bool) -> anyhow::Result<()> 
     });
     bar.finish_and_clear();
     let verified = verified?;
-    if as_json {
-        print_json(&verified, known.len())
-    } else {
-        print_text(&verified, known.len())
+    let mut fault = verified.fault.as_ref().map(|fault| format!("record {} {}", fault.number, fault.what));
+    let mut signed = None;
+    if let Some(path) = place.public_key.as_deref().filter(|_| !is_console) {
+        let key = signing::public_key(path)?;
+        let (found, wrong) = signatures(&key, &known);
+        fault = fault.or(wrong);
+        signed = Some(found);
     }
-    match &verified.fault {
-        Some(fault) => anyhow::bail!("record {} {}", fault.number, fault.what),
+    let mut compared = None;
+    if let Some(url) = &place.database {
+        let central = central_trail(url.reveal())?;
+        let outcome = audit::compare(&place.folder, &place.of, central.as_ref()).await;
+        let outcome = outcome.context("the central trail cannot be read; --without-table leaves it alone")?;
+        fault = fault.or_else(|| difference(&outcome, replaced));
+        compared = Some(outcome);
+    }
+    let found = Found { verified, anchors: known.len(), signed, compared, fault };
+    if as_json {
+        print_json(&found);
+    } else {
+        print_text(&found);
+    }
+    match found.fault {
+        Some(fault) => anyhow::bail!(fault),
         None => Ok(()),
     }
 }
 
-fn print_json(verified: &Verified, anchors: usize) {
-    let Verified { first, head, records, anchors: agreeing, until, fault } = verified;
-    let fault = fault.as_ref().map(|fault| serde_json::json!({ "number": fault.number, "what": fault.what }));
+/// The signed anchors, and what is wrong with them.
+fn signatures(key: &PublicKey, known: &[Anchor]) -> (Signed, Option<String>) {
+    let signed: Vec<&Anchor> = known.iter().filter(|anchor| anchor.signature.is_some()).collect();
+    let forged = signed.iter().find(|anchor| !key.has_signed(anchor)).map(|anchor| {
+        let (number, at) = (anchor.head.number, anchor.at);
+        format!("record {number} was anchored at {at} with a signature that is not of this key")
+    });
+    let none = signed.is_empty().then(|| "no anchor is signed".to_owned());
+    let last = signed.iter().map(|anchor| anchor.at).max();
+    (Signed { count: signed.len(), last }, forged.or(none))
+}
+
+/// How the trail differs from the central one.
+fn difference(compared: &Compared, replaced: &[String]) -> Option<String> {
+    let first = compared.fault.as_ref().map(|fault| format!("record {} {}", fault.number, fault.what));
+    let other = compared.others.iter().find(|(id, _)| !replaced.contains(id));
+    first.or_else(|| {
+        other.map(|(id, last)| {
+            format!(
+                "the central trail has another trail of this host, {id}, of {}: if its loss is known, say \
+                 --replaced {id}",
+                super::counted(*last, "record")
+            )
+        })
+    })
+}
+
+fn print_json(found: &Found) {
+    let Verified { first, head, records, anchors: agreeing, until, fault } = &found.verified;
+    let faulty = |fault: &Option<Faulty>| {
+        fault.as_ref().map(|fault| serde_json::json!({ "number": fault.number, "what": fault.what }))
+    };
+    let signed = found
+        .signed
+        .as_ref()
+        .map(|signed| serde_json::json!({ "anchors": signed.count, "last": signed.last }));
+    let central = found.compared.as_ref().map(|compared| {
+        serde_json::json!({
+            "agreeing": compared.agreeing,
+            "last": compared.last,
+            "lacks": head.number.saturating_sub(compared.last),
+            "others": compared.others.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            "first_difference": faulty(&compared.fault),
+        })
+    });
     let report = serde_json::json!({
         "first": first,
         "last": head.number,
         "head": head.hash,
         "records": records,
         "until": until,
-        "anchors": anchors,
+        "anchors": found.anchors,
         "anchors_agreeing": agreeing,
-        "first_bad": fault,
+        "signed": signed,
+        "central": central,
+        "first_bad": faulty(fault),
+        "fault": found.fault,
     });
     println!("{report}");
 }
 
-fn print_text(verified: &Verified, anchors: usize) {
-    let Verified { first, head, records, anchors: agreeing, .. } = verified;
+fn print_text(found: &Found) {
+    let Verified { first, head, records, anchors: agreeing, .. } = &found.verified;
     println!("{} from number {first} to {}", super::counted(*records, "record"), head.number);
     println!("the chain ends with {}", head.hash);
-    match anchors {
+    match found.anchors {
         0 => println!("there are no anchors, so an end that was cut off would not be noticed"),
-        _ => println!("{agreeing} of {} agree with it", super::counted(anchors as u64, "anchor")),
+        all => println!("{agreeing} of {} agree with it", super::counted(all as u64, "anchor")),
+    }
+    if let Some(Signed { count, last: Some(last) }) = &found.signed {
+        println!("{} signed, the last at {last}", super::counted(*count as u64, "anchor"));
+    }
+    if let Some(compared) = &found.compared {
+        let lacks = head.number.saturating_sub(compared.last);
+        let agreeing = super::counted(compared.agreeing, "record");
+        println!("{agreeing} of the central trail are the same, and it lacks {lacks} yet");
     }
 }
 

@@ -37,7 +37,7 @@ use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 use rfid_ledger::LedgerSettings;
 
-pub(crate) use accounts::{AuditConfig, Desk};
+pub(crate) use accounts::{AuditConfig, Desk, SigningConfig};
 pub(crate) use conflicts::zones;
 pub(crate) use difference::Difference;
 pub(crate) use effective::{as_json, as_toml};

@@ -172,6 +172,7 @@ impl HostMetrics {
         let up = [(self.0.host.as_str(), u64::from(self.0.service_complaint().is_none()))];
         let help = "Whether customers can be found and visits registered";
         write(out, "rfid_service_up", help, Gauge, "host", up.into_iter())?;
+        self.audit(out)?;
         let branches = service.recognition().counters().by_branch();
         let help = "Arrivals by branch and by what was decided";
         {
@@ -188,6 +189,30 @@ impl HostMetrics {
         }
         let alarms = branches.iter().map(|(branch, counted)| (&**branch, counted.alarms));
         write(out, "rfid_service_alarms", "Suspicions that a card was copied", Counter, "branch", alarms)
+    }
+
+    /// How the audit trail is: its room, and what the central one lacks.
+    fn audit(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let Some(service) = &self.0.service else { return Ok(()) };
+        let (Some(trail), Some(watch)) = (service.trail(), service.watch()) else { return Ok(()) };
+        let of_host = |value| [(self.0.host.as_str(), value)].into_iter();
+        let help = "Number of the last record of the audit trail";
+        write(out, "rfid_audit_last_record", help, Gauge, "host", of_host(trail.last()))?;
+        if let Some((room, _)) = watch.space.seen() {
+            let percent = of_host(u64::from(room.percent()));
+            let help = "Hundredths of the disk of the audit trail that are used";
+            write(out, "rfid_audit_disk_used_percent", help, Gauge, "host", percent)?;
+        }
+        let signed = watch.signing.as_ref().and_then(|signing| signing.last());
+        let signed = of_host(signed.map_or(0, |at| at.as_nanos() / 1_000_000_000));
+        let help = "When the end of the audit trail was last signed, in seconds since 1970; 0 for never";
+        write(out, "rfid_audit_signed_timestamp_seconds", help, Gauge, "host", signed)?;
+        let lag = watch.copying.as_ref().map(|copying| copying.lag());
+        let (records, since) = lag.map_or((0, 0), |lag| (lag.records, lag.since.as_secs()));
+        let help = "Records that the central audit trail lacks; 0 where there is none";
+        write(out, "rfid_audit_central_lacks", help, Gauge, "host", of_host(records))?;
+        let help = "How long the central audit trail has lacked records";
+        write(out, "rfid_audit_central_lag_seconds", help, Gauge, "host", of_host(since))
     }
 
     /// Which antennas are listened to, and what each has delivered.

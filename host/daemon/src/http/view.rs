@@ -8,8 +8,10 @@ use rfid_core::presence::ZoneMap;
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
+use rfid_service::audit::Lag;
 use rfid_service::recognition::BranchCounters;
-use rfid_service::service::Service;
+use rfid_service::record::Lent;
+use rfid_service::service::{LentRight, Service};
 use rfid_service::store::StoreHealth;
 use rfid_sink_log::{EventIndex, EventLedger, LogCounters};
 use rfid_sink_lookup::LookupCounters;
@@ -149,10 +151,35 @@ impl View {
     /// What is wrong with the store of the customer service, or with its audit trail.
     pub(super) fn service_complaint(&self) -> Option<String> {
         let service = self.service.as_ref()?;
-        match service.store().health() {
+        let own = match service.store().health() {
             StoreHealth::Well => service.trail()?.is_well().err().map(|error| format!("{error:#}")),
             StoreHealth::Degraded(why) => Some(why),
-        }
+        };
+        let watched = service.watch().map(|watch| watch.complaints()).unwrap_or_default();
+        let all: Vec<String> = own.into_iter().chain(watched).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// How the audit trail is: its room, what the central one lacks, when its end was last signed.
+    fn audit_state(&self) -> Value {
+        let Some((trail, watch)) = self.service.as_ref().and_then(|it| Some((it.trail()?, it.watch()?)))
+        else {
+            return Value::Null;
+        };
+        let space = watch.space.seen().map(|(room, fullness)| {
+            json!({ "used_percent": room.percent(), "state": fullness.name(), "bytes_left": room.left })
+        });
+        let central = watch.copying.as_ref().map(|copying| {
+            let Lag { records, since, error } = copying.lag();
+            json!({
+                "lacks": records,
+                "for_seconds": since.as_secs(),
+                "error": error,
+                "could_be_changed_as": watch.could_change,
+            })
+        });
+        let signed = watch.signing.as_ref().map(|signing| json!({ "last": signing.last() }));
+        json!({ "last": trail.last(), "space": space, "central": central, "signed": signed })
     }
 
     /// One line for each reader: how it is and since when.
@@ -198,6 +225,18 @@ impl View {
     fn service_state(&self) -> Value {
         let Some(service) = &self.service else { return Value::Null };
         let error = self.service_complaint();
+        let lent: Vec<Value> = service
+            .lent_rights()
+            .into_iter()
+            .map(|LentRight { staff, lent: Lent { right, until, request, .. } }| {
+                json!({
+                    "staff_id": staff.to_string(),
+                    "right": right.name(),
+                    "until": until,
+                    "request_id": request.to_string(),
+                })
+            })
+            .collect();
         let branches = service.recognition().counters().by_branch();
         let counted = branches.iter().map(|(branch, counted)| {
             let BranchCounters { recognised, refused, unknown, alarms } = counted;
@@ -206,7 +245,10 @@ impl View {
                 json!({ "recognised": recognised, "refused": refused, "unknown": unknown, "alarms": alarms }),
             )
         });
-        json!({ "well": error.is_none(), "error": error, "arrivals": map(counted) })
+        json!({
+            "well": error.is_none(), "error": error, "arrivals": map(counted), "audit": self.audit_state(),
+            "break_glass": lent,
+        })
     }
 
     /// Readers of the pipelines that publish their events.

@@ -213,3 +213,100 @@ fn try_to_open(daemon: &Daemon, number: &str) -> bool {
     };
     asked().is_ok_and(|answer| answer.starts_with("HTTP/1.1 201"))
 }
+
+/// A key that the operator has, and a program that signs with it.
+fn signer(bank: &Bank) -> String {
+    let made = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "openssl genpkey -algorithm ed25519 -out key && openssl pkey -in key -pubout -out key.pub",
+        ])
+        .current_dir(bank.path("."))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let program = bank.path("sign");
+    let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\" && cat > line && exec openssl pkeyutl -sign -rawin -inkey key -in line\n";
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    format!(
+        "\n[audit]\nanchors = ['{}']\nevery = \"1s\"\nsign_with = ['{}']\npublic_key = '{}'\n",
+        bank.path("anchors.jsonl").display(),
+        program.display(),
+        bank.path("key.pub").display(),
+    )
+}
+
+#[test]
+fn a_trail_that_was_rewritten_with_all_its_hashes_differs_from_the_central_one_and_from_what_was_signed() {
+    let bank = Bank::central();
+    let text = std::fs::read_to_string(bank.config()).unwrap() + &signer(&bank);
+    std::fs::write(bank.config(), text).unwrap();
+    // What commands do has a trail of its own, and is there, too.
+    bank.open_customers(1);
+    let daemon = Daemon::run(&bank.config());
+    assert_eq!(ask(&daemon, "POST", "/api/v1/customers", Some(&customer("6001"))).0, 201);
+    let audit = crate::daemon::until("the central trail", || {
+        let audit = daemon.status()["service"]["audit"].clone();
+        (audit["central"]["lacks"] == 0 && audit["signed"]["last"].is_string()).then_some(audit)
+    });
+    assert!(audit["space"]["used_percent"].is_number(), "{audit}");
+    // The tests write as the user who owns everything, and are told what that means.
+    assert!(audit["central"]["could_be_changed_as"].to_string().contains("superuser"), "{audit}");
+    assert!(daemon.terminate().success());
+    let verify = |words: &[&str]| bank.command(&[&["audit", "verify", "--json"], words].concat(), None);
+    let said = |words: &[&str]| -> Value { serde_json::from_slice(&verify(words).stdout).unwrap() };
+    for words in [&[][..], &["--console"]] {
+        let found = said(words);
+        assert_eq!((&found["fault"], &found["central"]["lacks"]), (&Value::Null, &json!(0)), "{found}");
+        assert_eq!(found["central"]["agreeing"], found["records"], "{found}");
+    }
+    assert!(said(&[])["signed"]["anchors"].as_u64().unwrap() >= 1);
+    let last = said(&[])["last"].as_u64().unwrap();
+    let count = "select count(*), max(number) from audit_trail where host = 'test audit'";
+    assert_eq!(bank.psql(count), format!("{last}|{last}"));
+    // Another start goes on where the table ends.
+    let daemon = Daemon::run(&bank.config());
+    assert!(daemon.terminate().success());
+    let more = said(&[])["last"].as_u64().unwrap();
+    assert!(more > last && bank.psql(count) == format!("{more}|{more}"), "{}", bank.psql(count));
+
+    // Whoever owns the table can change it; the host's own trail says so.
+    bank.psql(
+        "alter table audit_trail disable trigger all; \
+         update audit_trail set record = record || '\\x20' where host = 'test audit' and number = 2; \
+         alter table audit_trail enable trigger all",
+    );
+    let changed = verify(&[]);
+    let stderr = String::from_utf8(changed.stderr).unwrap();
+    assert!(changed.status.code() == Some(1) && stderr.contains("record 2 is another"), "{stderr}");
+    assert_eq!(said(&[])["central"]["first_difference"]["number"], 2);
+    assert!(verify(&["--without-table"]).status.success());
+
+    // A signature of another key is no signature.
+    let other = bank.path("other.pub");
+    let made = std::process::Command::new("sh")
+        .args(["-c", "openssl genpkey -algorithm ed25519 | openssl pkey -pubout > other.pub"])
+        .current_dir(bank.path("."))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let words = ["--without-table", "--public-key", other.to_str().unwrap()];
+    let forged = verify(&words);
+    let stderr = String::from_utf8(forged.stderr).unwrap();
+    assert!(forged.status.code() == Some(1) && stderr.contains("not of this key"), "{stderr}");
+
+    // A trail that was begun anew is another one, and the one before it is missed.
+    std::fs::remove_dir_all(bank.path("data").join("audit")).unwrap();
+    std::fs::remove_file(bank.path("anchors.jsonl")).unwrap();
+    let daemon = Daemon::run(&bank.config());
+    crate::daemon::until("the first signature", || {
+        daemon.status()["service"]["audit"]["signed"]["last"].as_str().map(drop)
+    });
+    assert!(daemon.terminate().success());
+    let missed = verify(&[]);
+    let stderr = String::from_utf8(missed.stderr).unwrap();
+    assert!(missed.status.code() == Some(1) && stderr.contains("another trail of this host"), "{stderr}");
+    let others = said(&[])["central"]["others"].clone();
+    assert!(verify(&["--replaced", others[0].as_str().unwrap()]).status.success(), "{others}");
+}

@@ -107,6 +107,11 @@ scopes = ["customers:read", "customers:write", "cards:write", "visits:read", "vi
         std::fs::write(self.config(), text).unwrap();
     }
 
+    /// What psql answers on the database of the store.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        self.cluster.as_ref().unwrap().psql("bank", sql).unwrap()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -4,8 +4,10 @@
 //! * [`second_factor`]: six digits that change every half minute.
 //! * [`session`]: who is logged in.
 //! * [`code`]: codes that are used once.
+//! * [`failures`]: tries that failed, and locks.
 
 pub mod code;
+pub mod failures;
 pub mod password;
 pub mod second_factor;
 pub mod session;
@@ -49,6 +51,8 @@ pub struct AccountSettings {
     pub proved_for: Duration,
     /// How long the first accounts can be made after a start.
     pub setup_for: Duration,
+    /// An extra right is lent for so long at most.
+    pub break_glass_at_most: Duration,
 }
 
 impl Default for AccountSettings {
@@ -71,6 +75,7 @@ impl Default for AccountSettings {
             sessions_each: 2,
             proved_for: Duration::from_secs(5 * minute),
             setup_for: Duration::from_secs(30 * minute),
+            break_glass_at_most: Duration::from_secs(4 * hour),
         }
     }
 }

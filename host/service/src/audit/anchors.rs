@@ -23,6 +23,19 @@ pub struct Anchor {
     pub at: UtcTime,
     /// Where it ended.
     pub head: Head,
+    /// The signature of this line without it, in base 64, where it was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+impl Anchor {
+    /// What is signed: the line that it is without a signature.
+    pub fn statement(&self) -> Vec<u8> {
+        // Text and numbers can always be written.
+        let mut line = serde_json::to_vec(&Self { signature: None, ..self.clone() }).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
 }
 
 /// Adds an anchor to a file, durably. Blocks.

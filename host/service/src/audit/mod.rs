@@ -12,18 +12,26 @@
 //! It never holds what tells who a customer is: ids, names of fields, and of their values a keyed
 //! hash.
 //!
+//! * `central.rs`: the table of all hosts' trails.
 //! * `entry.rs`: what a record says.
 //! * `chain.rs`: the bytes of a record.
 //! * `writing.rs`: the one task that writes.
 //! * `reading.rs`: going back through a trail.
+//! * `signatures.rs`: anchors that somebody else has signed.
+//! * `space.rs`: how much room there is.
+//! * `watching.rs`: what is watched while a host runs.
 //! * `verifying.rs`: whether a trail is what was written.
 
 pub mod anchors;
+mod central;
 mod chain;
 mod changes;
 mod entry;
 mod reading;
+pub mod signatures;
+pub mod space;
 mod verifying;
+mod watching;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -32,18 +40,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rfid_core::{Clock, Error, ErrorKind, Result};
-use rfid_ledger::{Ledger, LedgerSettings};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use rfid_ledger::{Ledger, LedgerSettings, Reader};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::writing::{Request, Writing};
 use crate::seal::Keys;
 
+pub use central::{CentralTrail, Compared, Copying, Lag, TrailName, compare};
 pub use chain::{Hash, Head};
 pub use changes::changed_fields;
 pub use entry::{Entry, Outcome};
 pub use reading::Recorded;
 pub use verifying::{Faulty, Verified, verify};
+pub use watching::{SigningState, Watch};
 
 /// The trail's folder in the data folder of a host.
 pub const FOLDER: &str = "audit";
@@ -61,6 +71,7 @@ pub struct Trail {
     folder: PathBuf,
     requests: mpsc::Sender<Request>,
     is_failing: Arc<AtomicBool>,
+    written: watch::Receiver<u64>,
     ledger: Ledger,
     keys: Arc<Keys>,
     ended: Mutex<Option<JoinHandle<()>>>,
@@ -83,10 +94,11 @@ impl Trail {
         let head = reading::head(&ledger).await?;
         let (requests, waiting) = mpsc::channel(WAITING);
         let is_failing = Arc::new(AtomicBool::new(false));
-        let writing = Writing::new(ledger.clone(), head, Arc::clone(&is_failing));
+        let (tell, written) = watch::channel(head.number);
+        let writing = Writing::new(ledger.clone(), head, Arc::clone(&is_failing), tell);
         let task = tokio::spawn(writing.run(waiting));
         let folder = folder.to_owned();
-        Ok(Self { folder, requests, is_failing, ledger, keys, ended: Mutex::new(Some(task)) })
+        Ok(Self { folder, requests, is_failing, written, ledger, keys, ended: Mutex::new(Some(task)) })
     }
 
     /// Writes what is about to be done. When this returns, it is on the disk. Returns its number.
@@ -179,6 +191,26 @@ impl Trail {
     /// What stands in a trail for a value: the same for the same value, and nothing can be learnt of it.
     pub(crate) fn mark(&self, bytes: &[u8]) -> String {
         self.keys.audit_mark(bytes)
+    }
+
+    /// What it was given when it was begun: one that is begun anew has another.
+    pub fn id(&self) -> [u8; 16] {
+        self.ledger.id()
+    }
+
+    /// Number of the last record that is durable.
+    pub fn last(&self) -> u64 {
+        self.ledger.last()
+    }
+
+    /// Its records behind number `after`, as they lie on the disk. Reading blocks.
+    pub(crate) fn read(&self, after: u64) -> Reader {
+        self.ledger.read(after)
+    }
+
+    /// Tells the last number whenever something was written.
+    pub(crate) fn written(&self) -> watch::Receiver<u64> {
+        self.written.clone()
     }
 
     /// Where it lies.

@@ -7,24 +7,24 @@ use super::anchors::Anchor;
 use super::*;
 use crate::store::Actor;
 
-fn keys() -> Arc<Keys> {
+pub(super) fn keys() -> Arc<Keys> {
     Arc::new(Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap())
 }
 
-fn clock() -> Arc<dyn Clock> {
+pub(super) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-fn entry(action: &str) -> Entry {
+pub(super) fn entry(action: &str) -> Entry {
     Entry::new(UtcTime::from_nanos(1), Actor::Console, "console", action)
 }
 
-async fn trail(folder: &Path) -> Trail {
+pub(super) async fn trail(folder: &Path) -> Trail {
     Trail::open(folder, keys(), clock()).await.unwrap()
 }
 
 /// The contents of a trail as they lie on the disk.
-fn contents(folder: &Path) -> Vec<Vec<u8>> {
+pub(super) fn contents(folder: &Path) -> Vec<Vec<u8>> {
     let mut reader = Reader::new(folder, 0);
     let mut contents = Vec::new();
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -37,7 +37,12 @@ fn contents(folder: &Path) -> Vec<Vec<u8>> {
 
 /// A ledger of these contents: what somebody can make who may write the files.
 async fn forged(folder: &Path, contents: Vec<Vec<u8>>) {
-    let settings = LedgerSettings { reserve_bytes: 0, ..LedgerSettings::default() };
+    forged_as([0; 16], folder, contents).await;
+}
+
+/// The same under the id of another.
+pub(super) async fn forged_as(new_id: [u8; 16], folder: &Path, contents: Vec<Vec<u8>>) {
+    let settings = LedgerSettings { reserve_bytes: 0, new_id, ..LedgerSettings::default() };
     let ledger = Ledger::open(folder, settings, clock()).await.unwrap();
     let records = contents.into_iter().map(|content| NewRecord { id: [0; 16], content }).collect();
     ledger.append(records).await.unwrap();
@@ -60,7 +65,8 @@ async fn a_trail_goes_on_where_it_ended_and_can_be_verified() {
     let first = written(folder.path(), 3).await;
     assert_eq!(first.number, 3);
     let second = written(folder.path(), 2).await;
-    let anchors = [Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head: first }];
+    let anchors =
+        [Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head: first, signature: None }];
     let verified = verify(folder.path(), &anchors, |_| {}).unwrap();
     assert_eq!((verified.first, verified.head, verified.records), (1, second, 5));
     assert_eq!((verified.anchors, verified.fault), (1, None));
@@ -87,7 +93,7 @@ async fn every_kind_of_tampering_is_found_at_its_record() {
     let folder = tempfile::tempdir().unwrap();
     let head = written(folder.path(), 6).await;
     let good = contents(folder.path());
-    let anchor = Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head };
+    let anchor = Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head, signature: None };
     let mut changed = good.clone();
     changed[2].extend_from_slice(b" ");
     let mut removed = good.clone();
@@ -152,6 +158,7 @@ fn anchors_are_read_as_they_were_added_and_of_one_trail() {
         trail: trail.to_owned(),
         at: UtcTime::from_nanos(number),
         head: Head { number, hash: Hash::of(b"x") },
+        signature: (number == 3).then(|| "AAAA".to_owned()),
     };
     for (trail, number) in [("a", 1), ("b", 2), ("a", 3)] {
         anchors::add(&path, &anchor(trail, number)).unwrap();
@@ -175,7 +182,7 @@ proptest! {
             bytes[at] ^= mask;
             let changed = tempfile::tempdir().unwrap();
             forged(changed.path(), contents).await;
-            let anchor = Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head };
+            let anchor = Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head, signature: None };
             let verified = verify(changed.path(), &[anchor], |_| {}).unwrap();
             let number = verified.fault.map(|fault| fault.number).unwrap_or_default();
             assert!((record as u64 + 1..=record as u64 + 2).contains(&number), "{number}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rfid_core::{Error, Result};
 use rfid_ledger::{Ledger, NewRecord};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::chain::{self, Hash, Head};
@@ -39,13 +39,20 @@ pub(super) struct Writing {
     ledger: Ledger,
     head: Head,
     is_failing: Arc<AtomicBool>,
+    /// Who wants to know of the last number.
+    tell: watch::Sender<u64>,
     waiting: Vec<Waiting>,
     is_over: bool,
 }
 
 impl Writing {
-    pub(super) fn new(ledger: Ledger, head: Head, is_failing: Arc<AtomicBool>) -> Self {
-        Self { ledger, head, is_failing, waiting: Vec::new(), is_over: false }
+    pub(super) fn new(
+        ledger: Ledger,
+        head: Head,
+        is_failing: Arc<AtomicBool>,
+        tell: watch::Sender<u64>,
+    ) -> Self {
+        Self { ledger, head, is_failing, tell, waiting: Vec::new(), is_over: false }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
@@ -138,6 +145,7 @@ impl Writing {
         let appended = self.ledger.append(records).await?;
         if let Some(last) = appended.last() {
             self.head = Head { number: last.number, hash };
+            self.tell.send_replace(last.number);
         }
         Ok(appended.into_iter().map(|appended| appended.number).collect())
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rfid_core::UtcTime;
 use serde::{Deserialize, Serialize};
 
-use super::{Personal, StaffId};
-use crate::rights::Role;
+use super::{Personal, RequestId, StaffId};
+use crate::rights::{Action, Role};
 
 /// The account of a member of staff: each has one at most, and nobody else uses it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,9 +41,26 @@ pub struct Account {
     /// Since when it is said that somebody has to confirm that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warned: Option<UtcTime>,
+    /// A right that the roles do not give, for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent: Option<Lent>,
     /// Sessions of an earlier number are over: it grows with every change of power.
     #[serde(default)]
     pub epoch: u32,
+}
+
+/// A right that is lent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lent {
+    /// Which.
+    pub right: Action,
+    /// Since when.
+    pub since: UtcTime,
+    /// Until when.
+    pub until: UtcTime,
+    /// By which request.
+    pub request: RequestId,
 }
 
 /// Whether an account can be used.

@@ -256,6 +256,17 @@ pub enum Proposal {
         /// The version of the account.
         version: u32,
     },
+    /// Whoever asks gets a right for a while that the roles do not give.
+    BreakGlass {
+        /// Who.
+        staff: StaffId,
+        /// Which.
+        right: Action,
+        /// For how long.
+        minutes: u16,
+        /// Why.
+        reason: Personal<String>,
+    },
 }
 
 /// What kind of thing is asked for.
@@ -283,6 +294,8 @@ pub enum ProposalKind {
     ChangeAccount,
     /// Somebody sets a new password and second factor.
     ResetAccount,
+    /// Somebody gets a right for a while.
+    BreakGlass,
 }
 
 impl ProposalKind {
@@ -300,6 +313,7 @@ impl ProposalKind {
             Self::OpenAccount => "open_account",
             Self::ChangeAccount => "change_account",
             Self::ResetAccount => "reset_account",
+            Self::BreakGlass => "break_glass",
         }
     }
 
@@ -315,6 +329,7 @@ impl ProposalKind {
             Self::ErasePerson => Action::ErasePersons,
             Self::OpenAccount | Self::ChangeAccount => Action::RequestAccounts,
             Self::ResetAccount => Action::ResetAccounts,
+            Self::BreakGlass => Action::RequestBreakGlass,
         }
     }
 }
@@ -334,6 +349,7 @@ impl Proposal {
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
+            Self::BreakGlass { .. } => ProposalKind::BreakGlass,
         }
     }
 
@@ -350,7 +366,8 @@ impl Proposal {
             Self::ExportVisits { asker: staff, .. }
             | Self::OpenAccount { staff, .. }
             | Self::ChangeAccount { staff, .. }
-            | Self::ResetAccount { staff, .. } => Key::Staff(*staff),
+            | Self::ResetAccount { staff, .. }
+            | Self::BreakGlass { staff, .. } => Key::Staff(*staff),
         }
     }
 

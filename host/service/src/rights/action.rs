@@ -14,6 +14,11 @@ macro_rules! actions {
             /// All of them, in the order of the matrix.
             pub const ALL: [Self; [$($text),*].len()] = [$(Self::$name),*];
 
+            /// The action of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|action| action.name() == name)
+            }
+
             /// The name, as in the matrix and in the audit trail.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -83,6 +88,10 @@ actions! {
     ResetAccounts = "accounts.reset",
     /// See tokens of other systems.
     SeeClients = "clients.see",
+    /// Ask for an extra right for a few hours.
+    RequestBreakGlass = "break_glass.request",
+    /// See which extra rights are lent.
+    SeeBreakGlass = "break_glass.see",
     /// See reports.
     SeeReports = "reports.see",
     /// Read the audit trail.

@@ -7,7 +7,7 @@ mod action;
 mod cell;
 mod role;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
@@ -24,6 +24,7 @@ const FILE: &str = include_str!("../../rights.toml");
 #[serde(deny_unknown_fields)]
 struct Written {
     exclusive: Vec<(Role, Role)>,
+    break_glass: BTreeSet<Action>,
     roles: BTreeMap<Role, RoleFacts>,
     actions: BTreeMap<Action, ActionFacts>,
 }
@@ -69,6 +70,7 @@ pub enum Language {
 #[derive(Debug)]
 pub struct Matrix {
     exclusive: Vec<(Role, Role)>,
+    break_glass: BTreeSet<Action>,
     roles: BTreeMap<Role, RoleFacts>,
     actions: BTreeMap<Action, ActionFacts>,
 }
@@ -87,7 +89,7 @@ impl Matrix {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let Written { exclusive, roles, actions } =
+        let Written { exclusive, break_glass, roles, actions } =
             toml::from_str(text).map_err(|error| error.to_string())?;
         if let Some(role) = Role::ALL.into_iter().find(|role| !roles.contains_key(role)) {
             return Err(format!("the role {} is not described", role.short()));
@@ -101,7 +103,7 @@ impl Matrix {
                 return Err(format!("{}: a scope and a cell of MC belong together", action.name()));
             }
         }
-        Ok(Self { exclusive, roles, actions })
+        Ok(Self { exclusive, break_glass, roles, actions })
     }
 
     /// What a role may do of an action.
@@ -125,6 +127,16 @@ impl Matrix {
         };
         let pairs = roles.iter().flat_map(|one| roles.iter().map(move |other| (*one, *other)));
         pairs.into_iter().find(|(one, other)| clashes(*one, *other))
+    }
+
+    /// Whether a right can be lent for a few hours.
+    pub fn may_be_lent(&self, action: Action) -> bool {
+        self.break_glass.contains(&action)
+    }
+
+    /// Rights that can be lent.
+    pub fn lendable(&self) -> impl Iterator<Item = Action> {
+        self.break_glass.iter().copied()
     }
 
     /// Whether whoever holds this role has a second factor.
@@ -227,6 +239,17 @@ mod tests {
         }
         assert_eq!(matrix.clash([LobbyManager, AccountManager]), None);
         assert_eq!(matrix.clash([IssuingClerk, AccountManager]), None);
+    }
+
+    #[test]
+    fn nothing_is_lent_that_needs_two_people_or_that_nobody_does() {
+        let matrix = Matrix::get();
+        assert!(matrix.lendable().count() > 0);
+        for action in matrix.lendable() {
+            let cells = Role::ALL.into_iter().filter_map(|role| matrix.cell(role, action));
+            assert!(cells.clone().count() > 0, "{action:?}");
+            assert!(cells.clone().all(|cell| cell.does && !cell.proposes && !cell.approves), "{action:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rfid_core::{Error, ErrorKind, UtcTime};
 use super::fault::Fault;
 use super::grant::{May, Mode, NotMay};
 use super::{Caller, Service};
+use crate::audit::space::Fullness;
 use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
 use crate::record::{Key, Proposal, Record, Request};
 use crate::rights::{Action, Role};
@@ -28,7 +29,8 @@ impl Caller {
     fn entry(&self, at: UtcTime, action: &str) -> Entry {
         let entry = Entry::new(at, self.actor.clone(), self.from.clone(), action);
         let session = self.session.as_ref().map(|session| session.alias.clone());
-        Entry { session, reason: self.reason.clone(), ..entry }
+        let lent = self.grant.lent().map(|lent| ("break_glass".to_owned(), lent.request.to_string()));
+        Entry { session, reason: self.reason.clone(), facts: lent.into_iter().collect(), ..entry }
     }
 }
 
@@ -109,11 +111,8 @@ impl Service {
     ) -> Result<(), Fault> {
         let Some(trail) = &self.trail else { return Ok(()) };
         let facts = [("by".to_owned(), by.to_owned()), ("for".to_owned(), trail.mark(text.as_bytes()))];
-        let entry = Entry {
-            count: Some(count as u64),
-            facts: facts.into_iter().collect(),
-            ..caller.entry(self.now(), action)
-        };
+        let mut entry = Entry { count: Some(count as u64), ..caller.entry(self.now(), action) };
+        entry.facts.extend(facts);
         self.note(entry).await
     }
 
@@ -146,6 +145,38 @@ impl Service {
         self.did(&host, action, |_| {}).await
     }
 
+    /// Looks how much room the trail has, and writes into it where that is another than before.
+    ///
+    /// # Errors
+    /// `Store` where it cannot be told; `Unaudited`.
+    pub async fn look_at_space(&self) -> Result<(), Fault> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        let Some((room, fullness)) = watch.space.look().await? else { return Ok(()) };
+        let percent = room.percent();
+        match fullness {
+            Fullness::Fine => tracing::info!(percent, "the disk of the audit trail has room again"),
+            Fullness::Warning => tracing::warn!(percent, "the disk of the audit trail fills up"),
+            Fullness::Alarm => {
+                tracing::error!(
+                    percent,
+                    "the disk of the audit trail is almost full: soon nothing is done any more"
+                );
+            }
+            Fullness::Full => {
+                tracing::error!(
+                    percent,
+                    "the disk of the audit trail is full: nothing is done that must be audited"
+                );
+            }
+        }
+        let host = Caller { actor: Actor::Host, from: "host".to_owned(), ..Caller::console() };
+        self.did(&host, "audit.space", |entry| {
+            entry.facts.insert("percent".to_owned(), percent.to_string());
+            entry.facts.insert("state".to_owned(), fullness.name().to_owned());
+        })
+        .await
+    }
+
     /// Writes that a record is about to be written in place of version `expected`; nothing is done
     /// before this is durable.
     pub(super) async fn begin_act(
@@ -162,14 +193,14 @@ impl Service {
             0 => None,
             _ => self.store.get(std::slice::from_ref(&key)).await?.pop().flatten(),
         };
-        let entry = Entry {
+        let mut entry = Entry {
             branch: branch_of(record),
             object: Some(key.to_string()),
             version: Some(expected + 1),
-            facts: facts_of(record),
             fields: audit::changed_fields(trail, before.as_ref().map(|before| &before.record), Some(record)),
             ..caller.entry(at, action)
         };
+        entry.facts.extend(facts_of(record));
         let number = trail.act(entry.clone()).await.map_err(Fault::Unaudited)?;
         Ok(Some(Act { number, entry }))
     }
@@ -291,11 +322,22 @@ impl Service {
 }
 
 /// What the trail says of a record besides the names of its fields: of what is carried out of the service
-/// everything but what is in it.
+/// everything but what is in it, and which right is lent to whom.
 fn facts_of(record: &Record) -> BTreeMap<String, String> {
     let (content, export) = match record {
         Record::Export(export) => (&export.content, Some(export)),
         Record::Request(Request { proposal: Proposal::ExportVisits { content, .. }, .. }) => (content, None),
+        Record::Request(Request {
+            proposal: Proposal::BreakGlass { staff, right, minutes, reason }, ..
+        }) => {
+            let facts = [
+                ("right", right.name().to_owned()),
+                ("minutes", minutes.to_string()),
+                ("asked_by", staff.to_string()),
+                ("why", reason.reveal().clone()),
+            ];
+            return facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        }
         _ => return BTreeMap::new(),
     };
     let branch = content.branch.as_deref().unwrap_or("all");

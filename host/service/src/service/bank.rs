@@ -136,6 +136,7 @@ impl Bank {
             warned: None,
             since: service.now(),
             last_login: None,
+            lent: None,
             epoch: 0,
         };
         service.put(&console, "account.open", account, 0).await.unwrap();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rfid_core::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Customer, Staff, StaffId, Visit};
+use crate::record::{Customer, Lent, Staff, StaffId, Visit};
 use crate::rights::{Action, Cell, Matrix, Reach, Role};
 
 /// A right of a token.
@@ -84,6 +84,8 @@ pub struct Grant {
     /// Who it is, where it is a person, and as what.
     who: Option<StaffId>,
     roles: BTreeSet<Role>,
+    /// What is lent for a while: it is among the cells.
+    lent: Option<Lent>,
 }
 
 /// How something is done.
@@ -101,7 +103,7 @@ impl Grant {
     /// Everything everywhere: the console of the host.
     pub fn everything() -> Self {
         let cells = Action::ALL.into_iter().map(|action| (action, vec![Cell::EVERYTHING])).collect();
-        Self { cells, branches: None, who: None, roles: BTreeSet::new() }
+        Self { cells, branches: None, who: None, roles: BTreeSet::new(), lent: None }
     }
 
     /// What a token with these scopes may do in these branches; in all of them if none are named.
@@ -111,7 +113,7 @@ impl Grant {
         let granted = |action: &Action| matrix.scope(*action).is_some_and(|scope| scopes.contains(scope));
         let cell = |action| Some((action, vec![matrix.cell(Role::MachineClient, action)?]));
         let cells = Action::ALL.into_iter().filter(granted).filter_map(cell).collect();
-        Self { cells, branches, who: None, roles: BTreeSet::new() }
+        Self { cells, branches, who: None, roles: BTreeSet::new(), lent: None }
     }
 
     /// What somebody with these roles may do, who works in this branch.
@@ -126,7 +128,24 @@ impl Grant {
             branches: Some([branch].into()),
             who: Some(who),
             roles,
+            lent: None,
         }
+    }
+
+    /// The same with a right that is lent: everywhere for whoever is of the centre, in the own branch for
+    /// others, in full, and with a reason each time.
+    #[must_use]
+    pub fn with_lent(mut self, lent: Lent) -> Self {
+        let is_central = self.roles.iter().any(|role| Matrix::get().is_central(*role));
+        let reach = if is_central { Reach::All } else { Reach::Branch };
+        let cell = Cell { reach, reason: true, ..Cell::EVERYTHING };
+        self.cells.entry(lent.right).or_default().push(cell);
+        Self { lent: Some(lent), ..self }
+    }
+
+    /// What is lent, where something is.
+    pub fn lent(&self) -> Option<&Lent> {
+        self.lent.as_ref()
     }
 
     /// Whether an action is among those that can be done in some way.

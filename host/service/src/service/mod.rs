@@ -7,6 +7,7 @@
 mod accounts;
 mod audited;
 mod branches;
+mod break_glass;
 pub(crate) mod cards;
 pub(crate) mod customers;
 mod destroying;
@@ -28,7 +29,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rfid_core::{Clock, Result, UtcTime};
 
 use self::accounts::Accounts;
-use crate::audit::Trail;
+use crate::audit::{self, Trail};
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
 use crate::recognition::{Notice, Recognition, RecognitionSettings};
@@ -39,6 +40,7 @@ use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
+pub use break_glass::LentRight;
 pub use erasing::ErasedList;
 pub use exports::{
     BegunExport, ExportDraft, ExportSettings, ExportView, FOLDER as EXPORTS_FOLDER, FetchedExport,
@@ -142,6 +144,10 @@ pub struct Service {
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// Who has a right for a while.
+    lent: RwLock<Vec<LentRight>>,
+    /// What is watched of the trail.
+    watch: Option<Arc<audit::Watch>>,
     /// Who was erased, beside the store; absent in tests.
     erased_list: Option<Arc<ErasedList>>,
 }
@@ -169,6 +175,8 @@ impl Service {
             desk: None,
             exports: None,
             trail: None,
+            lent: RwLock::default(),
+            watch: None,
             erased_list: None,
         }
     }
@@ -178,6 +186,17 @@ impl Service {
     #[must_use]
     pub fn with_trail(self, trail: Arc<Trail>) -> Self {
         Self { trail: Some(trail), ..self }
+    }
+
+    /// The same, and this is watched of the trail.
+    #[must_use]
+    pub fn with_watch(self, watch: Arc<audit::Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// What is watched of the trail, where something is.
+    pub fn watch(&self) -> Option<&Arc<audit::Watch>> {
+        self.watch.as_ref()
     }
 
     /// The same, with desks where cards are encoded.

@@ -330,3 +330,36 @@ async fn whoever_takes_the_consent_back_is_on_no_screen_any_more() {
     let open = VisitFilter { open: true, ..VisitFilter::ALL };
     assert!(service.visits(&console, &open, None, 9).await.unwrap().0.is_empty());
 }
+
+/// A disk of which a test says how full it is.
+struct ToldDisk(std::sync::atomic::AtomicU64);
+
+impl crate::audit::space::Disk for ToldDisk {
+    fn room(&self, _: &std::path::Path) -> Result<crate::audit::space::Room> {
+        let used = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        Ok(crate::audit::space::Room { used, left: 100 - used })
+    }
+}
+
+#[tokio::test]
+async fn how_full_the_disk_of_the_trail_is_stands_in_the_trail_when_it_changes() {
+    use crate::audit::space::{SpaceLimits, SpaceWatch};
+
+    let disk = Arc::new(ToldDisk(10.into()));
+    let space = SpaceWatch::new(std::path::Path::new("/trail"), disk.clone(), SpaceLimits::default());
+    let watch = audit::Watch { copying: None, could_change: Vec::new(), space, signing: None };
+    let watch = Arc::new(watch);
+    let bank = super::bank::Bank::new().await.changed(|service| service.with_watch(watch.clone()));
+    for used in [10, 79, 80, 85, 95, 95, 100, 60] {
+        disk.0.store(used, std::sync::atomic::Ordering::SeqCst);
+        bank.service.look_at_space().await.unwrap();
+        assert_eq!(watch.complaints().is_empty(), used < 95, "{used}");
+    }
+    let told = bank.told().await;
+    let states: Vec<(&str, &str)> = told
+        .iter()
+        .filter(|told| told.entry.action == "audit.space")
+        .map(|told| (told.entry.facts["state"].as_str(), told.entry.facts["percent"].as_str()))
+        .collect();
+    assert_eq!(states, [("warning", "80"), ("alarm", "95"), ("full", "100"), ("fine", "60")]);
+}

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use rfid_core::{Error, ErrorKind, Result, TagId};
+use rfid_core::{Error, ErrorKind, Result, TagId, UtcTime};
 use tokio::sync::mpsc;
 
 use super::{
     Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Store,
     StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::account::failures::{Failures, LockRule, Tried};
+use crate::audit::CentralTrail;
 use crate::record::{Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 /// So many answers are as good as all.
@@ -132,6 +134,22 @@ impl Store for BreakingStore {
 
     async fn erasures(&self) -> Result<Vec<Erasure>> {
         self.well()?.erasures().await
+    }
+
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
+        self.well()?.failures(who).await
+    }
+
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
+        self.well()?.note_failure(who, now, rule).await
+    }
+
+    async fn forget_failures(&self, who: Tried) -> Result<u32> {
+        self.well()?.forget_failures(who).await
+    }
+
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
+        self.inner.central_trail()
     }
 
     fn health(&self) -> StoreHealth {

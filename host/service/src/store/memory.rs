@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use rfid_core::{Result, TagId};
+use rfid_core::{Result, TagId, UtcTime};
 use tokio::sync::mpsc;
 
 use super::tally::{Counting, Fact};
@@ -15,6 +15,7 @@ use super::{
     Change, Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place,
     Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey, Version,
 };
+use crate::account::failures::{FailureBook, Failures, LockRule, Tried};
 use crate::record::{
     Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
 };
@@ -23,6 +24,7 @@ use crate::record::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    failures: Mutex<FailureBook>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -123,6 +125,10 @@ fn typed<T: TryFrom<Record>>(stored: &Stored) -> Option<Stored<T>> {
 }
 
 impl MemoryStore {
+    fn book(&self) -> MutexGuard<'_, FailureBook> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
@@ -311,6 +317,18 @@ impl Store for MemoryStore {
         let erasure =
             |(person, is_done): (&CustomerId, &bool)| Erasure { person: *person, is_done: *is_done };
         Ok(self.state().shut.iter().map(erasure).collect())
+    }
+
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
+        Ok(self.book().get(who))
+    }
+
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
+        Ok(self.book().note(who, now, &rule).0)
+    }
+
+    async fn forget_failures(&self, who: Tried) -> Result<u32> {
+        Ok(self.book().forget(who))
     }
 
     fn health(&self) -> StoreHealth {

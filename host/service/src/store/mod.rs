@@ -20,10 +20,14 @@ mod rows;
 pub mod suite;
 mod tally;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use rfid_core::{Result, TagId};
+use rfid_core::{Result, TagId, UtcTime};
 use tokio::sync::{broadcast, mpsc};
 
+use crate::account::failures::{Failures, LockRule, Tried};
+use crate::audit::CentralTrail;
 use crate::record::{
     Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
 };
@@ -217,6 +221,22 @@ pub trait Store: Send + Sync {
     /// What others write to it, from now on; `None` where nobody else can. What is told has happened;
     /// of what this value itself has written, some may be told as well.
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
+        None
+    }
+
+    /// Tries to log in that failed for a number, on every host of this store.
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>>;
+
+    /// Notes that one more failed, and returns all of that number. At most
+    /// [`REMEMBERED`](crate::account::failures::REMEMBERED) numbers are remembered; it is the same work for
+    /// each.
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures>;
+
+    /// Forgets those of a number. Returns how many there were.
+    async fn forget_failures(&self, who: Tried) -> Result<u32>;
+
+    /// The table into which the audit trails of all hosts go; `None` where there is none.
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
         None
     }
 

@@ -64,6 +64,16 @@ impl Rows {
         self.persons.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Seals what is no record for its place `at`.
+    pub(super) fn seal_plain(&self, at: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+        self.keys.seal(at, plain, self.randomness.as_ref())
+    }
+
+    /// What [`Rows::seal_plain`] has sealed for the same place.
+    pub(super) fn open_sealed(&self, at: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.keys.open(at, sealed)
+    }
+
     /// New keys of persons, for a store that has none.
     pub(super) fn make_persons(&self) -> Result<PersonKeys> {
         PersonKeys::new(self.randomness.as_ref())

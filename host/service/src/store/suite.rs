@@ -28,11 +28,13 @@ use crate::record::{
 use crate::rights::Role;
 
 mod erasing;
+mod failures;
 
 pub use erasing::{
     of_a_month_that_is_over_nobody_knows_whose_its_visits_were, of_whoever_is_erased_nothing_can_be_read,
     of_whoever_is_shut_nothing_is_written,
 };
+pub use failures::{a_lock_holds_after_opening_again, failures_at_once_all_count};
 
 /// Opens the store that is tried.
 #[async_trait]
@@ -61,6 +63,8 @@ macro_rules! store_suite {
             of_whoever_is_erased_nothing_can_be_read
             of_whoever_is_shut_nothing_is_written
             of_a_month_that_is_over_nobody_knows_whose_its_visits_were
+            a_lock_holds_after_opening_again
+            failures_at_once_all_count
         );
     };
     ($rig:expr; $($case:ident)*) => {$(
@@ -196,6 +200,7 @@ fn account(of: u8, seen: u8) -> Account {
         warned: None,
         since: UtcTime::from_nanos(1),
         last_login: None,
+        lent: None,
         epoch: 0,
     }
 }

@@ -36,6 +36,23 @@ struct TokenView {
     last_used: Option<String>,
 }
 
+/// An extra right that is lent for a while.
+#[derive(Serialize, JsonSchema)]
+struct LentView {
+    /// Whose.
+    staff_number: String,
+    /// Code of the branch.
+    branch: String,
+    /// Which, as in the matrix of rights.
+    right: &'static str,
+    /// Since when.
+    since: String,
+    /// Until when.
+    until: String,
+    /// Id of the request by which it was lent.
+    request_id: String,
+}
+
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route {
@@ -73,6 +90,18 @@ pub(super) fn routes() -> Vec<Route> {
             body: None,
             answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
             handler: post(confirm),
+        },
+        Route {
+            method: "get",
+            path: "/api/v1/break-glass",
+            id: "getBreakGlass",
+            summary: "Extra rights that are lent for a while, and to whom",
+            needs: Needs::Right(&[Action::SeeBreakGlass]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::List("LentRight", schema::<LentView>),
+            handler: get(break_glass),
         },
         Route {
             method: "get",
@@ -117,6 +146,22 @@ async fn list(State(api): State<Api>, Calling(caller): Calling) -> Result<Respon
     let accounts = api.service.accounts(&caller).await?;
     let items: Vec<AccountView> =
         accounts.iter().map(|(staff, account)| AccountView::of(staff, account)).collect();
+    Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
+}
+
+async fn break_glass(State(api): State<Api>, Calling(caller): Calling) -> Result<Response, Refused> {
+    let lent = api.service.break_glass(&caller).await?;
+    let items: Vec<LentView> = lent
+        .iter()
+        .map(|(staff, lent)| LentView {
+            staff_number: staff.record.number.to_string(),
+            branch: staff.record.branch.to_string(),
+            right: lent.right.name(),
+            since: lent.since.to_string(),
+            until: lent.until.to_string(),
+            request_id: lent.request.to_string(),
+        })
+        .collect();
     Ok(json_answer(StatusCode::OK, &json!({ "items": items })))
 }
 

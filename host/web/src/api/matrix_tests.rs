@@ -260,6 +260,14 @@ fn rows() -> Vec<Row> {
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
         row("confirmAccount", "/api/v1/accounts/S1/confirm", none(), &[(A::ConfirmAccounts, Do)], Staff),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
+        row(
+            "draftRequest",
+            "/api/v1/requests",
+            json!({ "kind": "break_glass", "right": "cards.see", "minutes": 30, "reason": "x" }),
+            &[(A::RequestBreakGlass, Propose)],
+            List,
+        ),
+        row("getBreakGlass", "/api/v1/break-glass", none(), &[(A::SeeBreakGlass, Do)], List),
         row("getClients", "/api/v1/clients", none(), &[(A::SeeClients, Do)], List),
         row("getAudit", "/api/v1/audit", none(), &[(A::ReadAudit, Do)], List),
         row(
@@ -288,7 +296,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-const OF_REQUESTS: [(Action, Use); 20] = [
+const OF_REQUESTS: [(Action, Use); 22] = [
     (Action::ChangeCustomers, Use::DoOrPropose),
     (Action::ChangeCustomers, Use::Approve),
     (Action::TakePhotos, Use::DoOrPropose),
@@ -309,6 +317,8 @@ const OF_REQUESTS: [(Action, Use); 20] = [
     (Action::RequestExports, Use::Approve),
     (Action::ErasePersons, Use::DoOrPropose),
     (Action::ErasePersons, Use::Approve),
+    (Action::RequestBreakGlass, Use::DoOrPropose),
+    (Action::RequestBreakGlass, Use::Approve),
 ];
 
 /// Routes of people in sessions and of those whom nobody knows yet, and what has no owner: they are not

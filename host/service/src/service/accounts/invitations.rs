@@ -51,7 +51,7 @@ impl Service {
         let (staff, account) = self.invited(from, number, code).await?;
         self.check_password(&password, &staff.record, &account.record.roles)?;
         let Some(last_step) = self.step(&account.record, digits)? else {
-            self.note_failure(number);
+            self.note_failure(number).await?;
             return Err(Fault::NotAccepted);
         };
         let kept = self.trier()?.hash(password, self.randomness.as_ref()).await?;
@@ -66,7 +66,7 @@ impl Service {
             ..account.record
         };
         self.put(&caller, "account.accept", accepted, account.version).await?;
-        self.forget_failures(number);
+        self.forget_failures(number).await?;
         Ok(())
     }
 
@@ -85,11 +85,12 @@ impl Service {
                     invitation.until > now && invitation.code_hash == code::hash(code)
                 })
         };
-        let is_open = !self.is_locked(number) && self.failures(number) < WRONG_CODES;
+        let failures = self.failures_of(number).await?;
+        let is_open = !failures.is_locked(now) && failures.count < WRONG_CODES;
         if let Some(invited) = found.filter(|(_, account)| is_open && fits(&account.record)) {
             return Ok(invited);
         }
-        self.note_failure(number);
+        self.note_failure(number).await?;
         let caller = Caller::new(Actor::Host, from, Grant::of_token([], None));
         self.note_refusal(&caller, "account.accept", None, "no such invitation").await?;
         Err(Fault::NotAccepted)
@@ -122,6 +123,7 @@ impl Service {
             warned: None,
             since: self.now(),
             last_login: None,
+            lent: None,
             epoch: 0,
         }
     }

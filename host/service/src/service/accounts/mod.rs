@@ -12,25 +12,26 @@ mod invitations;
 mod keeping;
 mod setup;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use rfid_core::{Result as CoreResult, UtcTime};
 
-use self::failures::Failures;
 use self::setup::Setup;
 use super::fault::{Fault, FieldFault};
 use super::{Caller, Grant, Service, SessionMark};
 use crate::account::password::{self, Trier};
 use crate::account::session::{Keys as SessionKeys, Session, Sessions};
 use crate::account::{AccountSettings, second_factor};
-use crate::record::{Account, AccountState, Key, Personal, Staff};
+use crate::record::{Account, AccountState, Key, Lent, Personal, Staff, StaffId};
 use crate::rights::{Matrix, Role};
 use crate::store::{Actor, Stored};
 
 pub use confirming::Reviewed;
 
+/// Of whom there is no account.
+const NOBODY: StaffId = StaffId::from_bytes([0; 16]);
 /// Failures of an invitation that end it.
 const WRONG_CODES: u32 = 5;
 
@@ -41,7 +42,6 @@ pub(super) struct Accounts {
     sessions: Sessions,
     /// Made by the first try.
     trier: OnceLock<Trier>,
-    failures: Mutex<HashMap<[u8; 32], Failures>>,
     setup: Mutex<Option<Setup>>,
 }
 
@@ -116,7 +116,7 @@ impl Service {
         digits: Option<&str>,
     ) -> Result<LoggedIn, Fault> {
         let found = self.account_of_number(number).await?;
-        let is_open = !self.is_locked(number);
+        let is_open = !self.is_locked(number).await?;
         let usable = found.as_ref().filter(|(_, account)| is_open && self.is_usable(&account.record));
         let kept = usable.and_then(|(_, account)| account.record.password.as_ref());
         let is_it = self.trier()?.is_it(password, kept).await?;
@@ -127,7 +127,7 @@ impl Service {
         let caller = |actor| Caller::new(actor, from, Grant::of_token([], None));
         let accepted = found.as_ref().filter(|_| is_it).zip(step);
         let Some(((staff, account), step)) = accepted else {
-            let (count, locked) = self.note_failure(number);
+            let (count, locked) = self.note_failure(number).await?;
             let who = found.map_or(Actor::Host, |(staff, _)| Actor::Staff(staff.record.id));
             let mark = self.trail.as_ref().map_or_else(String::new, |trail| trail.mark(number.as_bytes()));
             self.did(&caller(who), "session.begin", |entry| {
@@ -152,7 +152,7 @@ impl Service {
             Err(Fault::Conflict { .. }) => return Err(Fault::NotAccepted),
             Err(fault) => return Err(fault),
         }
-        let failures_before = self.forget_failures(number);
+        let failures_before = self.forget_failures(number).await?;
         let keys = self.accounts.sessions.begin(
             (id, epoch),
             from,
@@ -183,8 +183,9 @@ impl Service {
             self.accounts.sessions.end(session.staff, Some(&session.alias));
             return Err(Fault::NoSession);
         };
+        let lent = account.record.lent.filter(|lent| self.has_what_was_lent(Some(lent.until)));
         let roles = account.record.roles;
-        let caller = self.caller_of(&session, from, &staff.record, &roles);
+        let caller = self.caller_of(&session, from, &staff.record, &roles, lent);
         // Who may do much does it from one place; for others another address is noted by what they do.
         if session.from != from && roles.iter().any(|role| Matrix::get().needs_second_factor(*role)) {
             self.accounts.sessions.end(session.staff, Some(&session.alias));
@@ -194,12 +195,23 @@ impl Service {
         Ok(Identified { caller, proof: session.proof, staff, roles })
     }
 
-    fn caller_of(&self, session: &Session, from: &str, staff: &Staff, roles: &BTreeSet<Role>) -> Caller {
+    fn caller_of(
+        &self,
+        session: &Session,
+        from: &str,
+        staff: &Staff,
+        roles: &BTreeSet<Role>,
+        lent: Option<Lent>,
+    ) -> Caller {
+        let grant = Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id);
         let is_proved = session.is_proved(self.monotonic(), &self.accounts.settings);
         Caller {
             actor: Actor::Staff(staff.id),
             from: from.to_owned(),
-            grant: Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id),
+            grant: match lent {
+                Some(lent) => grant.with_lent(lent),
+                None => grant,
+            },
             session: Some(SessionMark { alias: session.alias.clone(), is_proved }),
             reason: None,
         }
@@ -207,9 +219,11 @@ impl Service {
 
     /// Whether what goes on in the name of a caller may go on: a session that is over ends what it began.
     pub fn goes_on(&self, caller: &Caller) -> bool {
-        caller.session.as_ref().is_none_or(|session| {
+        let until = caller.grant.lent().map(|lent| lent.until);
+        let has_session = caller.session.as_ref().is_none_or(|session| {
             self.accounts.sessions.goes_on(&session.alias, self.monotonic(), &self.accounts.settings)
-        })
+        });
+        has_session && self.has_what_was_lent(until)
     }
 
     /// The same, and whether the account can still be used, which another host may have changed.
@@ -270,7 +284,7 @@ impl Service {
         let staff: Stored<Staff> = self.get(Key::Staff(me), "member of staff").await?;
         let account: Stored<Account> = self.get(Key::Account(me), "account").await?;
         let number = staff.record.number.to_string();
-        let is_open = !self.is_locked(&number);
+        let is_open = !self.is_locked(&number).await?;
         let by_password = match password.filter(|_| is_open) {
             Some(password) => self.trier()?.is_it(password, account.record.password.as_ref()).await?,
             None => false,
@@ -282,7 +296,7 @@ impl Service {
             _ => None,
         };
         if !by_password && step.is_none() {
-            self.note_failure(&number);
+            self.note_failure(&number).await?;
             self.note_refusal(caller, "session.prove", None, "not accepted").await?;
             return Err(Fault::NotAccepted);
         }
@@ -328,7 +342,11 @@ impl Service {
     ) -> Result<Option<(Stored<Staff>, Stored<Account>)>, Fault> {
         let staff = match self.any_staff_of_number(number).await {
             Ok(staff) => staff,
-            Err(Fault::NotFound(_)) => return Ok(None),
+            Err(Fault::NotFound(_)) => {
+                // As much is asked of the store as for a number that somebody has.
+                self.find::<Account>(Key::Account(NOBODY)).await?;
+                return Ok(None);
+            }
             Err(fault) => return Err(fault),
         };
         let account = self.find(Key::Account(staff.record.id)).await?;

@@ -91,20 +91,60 @@ async fn whoever_is_not_let_in_learns_nothing_and_is_locked_out_for_a_while() {
 async fn each_further_failure_locks_for_longer() {
     let bank = Bank::new().await;
     for _ in 0..10 {
-        bank.service.note_failure("x");
+        bank.service.note_failure("x").await.unwrap();
     }
-    let locked_for = |bank: &Bank| {
-        bank.service.remembered("x").unwrap().locked_until.saturating_sub(bank.service.monotonic())
-    };
-    assert_eq!(locked_for(&bank), Duration::from_secs(1800));
+    let locked_for =
+        async || bank.service.failures_of("x").await.unwrap().locked_until.since(bank.service.now());
+    assert_eq!(locked_for().await, Duration::from_secs(1800));
     bank.wait(Duration::from_secs(1800));
-    bank.service.note_failure("x");
-    assert_eq!(locked_for(&bank), Duration::from_secs(3600));
+    bank.service.note_failure("x").await.unwrap();
+    assert_eq!(locked_for().await, Duration::from_secs(3600));
     for _ in 0..20 {
         bank.wait(Duration::from_secs(24 * 3600));
-        bank.service.note_failure("x");
+        bank.service.note_failure("x").await.unwrap();
     }
-    assert_eq!(locked_for(&bank), Duration::from_secs(24 * 3600));
+    assert_eq!(locked_for().await, Duration::from_secs(24 * 3600));
+}
+
+#[tokio::test]
+async fn a_lock_holds_on_the_other_host_and_after_a_start() {
+    let bank = Bank::new().await;
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    // Another host of the same store, as one that was started anew is.
+    let other = Bank::over(bank.store.clone(), tempfile::tempdir().unwrap()).await;
+    for at in 0..10 {
+        let host = if at % 2 == 0 { &bank } else { &other };
+        assert!(matches!(tried(host, "LM1", "wrong").await, Err(Fault::NotAccepted)));
+    }
+    for host in [&bank, &other] {
+        assert!(matches!(tried(host, "LM1", PASSWORD).await, Err(Fault::NotAccepted)));
+        host.wait(Duration::from_secs(30 * 60));
+    }
+    assert_eq!(tried(&other, "LM1", PASSWORD).await.unwrap().failures_before, 10);
+    assert_eq!(tried(&bank, "LM1", PASSWORD).await.unwrap().failures_before, 0);
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_has_asks_no_less_of_the_store() {
+    let bank = Bank::new().await;
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    // Of how many answers of the store a refusal is made: one fewer, and it fails.
+    let mut needed = Vec::new();
+    for number in ["LM1", "nobody"] {
+        let mut answers = 0;
+        loop {
+            bank.store.break_after(answers);
+            let outcome = bank.service.log_in(HERE, number, "wrong".into(), None).await;
+            bank.store.mend();
+            match outcome {
+                Err(Fault::NotAccepted) => break,
+                Err(Fault::Store(_)) => answers += 1,
+                other => panic!("{number}: {:?}", other.err()),
+            }
+        }
+        needed.push(answers);
+    }
+    assert!(needed[0] > 2 && needed[0] == needed[1], "{needed:?}");
 }
 
 #[tokio::test]

@@ -90,6 +90,15 @@ pub enum Asked {
         /// Who.
         staff_number: String,
     },
+    /// Whoever asks gets a right for a while that the roles do not give.
+    BreakGlass {
+        /// Which, as in the matrix of rights.
+        right: String,
+        /// For how long.
+        minutes: u16,
+        /// Why, in words that stay in the audit trail: no names belong there.
+        reason: Personal<String>,
+    },
 }
 
 impl Asked {
@@ -106,6 +115,7 @@ impl Asked {
             Self::OpenAccount { .. } => ProposalKind::OpenAccount,
             Self::ChangeAccount { .. } => ProposalKind::ChangeAccount,
             Self::ResetAccount { .. } => ProposalKind::ResetAccount,
+            Self::BreakGlass { .. } => ProposalKind::BreakGlass,
         }
     }
 }
@@ -193,6 +203,9 @@ impl Service {
                 let (staff, account) = self.account_to_change(caller, &may, action, &staff_number).await?;
                 let (id, branch) = (staff.record.id, staff.record.branch);
                 Ok((Proposal::ResetAccount { staff: id, version: account.version }, branch))
+            }
+            Asked::BreakGlass { right, minutes, reason } => {
+                self.break_glass_asked_for(caller, (right, minutes, reason)).await
             }
         }
     }

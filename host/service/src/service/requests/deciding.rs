@@ -10,8 +10,8 @@ use super::super::grant::Mode;
 use super::super::{Caller, Service};
 use super::check_note;
 use crate::record::{
-    Account, AccountState, Card, CardState, Customer, CustomerId, Duty, Hand, Key, Kind, Personal, Proposal,
-    Record, Request, RequestId, RequestState, Staff, StaffId, StaffRole,
+    Account, AccountState, Card, CardState, Customer, CustomerId, Duty, Hand, Key, Kind, Lent, Personal,
+    Proposal, Record, Request, RequestId, RequestState, Staff, StaffId, StaffRole,
 };
 use crate::rights::{Action, Cell, Role};
 use crate::store::{Actor, Among, Listing, Stored};
@@ -39,11 +39,13 @@ struct Effect {
     halves: Option<[Zeroizing<String>; 2]>,
     /// Whose sessions end.
     ends_sessions: Option<StaffId>,
+    /// Who gets which right for a while.
+    lends: Option<(StaffId, Lent)>,
 }
 
 impl Effect {
     fn done(records: Vec<Stored<Record>>) -> Self {
-        Self { state: RequestState::Done, records, halves: None, ends_sessions: None }
+        Self { state: RequestState::Done, records, halves: None, ends_sessions: None, lends: None }
     }
 }
 
@@ -70,7 +72,8 @@ impl Service {
         }
         let stood_in = self.may_approve(caller, &before.record).await?;
         caller.is_proved()?;
-        let Effect { state, records, halves, ends_sessions } = self.effect(caller, &before.record).await?;
+        let Effect { state, records, halves, ends_sessions, lends } =
+            self.effect(caller, &before.record).await?;
         let halves = halves.map(|[asked, approving]| (Personal::new((*asked).clone()), approving));
         let (kept_half, code_half) = halves.unzip();
         let decided = self.signature(caller);
@@ -80,6 +83,9 @@ impl Service {
         let request = self.put_at(at, caller, "request.approve", approved, before.version, records).await?;
         if let Some(staff) = ends_sessions {
             self.end_sessions(staff);
+        }
+        if let Some((staff, lent)) = lends {
+            self.note_lent(staff, lent);
         }
         // What is cut short here is gone on with by `finish_erasures`.
         let request = match request.record.proposal {
@@ -375,6 +381,13 @@ impl Service {
                 let reset = Account { epoch, ..self.new_account(staff, before.record.roles, invitation) };
                 let records = vec![Stored { version, record: reset.into() }];
                 Ok(Effect { halves: Some(halves), ends_sessions: Some(staff), ..Effect::done(records) })
+            }
+            Proposal::BreakGlass { staff, right, minutes, .. } => {
+                let account = self.account_with_right(staff, (right, minutes), request.id).await?;
+                let Stored { version, record } = account;
+                let lends = record.lent.clone().map(|lent| (staff, lent));
+                let records = vec![Stored { version, record: record.into() }];
+                Ok(Effect { ends_sessions: Some(staff), lends, ..Effect::done(records) })
             }
         }
     }

@@ -30,7 +30,7 @@ pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};
 
 /// What it takes to have to do with requests: one of these, in whatever way.
-pub const OF_REQUESTS: [Action; 10] = [
+pub const OF_REQUESTS: [Action; 11] = [
     Action::ChangeCustomers,
     Action::TakePhotos,
     Action::RequestCards,
@@ -41,6 +41,7 @@ pub const OF_REQUESTS: [Action; 10] = [
     Action::MakeFiles,
     Action::RequestExports,
     Action::ErasePersons,
+    Action::RequestBreakGlass,
 ];
 /// Longest note of a decision, in characters.
 const LONGEST_NOTE: usize = 500;

@@ -9,6 +9,7 @@
 //! * `bearers.rs`: who bears which card, in memory.
 //! * `days.rs`: days summed up, for reports.
 //! * `entry.rs`: the bytes of an entry of the ledger.
+//! * `failures.rs`: tries to log in that failed.
 //! * `index.rs`: which keys of the index a record has.
 //! * `writer.rs`: the one task that writes.
 //! * `replay.rs`: the ledger into the index.
@@ -19,6 +20,7 @@
 mod bearers;
 mod days;
 mod entry;
+mod failures;
 mod index;
 mod persons;
 mod photos;
@@ -31,11 +33,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Result, TagId};
+use rfid_core::{Clock, Result, TagId, UtcTime};
 use rfid_durable::Health;
 use rfid_ledger::{Ledger, LedgerSettings};
 use tokio::sync::{mpsc, oneshot};
 
+use self::failures::FailureFile;
 use self::persons::PersonFile;
 use self::photos::Photos;
 use self::reading::Index;
@@ -46,6 +49,7 @@ use super::{
     Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place, Rows,
     Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::account::failures::{Failures, LockRule, Tried};
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
 /// The ledger's folder in the data folder.
@@ -54,6 +58,8 @@ pub const LEDGER: &str = "service-ledger";
 pub const INDEX: &str = "service";
 /// The file with the keys of persons in the data folder.
 pub const PERSONS: &str = "service-persons";
+/// The file of tries to log in that failed in the data folder.
+pub const FAILURES: &str = "login-failures";
 pub(crate) use persons::put_in_place;
 
 /// The photos' folder in the data folder.
@@ -64,6 +70,7 @@ pub struct EmbeddedStore {
     index: Index,
     ledger: Ledger,
     photos: Photos,
+    failures: FailureFile,
     writer: Writing<Request>,
 }
 
@@ -87,12 +94,13 @@ impl EmbeddedStore {
         };
         let sled = rfid_durable::Store::open(data_dir.join(INDEX)).await?;
         let index = Index::new(sled, ledger.clone(), rows.clone());
-        let photos = Photos::open(data_dir.join(PHOTOS), rows).await?;
+        let photos = Photos::open(data_dir.join(PHOTOS), rows.clone()).await?;
+        let failures = FailureFile::open(data_dir.join(FAILURES), rows).await?;
         replay::catch_up(&index, &ledger).await?;
         let applied = replay::last_applied(&index).await?;
         let writer = Writer::new(index.clone(), ledger.clone(), persons, applied);
         let writer = Writing::start(|requests| writer.run(requests));
-        Ok(Self { index, ledger, photos, writer })
+        Ok(Self { index, ledger, photos, failures, writer })
     }
 
     /// By the task that writes: what was asked for before is written before.
@@ -217,7 +225,20 @@ impl Store for EmbeddedStore {
     }
 
     async fn keys_changed(&self) -> Result<()> {
+        self.failures.reseal().await?;
         self.change_keys(KeyChange::Reseal).await
+    }
+
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
+        Ok(self.failures.get(who))
+    }
+
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
+        self.failures.note(who, now, rule).await
+    }
+
+    async fn forget_failures(&self, who: Tried) -> Result<u32> {
+        self.failures.forget(who).await
     }
 
     fn health(&self) -> StoreHealth {

@@ -52,8 +52,12 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
 }
 
 pub(super) fn pool(options: &PgConnectOptions) -> PgPool {
+    pool_of(CONNECTIONS, options)
+}
+
+pub(super) fn pool_of(connections: u32, options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .idle_timeout(IDLE)
         .after_connect(|connection, _| {

@@ -7,7 +7,9 @@
 //! * `migrations/`: the tables, in steps that are only ever added to.
 //! * `schema.rs`: carries those steps out.
 //! * `connecting.rs`: connections, and what their errors mean.
+//! * `central.rs`: the audit trails of all hosts.
 //! * `changing.rs`: one transaction of a group of commits; `columns.rs`: what it writes.
+//! * `failures.rs`: tries to log in that failed.
 //! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
 //! * `months.rs`: partitions of visits.
@@ -15,11 +17,13 @@
 //! * `writer.rs`: the one task that commits.
 //! * `reading.rs`: everything that is asked.
 
+mod central;
 mod changing;
 #[cfg(any(test, feature = "suite"))]
 pub mod cluster;
 mod columns;
 mod connecting;
+mod failures;
 mod listening;
 mod loading;
 mod months;
@@ -32,7 +36,7 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Result, TagId};
+use rfid_core::{Clock, Result, TagId, UtcTime};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::sync::{broadcast, mpsc};
 
@@ -48,8 +52,11 @@ use super::{
     Commit, CommitFault, Elsewhere, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize,
     Place, Rows, Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
+use crate::account::failures::{Failures, LockRule, Tried};
+use crate::audit::CentralTrail;
 use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
 
+pub use central::central_trail;
 pub use connecting::is_address;
 pub use schema::{Step, migrate, pending};
 
@@ -218,6 +225,22 @@ impl Store for PostgresStore {
 
     fn elsewhere(&self) -> Option<broadcast::Receiver<Elsewhere>> {
         Some(self.listening.subscribe())
+    }
+
+    async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
+        failures::get(self.pool(), who).await
+    }
+
+    async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
+        failures::note(self.pool(), who, now, rule).await
+    }
+
+    async fn forget_failures(&self, who: Tried) -> Result<u32> {
+        failures::forget(self.pool(), who).await
+    }
+
+    fn central_trail(&self) -> Option<Arc<dyn CentralTrail>> {
+        Some(Arc::new(central::Table::new(&self.options)))
     }
 
     fn health(&self) -> StoreHealth {
