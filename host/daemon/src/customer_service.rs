@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
+use rfid_service::account::kept::{LinuxUptime, SessionFile};
 use rfid_service::audit::anchors::{self, Anchor};
 use rfid_service::audit::{self, Head, Trail};
 use rfid_service::randomness::{self, Randomness, SystemRandomness};
@@ -49,6 +50,7 @@ pub(crate) struct CustomerService {
     sweeper: JoinHandle<()>,
     exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     anchors: Anchors,
     files: Vec<PathBuf>,
@@ -66,7 +68,14 @@ impl CustomerService {
             Trail::open(&data_dir.join(audit::FOLDER), Arc::clone(&keys), Arc::clone(&clock)).await?,
         );
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
+        let sessions = SessionFile::in_folder(
+            data_dir,
+            Arc::clone(&keys),
+            Arc::new(SystemRandomness),
+            Arc::new(LinuxUptime),
+        );
         let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
+            .with_session_file(sessions)
             .with_trail(Arc::clone(&trail))
             .with_accounts(settings.accounts.clone())
             .with_issuing(settings.issuing.clone())
@@ -83,17 +92,21 @@ impl CustomerService {
         note_by_host(&service, "host.start", "host").await;
         // Before anybody is served: a store that was restored may know somebody who was erased since.
         erase_again(&service).await?;
+        take_over_sessions(&service).await;
         slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let exporting = Arc::clone(&service);
         let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
+        let keeping = Arc::clone(&service);
+        let keeper = tokio::spawn(async move { keeping.keep_sessions().await });
         let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
         let setup = data_dir.join(SETUP_FILE);
-        let running = Self { service, keys, sweeper, exporter, follower, anchorer, anchors, files, setup };
+        let running =
+            Self { service, keys, sweeper, exporter, follower, keeper, anchorer, anchors, files, setup };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -161,10 +174,13 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        for task in [self.sweeper, self.exporter, self.follower, self.anchorer] {
+        for task in [self.sweeper, self.exporter, self.follower, self.keeper, self.anchorer] {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;
+        }
+        if let Err(fault) = self.service.save_sessions().await {
+            tracing::warn!(%fault, "which sessions go on is not written");
         }
         self.service.store().close().await;
         note_by_host(&self.service, "host.stop", "host").await;
@@ -240,6 +256,19 @@ fn end_of_day(day: LocalDate, zone: &jiff::tz::TimeZone) -> UtcTime {
 async fn note_by_host(service: &Service, action: &str, from: &str) {
     if let Err(fault) = service.note_by_host(action, from).await {
         tracing::error!(%fault, action, "this is not in the audit trail");
+    }
+}
+
+/// Whoever was logged in still is, where that can be read; otherwise everybody logs in anew.
+async fn take_over_sessions(service: &Service) {
+    match service.take_over_sessions().await {
+        Ok(sessions) => tracing::info!(sessions, "who was logged in still is"),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "who was logged in cannot be read: everybody logs in anew"
+            )
+        }
     }
 }
 
