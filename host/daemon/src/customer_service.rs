@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
+use rfid_service::account::kept::{LinuxUptime, SessionFile};
 use rfid_service::audit::anchors::{self, Anchor};
 use rfid_service::audit::signatures::PublicKey;
 use rfid_service::audit::space::{SpaceWatch, SystemDisk};
@@ -56,6 +57,7 @@ pub(crate) struct CustomerService {
     sweeper: JoinHandle<()>,
     exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     copier: Option<JoinHandle<()>>,
     safeguards: JoinHandle<()>,
@@ -77,7 +79,14 @@ impl CustomerService {
         let of = format!("{} {}", config.host.name, audit::FOLDER);
         let watch = Arc::new(watch_of(&settings.audit, &of, &store, &trail, &clock).await?);
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
+        let sessions = SessionFile::in_folder(
+            data_dir,
+            Arc::clone(&keys),
+            Arc::new(SystemRandomness),
+            Arc::new(LinuxUptime),
+        );
         let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
+            .with_session_file(sessions)
             .with_trail(Arc::clone(&trail))
             .with_watch(Arc::clone(&watch))
             .with_accounts(settings.accounts.clone())
@@ -95,6 +104,7 @@ impl CustomerService {
         note_by_host(&service, "host.start", "host").await;
         // Before anybody is served: a store that was restored may know somebody who was erased since.
         erase_again(&service).await?;
+        take_over_sessions(&service).await;
         slot.fill(Arc::clone(&service));
         let sweeper = tokio::spawn(look_after(Arc::clone(&service)));
         let exporting = Arc::clone(&service);
@@ -116,12 +126,15 @@ impl CustomerService {
         let looking = Arc::clone(&service);
         let safeguards = tokio::spawn(async move { look_at_safeguards(&looking).await });
         let setup = data_dir.join(SETUP_FILE);
+        let keeping = Arc::clone(&service);
+        let keeper = tokio::spawn(async move { keeping.keep_sessions().await });
         let running = Self {
             service,
             keys,
             sweeper,
             exporter,
             follower,
+            keeper,
             anchorer,
             copier,
             safeguards,
@@ -196,11 +209,14 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        let tasks = [self.sweeper, self.exporter, self.follower, self.anchorer, self.safeguards];
+        let tasks = [self.sweeper, self.exporter, self.follower, self.keeper, self.anchorer, self.safeguards];
         for task in tasks.into_iter().chain(self.copier) {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;
+        }
+        if let Err(fault) = self.service.save_sessions().await {
+            tracing::warn!(%fault, "which sessions go on is not written");
         }
         self.service.store().close().await;
         note_by_host(&self.service, "host.stop", "host").await;
@@ -289,6 +305,19 @@ fn end_of_day(day: LocalDate, zone: &jiff::tz::TimeZone) -> UtcTime {
 async fn note_by_host(service: &Service, action: &str, from: &str) {
     if let Err(fault) = service.note_by_host(action, from).await {
         tracing::error!(%fault, action, "this is not in the audit trail");
+    }
+}
+
+/// Whoever was logged in still is, where that can be read; otherwise everybody logs in anew.
+async fn take_over_sessions(service: &Service) {
+    match service.take_over_sessions().await {
+        Ok(sessions) => tracing::info!(sessions, "who was logged in still is"),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "who was logged in cannot be read: everybody logs in anew"
+            )
+        }
     }
 }
 

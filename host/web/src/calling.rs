@@ -17,6 +17,10 @@ use crate::refused::Refused;
 /// The cookie of a session. A browser takes one of this name only from this host and over TLS, or on the
 /// machine itself.
 pub(crate) const COOKIE: &str = "__Host-rfid-session";
+/// The cookie with the key of a display.
+const DISPLAY_COOKIE: &str = "__Host-rfid-display";
+/// A browser keeps a cookie for 400 days at most; a display that nobody used for so long is none by then.
+const DISPLAY_KEPT_S: u32 = 400 * 24 * 3600;
 /// The header with the proof of a session.
 const PROOF: &str = "x-session-proof";
 /// The header with the reason of what needs one, in UTF-8, percent-encoded where it is not ASCII.
@@ -67,7 +71,7 @@ impl FromRequestParts<Api> for Stranger {
 
 /// Who is behind the session of a request that changes nothing.
 pub(crate) async fn looking(parts: &Parts, api: &Api) -> Result<Identified, Fault> {
-    let token = cookie(&parts.headers).ok_or(Fault::NoSession)?;
+    let token = cookie(&parts.headers, COOKIE).ok_or(Fault::NoSession)?;
     api.service().identify(&token, &from(parts)).await
 }
 
@@ -109,21 +113,36 @@ pub(crate) fn begins(token: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// The header that makes a browser keep the key of the display that it is.
+pub(crate) fn keeps_display_key(key: &str) -> Option<HeaderValue> {
+    let text = format!(
+        "{DISPLAY_COOKIE}={key}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={DISPLAY_KEPT_S}"
+    );
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The key of a display, where the browser is one.
+pub(crate) fn display_key(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, DISPLAY_COOKIE)
+}
+
 /// Headers that make a browser forget a session and what it showed.
 pub(crate) const ENDS: [(&str, &str); 2] = [
     ("set-cookie", "__Host-rfid-session=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"),
     ("clear-site-data", "\"cache\", \"cookies\", \"storage\""),
 ];
 
-/// The reference in the cookie of a session; none where there are two, of which one may be somebody else's.
-fn cookie(headers: &HeaderMap) -> Option<String> {
+/// What is in the cookie of this name; nothing where there are two, of which one may be somebody else's.
+fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE)
+        .filter(|(name, _)| *name == wanted)
         .map(|(_, value)| value.to_owned());
     let first = found.next()?;
     found.next().is_none().then_some(first)
@@ -209,7 +228,7 @@ mod tests {
 
     #[test]
     fn one_cookie_is_a_session_and_two_are_none() {
-        let of = |value: &str| cookie(&headers(&[("cookie", value)]));
+        let of = |value: &str| cookie(&headers(&[("cookie", value)]), COOKIE);
         assert_eq!(of("__Host-rfid-session=abc").as_deref(), Some("abc"));
         assert_eq!(of("a=b; __Host-rfid-session=abc; c=d").as_deref(), Some("abc"));
         assert_eq!(of("__Host-rfid-session=abc; __Host-rfid-session=def"), None);

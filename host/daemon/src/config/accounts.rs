@@ -73,6 +73,9 @@ pub(super) struct AccountsSection {
     /// Sessions of one person at the same time; the oldest ends.
     #[schemars(range(min = 1, max = 100))]
     sessions_each: usize,
+    /// A display shows itself anew by its key after so long.
+    #[schemars(extend("format" = "duration"))]
+    display_at_most: String,
     /// How long a proof of who it is counts for what needs one.
     #[schemars(extend("format" = "duration"))]
     proved_for: String,
@@ -103,6 +106,7 @@ impl Default for AccountsSection {
             idle_after: "15m".to_owned(),
             session_at_most: "8h".to_owned(),
             sessions_each: usual.sessions_each,
+            display_at_most: "24h".to_owned(),
             proved_for: "5m".to_owned(),
             setup_for: "30m".to_owned(),
             break_glass_at_most: "4h".to_owned(),
@@ -280,6 +284,7 @@ impl Checker<'_> {
             idle_after: duration(&section.idle_after)?,
             session_at_most: duration(&section.session_at_most)?,
             sessions_each: section.sessions_each,
+            display_at_most: duration(&section.display_at_most)?,
             proved_for: duration(&section.proved_for)?,
             setup_for: duration(&section.setup_for)?,
             break_glass_at_most: duration(&section.break_glass_at_most)?,

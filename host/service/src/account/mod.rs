@@ -3,11 +3,13 @@
 //! * [`password`]: whether a password is good enough, and whether it is the one.
 //! * [`second_factor`]: six digits that change every half minute.
 //! * [`session`]: who is logged in.
+//! * [`kept`]: who is still logged in when the host starts anew.
 //! * [`code`]: codes that are used once.
 //! * [`failures`]: tries that failed, and locks.
 
 pub mod code;
 pub mod failures;
+pub mod kept;
 pub mod password;
 pub mod second_factor;
 pub mod session;
@@ -47,6 +49,8 @@ pub struct AccountSettings {
     pub session_at_most: Duration,
     /// Sessions of one person at the same time.
     pub sessions_each: usize,
+    /// A display shows itself anew by its key after so long.
+    pub display_at_most: Duration,
     /// How long a proof of who it is counts for what needs one.
     pub proved_for: Duration,
     /// How long the first accounts can be made after a start.
@@ -73,6 +77,7 @@ impl Default for AccountSettings {
             idle_after: Duration::from_secs(15 * minute),
             session_at_most: Duration::from_secs(8 * hour),
             sessions_each: 2,
+            display_at_most: Duration::from_secs(24 * hour),
             proved_for: Duration::from_secs(5 * minute),
             setup_for: Duration::from_secs(30 * minute),
             break_glass_at_most: Duration::from_secs(4 * hour),

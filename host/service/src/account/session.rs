@@ -1,10 +1,12 @@
 //! Who is logged in: sessions are kept by the host and known to a browser by a random reference alone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rfid_core::{Result, UtcTime};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -40,22 +42,79 @@ pub struct Session {
     pub since: UtcTime,
     /// From where.
     pub from: String,
-    began: Duration,
-    used: Duration,
-    proved: Duration,
+    /// Whether a display has it, and no person.
+    pub is_display: bool,
+    /// Since when this host has known it, and how old it was and for how long unused by then: an earlier run
+    /// of the host may have begun it.
+    known: Duration,
+    age_then: Duration,
+    unused_then: Duration,
+    /// When it was used in this run.
+    used: Option<Duration>,
+    /// When the person proved who it is, in this run.
+    proved: Option<Duration>,
 }
 
 impl Session {
     /// Whether the person has proved a moment ago who it is.
     pub fn is_proved(&self, now: Duration, settings: &AccountSettings) -> bool {
-        now.saturating_sub(self.proved) <= settings.proved_for
+        self.proved.is_some_and(|proved| now.saturating_sub(proved) <= settings.proved_for)
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        self.age_then + now.saturating_sub(self.known)
+    }
+
+    fn unused(&self, now: Duration) -> Duration {
+        match self.used {
+            Some(used) => now.saturating_sub(used),
+            None => self.unused_then + now.saturating_sub(self.known),
+        }
+    }
+
+    fn is_alive(&self, now: Duration, settings: &AccountSettings) -> bool {
+        let AccountSettings { session_at_most, idle_after, display_at_most, .. } = *settings;
+        // A display has nobody who does anything on it.
+        let (at_most, idle) =
+            if self.is_display { (display_at_most, display_at_most) } else { (session_at_most, idle_after) };
+        self.age(now) < at_most && self.unused(now) < idle
     }
 }
 
-/// All sessions of a host. A start of the host ends them.
+/// A session as it outlasts the end of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeptSession {
+    /// SHA-256 of the reference.
+    hash: [u8; 32],
+    staff: StaffId,
+    epoch: u32,
+    proof: String,
+    alias: String,
+    since: UtcTime,
+    from: String,
+    is_display: bool,
+    age: Duration,
+    unused: Duration,
+}
+
+/// For whom a session is begun.
+#[derive(Clone, Copy, Debug)]
+pub struct For {
+    /// Whose it is.
+    pub staff: StaffId,
+    /// The number of the account.
+    pub epoch: u32,
+    /// Whether it is a display.
+    pub is_display: bool,
+}
+
+/// All sessions of a host.
 #[derive(Default)]
 pub struct Sessions {
     sessions: Mutex<HashMap<[u8; 32], Session>>,
+    /// Counts what was changed.
+    changes: AtomicU64,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -71,7 +130,7 @@ impl Sessions {
     /// `Io` without random bytes.
     pub fn begin(
         &self,
-        (staff, epoch): (StaffId, u32),
+        For { staff, epoch, is_display }: For,
         from: &str,
         (utc, now): (UtcTime, Duration),
         settings: &AccountSettings,
@@ -90,29 +149,35 @@ impl Sessions {
             alias: keys.alias.clone(),
             since: utc,
             from: from.to_owned(),
-            began: now,
-            used: now,
-            proved: now,
+            is_display,
+            known: now,
+            age_then: Duration::ZERO,
+            unused_then: Duration::ZERO,
+            used: Some(now),
+            proved: Some(now),
         };
         let mut sessions = self.lock();
-        sessions.retain(|_, session| is_alive(session, now, settings));
+        sessions.retain(|_, session| session.is_alive(now, settings));
         let mut own: Vec<([u8; 32], Duration)> = sessions
             .iter()
             .filter(|(_, session)| session.staff == staff)
-            .map(|(hash, session)| (*hash, session.began))
+            .map(|(hash, session)| (*hash, session.age(now)))
             .collect();
-        own.sort_by_key(|(_, began)| *began);
-        let too_many = (own.len() + 1).saturating_sub(settings.sessions_each.max(1));
+        own.sort_by_key(|(_, age)| std::cmp::Reverse(*age));
+        // One machine is one display.
+        let most = if is_display { 1 } else { settings.sessions_each.max(1) };
+        let too_many = (own.len() + 1).saturating_sub(most);
         for (hash, _) in own.into_iter().take(too_many) {
             sessions.remove(&hash);
         }
         if sessions.len() >= MOST
             && let Some(oldest) =
-                sessions.iter().min_by_key(|(_, session)| session.used).map(|(hash, _)| *hash)
+                sessions.iter().max_by_key(|(_, session)| session.unused(now)).map(|(hash, _)| *hash)
         {
             sessions.remove(&oldest);
         }
         sessions.insert(hash(&keys.token), session);
+        self.note_change();
         Ok(keys)
     }
 
@@ -121,23 +186,24 @@ impl Sessions {
         let mut sessions = self.lock();
         let hash = hash(token);
         let session = sessions.get_mut(&hash)?;
-        if !is_alive(session, now, settings) {
+        self.note_change();
+        if !session.is_alive(now, settings) {
             sessions.remove(&hash);
             return None;
         }
-        session.used = now;
+        session.used = Some(now);
         Some(session.clone())
     }
 
     /// Whether a session goes on, without using it.
     pub fn goes_on(&self, alias: &str, now: Duration, settings: &AccountSettings) -> bool {
-        self.lock().values().any(|session| session.alias == alias && is_alive(session, now, settings))
+        self.lock().values().any(|session| session.alias == alias && session.is_alive(now, settings))
     }
 
     /// Notes that the person of a session has proved again who it is.
     pub fn prove(&self, alias: &str, now: Duration) {
         for session in self.lock().values_mut().filter(|session| session.alias == alias) {
-            session.proved = now;
+            session.proved = Some(now);
         }
     }
 
@@ -146,10 +212,10 @@ impl Sessions {
         let sessions = self.lock();
         let mut own: Vec<Session> = sessions
             .values()
-            .filter(|session| session.staff == staff && is_alive(session, now, settings))
+            .filter(|session| session.staff == staff && session.is_alive(now, settings))
             .cloned()
             .collect();
-        own.sort_by_key(|session| session.began);
+        own.sort_by_key(|session| std::cmp::Reverse(session.age(now)));
         own
     }
 
@@ -160,17 +226,71 @@ impl Sessions {
         let before = sessions.len();
         sessions
             .retain(|_, session| session.staff != staff || alias.is_some_and(|alias| session.alias != alias));
+        self.note_change();
         before - sessions.len()
+    }
+
+    /// Sessions that go on, as they outlast the end of the host.
+    pub(crate) fn kept(&self, now: Duration, settings: &AccountSettings) -> Vec<KeptSession> {
+        let kept = |(hash, session): (&[u8; 32], &Session)| KeptSession {
+            hash: *hash,
+            staff: session.staff,
+            epoch: session.epoch,
+            proof: session.proof.clone(),
+            alias: session.alias.clone(),
+            since: session.since,
+            from: session.from.clone(),
+            is_display: session.is_display,
+            age: session.age(now),
+            unused: session.unused(now),
+        };
+        self.lock().iter().filter(|(_, session)| session.is_alive(now, settings)).map(kept).collect()
+    }
+
+    /// Takes over sessions of an earlier run of the host, which ended so long ago. Nobody has proved in this run
+    /// who they are. Returns how many go on.
+    pub(crate) fn take_over(
+        &self,
+        kept: Vec<KeptSession>,
+        ended: Duration,
+        now: Duration,
+        settings: &AccountSettings,
+    ) -> usize {
+        let session = |kept: KeptSession| {
+            let session = Session {
+                staff: kept.staff,
+                epoch: kept.epoch,
+                proof: kept.proof,
+                alias: kept.alias,
+                since: kept.since,
+                from: kept.from,
+                is_display: kept.is_display,
+                known: now,
+                age_then: kept.age.saturating_add(ended),
+                unused_then: kept.unused.saturating_add(ended),
+                used: None,
+                proved: None,
+            };
+            (kept.hash, session)
+        };
+        let mut sessions = self.lock();
+        let going_on = kept.into_iter().map(session).filter(|(_, session)| session.is_alive(now, settings));
+        sessions.extend(going_on.take(MOST));
+        sessions.len()
+    }
+
+    /// Counts up with whatever is kept of them.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_alive(session: &Session, now: Duration, settings: &AccountSettings) -> bool {
-    now.saturating_sub(session.began) < settings.session_at_most
-        && now.saturating_sub(session.used) < settings.idle_after
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -191,7 +311,8 @@ mod tests {
     fn begin(sessions: &Sessions, now: Duration) -> Keys {
         let settings = AccountSettings::default();
         let times = (UtcTime::from_nanos(0), now);
-        sessions.begin((ME, 1), "10.0.0.1", times, &settings, &SystemRandomness).unwrap()
+        let me = For { staff: ME, epoch: 1, is_display: false };
+        sessions.begin(me, "10.0.0.1", times, &settings, &SystemRandomness).unwrap()
     }
 
     #[test]
@@ -220,6 +341,58 @@ mod tests {
         assert_eq!(sessions.of(ME, minutes(3), &settings).len(), 1);
         assert_eq!(sessions.end(ME, None), 1);
         assert!(!is_there(&third));
+    }
+
+    #[test]
+    fn what_is_taken_over_is_as_old_as_it_was_and_older_by_the_time_between() {
+        let (before, settings) = (Sessions::default(), AccountSettings::default());
+        let keys = begin(&before, minutes(100));
+        let last = begin(&before, minutes(105));
+        let kept = before.kept(minutes(110), &settings);
+        assert_eq!(kept.len(), 2);
+        let after = Sessions::default();
+        // Five minutes later, in a run that has begun just now: one was last used fifteen minutes ago.
+        assert_eq!(after.take_over(kept.clone(), minutes(5), minutes(0), &settings), 1);
+        assert!(after.find(&keys.token, minutes(0), &settings).is_none());
+        let found = after.find(&last.token, minutes(4), &settings).unwrap();
+        assert_eq!((found.proof, found.alias), (last.proof.clone(), last.alias.clone()));
+        assert!(!after.goes_on(&last.alias, minutes(19), &settings));
+        assert_eq!(Sessions::default().take_over(kept, minutes(15), minutes(0), &settings), 0);
+        // The end comes eight hours after it began, whichever run it is in.
+        let mut now = minutes(4);
+        while now + minutes(14) < minutes(8 * 60 - 10) {
+            now += minutes(14);
+            assert!(after.find(&last.token, now, &settings).is_some(), "{now:?}");
+        }
+        assert!(after.find(&last.token, minutes(8 * 60 - 10), &settings).is_none());
+    }
+
+    #[test]
+    fn whoever_is_taken_over_proves_anew_who_it_is() {
+        let (before, settings) = (Sessions::default(), AccountSettings::default());
+        let keys = begin(&before, minutes(0));
+        let after = Sessions::default();
+        after.take_over(before.kept(minutes(0), &settings), Duration::ZERO, minutes(0), &settings);
+        let is_proved =
+            || after.find(&keys.token, minutes(0), &settings).unwrap().is_proved(minutes(0), &settings);
+        assert!(!is_proved());
+        after.prove(&keys.alias, minutes(0));
+        assert!(is_proved());
+    }
+
+    #[test]
+    fn a_display_goes_on_for_a_day_without_anybody_and_is_one() {
+        let (sessions, settings) = (Sessions::default(), AccountSettings::default());
+        let display = For { staff: ME, epoch: 1, is_display: true };
+        let begin = |now| {
+            let times = (UtcTime::from_nanos(0), now);
+            sessions.begin(display, "10.0.0.1", times, &settings, &SystemRandomness).unwrap()
+        };
+        let first = begin(minutes(0));
+        assert!(sessions.goes_on(&first.alias, minutes(24 * 60 - 1), &settings));
+        assert!(!sessions.goes_on(&first.alias, minutes(24 * 60), &settings));
+        begin(minutes(1));
+        assert!(!sessions.goes_on(&first.alias, minutes(1), &settings));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rfid_core::UtcTime;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Personal, RequestId, StaffId};
 use crate::rights::{Action, Role};
@@ -27,6 +28,9 @@ pub struct Account {
     /// The secret of the second factor, in base 32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<Personal<String>>,
+    /// The machine that is let in by a key, where it is a display.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
     /// The last step of the second factor that was used: none is taken twice.
     #[serde(default)]
     pub last_step: u64,
@@ -84,6 +88,25 @@ impl AccountState {
             Self::Active => "active",
             Self::Disabled => "disabled",
         }
+    }
+}
+
+/// A machine that is let in without a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// SHA-256 of its key, in hexadecimal digits. The key is random, so it needs no more.
+    pub key_hash: String,
+    /// The address from which it is let in.
+    pub from: String,
+    /// Since when.
+    pub since: UtcTime,
+}
+
+impl Device {
+    /// The hash of a key as it is kept.
+    pub fn hash(key: &str) -> String {
+        Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -24,7 +24,7 @@ mod visit;
 use rfid_core::{Name, TagId};
 use serde::{Deserialize, Serialize};
 
-pub use account::{Account, AccountState, Invitation, Lent};
+pub use account::{Account, AccountState, Device, Invitation, Lent};
 pub use alarm::{Alarm, AlarmKind};
 pub use branch::{Branch, Position};
 pub use card::{AllowedBranches, Card, CardState, Plastic};

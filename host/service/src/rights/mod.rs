@@ -44,6 +44,8 @@ struct RoleFacts {
     second_factor: bool,
     #[serde(default)]
     is_central: bool,
+    #[serde(default)]
+    is_device: bool,
 }
 
 /// What is said of an action.
@@ -124,6 +126,7 @@ impl Matrix {
                 || self.exclusive.contains(&(other, one))
                 || self.of(one).is_some_and(|one| one.administers)
                     && self.of(other).is_some_and(|other| other.meets_customers)
+                || one != other && self.of(one).is_some_and(|one| one.is_device)
         };
         let pairs = roles.iter().flat_map(|one| roles.iter().map(move |other| (*one, *other)));
         pairs.into_iter().find(|(one, other)| clashes(*one, *other))
@@ -223,8 +226,8 @@ mod tests {
     fn powers_that_exclude_each_other_are_told() {
         let matrix = Matrix::get();
         use Role::{
-            AccountManager, ApprovingReviewer, Auditor, BranchSupervisor, CentreSupervisor, IssuingClerk,
-            LobbyManager, SecurityAdministrator, SystemAdministrator,
+            AccountManager, ApprovingReviewer, Auditor, BranchSupervisor, CentreSupervisor, Display,
+            IssuingClerk, LobbyManager, SecurityAdministrator, SystemAdministrator,
         };
         for (one, other) in [
             (IssuingClerk, ApprovingReviewer),
@@ -233,12 +236,24 @@ mod tests {
             (SystemAdministrator, LobbyManager),
             (SecurityAdministrator, CentreSupervisor),
             (Auditor, BranchSupervisor),
+            (Display, LobbyManager),
+            (Display, Auditor),
         ] {
             assert!(matrix.clash([one, other]).is_some(), "{one:?} {other:?}");
             assert!(matrix.clash([other, one]).is_some(), "{other:?} {one:?}");
         }
         assert_eq!(matrix.clash([LobbyManager, AccountManager]), None);
         assert_eq!(matrix.clash([IssuingClerk, AccountManager]), None);
+        assert_eq!(matrix.clash([Display]), None);
+    }
+
+    #[test]
+    fn a_display_sees_who_arrives_shortened_and_does_nothing() {
+        let matrix = Matrix::get();
+        let cells =
+            Action::ALL.into_iter().filter_map(|action| Some((action, matrix.cell(Role::Display, action)?)));
+        let [(Action::SeeArrivals, cell)] = cells.collect::<Vec<_>>()[..] else { panic!("more than one") };
+        assert!(cell.masked && cell.does && cell.reach == Reach::Branch);
     }
 
     #[test]

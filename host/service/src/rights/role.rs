@@ -58,4 +58,6 @@ roles! {
     Auditor = "auditor", "AU";
     /// Another system.
     MachineClient = "machine_client", "MC";
+    /// A screen on a wall or a desk: a device, no person.
+    Display = "display", "DS";
 }

@@ -1,6 +1,6 @@
 //! The text of all customers in one piece of memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use memchr::memmem::Finder;
 use rfid_core::Name;
@@ -66,6 +66,8 @@ pub struct SearchIndex {
     /// In the order of their texts.
     entries: Vec<Entry>,
     places: HashMap<CustomerId, usize>,
+    /// How many customers there are of each class.
+    classes: BTreeMap<Name, usize>,
     stale: usize,
     next_serial: u64,
 }
@@ -103,6 +105,11 @@ impl SearchIndex {
         self.places.contains_key(&id)
     }
 
+    /// VIP classes that customers have.
+    pub fn vip_classes(&self) -> Vec<Name> {
+        self.classes.keys().cloned().collect()
+    }
+
     /// Puts a customer in, or in place of how it was.
     pub fn put(&mut self, customer: &Customer) {
         self.remove(customer.id);
@@ -116,6 +123,7 @@ impl SearchIndex {
             field.zeroize();
         }
         self.places.insert(customer.id, self.entries.len());
+        *self.classes.entry(customer.vip_class.clone()).or_default() += 1;
         self.entries.push(Entry {
             id: customer.id,
             serial: self.next_serial,
@@ -137,6 +145,12 @@ impl SearchIndex {
         };
         entry.is_live = false;
         let (from, to) = (entry.from, entry.to);
+        if let Some(count) = self.classes.get_mut(&entry.vip_class) {
+            *count -= 1;
+            if *count == 0 {
+                self.classes.remove(&entry.vip_class);
+            }
+        }
         self.stale += to - from;
         if let Some(text) = self.text.get_mut(from..to) {
             text.zeroize();
@@ -267,6 +281,22 @@ mod tests {
         for text in ["", " ", "\u{202E}", "李", "zxmx", "明\u{1F}西", &"z".repeat(500)] {
             assert_eq!(find(&index, text), [] as [u8; 0], "{text:?}");
         }
+    }
+
+    #[test]
+    fn classes_are_those_that_customers_have() {
+        let mut index = SearchIndex::new();
+        let of = |number, class: &str| Customer { vip_class: class.into(), ..customer(number, "张三", "") };
+        for (number, class) in [(1, "gold"), (2, "gold"), (3, "black")] {
+            index.put(&of(number, class));
+        }
+        assert_eq!(index.vip_classes(), [Name::from("black"), "gold".into()]);
+        index.put(&of(3, "gold"));
+        index.remove(of(1, "").id);
+        assert_eq!(index.vip_classes(), [Name::from("gold")]);
+        index.remove(of(2, "").id);
+        index.remove(of(3, "").id);
+        assert!(index.vip_classes().is_empty());
     }
 
     #[test]

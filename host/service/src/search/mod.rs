@@ -15,5 +15,29 @@ mod fold;
 mod index;
 mod readings;
 
+/// Whether somebody of this name is meant by this text, as [`SearchIndex::find`] takes it: it is in the name, or
+/// in a way to type it.
+pub fn is_meant(name: &str, text: &str) -> bool {
+    let (name, text) = (fold::folded(name), fold::folded(text));
+    !text.is_empty()
+        && (name.contains(&text) || readings::readings(&name).iter().any(|reading| reading.contains(&text)))
+}
+
 pub use cards::CardIndex;
 pub use index::{Found, Position, SearchFilter, SearchIndex};
+
+#[cfg(test)]
+mod tests {
+    use super::is_meant;
+
+    #[test]
+    fn somebody_is_meant_by_characters_by_pinyin_and_by_initials() {
+        for text in ["张小明", "小明", "zhangxiaoming", "xiaoming", "zxm", "zhangxm", " Zhang XM "] {
+            assert!(is_meant("张小明", text), "{text}");
+        }
+        for text in ["", " ", "李", "zhangli", "6001"] {
+            assert!(!is_meant("张小明", text), "{text}");
+        }
+        assert!(is_meant("O'Neil", "o'n"));
+    }
+}

@@ -174,6 +174,11 @@ impl Service {
         Ok(self.guests(caller, &filter, None, limit).await?.0)
     }
 
+    /// VIP classes that customers of the bank have, which says nothing of any of them.
+    pub fn vip_classes(&self) -> Vec<rfid_core::Name> {
+        self.search.read().unwrap_or_else(std::sync::PoisonError::into_inner).vip_classes()
+    }
+
     /// The day on which the bank's clocks are: its beginning.
     pub fn today(&self) -> rfid_core::UtcTime {
         self.recognition.day_of(self.now())

@@ -141,7 +141,7 @@ impl Service {
         let may = caller.grant.may(Action::SeeArrivals, Mode::Do, caller.reason.is_some()).ok()?;
         let cell = match notice {
             Notice::Visit(visit) => may.of_visit(&visit.record),
-            Notice::Alarm(alarm) => may.in_branch(&alarm.record.branch),
+            Notice::Alarm(alarm) => may.in_branch(&alarm.record.branch).filter(|cell| !cell.masked),
         };
         cell.map(|cell| cell.masked)
     }
@@ -315,8 +315,10 @@ impl Service {
         let (from, until) = (VisitFilter::ALL.from, VisitFilter::ALL.until);
         let found = self.store.list(&Listing { kind: Kind::Alarm, among, from, until }, None, limit).await?;
         let alarms = found.into_iter().filter_map(Stored::typed);
-        let alarms: Vec<Stored<Alarm>> =
-            alarms.filter(|alarm: &Stored<Alarm>| may.in_branch(&alarm.record.branch).is_some()).collect();
+        // Whoever sees arrivals shortened alone, as a display does, has nothing to do with whose card it is.
+        let is_theirs =
+            |alarm: &Stored<Alarm>| may.in_branch(&alarm.record.branch).is_some_and(|cell| !cell.masked);
+        let alarms: Vec<Stored<Alarm>> = alarms.filter(is_theirs).collect();
         self.saw(caller, "alarm.list", None, None, alarms.len()).await?;
         Ok(alarms)
     }

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
-    CustomerId, Duty, DutyId, Export, ExportContent, ExportFormat, ExportId, ExportPurpose, ExportState,
-    Hand, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Plastic, Proposal, Record, Refusal, Request,
-    RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
+    CustomerId, Device, Duty, DutyId, Export, ExportContent, ExportFormat, ExportId, ExportPurpose,
+    ExportState, Hand, IdNumber, Key, Kind, LocalDate, Outcome, PhotoId, Plastic, Proposal, Record, Refusal,
+    Request, RequestId, RequestState, StaffId, Unique, Visit, VisitId, Way,
 };
 use crate::rights::Role;
 
@@ -195,6 +195,11 @@ fn account(of: u8, seen: u8) -> Account {
         invitation: None,
         password: None,
         second_factor: None,
+        device: Some(Device {
+            key_hash: "0".repeat(64),
+            from: "10.0.0.9".to_owned(),
+            since: UtcTime::from_nanos(1),
+        }),
         last_step: u64::from(seen),
         confirmed: None,
         warned: None,

@@ -1,18 +1,15 @@
 //! The account manager's PC (PC客户端): who is current, who came last, and the day.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use jiff::civil::{Date, Time};
-use rfid_core::UtcTime;
 use rfid_service::record::{CustomerId, IdNumber, StaffId, Visit, VisitId};
 use rfid_service::rights::{Action, Role};
 use rfid_service::search::SearchFilter;
-use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitFilter};
+use rfid_service::service::{Caller, Extent, Fault, Guest, Sight};
 use serde::Deserialize;
 
+use super::day::{self, Day, DayAsked};
 use super::guests::{GuestView, Showing, Stage};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
@@ -21,10 +18,6 @@ use crate::api::Api;
 
 /// Customers in the brief history.
 const RECENT: usize = 6;
-/// Visits of a day that are shown; filters find the others.
-const MOST_OF_A_DAY: usize = 200;
-/// Visits that are read at once.
-const PAGE: usize = 200;
 /// Earlier visits of the customer who is current.
 const EARLIER: usize = 5;
 /// Customers that a search shows.
@@ -37,27 +30,6 @@ pub(super) struct Asked {
     visit: Option<String>,
     #[serde(flatten)]
     day: DayAsked,
-}
-
-/// Which visits of which day.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct DayAsked {
-    /// As in `2026-11-29`; today if it is left out, or is none.
-    date: String,
-    /// From this time of day on, as in `09:00`.
-    from: String,
-    /// Until this time of day.
-    until: String,
-    class: String,
-    state: String,
-}
-
-impl DayAsked {
-    /// Whether it is all of today.
-    fn is_today(&self) -> bool {
-        [&self.date, &self.from, &self.until].iter().all(|said| said.is_empty())
-    }
 }
 
 #[derive(Deserialize)]
@@ -73,14 +45,6 @@ struct Current {
     earlier: Vec<GuestView>,
     colleagues: Vec<(String, String)>,
     watermark: String,
-}
-
-struct Day {
-    visits: Vec<GuestView>,
-    asked: DayAsked,
-    classes: Vec<(String, String)>,
-    states: Vec<(&'static str, String)>,
-    is_cut: bool,
 }
 
 /// Whom a search found.
@@ -123,13 +87,6 @@ struct RecentPart {
 }
 
 #[derive(Template)]
-#[template(path = "day.html")]
-struct DayPart {
-    text: Text,
-    day: Day,
-}
-
-#[derive(Template)]
 #[template(path = "alarms.html")]
 struct AlarmsPart {
     text: Text,
@@ -159,18 +116,13 @@ pub(super) async fn page(
 ) -> Result<Response, Refusal> {
     let page = async {
         let hall = Hall::of(&api, &viewer).await?;
-        let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
+        let today = day::latest_of_today(&api, &viewer).await?;
         let chosen = match asked.visit.as_deref().and_then(|id| id.parse::<VisitId>().ok()) {
             Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
             None => attended_by(viewer.identified.staff.record.id, &today).cloned(),
         };
-        let of_day = match asked.day.is_today() {
-            true => today.clone(),
-            false => guests_of(&api, &viewer, &asked.day).await?,
-        };
-        let of_day = filtered(of_day, &asked.day);
-        let showing = hall.showing(&viewer);
-        let (recent, day) = (recent_of(&showing, &today), day_of(&showing, of_day, asked.day.clone()));
+        let day = day::part_of(&api, &viewer, &hall, asked.day.clone()).await?;
+        let recent = recent_of(&hall.showing(&viewer), &today);
         let current = current_with(&api, &viewer, &hall, chosen).await?;
         let roles = &viewer.identified.roles;
         Ok(DeskPage {
@@ -264,24 +216,9 @@ pub(super) async fn customer(
 pub(super) async fn recent(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
     let part = async {
         let hall = Hall::of(&api, &viewer).await?;
-        let today = guests_of(&api, &viewer, &DayAsked::default()).await?;
+        let today = day::latest_of_today(&api, &viewer).await?;
         let recent = recent_of(&hall.showing(&viewer), &today);
         Ok(RecentPart { text: viewer.text.clone(), recent })
-    };
-    part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
-}
-
-pub(super) async fn day(
-    State(api): State<Api>,
-    viewer: Viewer,
-    Query(asked): Query<DayAsked>,
-) -> Result<Response, Refusal> {
-    let part = async {
-        let hall = Hall::of(&api, &viewer).await?;
-        let guests = guests_of(&api, &viewer, &asked).await?;
-        let guests = filtered(guests, &asked);
-        let day = day_of(&hall.showing(&viewer), guests, asked);
-        Ok(DayPart { text: viewer.text.clone(), day })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
 }
@@ -334,83 +271,7 @@ async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, F
     Ok(service.search_customers(caller, text, &filter, None, FOUND).await?.0)
 }
 
-/// Visits of a day as somebody may see them: those that go on in the branch, and those of the day.
-async fn guests_of(api: &Api, viewer: &Viewer, asked: &DayAsked) -> Result<Vec<Guest>, Fault> {
-    let service = api.service();
-    let branch = Some(viewer.branch().clone());
-    let (from, until) = span_of(&viewer.text, service.today(), asked);
-    let is_today = from >= service.today();
-    let mut guests = Vec::new();
-    if is_today {
-        let open = VisitFilter { branch: branch.clone(), open: true, ..VisitFilter::ALL };
-        guests = service.guests(viewer.caller(), &open, None, PAGE).await?.0;
-        guests.retain(|guest| (from..until).contains(&guest.visit.record.arrived_at));
-    }
-    let action = if is_today { Action::ListVisits } else { Action::SeeHistory };
-    if viewer.may(action) {
-        let of_day = VisitFilter { branch, from, until, ..VisitFilter::ALL };
-        let (day, _) = service.guests(viewer.caller(), &of_day, None, PAGE).await?;
-        let is_there =
-            |guest: &Guest| guests.iter().any(|other| other.visit.record.id == guest.visit.record.id);
-        let others: Vec<Guest> = day.into_iter().filter(|guest| !is_there(guest)).collect();
-        guests.extend(others);
-    } else if !is_today {
-        return Err(Fault::Forbidden(Action::SeeHistory));
-    }
-    guests.sort_by_key(|guest| std::cmp::Reverse(guest.visit.record.arrived_at));
-    Ok(guests)
-}
-
-/// From when until when, by the clock of the bank.
-fn span_of(text: &Text, today: UtcTime, asked: &DayAsked) -> (UtcTime, UtcTime) {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-    let whole = match asked.date.parse::<Date>() {
-        Ok(date) => (
-            text.at(date, Time::midnight()),
-            date.tomorrow().ok().and_then(|next| text.at(next, Time::midnight())),
-        ),
-        Err(_) => (Some(today), Some(today.plus(DAY))),
-    };
-    let (from, until) = (whole.0.unwrap_or(today), whole.1.unwrap_or(today.plus(DAY)));
-    let date = text.date(from);
-    let moment = |said: &str| said.parse::<Time>().ok().and_then(|time| text.at(date?, time));
-    // The minute that is named is in it.
-    let until = moment(&asked.until).map_or(until, |at| at.plus(Duration::from_secs(60)));
-    (moment(&asked.from).unwrap_or(from), until)
-}
-
-fn filtered(mut guests: Vec<Guest>, asked: &DayAsked) -> Vec<Guest> {
-    guests.retain(|guest| {
-        let visit = &guest.visit.record;
-        // Of a card that was refused nothing is told, nor can it be found out by asking.
-        let is_class =
-            asked.class.is_empty() || guest.customer.is_some() && visit.vip_class.as_str() == asked.class;
-        let is_state = asked.state.is_empty() || Stage::of(visit).name() == asked.state;
-        is_class && is_state
-    });
-    guests
-}
-
 fn recent_of(showing: &Showing<'_>, today: &[Guest]) -> Vec<GuestView> {
     let known = today.iter().filter(|guest| guest.customer.is_some());
     known.take(RECENT).map(|guest| showing.guest(guest)).collect()
-}
-
-fn day_of(showing: &Showing<'_>, guests: Vec<Guest>, asked: DayAsked) -> Day {
-    let mut classes: Vec<(String, String)> = guests
-        .iter()
-        .filter(|guest| guest.customer.is_some())
-        .map(|guest| &guest.visit.record.vip_class)
-        .map(|class| (class.to_string(), showing.text.known("class", class)))
-        .collect();
-    classes.sort();
-    classes.dedup();
-    let is_cut = guests.len() > MOST_OF_A_DAY;
-    Day {
-        visits: guests.iter().take(MOST_OF_A_DAY).map(|guest| showing.guest(guest)).collect(),
-        asked,
-        classes,
-        states: Stage::ALL.map(|state| (state.name(), showing.text.known("state", state.name()))).to_vec(),
-        is_cut,
-    }
 }

@@ -10,11 +10,22 @@ use super::viewer::text_of;
 use crate::api::{Api, has_it};
 
 /// Name, kind and content of each.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 8] = [
     ("screens.css", "text/css; charset=utf-8", include_bytes!("assets/screens.css")),
     ("screens.js", "text/javascript; charset=utf-8", include_bytes!("assets/screens.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/vendor/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
+    ("icon-192.png", "image/png", include_bytes!("assets/icon-192.png")),
+    ("icon-512.png", "image/png", include_bytes!("assets/icon-512.png")),
+    ("icon-maskable-512.png", "image/png", include_bytes!("assets/icon-maskable-512.png")),
+    ("display.css", "text/css; charset=utf-8", include_bytes!("assets/display.css")),
+];
+/// What a home screen shows: size, and whether it may be cut to any shape.
+const ICONS: [(&str, &str, &str, &str); 4] = [
+    ("icon.svg", "any", "image/svg+xml", "any"),
+    ("icon-192.png", "192x192", "image/png", "any"),
+    ("icon-512.png", "512x512", "image/png", "any"),
+    ("icon-maskable-512.png", "512x512", "image/png", "maskable"),
 ];
 /// A browser keeps a file and asks each time whether it is still the same: after an update of the host it is not.
 const KEPT: &str = "no-cache";
@@ -37,16 +48,20 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
 /// What a handheld installs on its home screen.
 pub(super) async fn manifest(State(api): State<Api>, headers: HeaderMap) -> Response {
     let text = text_of(&headers, &api);
+    let icons = ICONS.map(|(name, sizes, kind, purpose)| {
+        json!({ "src": format!("/assets/{name}"), "sizes": sizes, "type": kind, "purpose": purpose })
+    });
     let manifest = json!({
         "name": text.say("product"),
         "short_name": text.say("screen-lobby"),
         "lang": text.language.tag(),
+        "id": "/",
         "start_url": "/",
         "scope": "/",
         "display": "standalone",
         "background_color": "#f3f5f5",
         "theme_color": "#0b5c5a",
-        "icons": [{ "src": "/assets/icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any" }],
+        "icons": icons,
     });
     let told = [(header::CONTENT_TYPE, "application/manifest+json"), (header::CACHE_CONTROL, KEPT)];
     (told, manifest.to_string()).into_response()

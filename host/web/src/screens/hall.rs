@@ -26,7 +26,11 @@ pub(super) struct Hall {
 }
 
 impl Hall {
+    /// What goes on for whoever does something in it; others, as a display, have screens that show less.
     pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
+        if !viewer.may(Action::ActInVisits) {
+            return Err(Fault::Forbidden(Action::ActInVisits));
+        }
         let branch = Some(viewer.branch().clone());
         let alarms = api.service().open_alarms(viewer.caller(), branch, MOST).await?;
         let may_see_to = viewer.may(Action::AcknowledgeAlarms);

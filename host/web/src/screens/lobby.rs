@@ -4,10 +4,11 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use rfid_service::rights::Action;
+use rfid_service::search;
 use rfid_service::service::{Fault, Guest, VisitFilter};
 use serde::Deserialize;
 
-use super::guests::{GuestView, Stage};
+use super::guests::{GuestView, Showing, Stage};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -15,6 +16,11 @@ use crate::api::Api;
 
 /// Visits that go on and are shown.
 const MOST: usize = 100;
+/// Visits of the day that are shown of whoever has left.
+const MOST_LEFT: usize = 5;
+/// Visits of the day that are read at once to find these, and how often.
+const AT_ONCE: usize = 200;
+const PAGES_OF_A_DAY: usize = 10;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -66,6 +72,8 @@ struct BoardPart {
 struct PresentPart {
     text: Text,
     found: Vec<GuestView>,
+    /// Who was here today and has left, shortened.
+    left: Vec<GuestView>,
     proof: String,
     /// What was looked for, where it could be a customer's number.
     number: String,
@@ -76,6 +84,7 @@ struct PresentPart {
 struct PresentPage {
     text: Text,
     found: Vec<GuestView>,
+    left: Vec<GuestView>,
     proof: String,
     number: String,
 }
@@ -149,30 +158,65 @@ async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Bo
     Ok(board)
 }
 
-/// Finds somebody among those who are here, by name or number; who is not is checked in by the number.
+/// Finds somebody among those who are here, by name, ways to type it, or number, and among those who were here
+/// today by what is shown of these; who is not here is checked in by the number.
 pub(super) async fn find(
     State(api): State<Api>,
     Sent(viewer, FindForm { text: wanted }): Sent<FindForm>,
 ) -> Result<Response, Refusal> {
-    let wanted = wanted.trim().to_lowercase();
+    let wanted = wanted.trim().to_owned();
     let found = async {
         let hall = Hall::of(&api, &viewer).await?;
         let showing = hall.showing(&viewer);
         let guests = present(&api, &viewer).await?;
-        let is_meant = |view: &GuestView| {
-            !view.number.is_empty() && (view.number == wanted || view.name.to_lowercase().contains(&wanted))
+        let found = guests.iter().map(|guest| showing.guest(guest)).filter(|view| is_meant(view, &wanted));
+        let found: Vec<GuestView> = found.collect();
+        let left = match found.is_empty() {
+            true => left_today(&api, &viewer, &showing, &wanted).await?,
+            false => Vec::new(),
         };
-        let found = guests.iter().map(|guest| showing.guest(guest)).filter(is_meant);
-        Ok(if wanted.is_empty() { Vec::new() } else { found.collect::<Vec<_>>() })
+        Ok((found, left))
     };
-    let found = found.await.map_err(|fault| viewer.refusal(fault))?;
+    let (found, left) = found.await.map_err(|fault| viewer.refusal(fault))?;
     let is_number =
         found.is_empty() && !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let number = if is_number { wanted } else { String::new() };
     let (text, proof) = (viewer.text.clone(), viewer.proof().to_owned());
     Ok(if viewer.is_part {
-        shown(&PresentPart { text, found, proof, number })
+        shown(&PresentPart { text, found, left, proof, number })
     } else {
-        shown(&PresentPage { text, found, proof, number })
+        shown(&PresentPage { text, found, left, proof, number })
     })
+}
+
+/// Whether somebody is meant, by what is shown: of a shortened name nothing is found that does not stand there.
+fn is_meant(view: &GuestView, wanted: &str) -> bool {
+    !view.number.is_empty()
+        && (view.number.eq_ignore_ascii_case(wanted) || search::is_meant(&view.name, wanted))
+}
+
+/// Who was here today and has left: a lobby manager sees the visits of the day, shortened.
+async fn left_today(
+    api: &Api,
+    viewer: &Viewer,
+    showing: &Showing<'_>,
+    wanted: &str,
+) -> Result<Vec<GuestView>, Fault> {
+    if !viewer.may(Action::ListVisits) || wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (service, mut left, mut place) = (api.service(), Vec::new(), None);
+    let today =
+        VisitFilter { branch: Some(viewer.branch().clone()), from: service.today(), ..VisitFilter::ALL };
+    for _ in 0..PAGES_OF_A_DAY {
+        let (guests, next) = service.guests(viewer.caller(), &today, place, AT_ONCE).await?;
+        let gone = guests.iter().filter(|guest| guest.visit.record.departed_at.is_some());
+        left.extend(gone.map(|guest| showing.guest(guest)).filter(|view| is_meant(view, wanted)));
+        place = next;
+        if place.is_none() || left.len() >= MOST_LEFT {
+            break;
+        }
+    }
+    left.truncate(MOST_LEFT);
+    Ok(left)
 }

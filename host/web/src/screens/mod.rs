@@ -1,7 +1,9 @@
 //! The screens of the staff: pages that are made on the host, in the language of who looks.
 //!
 //! * `desk.rs`: the account manager's PC (PC客户端).
+//! * `day.rs`: the visits of a day, beneath it.
 //! * `lobby.rs`: the lobby manager's handheld (PDA客户端).
+//! * `display/`: a screen on a wall, which nobody sits at.
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
@@ -17,7 +19,9 @@
 //! and stands in the audit trail.
 
 mod acts;
+mod day;
 mod desk;
+mod display;
 mod entry;
 mod files;
 mod guests;
@@ -46,7 +50,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/desk/customer/{customer}", get(desk::customer))
         .route("/desk/recent", get(desk::recent))
         .route("/desk/alarms", get(desk::alarms))
-        .route("/desk/day", get(desk::day))
+        .route("/desk/day", get(day::day))
         .route("/desk/find", post(desk::find))
         .route("/lobby", get(lobby::page))
         .route("/lobby/board", get(lobby::board))
@@ -59,6 +63,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/photos/customer/{customer}/{size}", get(photos::of_customer))
         .route("/assets/{name}", get(files::asset))
         .route("/manifest.webmanifest", get(files::manifest))
+        .merge(display::routes())
 }
 
 #[cfg(test)]

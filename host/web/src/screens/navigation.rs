@@ -1,6 +1,6 @@
 //! Which screens there are, and whose each is.
 
-use rfid_service::rights::Action;
+use rfid_service::rights::{Action, Role};
 
 use super::viewer::Viewer;
 
@@ -13,13 +13,14 @@ struct Screen {
 }
 
 /// All of them; somebody's first is where they begin.
-const SCREENS: [Screen; 2] = [
+const SCREENS: [Screen; 3] = [
     // Whoever looks for customers sits; whoever only greets walks.
     Screen {
         name: "desk",
         is_of: |viewer| viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
     },
     Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) },
+    Screen { name: "display", is_of: |viewer| viewer.caller().grant.holds(Role::Display) },
 ];
 
 /// A screen that stands in the bar of whoever works on it.

@@ -1,6 +1,7 @@
 use rfid_service::record::{
     Alarm, AlarmId, AlarmKind, CardId, Key, Outcome, Record, Refusal, Visit, VisitId,
 };
+use rfid_service::service::Caller;
 use rfid_service::service::bank::PASSWORD;
 use rfid_service::store::{Actor, Change, Commit, Origin};
 
@@ -215,6 +216,133 @@ async fn the_day_is_filtered_by_time_class_and_state() {
     }
 }
 
+/// Rows of a table, by their visits.
+fn rows(html: &str) -> Vec<String> {
+    let rows = html.split("<tr id=\"day-").skip(1).filter_map(|rest| rest.split('"').next());
+    rows.map(str::to_owned).collect()
+}
+
+/// What asks for the rows behind these.
+fn behind(html: &str) -> Option<String> {
+    let place = html.split("hx-get=\"/desk/day?").nth(1)?;
+    Some(format!("/desk/day?{}", place.split('"').next()?.replace("&#38;", "&").replace("&amp;", "&")))
+}
+
+#[tokio::test]
+async fn the_table_goes_through_the_whole_day_and_a_filter_finds_what_is_at_its_beginning() {
+    let hall = staffed().await;
+    let mut came = Vec::new();
+    for number in 0..260 {
+        let class = if number == 0 { "black" } else { "gold" };
+        let who = (&*format!("6{number:03}"), "张小明", class);
+        let visit = hall.arrive_as(who, "a", Some("AM1")).await;
+        // Some stay: those are in both lists that the table is made of.
+        if number % 7 != 0 {
+            hall.bank.service.depart(&Caller::console(), visit.parse().unwrap()).await.unwrap();
+        }
+        came.push(visit);
+        hall.bank.wait(std::time::Duration::from_secs(10));
+    }
+    came.reverse();
+    for number in ["AM1", "BS1"] {
+        let somebody = hall.log_in(number).await;
+        let (mut seen, mut path) = (Vec::new(), Some("/desk/day?state=".to_owned()));
+        while let Some(next) = path {
+            let html = somebody.part(&next).await.html;
+            assert!(rows(&html).len() <= 60);
+            seen.extend(rows(&html));
+            path = behind(&html);
+        }
+        assert_eq!(seen, came, "{number}");
+        // The very first, who is still there, is found whatever came since.
+        assert_eq!(rows(&somebody.part("/desk/day?class=black").await.html), came[came.len() - 1..]);
+        let html = somebody.part("/desk/day?state=waiting&from=08:59&until=09:00").await.html;
+        assert_eq!(rows(&html), came[came.len() - 1..], "{number}");
+        let html = somebody.part("/desk/day?class=silver").await.html;
+        assert_eq!((rows(&html).len(), behind(&html)), (0, None));
+        // Whoever has scrolled far keeps the rows when something changes.
+        assert_eq!(rows(&somebody.part("/desk/day?rows=200").await.html), came[..200]);
+        assert_eq!(rows(&somebody.part("/desk/day?rows=9999999").await.html), came);
+        // Classes that can be asked for are those of the bank, and not of what happens to be shown.
+        assert!(somebody.get("/desk").await.html.contains("value=\"black\""));
+    }
+    let manager = hall.log_in("AM1").await;
+    // Without script a link goes on, and what is no place is the beginning.
+    let page = manager.get("/desk").await.html;
+    let more = page.split("href=\"/desk?behind=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!(rows(&manager.get(&format!("/desk?behind={more}")).await.html), came[60..120]);
+    for place in ["x", "1.", ".", "9.zz", "-1.0", "99999999999999999999.0"] {
+        assert_eq!(
+            rows(&manager.part(&format!("/desk/day?behind={place}")).await.html),
+            came[..60],
+            "{place}"
+        );
+    }
+    // A filter that finds few in a long day looks through all of it, in steps if need be.
+    let html = manager.part("/desk/day?state=waiting&rows=600").await.html;
+    assert_eq!(rows(&html).len(), came.len().div_ceil(7));
+    let hostile = manager.part("/desk/day?class=%22%3E%3Cb%3E%26x%3D1&behind=x").await.html;
+    assert!(!hostile.contains("<b>"), "{hostile}");
+}
+
+#[tokio::test]
+async fn a_lobby_manager_finds_who_is_here_by_pinyin_and_who_has_left_only_shortened() {
+    let hall = staffed().await;
+    let here = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let gone = hall.arrive("6002", "欧阳修文", "a", Some("AM1")).await;
+    hall.arrive("6003", "张大山", "b", Some("AM2")).await;
+    hall.bank.service.depart(&Caller::console(), gone.parse().unwrap()).await.unwrap();
+    let lobby = hall.log_in("LM1").await;
+    for text in ["zhangxm", "zxm", "%E5%BC%A0", "6001"] {
+        let found = lobby.send("/lobby/find", &format!("text={text}")).await.html;
+        assert!(
+            found.contains(&here) && found.contains("张小明") && !found.contains("大山"),
+            "{text}: {found}"
+        );
+    }
+    for text in ["6002", "%E6%AC%A7"] {
+        let found = lobby.send("/lobby/find", &format!("text={text}")).await.html;
+        assert!(
+            found.contains("已离开") && found.contains("6002") && !found.contains("修文"),
+            "{text}: {found}"
+        );
+        assert!(!found.contains(&gone), "{text}: {found}");
+    }
+    // What is not shown is not found out by asking.
+    for text in ["ouyangxw", "%E4%BF%AE%E6%96%87", "%20"] {
+        let found = lobby.send("/lobby/find", &format!("text={text}")).await.html;
+        assert!(!found.contains("6002"), "{text}: {found}");
+    }
+    // Another branch, and who was never here: checked in by the number alone.
+    let found = lobby.send("/lobby/find", "text=6003").await.html;
+    assert!(!found.contains("大山") && found.contains("登记到访"), "{found}");
+}
+
+#[tokio::test]
+async fn the_manifest_installs_with_icons_that_are_what_they_say() {
+    let hall = staffed().await;
+    let seen = hall.ask("GET", "/manifest.webmanifest", &[], "").await;
+    assert_eq!(seen.headers["content-type"], "application/manifest+json");
+    let manifest: serde_json::Value = serde_json::from_str(&seen.html).unwrap();
+    assert_eq!((&manifest["start_url"], &manifest["display"]), (&"/".into(), &"standalone".into()));
+    let mut kinds = Vec::new();
+    for icon in manifest["icons"].as_array().unwrap() {
+        let (source, sizes) = (icon["src"].as_str().unwrap(), icon["sizes"].as_str().unwrap());
+        let file = hall.bytes(source).await;
+        kinds.push(format!("{} {sizes}", icon["purpose"].as_str().unwrap()));
+        if icon["type"] == "image/png" {
+            // The head of a PNG says how large it is.
+            let side = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
+            assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n", "{source}");
+            assert_eq!(format!("{}x{}", side(16), side(20)), sizes, "{source}");
+        } else {
+            assert!(file.starts_with(b"<svg"), "{source}");
+        }
+    }
+    // What browsers ask for: https://www.w3.org/TR/appmanifest/#icons-member names the purposes.
+    assert_eq!(kinds, ["any any", "any 192x192", "any 512x512", "maskable 512x512"]);
+}
+
 #[tokio::test]
 async fn of_a_refused_card_nobody_learns_whose_it_is_not_even_by_filters() {
     let hall = staffed().await;
@@ -283,7 +411,7 @@ async fn a_page_is_light_and_everything_on_it_is_ours() {
         assert!(!html.contains("style=") && !html.contains("<script>") && !html.contains("onclick"));
         assert!(!html.contains("http://") && !html.contains("https://"));
     }
-    for name in ["screens.css", "screens.js", "htmx.js", "icon.svg"] {
+    for name in ["screens.css", "screens.js", "htmx.js", "icon.svg", "icon-192.png", "display.css"] {
         let file = hall.ask("GET", &format!("/assets/{name}"), &[], "").await;
         let tag = file.headers["etag"].to_str().unwrap().to_owned();
         assert_eq!(file.status, 200, "{name}");

@@ -75,6 +75,7 @@ macro_rules! texts {
         [
             include_str!(concat!("text/", $folder, "/words.ftl")),
             include_str!(concat!("text/", $folder, "/branch.ftl")),
+            include_str!(concat!("text/", $folder, "/display.ftl")),
             include_str!(concat!("text/", $folder, "/issuing.ftl")),
             include_str!(concat!("text/", $folder, "/centre.ftl")),
             include_str!(concat!("text/", $folder, "/administration.ftl")),
@@ -82,7 +83,7 @@ macro_rules! texts {
     };
 }
 
-const SOURCES: [[&str; 5]; 2] = [texts!("zh-CN"), texts!("en")];
+const SOURCES: [[&str; 6]; 2] = [texts!("zh-CN"), texts!("en")];
 
 static CHINESE: LazyLock<FluentBundle<FluentResource>> =
     LazyLock::new(|| bundle(Language::Chinese, &SOURCES[0]));

@@ -14,7 +14,7 @@ use crate::clients::Clients;
 
 pub(super) struct Hall {
     pub(super) bank: Bank,
-    router: Router,
+    pub(super) router: Router,
 }
 
 pub(super) struct Seen {
@@ -53,6 +53,14 @@ impl Hall {
         Seen { status: parts.status.as_u16(), headers: parts.headers, html }
     }
 
+    /// The bytes of a file that everybody may ask for.
+    pub(super) async fn bytes(&self, path: &str) -> Vec<u8> {
+        let request = Request::builder().uri(path).header("host", "bank:1").body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().call(request).await.unwrap().into_parts();
+        assert_eq!(parts.status.as_u16(), 200, "{path}");
+        body.collect().await.unwrap().to_bytes().to_vec()
+    }
+
     pub(super) async fn log_in(&self, number: &str) -> Browser<'_> {
         let password = PASSWORD.replace(' ', "+");
         let digits = self.bank.digits(number).await.unwrap_or_default();
@@ -79,12 +87,22 @@ impl Hall {
         branch: &str,
         manager: Option<&str>,
     ) -> String {
+        self.arrive_as((number, name, "gold"), branch, manager).await
+    }
+
+    /// The same with a class.
+    pub(super) async fn arrive_as(
+        &self,
+        (number, name, class): (&str, &str, &str),
+        branch: &str,
+        manager: Option<&str>,
+    ) -> String {
         let draft = CustomerDraft {
             customer_number: number.into(),
             name: name.into(),
             id_number: Some("11010519491231002X".into()),
             employer: "西州电力".into(),
-            vip_class: "gold".to_owned(),
+            vip_class: class.to_owned(),
             usual_business: "理财".into(),
             branch: branch.to_owned(),
             account_manager: manager.map(str::to_owned),

@@ -181,6 +181,16 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// Whether nobody is logged in any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The same for another reason, where somebody is not logged in and something else is wrong.
+    pub(super) fn of_key(self, status: StatusCode, key: &'static str) -> Self {
+        Self { status, key, is_over: false, ..self }
+    }
+
     fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {
         let (status, key) = match &fault {
             Fault::NoSession => (StatusCode::UNAUTHORIZED, "problem-no-session"),

@@ -26,7 +26,7 @@ impl Service {
         code: &str,
         host: &str,
     ) -> Result<Personal<String>, Fault> {
-        let (staff, account) = self.invited(from, number, code).await?;
+        let (staff, account) = self.invited_person(from, number, code).await?;
         let secret = second_factor::new_secret(self.randomness.as_ref())?;
         let address = second_factor::address(&secret, host, &staff.record.number.to_string());
         let caller = Caller::new(Actor::Staff(staff.record.id), from, Grant::of_token([], None));
@@ -48,7 +48,7 @@ impl Service {
         password: Personal<String>,
         digits: Option<&str>,
     ) -> Result<(), Fault> {
-        let (staff, account) = self.invited(from, number, code).await?;
+        let (staff, account) = self.invited_person(from, number, code).await?;
         self.check_password(&password, &staff.record, &account.record.roles)?;
         let Some(last_step) = self.step(&account.record, digits)? else {
             self.note_failure(number).await?;
@@ -70,8 +70,19 @@ impl Service {
         Ok(())
     }
 
+    /// The same, and not that of a machine, which has no password.
+    async fn invited_person(
+        &self,
+        from: &str,
+        number: &str,
+        code: &str,
+    ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
+        let invited = self.invited(from, number, code).await?;
+        if invited.1.record.is_display() { Err(Fault::NotAccepted) } else { Ok(invited) }
+    }
+
     /// Whose invitation this is.
-    async fn invited(
+    pub(super) async fn invited(
         &self,
         from: &str,
         number: &str,
@@ -118,6 +129,7 @@ impl Service {
             invitation: Some(invitation),
             password: None,
             second_factor: None,
+            device: None,
             last_step: 0,
             confirmed: None,
             warned: None,

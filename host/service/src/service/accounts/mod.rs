@@ -5,15 +5,19 @@
 //! * `invitations.rs`: how somebody comes to a password.
 //! * `setup.rs`: the first two accounts.
 //! * `keeping.rs`: who has one, and who has none any more.
+//! * `outlasting.rs`: sessions when the host starts anew.
+//! * `displays.rs`: machines that are let in without a person.
 
 mod confirming;
+mod displays;
 mod failures;
 mod invitations;
 mod keeping;
+mod outlasting;
 mod setup;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use rfid_core::{Result as CoreResult, UtcTime};
@@ -21,8 +25,9 @@ use rfid_core::{Result as CoreResult, UtcTime};
 use self::setup::Setup;
 use super::fault::{Fault, FieldFault};
 use super::{Caller, Grant, Service, SessionMark};
+use crate::account::kept::SessionFile;
 use crate::account::password::{self, Trier};
-use crate::account::session::{Keys as SessionKeys, Session, Sessions};
+use crate::account::session::{For, Keys as SessionKeys, Session, Sessions};
 use crate::account::{AccountSettings, second_factor};
 use crate::record::{Account, AccountState, Key, Lent, Personal, Staff, StaffId};
 use crate::rights::{Matrix, Role};
@@ -39,7 +44,9 @@ const WRONG_CODES: u32 = 5;
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     pub(super) settings: AccountSettings,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
+    /// Where sessions outlast the end of the host; nowhere in most tests.
+    file: Option<SessionFile>,
     /// Made by the first try.
     trier: OnceLock<Trier>,
     setup: Mutex<Option<Setup>>,
@@ -82,7 +89,8 @@ impl Service {
     /// The same with other figures for accounts.
     #[must_use]
     pub fn with_accounts(self, settings: AccountSettings) -> Self {
-        Self { accounts: Accounts::new(settings), ..self }
+        let file = self.accounts.file;
+        Self { accounts: Accounts { file, ..Accounts::new(settings) }, ..self }
     }
 
     /// How accounts are kept.
@@ -153,14 +161,21 @@ impl Service {
             Err(fault) => return Err(fault),
         }
         let failures_before = self.forget_failures(number).await?;
+        let keys = self.begin_session(For { staff: id, epoch, is_display: false }, from).await?;
+        Ok(LoggedIn { keys, staff, roles, failures_before, last_login })
+    }
+
+    async fn begin_session(&self, whose: For, from: &str) -> Result<SessionKeys, Fault> {
         let keys = self.accounts.sessions.begin(
-            (id, epoch),
+            whose,
             from,
             (self.now(), self.monotonic()),
             &self.accounts.settings,
             self.randomness.as_ref(),
         )?;
-        Ok(LoggedIn { keys, staff, roles, failures_before, last_login })
+        // The oldest may have ended by it, and stays so.
+        self.save_sessions().await?;
+        Ok(keys)
     }
 
     /// Who calls with the reference of a session, from this address.
@@ -189,6 +204,7 @@ impl Service {
         // Who may do much does it from one place; for others another address is noted by what they do.
         if session.from != from && roles.iter().any(|role| Matrix::get().needs_second_factor(*role)) {
             self.accounts.sessions.end(session.staff, Some(&session.alias));
+            self.save_sessions().await?;
             self.note_refusal(&caller, "session.use", None, "from another address than it was begun").await?;
             return Err(Fault::NoSession);
         }
@@ -256,6 +272,7 @@ impl Service {
         if self.accounts.sessions.end(me, Some(alias)) == 0 {
             return Err(Fault::NotFound("session"));
         }
+        self.save_sessions().await?;
         self.did(caller, "session.end", |entry| {
             entry.facts.insert("session".to_owned(), alias.to_owned());
         })
@@ -333,7 +350,7 @@ impl Service {
         for other in self.own_sessions(caller).iter().filter(|other| other.alias != session.alias) {
             self.accounts.sessions.end(me, Some(&other.alias));
         }
-        Ok(())
+        self.save_sessions().await
     }
 
     pub(super) async fn account_of_number(

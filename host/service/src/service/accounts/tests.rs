@@ -1,6 +1,8 @@
 use super::*;
+use crate::account::kept;
 use crate::audit::Outcome;
 use crate::record::StaffRole;
+use crate::rights::Action;
 use crate::service::StaffDraft;
 use crate::service::bank::{Bank, PASSWORD};
 
@@ -298,4 +300,184 @@ async fn a_warning_comes_first_however_long_nobody_looked() {
     bank.wait(Duration::from_secs(400 * 24 * 3600));
     assert_eq!(bank.service.review_accounts().await.unwrap(), Reviewed { warned: 1, lapsed: 0 });
     assert_eq!(bank.service.review_accounts().await.unwrap(), Reviewed::default());
+}
+
+/// A display of branch a, and the code with which a machine becomes it.
+async fn display_code(bank: &Bank) -> String {
+    let draft = StaffDraft {
+        staff_number: "D1".to_owned(),
+        name: "大堂显示屏".into(),
+        role: StaffRole::Other,
+        branch: "a".to_owned(),
+    };
+    let staff = bank.service.add_staff(&Caller::console(), draft).await.unwrap().record.id;
+    let (invitation, [first, second]) = bank.service.invitation().unwrap();
+    let account = bank.service.new_account(staff, BTreeSet::from([Role::Display]), invitation);
+    bank.service.put(&Caller::console(), "account.open", account, 0).await.unwrap();
+    format!("{}{}", *first, *second)
+}
+
+#[tokio::test]
+async fn a_display_is_let_in_by_its_key_from_where_it_was_set_up_until_that_is_taken_back() {
+    let bank = Bank::new().await;
+    let service = &bank.service;
+    let code = display_code(&bank).await;
+    // It is no person: there is no password, and no second factor.
+    let password = service.accept_invitation("10.0.0.9", "D1", &code, PASSWORD.into(), None).await;
+    assert!(matches!(password, Err(Fault::NotAccepted)));
+    let second = service.offer_second_factor("10.0.0.9", "D1", &code, "x").await;
+    assert!(matches!(second, Err(Fault::NotAccepted)));
+    assert!(matches!(service.pair_display("10.0.0.9", "D1", "wrong").await, Err(Fault::NotAccepted)));
+    let key = service.pair_display("10.0.0.9", "D1", &code).await.unwrap();
+    assert!(matches!(service.pair_display("10.0.0.9", "D1", &code).await, Err(Fault::NotAccepted)));
+    let log_in =
+        async |from: &str, key: &str| service.log_in_display(from, key).await.map(|logged| logged.keys);
+    let first = log_in("10.0.0.9", &key).await.unwrap();
+    let caller = service.identify(&first.token, "10.0.0.9").await.unwrap().caller;
+    assert!(caller.grant.does(Action::SeeArrivals) && !caller.grant.knows(Action::ListVisits));
+    // A key that was copied to another machine lets nobody in, nor does one that was made up.
+    let other = format!("{}.{}", key.split('.').next().unwrap(), "0".repeat(64));
+    for (from, key) in [("10.0.0.8", &**key), ("10.0.0.9", &*other), ("10.0.0.9", "x"), ("10.0.0.9", "")] {
+        assert!(matches!(log_in(from, key).await, Err(Fault::NotAccepted)), "{from} {key}");
+    }
+    // A day at a time, and the next day by itself.
+    bank.wait(Duration::from_secs(24 * 3600 - 1));
+    assert!(service.still_is(&caller).await);
+    bank.wait(Duration::from_secs(1));
+    assert!(!service.still_is(&caller).await);
+    let next = log_in("10.0.0.9", &key).await.unwrap();
+    let caller = service.identify(&next.token, "10.0.0.9").await.unwrap().caller;
+    service.disable_account(&Caller::console(), "D1").await.unwrap();
+    assert!(!service.still_is(&caller).await);
+    assert!(matches!(service.identify(&next.token, "10.0.0.9").await, Err(Fault::NoSession)));
+    assert!(matches!(log_in("10.0.0.9", &key).await, Err(Fault::NotAccepted)));
+    let told = bank.told().await;
+    let count = |action: &str, outcome| {
+        told.iter().filter(|one| one.entry.action == action && one.entry.outcome == outcome).count()
+    };
+    assert_eq!(count("display.pair", Outcome::Done), 1);
+    assert_eq!(count("session.begin", Outcome::Done), 2);
+    assert_eq!(count("session.begin", Outcome::Refused), 3);
+}
+
+#[tokio::test]
+async fn a_person_is_no_display() {
+    let bank = Bank::new().await;
+    let draft = StaffDraft {
+        staff_number: "LM9".to_owned(),
+        name: "x".into(),
+        role: StaffRole::Other,
+        branch: "a".to_owned(),
+    };
+    let staff = bank.service.add_staff(&Caller::console(), draft).await.unwrap().record.id;
+    let (invitation, [first, second]) = bank.service.invitation().unwrap();
+    let account = bank.service.new_account(staff, BTreeSet::from([Role::LobbyManager]), invitation);
+    bank.service.put(&Caller::console(), "account.open", account, 0).await.unwrap();
+    let paired = bank.service.pair_display("10.0.0.9", "LM9", &format!("{}{}", *first, *second)).await;
+    assert!(matches!(paired, Err(Fault::NotAccepted)));
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    let id = bank.service.account_of_number("LM1").await.unwrap().unwrap().0.record.id;
+    let by_key = bank.service.log_in_display("10.0.0.9", &format!("{id}.{PASSWORD}")).await;
+    assert!(matches!(by_key.map(drop), Err(Fault::NotAccepted)));
+}
+
+/// A machine whose start and age are set.
+struct Machine(std::sync::Mutex<kept::Run>);
+
+impl kept::Uptime for Machine {
+    fn now(&self) -> Option<kept::Run> {
+        Some(self.0.lock().unwrap().clone())
+    }
+}
+
+impl Machine {
+    fn runs(boot: &str, seconds: u64) -> Arc<Self> {
+        let run = kept::Run { boot: boot.to_owned(), lasted: Duration::from_secs(seconds) };
+        Arc::new(Self(std::sync::Mutex::new(run)))
+    }
+}
+
+/// The bank as its host starts anew: with the store of before, and nothing of what was in memory.
+async fn started(bank: &Bank, key: u8, machine: Arc<Machine>) -> Service {
+    let keys = Arc::new(crate::seal::Keys::new(&zeroize::Zeroizing::new([key; 32]), &[]).unwrap());
+    let randomness = Arc::new(crate::randomness::SystemRandomness);
+    let file = SessionFile::in_folder(bank.folder.path(), keys, randomness.clone(), machine);
+    let settings = crate::recognition::RecognitionSettings::default();
+    let cost = crate::account::password::Cost { memory_kib: 64, passes: 1 };
+    Service::new(bank.store.clone(), settings, bank.clock.clone(), randomness)
+        .with_session_file(file)
+        .with_accounts(AccountSettings { cost, ..AccountSettings::default() })
+}
+
+#[tokio::test]
+async fn whoever_is_logged_in_still_is_when_the_host_starts_anew_and_whoever_was_ended_is_not() {
+    let bank = Bank::new().await;
+    for number in ["LM1", "LM2", "LM3", "LM4"] {
+        bank.employ(number, "a", &[Role::LobbyManager]).await;
+    }
+    let machine = Machine::runs("a", 100);
+    let before = started(&bank, 7, machine.clone()).await;
+    assert_eq!(before.take_over_sessions().await.unwrap(), 0);
+    let log_in =
+        async |number: &str| before.log_in("10.0.0.1", number, PASSWORD.into(), None).await.unwrap().keys;
+    let [goes_on, logged_out, disabled, same] =
+        [log_in("LM1").await, log_in("LM2").await, log_in("LM3").await, log_in("LM4").await];
+    let caller = before.identify(&logged_out.token, "10.0.0.1").await.unwrap().caller;
+    before.log_out(&caller, None).await.unwrap();
+    // Of three sessions of one person the first is over, and stays so.
+    bank.wait(Duration::from_secs(1));
+    let (_, third) = (log_in("LM4").await, log_in("LM4").await);
+    // Nothing of who it is, and no reference, can be read from the file.
+    let bytes = std::fs::read(bank.folder.path().join(kept::FILE)).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(!text.contains(&*goes_on.token) && !text.contains(&goes_on.proof) && !text.contains("10.0.0.1"));
+    // Killed: nothing more is written, and another host disables somebody meanwhile.
+    drop(before);
+    bank.service.disable_account(&Caller::console(), "LM3").await.unwrap();
+    bank.wait(Duration::from_secs(60));
+    let after = started(&bank, 7, machine.clone()).await;
+    after.take_over_sessions().await.unwrap();
+    let found = after.identify(&goes_on.token, "10.0.0.1").await.unwrap();
+    assert_eq!(found.proof, goes_on.proof);
+    assert!(after.identify(&third.token, "10.0.0.1").await.is_ok());
+    for over in [&logged_out, &disabled, &same] {
+        assert!(matches!(after.identify(&over.token, "10.0.0.1").await, Err(Fault::NoSession)));
+    }
+    // A quarter of an hour without the host is one without the person.
+    after.save_sessions().await.unwrap();
+    bank.wait(Duration::from_secs(15 * 60));
+    let later = started(&bank, 7, machine).await;
+    assert_eq!(later.take_over_sessions().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn neither_a_clock_that_is_set_back_nor_another_secret_nor_a_changed_file_lets_anybody_go_on() {
+    let bank = Bank::new().await;
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    let before = started(&bank, 7, Machine::runs("a", 100)).await;
+    let keys = before.log_in("10.0.0.1", "LM1", PASSWORD.into(), None).await.unwrap().keys;
+    let goes_on = async |service: &Service| service.identify(&keys.token, "10.0.0.1").await.is_ok();
+    // The clock says that no time has passed, and the machine that it was an hour.
+    let after = started(&bank, 7, Machine::runs("a", 3700)).await;
+    assert_eq!(after.take_over_sessions().await.unwrap(), 0);
+    let after = started(&bank, 7, Machine::runs("a", 101)).await;
+    assert_eq!(after.take_over_sessions().await.unwrap(), 1);
+    assert!(goes_on(&after).await);
+    let after = started(&bank, 8, Machine::runs("a", 101)).await;
+    assert_eq!(after.take_over_sessions().await.unwrap_err().kind(), rfid_core::ErrorKind::Denied);
+    assert!(!goes_on(&after).await);
+    let path = bank.folder.path().join(kept::FILE);
+    let sealed = std::fs::read(&path).unwrap();
+    for at in [0, 5, 20, sealed.len() - 1] {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        std::fs::write(&path, changed).unwrap();
+        let after = started(&bank, 7, Machine::runs("a", 101)).await;
+        assert!(after.take_over_sessions().await.is_err(), "byte {at}");
+        assert!(!goes_on(&after).await);
+    }
+    for cut in [0, 1, 40] {
+        std::fs::write(&path, &sealed[..cut]).unwrap();
+        assert!(started(&bank, 7, Machine::runs("a", 101)).await.take_over_sessions().await.is_err());
+    }
 }

@@ -78,6 +78,8 @@ async function retry() {
 function over() {
   stream.close();
   setLine(false);
+  // A display lets itself in again, unless it may not.
+  if (screen === "display") return location.assign("/display");
   const isWritten = (field) => field.type !== "hidden" && field.value !== field.defaultValue;
   if (!all("input").some(isWritten)) return location.assign("/login");
   htmx.ajax("GET", `/${screen}`, { target: "#found" });
@@ -126,6 +128,7 @@ function refresh(id) {
 function show() {
   if (screen === "lobby") showBoard();
   if (screen === "desk") showDesk();
+  if (screen === "display") showArrivals();
   changed.clear();
 }
 
@@ -142,6 +145,21 @@ function showBoard() {
   if (wanted !== main) shownAt = Date.now();
   const query = wanted ? `?main=${encodeURIComponent(wanted)}` : "";
   htmx.ajax("GET", `/lobby/board${query}`, { target: "#board", swap: "innerMorph" });
+}
+
+function showArrivals() {
+  htmx.ajax("GET", "/display/board", { target: "#board", swap: "innerMorph" });
+}
+
+/** Who came long enough ago leaves a display, line or no line. */
+function leave() {
+  const old = all("[data-since]").filter((one) => now() - Number(one.dataset.since) >= COVER_AFTER_MS);
+  for (const arrival of old) arrival.remove();
+  // There may be others for their places.
+  if (old.length && find("#board .more")) showArrivals();
+  const clock = find("#clock");
+  const said = new Date(now()).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: body.dataset.zone || undefined });
+  if (clock.textContent !== said) clock.textContent = said;
 }
 
 function showDesk() {
@@ -281,7 +299,13 @@ for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
 }
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stayOpen);
 
-document.addEventListener("htmx:after:swap", () => { sayMinutes(); markMissed(); });
+document.addEventListener("htmx:after:swap", () => {
+  sayMinutes();
+  markMissed();
+  // A table that is refreshed keeps the rows that somebody has scrolled to.
+  const rows = find("#filters [name=rows]");
+  if (rows) rows.value = all("#day tr[data-visit]").length;
+});
 document.addEventListener("htmx:before:request", (event) => {
   // What was said stays until somebody does something; a screen that refreshes itself is nobody.
   const kind = event.detail.ctx.sourceEvent?.type;
@@ -292,9 +316,10 @@ document.addEventListener("htmx:error", () => {
   if (stream?.readyState !== EventSource.OPEN) setLine(false);
 });
 
-if (screen === "desk" || screen === "lobby") {
+if (screen === "desk" || screen === "lobby" || screen === "display") {
   sayMinutes();
   setInterval(sayMinutes, 10_000);
+  if (screen === "display") setInterval(leave, 1_000);
   stayOpen();
   follow();
   // A page that comes back out of the browser's memory shows what was, not what is.
