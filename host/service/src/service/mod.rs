@@ -16,10 +16,13 @@ mod fault;
 mod following;
 mod grant;
 mod guests;
+mod overseeing;
 mod photos;
 mod requests;
 mod retention;
 mod staff;
+mod trail;
+mod verifying;
 pub mod view;
 mod visits;
 
@@ -28,6 +31,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rfid_core::{Clock, Result, UtcTime};
 
 use self::accounts::Accounts;
+use self::verifying::Verifying;
 use crate::audit::Trail;
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
@@ -37,7 +41,7 @@ use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
-pub use accounts::{Identified, LoggedIn, Reviewed};
+pub use accounts::{Identified, Invited, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
 pub use erasing::ErasedList;
 pub use exports::{
@@ -46,11 +50,14 @@ pub use exports::{
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
+pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };
 pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
+pub use trail::TrailFilter;
+pub use verifying::{AnchorFiles, Verification};
 pub use visits::VisitFilter;
 
 /// Records of a listing that are read at once.
@@ -142,6 +149,9 @@ pub struct Service {
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
     trail: Option<Arc<Trail>>,
+    /// Where the ends of the trail are kept besides, if anywhere.
+    anchors: AnchorFiles,
+    verifying: Verifying,
     /// Who was erased, beside the store; absent in tests.
     erased_list: Option<Arc<ErasedList>>,
 }
@@ -169,6 +179,8 @@ impl Service {
             desk: None,
             exports: None,
             trail: None,
+            anchors: AnchorFiles::default(),
+            verifying: Verifying::default(),
             erased_list: None,
         }
     }
@@ -178,6 +190,12 @@ impl Service {
     #[must_use]
     pub fn with_trail(self, trail: Arc<Trail>) -> Self {
         Self { trail: Some(trail), ..self }
+    }
+
+    /// The same, which holds its trail against these anchors when it is verified.
+    #[must_use]
+    pub fn with_anchors(self, anchors: AnchorFiles) -> Self {
+        Self { anchors, ..self }
     }
 
     /// The same, with desks where cards are encoded.
