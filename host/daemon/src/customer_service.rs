@@ -15,7 +15,7 @@ use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
-use rfid_service::service::{Caller, EXPORTS_FOLDER, ErasedList, Retained, Reviewed, Service};
+use rfid_service::service::{AnchorFiles, Caller, EXPORTS_FOLDER, ErasedList, Retained, Reviewed, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
@@ -68,6 +68,7 @@ impl CustomerService {
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
         let service = Service::new(store, recognition, Arc::clone(&clock), randomness)
             .with_trail(Arc::clone(&trail))
+            .with_anchors(AnchorFiles { trail: trail_name(config), files: settings.audit.anchors.clone() })
             .with_accounts(settings.accounts.clone())
             .with_issuing(settings.issuing.clone())
             .with_exports(
@@ -89,7 +90,7 @@ impl CustomerService {
         let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
-        let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
+        let anchors = Anchors { trail, clock, of: trail_name(config) };
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
         let setup = data_dir.join(SETUP_FILE);
@@ -194,16 +195,21 @@ impl CustomerService {
         tracing::warn!(
             code_in = %path.display(),
             minutes,
-            "nobody administers this host: POST /api/v1/setup makes the first two accounts"
+            "nobody administers this host: its page /setup makes the first two accounts"
         );
         if std::io::stdout().is_terminal() {
             println!(
-                "Within {minutes} minutes POST /api/v1/setup makes the first two accounts with this code: {}",
+                "Within {minutes} minutes the page /setup makes the first two accounts with this code: {}",
                 code.as_str()
             );
         }
         Ok(())
     }
+}
+
+/// What the trail of a host is called in its anchors.
+fn trail_name(config: &Config) -> String {
+    format!("{} audit", config.host.name)
 }
 
 /// The code of a setup that is over is worth nothing.

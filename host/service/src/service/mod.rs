@@ -52,7 +52,8 @@ pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
 pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
 pub use requests::{
-    Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
+    AccountRequest, Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk,
+    RequestFilter, Somebody,
 };
 pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;

@@ -186,13 +186,15 @@ mod tests {
         let by = Some("SE1".to_owned());
         let by_security = of(TrailFilter { by: by.clone(), ..TrailFilter::default() }).await;
         assert_eq!(by_security, ["account.list", "audit.read", "session.begin"]);
-        let filter = TrailFilter { by: by.clone(), action: Some("account.".to_owned()), ..Default::default() };
+        let filter =
+            TrailFilter { by: by.clone(), action: Some("account.".to_owned()), ..Default::default() };
         assert_eq!(of(filter).await, ["account.list"]);
         let filter = TrailFilter { by, outcome: Some(Outcome::Refused), ..Default::default() };
         assert_eq!(of(filter).await, ["audit.read"]);
         let filter = TrailFilter { from: Some(later), by: Some("AU1".to_owned()), ..Default::default() };
         assert!(of(filter).await.iter().all(|action| action == "audit.read"));
-        let filter = TrailFilter { until: Some(later), action: Some("session".to_owned()), ..Default::default() };
+        let filter =
+            TrailFilter { until: Some(later), action: Some("session".to_owned()), ..Default::default() };
         assert_eq!(of(filter).await, ["session.begin"]);
         for filter in [
             TrailFilter { by: Some("nobody".to_owned()), ..Default::default() },

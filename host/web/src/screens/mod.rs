@@ -5,6 +5,8 @@
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
+//! * `administration/`: people, readers, the host and the trail, as those see them who watch over them.
+//! * `help.rs`, `guide/`: the guide of each screen.
 //! * `guests.rs`: a visit and its customer, as a page shows them.
 //! * `navigation.rs`: which screens there are, and whose each is.
 //! * `viewer.rs`: who looks, and what is said to whom that is not.
@@ -17,11 +19,13 @@
 //! and stands in the audit trail.
 
 mod acts;
+mod administration;
 mod desk;
 mod entry;
 mod files;
 mod guests;
 mod hall;
+mod help;
 mod lobby;
 mod navigation;
 mod photos;
@@ -59,6 +63,8 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/photos/customer/{customer}/{size}", get(photos::of_customer))
         .route("/assets/{name}", get(files::asset))
         .route("/manifest.webmanifest", get(files::manifest))
+        .route("/help/{screen}", get(help::page))
+        .merge(administration::routes())
 }
 
 #[cfg(test)]

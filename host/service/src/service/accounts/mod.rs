@@ -45,6 +45,8 @@ pub(super) struct Accounts {
     trier: OnceLock<Trier>,
     failures: Mutex<HashMap<[u8; 32], Failures>>,
     setup: Mutex<Option<Setup>>,
+    /// Whose turn it is to ask for something about an account.
+    pub(super) asking: tokio::sync::Mutex<()>,
     /// Whether there was a system administrator and a security administrator when it was last looked.
     is_administered: AtomicBool,
 }

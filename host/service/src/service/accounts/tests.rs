@@ -296,7 +296,7 @@ async fn whoever_is_invited_is_told_what_it_takes_and_what_is_wrong_with_a_passw
     let draft = |number: &str| StaffDraft {
         staff_number: number.to_owned(),
         name: "王芳".into(),
-        role: crate::record::StaffRole::Other,
+        role: StaffRole::Other,
         branch: "a".to_owned(),
     };
     let role = Role::SystemAdministrator;
