@@ -18,7 +18,7 @@ use rfid_service::randomness::{self, Randomness, SystemRandomness};
 use rfid_service::recognition::start_of_day;
 use rfid_service::record::LocalDate;
 use rfid_service::seal::Keys;
-use rfid_service::service::{Caller, EXPORTS_FOLDER, ErasedList, Retained, Reviewed, Service};
+use rfid_service::service::{AnchorFiles, Caller, EXPORTS_FOLDER, ErasedList, Retained, Reviewed, Service};
 use rfid_service::store::embedded::EmbeddedStore;
 use rfid_service::store::postgres::PostgresStore;
 use rfid_service::store::{Actor, Rows, Store};
@@ -76,7 +76,7 @@ impl CustomerService {
         let trail = Arc::new(
             Trail::open(&data_dir.join(audit::FOLDER), Arc::clone(&keys), Arc::clone(&clock)).await?,
         );
-        let of = format!("{} {}", config.host.name, audit::FOLDER);
+        let of = trail_name(config);
         let watch = Arc::new(watch_of(&settings.audit, &of, &store, &trail, &clock).await?);
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
         let sessions = SessionFile::in_folder(
@@ -89,6 +89,7 @@ impl CustomerService {
             .with_session_file(sessions)
             .with_trail(Arc::clone(&trail))
             .with_watch(Arc::clone(&watch))
+            .with_anchors(AnchorFiles { trail: trail_name(config), files: settings.audit.anchors.clone() })
             .with_accounts(settings.accounts.clone())
             .with_issuing(settings.issuing.clone())
             .with_exports(
@@ -259,16 +260,21 @@ impl CustomerService {
         tracing::warn!(
             code_in = %path.display(),
             minutes,
-            "nobody administers this host: POST /api/v1/setup makes the first two accounts"
+            "nobody administers this host: its page /setup makes the first two accounts"
         );
         if std::io::stdout().is_terminal() {
             println!(
-                "Within {minutes} minutes POST /api/v1/setup makes the first two accounts with this code: {}",
+                "Within {minutes} minutes the page /setup makes the first two accounts with this code: {}",
                 code.as_str()
             );
         }
         Ok(())
     }
+}
+
+/// What the trail of a host is called in its anchors.
+fn trail_name(config: &Config) -> String {
+    format!("{} audit", config.host.name)
 }
 
 /// The code of a setup that is over is worth nothing.

@@ -100,7 +100,8 @@ impl Registry {
         Ok(driver.ok_or_else(|| gone("/driver", name))?)
     }
 
-    fn load(&self, source: &PluginSource) -> Result<Plugin> {
+    /// The plugin of a reader or sink; nothing is read where it was loaded already.
+    pub(crate) fn load(&self, source: &PluginSource) -> Result<Plugin> {
         Ok(self
             .plugins
             .load(&source.place)

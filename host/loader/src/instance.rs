@@ -192,23 +192,29 @@ fn start(plugin: &Arc<Loaded>, setup: &Setup) -> Result<(Started, Abilities), Fa
 
 /// When instances were lost.
 #[derive(Debug, Default)]
-pub(crate) struct Losses(VecDeque<Duration>);
+pub(crate) struct Losses {
+    /// Of late.
+    late: VecDeque<Duration>,
+    /// Ever.
+    pub(crate) all: u64,
+}
 
 impl Losses {
     /// One more, now: how long to wait with the next one, and how many there were of late.
     pub(crate) fn note(&mut self, now: Duration) -> (Duration, usize) {
-        while self.0.front().is_some_and(|at| now.saturating_sub(*at) > MEMORY) {
-            self.0.pop_front();
+        while self.late.front().is_some_and(|at| now.saturating_sub(*at) > MEMORY) {
+            self.late.pop_front();
         }
-        self.0.push_back(now);
-        let times = self.0.len();
+        self.late.push_back(now);
+        self.all += 1;
+        let times = self.late.len();
         let wait = match times {
             ..=MANY => FIRST_WAIT * 2u32.pow(times as u32 - 1),
             _ => LONGEST_WAIT,
         };
         // More than these decide nothing.
         if times > 2 * MANY {
-            self.0.pop_front();
+            self.late.pop_front();
         }
         (wait, times)
     }

@@ -242,6 +242,17 @@ impl Plugin {
         &self.found.info.built_with
     }
 
+    /// The version of the boundary by which this host speaks with it.
+    pub fn abi(&self) -> String {
+        format!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR)
+    }
+
+    /// How often an instance of it was lost, and made anew or given up.
+    pub fn losses(&self) -> u64 {
+        let losses = self.found.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.values().map(|losses| losses.all).sum()
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.found.sealed.path

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rfid_core::{Name, ReaderState, UtcTime};
 use tokio::sync::broadcast;
 
@@ -25,6 +26,92 @@ pub trait Installation: Send + Sync {
     /// What a reader hears from now on; nothing where there is no such reader. Whoever is too slow misses
     /// batches and is told how many. The channel closes when the reader is restarted.
     fn heard(&self, reader: &Name) -> Option<broadcast::Receiver<Arc<rfid_core::ReadBuf>>>;
+
+    /// All stores that are open, by name.
+    fn stores(&self) -> Vec<StoreCondition>;
+
+    /// All plugins that a reader or a sink is taken from, by file.
+    fn plugins(&self) -> Vec<PluginCondition>;
+
+    /// The configuration as it takes effect, as TOML without secrets; nothing where that is not known.
+    fn configuration(&self) -> Option<String>;
+
+    /// What reading the configuration anew would change. Nothing is changed. `None` where nobody reads it
+    /// anew: the host is stopping, or runs what was made for it.
+    fn look_at_configuration(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>>;
+
+    /// Reads the configuration anew and takes the host to it. `None` as above.
+    fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>>;
+}
+
+/// What comes, or would come, of reading the configuration anew: what changes, or in English why it is refused.
+pub type ConfigurationAnswer = Result<Vec<ConfigurationChange>, Vec<String>>;
+
+/// Something that another configuration changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationChange {
+    /// What happens to it.
+    pub kind: ChangeKind,
+    /// A part as `readers.NAME`, or a key.
+    pub part: String,
+}
+
+/// What happens to a part of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is begun.
+    Added,
+    /// It is ended and begun anew.
+    Restarted,
+    /// It is ended.
+    Removed,
+    /// It is another, and taken over without a pause.
+    Replaced,
+    /// It stays as it is until the host is started anew.
+    Waits,
+}
+
+impl ChangeKind {
+    /// Its name, as in the keys of texts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Restarted => "restarted",
+            Self::Removed => "removed",
+            Self::Replaced => "replaced",
+            Self::Waits => "waits",
+        }
+    }
+}
+
+/// One store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreCondition {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginCondition {
+    /// Its file in the folder of plugins.
+    pub file: String,
+    /// Its dotted name, and its version.
+    pub id: String,
+    /// As its author gave it.
+    pub version: String,
+    /// The version of the boundary that this host speaks with plugins.
+    pub abi: String,
+    /// The SHA-256 of the file that is loaded.
+    pub sha256: String,
+    /// `process` or `in-process`.
+    pub isolation: &'static str,
+    /// Readers and sinks that are taken from it.
+    pub used_by: Vec<Name>,
+    /// How often an instance was lost and made anew since the start of the host.
+    pub restarts: u64,
 }
 
 /// The host as a whole.

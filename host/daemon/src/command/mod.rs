@@ -55,10 +55,20 @@ fn checked(files: &ConfigFiles, data_dir: Option<&Path>) -> Result<Checked, Repo
 /// Reads and checks a configuration and makes ready what it runs on. Faults and warnings are
 /// printed; the error says how many there are.
 fn load(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow::Result<(Config, Registry)> {
-    let Checked { config, report, .. } = checked(files, data_dir).map_err(|report| print_report(&report))?;
-    print_lines(&report);
+    load_effective(files, data_dir).map(|(config, registry, _)| (config, registry))
+}
+
+/// The same, with the configuration as it takes effect, without secrets.
+fn load_effective(
+    files: &ConfigFiles,
+    data_dir: Option<&Path>,
+) -> anyhow::Result<(Config, Registry, String)> {
+    let checked = checked(files, data_dir).map_err(|report| print_report(&report))?;
+    print_lines(&checked.report);
+    let effective = config::as_toml(&checked);
+    let Checked { config, .. } = checked;
     let registry = Registry::with_ledger(Stores::new(&config.host.data_dir), config.ledger.settings());
-    Ok((config, registry))
+    Ok((config, registry, effective))
 }
 
 /// A configuration as [`load`] reads it, for a command that runs no host.

@@ -135,6 +135,11 @@ impl Host {
         &self.board
     }
 
+    /// What another configuration would change.
+    pub(crate) fn difference_to(&self, next: &Config) -> Difference {
+        Difference::between(&self.config, next)
+    }
+
     /// Takes the host to another configuration. New parts are made and tried first; if that
     /// fails, nothing has changed. Then only what differs is ended and begun: a reader that is the
     /// same goes on reading, and each of its reads goes to the pipelines of before or of after.

@@ -14,13 +14,15 @@ use crate::config::Difference;
 
 /// Somebody asks for the configuration to be read anew.
 pub(crate) struct ReloadRequest {
+    /// Whether it is only asked what would change.
+    pub(crate) only_looks: bool,
     pub(crate) answer: oneshot::Sender<ReloadOutcome>,
 }
 
 /// What came of reading the configuration anew.
 #[derive(Clone, Debug)]
 pub(crate) enum ReloadOutcome {
-    /// The host runs on the new configuration.
+    /// The host runs on the new configuration, or would.
     Changed(Box<Difference>),
     /// The host runs on as before, for these reasons.
     Refused(Vec<String>),
@@ -39,6 +41,8 @@ struct LastReload {
 pub(crate) struct Board {
     view: Mutex<Arc<View>>,
     last_reload: Mutex<Option<LastReload>>,
+    /// As it takes effect, without secrets; empty until somebody says it.
+    configuration: Mutex<String>,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadRequest>,
     /// When the host's clock stood at zero.
@@ -50,6 +54,7 @@ impl Board {
         Self {
             view: Mutex::new(Arc::new(view)),
             last_reload: Mutex::new(None),
+            configuration: Mutex::default(),
             stopping: AtomicBool::new(false),
             reloads,
             clock_began,
@@ -59,6 +64,15 @@ impl Board {
     /// Shows other parts from now on.
     pub(crate) fn show(&self, view: View) {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Shows this as the configuration that takes effect.
+    pub(crate) fn show_configuration(&self, text: String) {
+        *self.configuration.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    pub(super) fn shown_configuration(&self) -> String {
+        self.configuration.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says what came of a reload.
@@ -86,8 +100,17 @@ impl Board {
 
     /// Has the configuration read anew. `None`: the host is stopping.
     pub(super) async fn reload(&self) -> Option<ReloadOutcome> {
+        self.ask_for_reload(false).await
+    }
+
+    /// Has it looked what that would change.
+    pub(super) async fn look_at_reload(&self) -> Option<ReloadOutcome> {
+        self.ask_for_reload(true).await
+    }
+
+    async fn ask_for_reload(&self, only_looks: bool) -> Option<ReloadOutcome> {
         let (answer, outcome) = oneshot::channel();
-        self.reloads.send(ReloadRequest { answer }).await.ok()?;
+        self.reloads.send(ReloadRequest { only_looks, answer }).await.ok()?;
         outcome.await.ok()
     }
 

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use rfid_core::{Name, ReadBuf};
+use rfid_durable::Health;
+use rfid_loader::Isolation;
 use rfid_web::installation::{
-    AntennaCondition, HostCondition, Installation, PipelineCondition, ReaderCondition, SinkCondition,
+    AntennaCondition, ChangeKind, ConfigurationAnswer, ConfigurationChange, HostCondition, Installation,
+    PipelineCondition, PluginCondition, ReaderCondition, SinkCondition, StoreCondition,
 };
 use tokio::sync::broadcast;
 
-use super::board::Board;
+use super::board::{Board, ReloadOutcome};
 use super::counters::{Metric, PIPELINE, READER, SINK, get};
 use super::view::{ReaderView, short_name};
 
@@ -59,6 +64,82 @@ impl Installation for Board {
     fn heard(&self, reader: &Name) -> Option<broadcast::Receiver<Arc<ReadBuf>>> {
         Some(self.view().readers.get(reader)?.observer.tap())
     }
+
+    fn stores(&self) -> Vec<StoreCondition> {
+        let view = self.view();
+        let mut stores: Vec<StoreCondition> = view
+            .stores
+            .opened()
+            .iter()
+            .map(|(name, store)| StoreCondition {
+                name: name.to_string(),
+                error: match store.health() {
+                    Health::Well => None,
+                    Health::Degraded(error) => Some(error.to_string()),
+                },
+            })
+            .collect();
+        if view.service.is_some() {
+            stores.push(StoreCondition { name: "service".to_owned(), error: view.service_complaint() });
+        }
+        stores
+    }
+
+    fn plugins(&self) -> Vec<PluginCondition> {
+        let view = self.view();
+        let condition = |plugin: &super::view::PluginView| PluginCondition {
+            file: plugin.place.file.clone(),
+            id: plugin.plugin.id().to_owned(),
+            version: plugin.plugin.version().to_owned(),
+            abi: plugin.plugin.abi(),
+            sha256: plugin.plugin.sha256().to_string(),
+            isolation: match plugin.place.isolation {
+                Isolation::Process => "process",
+                Isolation::InProcess => "in-process",
+            },
+            used_by: plugin.used_by.clone(),
+            restarts: plugin.plugin.losses(),
+        };
+        view.plugins.iter().map(condition).collect()
+    }
+
+    fn configuration(&self) -> Option<String> {
+        Some(self.shown_configuration()).filter(|text| !text.is_empty())
+    }
+
+    fn look_at_configuration(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
+        async { self.look_at_reload().await.map(answer) }.boxed()
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
+        async { Self::reload(self).await.map(answer) }.boxed()
+    }
+}
+
+fn answer(outcome: ReloadOutcome) -> ConfigurationAnswer {
+    let difference = match outcome {
+        ReloadOutcome::Changed(difference) => difference,
+        ReloadOutcome::Refused(reasons) => return Err(reasons),
+    };
+    let mut changes = Vec::new();
+    for (section, parts) in
+        [("readers", &difference.readers), ("sinks", &difference.sinks), ("pipelines", &difference.pipelines)]
+    {
+        for (kind, names) in [
+            (ChangeKind::Added, &parts.added),
+            (ChangeKind::Restarted, &parts.restarted),
+            (ChangeKind::Removed, &parts.removed),
+        ] {
+            let change = |name| ConfigurationChange { kind, part: format!("{section}.{name}") };
+            changes.extend(names.iter().map(change));
+        }
+    }
+    if difference.secrets {
+        changes.push(ConfigurationChange { kind: ChangeKind::Replaced, part: "store.key".to_owned() });
+    }
+    let waits = |key: &&str| ConfigurationChange { kind: ChangeKind::Waits, part: (*key).to_owned() };
+    changes.extend(difference.needs_restart.iter().map(waits));
+    Ok(changes)
 }
 
 fn condition(name: &Name, reader: &ReaderView) -> ReaderCondition {

@@ -8,6 +8,7 @@ use rfid_core::presence::ZoneMap;
 use rfid_core::supervisor::Observer;
 use rfid_core::{Listening, Name, ReaderState};
 use rfid_durable::{Health, Store, Stores};
+use rfid_loader::{Place, Plugin};
 use rfid_service::audit::Lag;
 use rfid_service::recognition::BranchCounters;
 use rfid_service::record::Lent;
@@ -32,6 +33,7 @@ pub(crate) struct View {
     pub(super) readers: BTreeMap<Name, ReaderView>,
     pub(super) pipelines: BTreeMap<Name, PipelineView>,
     pub(super) sinks: BTreeMap<Name, SinkView>,
+    pub(super) plugins: Vec<PluginView>,
     pub(super) stores: Stores,
     pub(super) ledger: EventLedger,
     pub(super) index: EventIndex,
@@ -48,6 +50,14 @@ pub(super) struct ReaderView {
     pub(super) config: ReaderConfig,
     pub(super) driver: &'static str,
     pub(super) observer: Observer,
+}
+
+/// One plugin that parts are taken from.
+pub(super) struct PluginView {
+    pub(super) place: Place,
+    pub(super) plugin: Plugin,
+    /// Readers and sinks.
+    pub(super) used_by: Vec<Name>,
 }
 
 /// One pipeline. What does not run could not be started.
@@ -95,6 +105,7 @@ impl View {
             readers: running.readers.iter().filter_map(reader).collect(),
             pipelines: pipelines.collect(),
             sinks: sinks.collect(),
+            plugins: plugins_of(config, registry),
             stores: registry.stores.clone(),
             ledger: registry.ledger.clone(),
             index: registry.index.clone(),
@@ -281,6 +292,25 @@ impl View {
             "notices": { "published": hub.published, "delivered": hub.delivered, "missed": hub.missed },
         })
     }
+}
+
+/// The plugins that parts of a configuration are taken from. Each was loaded when it was checked, and what was
+/// loaded once is not read again.
+fn plugins_of(config: &Config, registry: &Registry) -> Vec<PluginView> {
+    let readers = config.readers.iter().map(|reader| (&reader.setup.reader, &reader.plugin));
+    let sinks = config.sinks.iter().map(|sink| (&sink.name, &sink.plugin));
+    let mut plugins: Vec<PluginView> = Vec::new();
+    for (name, source) in readers.chain(sinks) {
+        let Some(source) = source else { continue };
+        if let Some(known) = plugins.iter_mut().find(|known| known.place == source.place) {
+            known.used_by.push(name.clone());
+        } else if let Ok(plugin) = registry.load(source) {
+            let place = source.place.clone();
+            plugins.push(PluginView { place, plugin, used_by: vec![name.clone()] });
+        }
+    }
+    plugins.sort_by(|one, other| one.place.file.cmp(&other.place.file));
+    plugins
 }
 
 impl ReaderView {

@@ -92,6 +92,18 @@ actions! {
     RequestBreakGlass = "break_glass.request",
     /// See which extra rights are lent.
     SeeBreakGlass = "break_glass.see",
+    /// See readers, pipelines, sinks and the configuration.
+    SeeInstallation = "installation.see",
+    /// Hear what an antenna reads.
+    ListenToReaders = "readers.listen",
+    /// Have the configuration read anew.
+    ReloadConfiguration = "configuration.reload",
+    /// See how the host is.
+    SeeHealth = "health.see",
+    /// See the rules of passwords, sessions, retention and exports.
+    SeePolicies = "policies.see",
+    /// See when a backup was last made.
+    SeeBackups = "backups.see",
     /// See reports.
     SeeReports = "reports.see",
     /// Read the audit trail.

@@ -156,6 +156,27 @@ impl Matrix {
         self.roles.get(&role)
     }
 
+    /// What a role is called.
+    pub fn role_called(&self, role: Role, language: Language) -> &str {
+        self.of(role).map_or(role.name(), |facts| match language {
+            Language::Chinese => &facts.zh,
+            Language::English => &facts.en,
+        })
+    }
+
+    /// What an action is called.
+    pub fn action_called(&self, action: Action, language: Language) -> &str {
+        self.actions.get(&action).map_or(action.name(), |facts| match language {
+            Language::Chinese => &facts.zh,
+            Language::English => &facts.en,
+        })
+    }
+
+    /// What a role may do of an action, in words; nothing if it may not.
+    pub fn cell_said(&self, role: Role, action: Action, language: Language) -> Option<String> {
+        Some(self.cell(role, action)?.shown(language))
+    }
+
     /// The whole matrix for people, as a table in Markdown.
     pub fn table(&self, language: Language) -> String {
         let in_language = |en: &str, zh: &str| match language {

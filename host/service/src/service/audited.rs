@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rfid_core::{Error, ErrorKind, UtcTime};
+use rfid_core::UtcTime;
 
 use super::fault::Fault;
 use super::grant::{May, Mode, NotMay};
 use super::{Caller, Service};
 use crate::audit::space::Fullness;
-use crate::audit::{self, Entry, Outcome, Recorded, Trail, Verified};
+use crate::audit::{self, Entry, Outcome, Trail};
 use crate::record::{Key, Proposal, Record, Request};
-use crate::rights::{Action, Role};
+use crate::rights::Action;
 use crate::store::{Actor, CommitFault};
-
-/// Records of the trail that are read at once, and looked through for one page.
-const READ_AT_ONCE: usize = 256;
-const LOOKED_AT: usize = 10_000;
 
 /// An act whose record is durable.
 pub(super) struct Act {
@@ -26,7 +22,7 @@ pub(super) struct Act {
 
 impl Caller {
     /// The beginning of what the trail says of something that this caller does.
-    fn entry(&self, at: UtcTime, action: &str) -> Entry {
+    pub(super) fn entry(&self, at: UtcTime, action: &str) -> Entry {
         let entry = Entry::new(at, self.actor.clone(), self.from.clone(), action);
         let session = self.session.as_ref().map(|session| session.alias.clone());
         let lent = self.grant.lent().map(|lent| ("break_glass".to_owned(), lent.request.to_string()));
@@ -247,72 +243,6 @@ impl Service {
         Ok(past.is_some_and(|past| {
             past.version == version && past.origin.at == entry.at && past.origin.by == entry.by
         }))
-    }
-
-    /// Records of the trail before number `before`, the latest first, as far as the caller may read them;
-    /// at most `limit` of them, and where the list goes on.
-    ///
-    /// # Errors
-    /// `Forbidden`; `NotFound` where there is no trail; `Store`.
-    pub async fn audit_trail(
-        &self,
-        caller: &Caller,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<(Vec<Recorded>, Option<u64>), Fault> {
-        let may = self.may(caller, Action::ReadAudit).await?;
-        let trail = self.trail.as_ref().ok_or(Fault::NotFound("audit trail"))?;
-        // Whoever supervises others does not watch over themselves.
-        let reads_all = caller.grant.holds(Role::Auditor) || caller.grant.who().is_none();
-        let (mut found, mut behind, mut looked_at) = (Vec::new(), before, 0);
-        while found.len() < limit && looked_at < LOOKED_AT {
-            let page = trail.latest(behind, READ_AT_ONCE).await?;
-            let Some(last) = page.last() else {
-                behind = None;
-                break;
-            };
-            looked_at += page.len();
-            behind = Some(last.number);
-            for recorded in page {
-                let is_theirs = reads_all
-                    || recorded.entry.by != caller.actor
-                        && recorded
-                            .entry
-                            .branch
-                            .as_ref()
-                            .is_some_and(|branch| may.in_branch(branch).is_some());
-                if is_theirs {
-                    behind = Some(recorded.number);
-                    found.push(recorded);
-                }
-                if found.len() == limit {
-                    break;
-                }
-            }
-        }
-        self.saw(caller, "audit.read", None, None, found.len()).await?;
-        Ok((found, behind.filter(|number| *number > 1)))
-    }
-
-    /// Goes through the whole trail to see whether it is what was written.
-    ///
-    /// # Errors
-    /// `Forbidden`; `NotFound` where there is no trail; `Store`.
-    pub async fn verify_trail(&self, caller: &Caller) -> Result<Verified, Fault> {
-        self.may(caller, Action::VerifyAudit).await?;
-        let trail = self.trail.as_ref().ok_or(Fault::NotFound("audit trail"))?;
-        let folder = trail.folder().to_owned();
-        // What is on its way is written first.
-        trail.head().await?;
-        let verified = tokio::task::spawn_blocking(move || audit::verify(&folder, &[], |_| {})).await;
-        let verified =
-            verified.map_err(|error| Error::new(ErrorKind::Internal, "verify").with_source(error))??;
-        self.did(caller, "audit.verify", |entry| {
-            entry.count = Some(verified.records);
-            entry.facts.insert("head".to_owned(), verified.head.hash.to_string());
-        })
-        .await?;
-        Ok(verified)
     }
 
     /// The trail, where there is one.

@@ -17,10 +17,13 @@ mod fault;
 mod following;
 mod grant;
 mod guests;
+mod overseeing;
 mod photos;
 mod requests;
 mod retention;
 mod staff;
+mod trail;
+mod verifying;
 pub mod view;
 mod visits;
 
@@ -29,6 +32,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use rfid_core::{Clock, Result, UtcTime};
 
 use self::accounts::Accounts;
+use self::verifying::Verifying;
 use crate::audit::{self, Trail};
 use crate::photo::Darkroom;
 use crate::randomness::{self, Randomness};
@@ -38,7 +42,7 @@ use crate::record::{Key, Record, Visit};
 use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
-pub use accounts::{Identified, LoggedIn, Reviewed};
+pub use accounts::{Identified, Invited, LoggedIn, Reviewed};
 pub use branches::BranchDraft;
 pub use break_glass::LentRight;
 pub use erasing::ErasedList;
@@ -48,11 +52,15 @@ pub use exports::{
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
+pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
 pub use requests::{
-    Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
+    AccountRequest, Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk,
+    RequestFilter, Somebody,
 };
 pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
+pub use trail::TrailFilter;
+pub use verifying::{AnchorFiles, Verification};
 pub use visits::VisitFilter;
 
 /// Records of a listing that are read at once.
@@ -148,6 +156,9 @@ pub struct Service {
     lent: RwLock<Vec<LentRight>>,
     /// What is watched of the trail.
     watch: Option<Arc<audit::Watch>>,
+    /// Where the ends of the trail are kept besides, if anywhere.
+    anchors: AnchorFiles,
+    verifying: Verifying,
     /// Who was erased, beside the store; absent in tests.
     erased_list: Option<Arc<ErasedList>>,
 }
@@ -177,6 +188,8 @@ impl Service {
             trail: None,
             lent: RwLock::default(),
             watch: None,
+            anchors: AnchorFiles::default(),
+            verifying: Verifying::default(),
             erased_list: None,
         }
     }
@@ -197,6 +210,12 @@ impl Service {
     /// What is watched of the trail, where something is.
     pub fn watch(&self) -> Option<&Arc<audit::Watch>> {
         self.watch.as_ref()
+    }
+
+    /// The same, which holds its trail against these anchors when it is verified.
+    #[must_use]
+    pub fn with_anchors(self, anchors: AnchorFiles) -> Self {
+        Self { anchors, ..self }
     }
 
     /// The same, with desks where cards are encoded.

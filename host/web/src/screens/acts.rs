@@ -110,7 +110,7 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Refusal> {
     let Ok(id) = alarm.parse::<AlarmId>() else { return Err(viewer.refusal(Fault::NotFound("alarm"))) };
     match api.service().acknowledge(viewer.caller(), id, None).await {
-        Ok(_) => Ok(Redirect::to(path_of(&screen)).into_response()),
+        Ok(_) => Ok(Redirect::to(&path_of(&screen)).into_response()),
         Err(fault) => Err(viewer.refusal_of(fault, "problem-alarm-seen")),
     }
 }
@@ -131,5 +131,5 @@ pub(super) async fn duty(
         }
     };
     outcome.map_err(|fault| viewer.refusal(fault))?;
-    Ok(Redirect::to(path_of(&screen)).into_response())
+    Ok(Redirect::to(&path_of(&screen)).into_response())
 }

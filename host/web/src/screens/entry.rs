@@ -68,6 +68,10 @@ pub(super) async fn home(State(api): State<Api>, viewer: Viewer) -> Result<Respo
 }
 
 pub(super) async fn log_in_page(State(api): State<Api>, headers: HeaderMap) -> Response {
+    // While nobody administers the host there is nobody who could log in.
+    if api.service().missing_administrators().await.is_ok_and(|missing| missing.len() == 2) {
+        return Redirect::to("/setup").into_response();
+    }
     shown(&LogInPage { text: text_of(&headers, &api), staff_number: String::new(), problem: None })
 }
 

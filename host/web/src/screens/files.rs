@@ -10,9 +10,11 @@ use super::viewer::text_of;
 use crate::api::{Api, has_it};
 
 /// Name, kind and content of each.
-const FILES: [(&str, &str, &[u8]); 8] = [
+const FILES: &[(&str, &str, &[u8])] = &[
     ("screens.css", "text/css; charset=utf-8", include_bytes!("assets/screens.css")),
     ("screens.js", "text/javascript; charset=utf-8", include_bytes!("assets/screens.js")),
+    ("administration.css", "text/css; charset=utf-8", include_bytes!("assets/administration.css")),
+    ("administration.js", "text/javascript; charset=utf-8", include_bytes!("assets/administration.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/vendor/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     ("icon-192.png", "image/png", include_bytes!("assets/icon-192.png")),

@@ -7,6 +7,8 @@
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
+//! * `administration/`: people, readers, the host and the trail, as those see them who watch over them.
+//! * `help.rs`, `guide/`: the guide of each screen.
 //! * `guests.rs`: a visit and its customer, as a page shows them.
 //! * `navigation.rs`: which screens there are, and whose each is.
 //! * `viewer.rs`: who looks, and what is said to whom that is not.
@@ -19,6 +21,7 @@
 //! and stands in the audit trail.
 
 mod acts;
+mod administration;
 mod day;
 mod desk;
 mod display;
@@ -26,6 +29,7 @@ mod entry;
 mod files;
 mod guests;
 mod hall;
+mod help;
 mod lobby;
 mod navigation;
 mod photos;
@@ -64,6 +68,8 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/assets/{name}", get(files::asset))
         .route("/manifest.webmanifest", get(files::manifest))
         .merge(display::routes())
+        .route("/help/{screen}", get(help::page))
+        .merge(administration::routes())
 }
 
 #[cfg(test)]

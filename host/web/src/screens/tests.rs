@@ -21,7 +21,7 @@ async fn each_role_comes_to_its_screen_and_nobody_without_one() {
         ("AM1", Some("/desk")),
         ("BS1", Some("/desk")),
         ("IC1", None),
-        ("AU1", None),
+        ("AU1", Some("/administration/audit")),
     ] {
         let home = hall.log_in(number).await.get("/").await;
         assert_eq!(home.headers.get("location").map(|place| place.to_str().unwrap()), place, "{number}");

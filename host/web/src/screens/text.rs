@@ -152,6 +152,16 @@ impl Text {
         self.local(at).map(|at| at.strftime("%H:%M").to_string()).unwrap_or_default()
     }
 
+    /// A day and a time to the second, so that they can be compared.
+    pub(super) fn second(&self, at: UtcTime) -> String {
+        self.local(at).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+    }
+
+    /// A day with its time of day, as the bank writes it.
+    pub(super) fn moment(&self, at: UtcTime) -> String {
+        format!("{} {}", self.day(at), self.clock(at))
+    }
+
     /// A day, as the bank writes it.
     pub(super) fn day(&self, at: UtcTime) -> String {
         let format = match self.language {
@@ -235,8 +245,23 @@ mod tests {
     fn no_key_is_missing_and_none_is_there_for_nothing() {
         let (known, used) = (keys(&SOURCES[0]), used());
         // Keys that are put together: the beginning says of what.
-        const MADE: [&str; 7] =
-            ["refusal-", "state-", "class-", "zone-", "filter-state-", "problem-", "screen-"];
+        const MADE: [&str; 15] = [
+            "refusal-",
+            "state-",
+            "class-",
+            "zone-",
+            "filter-state-",
+            "problem-",
+            "screen-",
+            "people-done-",
+            "people-kind-",
+            "people-state-",
+            "readers-state-",
+            "host-change-",
+            "host-isolation-",
+            "count-",
+            "trail-outcome-",
+        ];
         for key in &used {
             assert!(known.contains(key.as_str()), "{key} is used and not there");
         }

@@ -1,5 +1,7 @@
 //! A bank whose screens are asked for as a browser asks.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -11,6 +13,7 @@ use tower_service::Service as _;
 
 use super::*;
 use crate::clients::Clients;
+use crate::installation::Installation;
 
 pub(super) struct Hall {
     pub(super) bank: Bank,
@@ -32,10 +35,25 @@ pub(super) struct Browser<'h> {
 
 impl Hall {
     pub(super) async fn new() -> Self {
-        let bank = Bank::new().await;
-        let clock = bank.clock.clone();
-        let router = Api::new(bank.service.clone(), Clients::default(), [7; 32], clock).router();
-        Self { bank, router }
+        Self::over(Bank::new().await, Clients::default(), None)
+    }
+
+    /// The same over a bank, with tokens of these systems, in a host.
+    pub(super) fn over(bank: Bank, clients: Clients, installation: Option<Arc<dyn Installation>>) -> Self {
+        let api = Api::new(bank.service.clone(), clients, [7; 32], bank.clock.clone());
+        let api = match installation {
+            Some(installation) => api.with_installation(installation),
+            None => api,
+        };
+        Self { bank, router: api.router() }
+    }
+
+    /// An answer that goes on.
+    pub(super) async fn stream(&self, path: &str, cookie: &str) -> (u16, Body) {
+        let request = Request::builder().uri(path).header("host", "bank:1").header("cookie", cookie);
+        let request = request.body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().call(request).await.unwrap().into_parts();
+        (parts.status.as_u16(), body)
     }
 
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Seen {
@@ -142,6 +160,8 @@ pub(super) async fn staffed() -> Hall {
         ("LM2", "b", Role::LobbyManager),
         ("AM2", "b", Role::AccountManager),
         ("AU1", "a", Role::Auditor),
+        ("SA1", "a", Role::SystemAdministrator),
+        ("SE1", "a", Role::SecurityAdministrator),
     ] {
         hall.bank.employ(number, branch, &[role]).await;
     }

@@ -11,6 +11,7 @@ use rfid_service::service::{Caller, Fault, Identified};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::help;
 use super::navigation::{self, Link};
 use super::text::{Language, Text};
 use crate::api::Api;
@@ -48,6 +49,11 @@ impl Viewer {
         self.identified.caller.grant.does(action)
     }
 
+    /// The same, also where they only ask for it or approve it.
+    pub(super) fn knows(&self, action: Action) -> bool {
+        self.identified.caller.grant.knows(action)
+    }
+
     /// What stands across a photo that they look at: who looked, and when.
     pub(super) fn watermark(&self, api: &Api) -> String {
         format!("{} {}", self.identified.staff.record.number.as_str(), self.text.clock(api.service().now()))
@@ -76,6 +82,10 @@ pub(super) struct Frame {
     pub(super) has_duty: bool,
     /// Screens on which they work.
     pub(super) links: Vec<Link>,
+    /// Screens of the group that they look at.
+    pub(super) within: Vec<Link>,
+    /// Path of the guide of this screen; empty if there is none.
+    pub(super) guide: String,
     /// Now, in milliseconds since 1970: screens count from the clock of the host, not from their own.
     pub(super) now_ms: u64,
     /// Which screen it is, for forms that come back to it.
@@ -99,6 +109,8 @@ impl Frame {
             is_on_duty: service.is_on_duty(staff.id).await?,
             has_duty: viewer.may(Action::SetDuty),
             links: navigation::links(viewer, screen),
+            within: navigation::within(viewer, screen),
+            guide: help::path_of(screen),
             now_ms: now.as_nanos() / 1_000_000,
             screen,
         })
@@ -189,6 +201,11 @@ impl Refusal {
     /// The same for another reason, where somebody is not logged in and something else is wrong.
     pub(super) fn of_key(self, status: StatusCode, key: &'static str) -> Self {
         Self { status, key, is_over: false, ..self }
+    }
+
+    /// What is said to somebody whom nobody knows yet.
+    pub(super) fn to_stranger(status: StatusCode, key: &'static str, text: Text, is_part: bool) -> Self {
+        Self { status, key, text, is_part, is_over: false, proof: None }
     }
 
     fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {

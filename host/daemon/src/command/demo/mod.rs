@@ -71,10 +71,13 @@ pub(crate) async fn run(
     let path = folder.path.join("demo.toml");
     write_for_us(&path, &text)?;
     let checked = config::check(Texts::of(&path, &text), &registry);
-    let config = checked.map_err(|report| print_report(&report))?.config;
+    let checked = checked.map_err(|report| print_report(&report))?;
+    let effective = config::as_toml(&checked);
+    let config = checked.config;
     // What the demo runs is written for this run alone; nobody changes it.
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;
+    host.board().show_configuration(effective);
     let page = stage.open(host.http_address(), people, &password).await?;
     let addresses = Addresses { door: stage.door(), desk: &link, http: host.http_address(), page };
     println!("{}", welcome(&addresses, &path, &log, (&token, &password)));
@@ -319,10 +322,10 @@ fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&s
 
 /// Who can log in, and as what: those on whose screens the demo opens.
 fn people() -> String {
-    let one = |(number, name, role): &(&str, &str, Role)| {
+    let one = |(number, name, role): (&str, &str, Role)| {
         format!("{number} {name} ({})", role.name().replace('_', " "))
     };
-    people::PEOPLE.iter().map(one).collect::<Vec<_>>().join(", ")
+    people::all().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The usual port if it is free.

@@ -7,15 +7,15 @@ use rfid_service::rights::{Matrix, Role};
 use rfid_service::service::{Asked, Caller, Fault, Service, StaffDraft};
 use serde::{Deserialize, Serialize};
 
-/// Who asks and who approves, each from a desk of their own.
-const SECURITY: (&str, &str, Role) = ("S901", "10.0.0.1", Role::SecurityAdministrator);
-const SYSTEM: (&str, &str, Role) = ("S902", "10.0.0.2", Role::SystemAdministrator);
+/// Who asks and who approves: number, name, desk, role. Each sits at a desk of their own.
+const SECURITY: (&str, &str, &str, Role) = ("S901", "何安", "10.0.0.1", Role::SecurityAdministrator);
+const SYSTEM: (&str, &str, &str, Role) = ("S902", "罗维", "10.0.0.2", Role::SystemAdministrator);
 
 /// How long the digits of a second factor are good for.
 const STEP_NANOS: u64 = 30_000_000_000;
 
-/// Everybody who logs in to the demo: number, name, role.
-pub(super) const PEOPLE: [(&str, &str, Role); 7] = [
+/// Everybody else who logs in to the demo: number, name, role.
+const PEOPLE: [(&str, &str, Role); 7] = [
     ("S001", "刘静", Role::LobbyManager),
     ("S002", "陈强", Role::AccountManager),
     ("S003", "赵敏", Role::IssuingClerk),
@@ -25,6 +25,12 @@ pub(super) const PEOPLE: [(&str, &str, Role); 7] = [
     // The last: from then on the centre approves accounts, and the first two no longer stand in for it.
     ("S007", "吴昊", Role::CentreSupervisor),
 ];
+
+/// Everybody, as the first page of the demo lists them: number, name, role.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str, Role)> {
+    let administrators = [SECURITY, SYSTEM].map(|(number, name, _, role)| (number, name, role));
+    PEOPLE.into_iter().chain(administrators)
+}
 
 /// Somebody who works there.
 #[derive(Clone, Serialize, Deserialize)]
@@ -49,9 +55,9 @@ pub(super) async fn employ(
     clock: &dyn Clock,
     password: &str,
 ) -> Result<Vec<Person>, Fault> {
-    let security = administrator(service, clock, password, SECURITY).await?;
-    let system = administrator(service, clock, password, SYSTEM).await?;
-    let mut people = Vec::new();
+    let (security, first) = administrator(service, clock, password, SECURITY).await?;
+    let (system, second) = administrator(service, clock, password, SYSTEM).await?;
+    let mut people = vec![first, second];
     for (number, name, role) in PEOPLE {
         let asked = Asked::OpenAccount {
             staff_number: number.to_owned(),
@@ -93,22 +99,25 @@ async fn administrator(
     service: &Service,
     clock: &dyn Clock,
     password: &str,
-    (number, from, role): (&str, &str, Role),
-) -> Result<Caller, Fault> {
+    (number, name, from, role): (&str, &str, &str, Role),
+) -> Result<(Caller, Person), Fault> {
     let draft = StaffDraft {
         staff_number: number.to_owned(),
-        name: "管理员".into(),
+        name: name.into(),
         role: StaffRole::Other,
         branch: "hubin".to_owned(),
     };
     let code = service.first_account("console", draft, role).await?;
     let address = service.offer_second_factor(from, number, &code, "demo").await?;
     let secret = secret_of(&address)?;
-    // The digits of now set the password, and those that come next log in: none are taken twice.
+    // The digits of a moment ago set the password, and those of now log in: none are taken twice, and
+    // whoever logs in to the demo has those that come next.
     let now = clock.now().utc;
-    let next = now.plus(std::time::Duration::from_secs(30));
-    let [first, second] = [second_factor::digits(&secret, now)?, second_factor::digits(&secret, next)?];
+    let before = UtcTime::from_nanos(now.as_nanos().saturating_sub(STEP_NANOS));
+    let [first, second] = [second_factor::digits(&secret, before)?, second_factor::digits(&secret, now)?];
     service.accept_invitation(from, number, &code, password.into(), Some(&first)).await?;
     let keys = service.log_in(from, number, password.into(), Some(&second)).await?.keys;
-    Ok(service.identify(&keys.token, from).await?.caller)
+    let caller = service.identify(&keys.token, from).await?.caller;
+    let (number, name) = (number.to_owned(), name.to_owned());
+    Ok((caller, Person { number, name, role, secret: Some(secret) }))
 }

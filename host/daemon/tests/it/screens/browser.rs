@@ -126,9 +126,15 @@ impl Browser {
 
     /// Logs somebody in who has no second factor.
     pub(super) async fn log_in(&self, screens: &str, number: &str, password: &str) {
+        self.log_in_with(screens, number, password, "").await;
+    }
+
+    /// The same with the digits of a second factor.
+    pub(super) async fn log_in_with(&self, screens: &str, number: &str, password: &str, digits: &str) {
         self.page.goto(screens).await.unwrap();
         self.write("[name=staff_number]", number).await;
         self.write("[name=password]", password).await;
+        self.write("[name=digits]", digits).await;
         self.click("main button.primary").await;
         self.find("header.bar").await;
     }

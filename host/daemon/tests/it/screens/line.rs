@@ -1,10 +1,10 @@
 //! A line between a browser and the host that can be cut.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 
 pub(super) struct Line {
@@ -16,6 +16,11 @@ pub(super) struct Line {
 impl Line {
     /// A line to this address.
     pub(super) async fn to(host: SocketAddr) -> Self {
+        Self::from_to(IpAddr::V4(Ipv4Addr::LOCALHOST), host).await
+    }
+
+    /// The same for somebody who sits at another address of this machine.
+    pub(super) async fn from_to(from: IpAddr, host: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (is_cut, cut) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
@@ -27,7 +32,9 @@ impl Line {
                 }
                 let told = Arc::clone(&told);
                 tokio::spawn(async move {
-                    let Ok(mut far) = TcpStream::connect(host).await else { return };
+                    let Ok(socket) = TcpSocket::new_v4() else { return };
+                    let Ok(()) = socket.bind(SocketAddr::new(from, 0)) else { return };
+                    let Ok(mut far) = socket.connect(host).await else { return };
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
                         () = told.notified() => {}

@@ -1,5 +1,6 @@
 //! The screens in a real browser, with the emulated readers of the demo behind them.
 
+mod administration;
 mod browser;
 mod demo;
 mod line;

@@ -8,12 +8,51 @@ use zeroize::Zeroizing;
 use super::super::fault::Fault;
 use super::super::{Caller, Grant, Service};
 use super::WRONG_CODES;
+use crate::account::password::Weak;
 use crate::account::{code, second_factor};
 use crate::record::{Account, AccountState, Invitation, Personal, Staff, StaffId};
-use crate::rights::Role;
+use crate::rights::{Matrix, Role};
 use crate::store::{Actor, Stored};
 
+/// Who was invited, as far as the page says it on which they accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invited {
+    /// As what.
+    pub roles: BTreeSet<Role>,
+    /// Whether they need a second factor.
+    pub needs_second_factor: bool,
+    /// Fewest characters of their password.
+    pub shortest_password: usize,
+}
+
 impl Service {
+    /// What it takes to accept an invitation.
+    ///
+    /// # Errors
+    /// `NotAccepted` for a wrong or late code.
+    pub async fn invitation_of(&self, from: &str, number: &str, code: &str) -> Result<Invited, Fault> {
+        let roles = self.invited(from, number, code).await?.1.record.roles;
+        Ok(Invited {
+            needs_second_factor: roles.iter().any(|role| Matrix::get().needs_second_factor(*role)),
+            shortest_password: self.shortest_password(&roles),
+            roles,
+        })
+    }
+
+    /// What is wrong with a password that somebody who was invited thinks of.
+    ///
+    /// # Errors
+    /// `NotAccepted` for a wrong or late code.
+    pub async fn weigh_password_of_invited(
+        &self,
+        from: &str,
+        (number, code): (&str, &str),
+        password: &Personal<String>,
+    ) -> Result<Option<Weak>, Fault> {
+        let (staff, account) = self.invited(from, number, code).await?;
+        Ok(self.weak(password, &staff.record, &account.record.roles))
+    }
+
     /// Gives somebody who was invited the secret of a second factor, as an address that an authenticator
     /// takes in. Asked for again, it is another.
     ///

@@ -47,15 +47,7 @@ impl Service {
         caller: &Caller,
         number: &str,
     ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
-        let may = self.may(caller, Action::LockAccounts).await?;
-        let found = self.account_of_number(number).await?;
-        let reached = found.filter(|(staff, _)| may.of_staff(&staff.record).is_some());
-        let Some((staff, account)) = reached else {
-            return Err(self.nothing(caller, Action::LockAccounts, "account").await);
-        };
-        if caller.grant.who() == Some(staff.record.id) {
-            return Err(Fault::NotAllowed("nobody changes an account of their own".to_owned()));
-        }
+        let (staff, account) = self.account_looked_after(caller, number).await?;
         self.is_not_the_last(&account.record, &BTreeSet::new()).await?;
         let Account { epoch, .. } = account.record;
         let disabled = Account {
@@ -67,6 +59,41 @@ impl Service {
         let disabled = self.put(caller, "account.disable", disabled, account.version).await?;
         self.accounts.sessions.end(staff.record.id, None);
         Ok((staff, disabled))
+    }
+
+    /// Ends all sessions of somebody, on every host; they may log in again.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotAllowed` for one's own, which one ends oneself; `Conflict`; `Store`.
+    pub async fn end_sessions_of(
+        &self,
+        caller: &Caller,
+        number: &str,
+    ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
+        let (staff, account) = self.account_looked_after(caller, number).await?;
+        let epoch = account.record.epoch.wrapping_add(1);
+        let ended = Account { epoch, ..account.record };
+        let ended = self.put(caller, "account.end_sessions", ended, account.version).await?;
+        self.accounts.sessions.end(staff.record.id, None);
+        Ok((staff, ended))
+    }
+
+    /// Somebody else's account that the caller may lock.
+    async fn account_looked_after(
+        &self,
+        caller: &Caller,
+        number: &str,
+    ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
+        let may = self.may(caller, Action::LockAccounts).await?;
+        let found = self.account_of_number(number).await?;
+        let reached = found.filter(|(staff, _)| may.of_staff(&staff.record).is_some());
+        let Some((staff, account)) = reached else {
+            return Err(self.nothing(caller, Action::LockAccounts, "account").await);
+        };
+        if caller.grant.who() == Some(staff.record.id) {
+            return Err(Fault::NotAllowed("nobody changes an account of their own".to_owned()));
+        }
+        Ok((staff, account))
     }
 
     /// Whether somebody else holds each power that this account would no longer have.

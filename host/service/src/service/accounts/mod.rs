@@ -17,6 +17,7 @@ mod outlasting;
 mod setup;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use self::setup::Setup;
 use super::fault::{Fault, FieldFault};
 use super::{Caller, Grant, Service, SessionMark};
 use crate::account::kept::SessionFile;
-use crate::account::password::{self, Trier};
+use crate::account::password::{self, Trier, Weak};
 use crate::account::session::{For, Keys as SessionKeys, Session, Sessions};
 use crate::account::{AccountSettings, second_factor};
 use crate::record::{Account, AccountState, Key, Lent, Personal, Staff, StaffId};
@@ -34,6 +35,7 @@ use crate::rights::{Matrix, Role};
 use crate::store::{Actor, Stored};
 
 pub use confirming::Reviewed;
+pub use invitations::Invited;
 
 /// Of whom there is no account.
 const NOBODY: StaffId = StaffId::from_bytes([0; 16]);
@@ -50,6 +52,10 @@ pub(super) struct Accounts {
     /// Made by the first try.
     trier: OnceLock<Trier>,
     setup: Mutex<Option<Setup>>,
+    /// Whose turn it is to ask for something about an account.
+    pub(super) asking: tokio::sync::Mutex<()>,
+    /// Whether there was a system administrator and a security administrator when it was last looked.
+    is_administered: AtomicBool,
 }
 
 impl Accounts {
@@ -388,20 +394,46 @@ impl Service {
         }
     }
 
+    /// What is wrong with a password that the caller thinks of, for somebody who types it just now.
+    ///
+    /// # Errors
+    /// `NoSession`, `Store`.
+    pub async fn weigh_password(
+        &self,
+        caller: &Caller,
+        password: &Personal<String>,
+    ) -> Result<Option<Weak>, Fault> {
+        let me = caller.grant.who().ok_or(Fault::NoSession)?;
+        let staff: Stored<Staff> = self.get(Key::Staff(me), "member of staff").await?;
+        let account: Stored<Account> = self.get(Key::Account(me), "account").await?;
+        Ok(self.weak(password, &staff.record, &account.record.roles))
+    }
+
+    /// Fewest characters of a password of somebody with these roles.
+    pub fn shortest_password(&self, roles: &BTreeSet<Role>) -> usize {
+        let settings = &self.accounts.settings;
+        match roles.iter().any(|role| Matrix::get().needs_second_factor(*role)) {
+            true => settings.shortest_with_second_factor,
+            false => settings.shortest_password,
+        }
+    }
+
+    fn weak(&self, password: &Personal<String>, staff: &Staff, roles: &BTreeSet<Role>) -> Option<Weak> {
+        let number = staff.number.to_string();
+        let words = [number.as_str(), staff.name.reveal(), staff.branch.as_str()];
+        password::check(password.reveal(), self.shortest_password(roles), &words).err()
+    }
+
     pub(super) fn check_password(
         &self,
         password: &Personal<String>,
         staff: &Staff,
         roles: &BTreeSet<Role>,
     ) -> Result<(), Fault> {
-        let settings = &self.accounts.settings;
-        let has_second = roles.iter().any(|role| Matrix::get().needs_second_factor(*role));
-        let least =
-            if has_second { settings.shortest_with_second_factor } else { settings.shortest_password };
-        let number = staff.number.to_string();
-        let words = [number.as_str(), staff.name.reveal(), staff.branch.as_str()];
-        password::check(password.reveal(), least, &words)
-            .map_err(|weak| Fault::Invalid(vec![FieldFault::new("password", weak.to_string())]))
+        match self.weak(password, staff, roles) {
+            Some(weak) => Err(Fault::Invalid(vec![FieldFault::new("password", weak.to_string())])),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ use super::super::fault::Fault;
 use super::super::{Caller, Grant, Service, StaffDraft};
 use super::WRONG_CODES;
 use crate::account::code;
-use crate::record::Record;
+use crate::record::{Branch, Record};
 use crate::rights::Role;
 use crate::store::{Actor, Stored};
 
@@ -20,6 +21,12 @@ pub(super) struct Setup {
     code_hash: String,
     until: Duration,
     wrong: u32,
+}
+
+impl Setup {
+    fn is_open(&self, now: Duration) -> bool {
+        now <= self.until && self.wrong < WRONG_CODES
+    }
 }
 
 impl Service {
@@ -43,12 +50,47 @@ impl Service {
         Ok(Some(code))
     }
 
-    /// Which of the first two administrators there is not.
-    async fn missing_administrators(&self) -> Result<Vec<Role>, Fault> {
+    /// Which of the first two administrators there is not. Once there are both it is not looked again: the
+    /// last of a power cannot go.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn missing_administrators(&self) -> Result<Vec<Role>, Fault> {
+        if self.accounts.is_administered.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
         let mut missing = vec![Role::SystemAdministrator, Role::SecurityAdministrator];
         let accounts = self.all_accounts().await?;
         missing.retain(|role| !accounts.iter().any(|account| account.record.roles.contains(role)));
+        self.accounts.is_administered.store(missing.is_empty(), Ordering::Relaxed);
         Ok(missing)
+    }
+
+    /// Whether the door by which the first two accounts are made stands open.
+    pub fn is_setup_open(&self) -> bool {
+        let now = self.monotonic();
+        let setup = self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        setup.as_ref().is_some_and(|open| open.is_open(now))
+    }
+
+    /// The branches in which the first two may work, told to whoever has the code of the console.
+    ///
+    /// # Errors
+    /// `NotAccepted` for a wrong code, or where the door is closed; `Store`.
+    pub async fn branches_for_setup(&self, from: &str, code: &str) -> Result<Vec<Stored<Branch>>, Fault> {
+        self.admit_setup(from, code).await?;
+        let mut branches = self.branches(&Caller::console()).await?;
+        branches.retain(|branch| !branch.record.closed);
+        Ok(branches)
+    }
+
+    async fn admit_setup(&self, from: &str, code: &str) -> Result<(), Fault> {
+        if self.is_setup_code(code) {
+            return Ok(());
+        }
+        let caller = Caller::new(Actor::Host, from, Grant::of_token([], None));
+        self.note_refusal(&caller, "account.set_up", None, "no such code").await?;
+        Err(Fault::NotAccepted)
     }
 
     /// Makes one of the first two accounts with the code of the console. Returns the code of its
@@ -64,11 +106,7 @@ impl Service {
         draft: StaffDraft,
         role: Role,
     ) -> Result<Zeroizing<String>, Fault> {
-        if !self.is_setup_code(code) {
-            let caller = Caller::new(Actor::Host, from, Grant::of_token([], None));
-            self.note_refusal(&caller, "account.set_up", None, "no such code").await?;
-            return Err(Fault::NotAccepted);
-        }
+        self.admit_setup(from, code).await?;
         let invited = self.first_account(from, draft, role).await?;
         if self.missing_administrators().await?.is_empty() {
             *self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -103,9 +141,7 @@ impl Service {
     pub(super) fn is_setup_code(&self, code: &str) -> bool {
         let now = self.monotonic();
         let mut setup = self.accounts.setup.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(open) = setup.as_mut().filter(|open| now <= open.until && open.wrong < WRONG_CODES) else {
-            return false;
-        };
+        let Some(open) = setup.as_mut().filter(|open| open.is_open(now)) else { return false };
         let is_it = open.code_hash == code::hash(code);
         if !is_it {
             open.wrong += 1;

@@ -481,3 +481,57 @@ async fn neither_a_clock_that_is_set_back_nor_another_secret_nor_a_changed_file_
         assert!(started(&bank, 7, Machine::runs("a", 101)).await.take_over_sessions().await.is_err());
     }
 }
+
+#[tokio::test]
+async fn sessions_of_somebody_end_by_whoever_looks_after_them_and_they_log_in_again() {
+    let bank = Bank::new().await;
+    let service = &bank.service;
+    let security = bank.person("SE1", &[Role::SecurityAdministrator]).await;
+    bank.employ("LM1", "a", &[Role::LobbyManager]).await;
+    let keys = bank.session("LM1", "10.0.0.9").await;
+    let before = service.identify(&keys.token, "10.0.0.9").await.unwrap();
+    assert!(matches!(service.end_sessions_of(&before.caller, "SE1").await, Err(Fault::Forbidden(_))));
+    assert!(matches!(service.end_sessions_of(&security, "SE1").await, Err(Fault::NotAllowed(_))));
+    assert!(matches!(service.end_sessions_of(&security, "XX1").await, Err(Fault::NotFound(_))));
+    service.end_sessions_of(&security, "LM1").await.unwrap();
+    assert!(matches!(service.identify(&keys.token, "10.0.0.9").await, Err(Fault::NoSession)));
+    bank.session("LM1", "10.0.0.9").await;
+    let told = bank.told().await;
+    assert!(told.iter().any(|recorded| recorded.entry.action == "account.end_sessions"));
+    // A supervisor of another branch does not find the person.
+    bank.employ("BS2", "b", &[Role::BranchSupervisor]).await;
+    let other = bank.log_in("BS2", "10.0.0.8").await;
+    assert!(matches!(service.end_sessions_of(&other, "LM1").await, Err(Fault::NotFound(_))));
+}
+
+#[tokio::test]
+async fn whoever_is_invited_is_told_what_it_takes_and_what_is_wrong_with_a_password() {
+    let bank = Bank::new().await;
+    let service = &bank.service;
+    assert_eq!(service.missing_administrators().await.unwrap().len(), 2);
+    assert!(!service.is_setup_open());
+    let code = service.open_setup().await.unwrap().unwrap();
+    assert!(service.is_setup_open());
+    assert!(matches!(service.branches_for_setup("10.0.0.1", "no").await, Err(Fault::NotAccepted)));
+    let branches = service.branches_for_setup("10.0.0.1", &code).await.unwrap();
+    assert_eq!(branches.iter().map(|branch| branch.record.code.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let draft = |number: &str| StaffDraft {
+        staff_number: number.to_owned(),
+        name: "王芳".into(),
+        role: StaffRole::Other,
+        branch: "a".to_owned(),
+    };
+    let role = Role::SystemAdministrator;
+    let invited = service.set_up("10.0.0.1", &code, draft("SA1"), role).await.unwrap();
+    let told = service.invitation_of("10.0.0.1", "SA1", &invited).await.unwrap();
+    assert!(told.needs_second_factor && told.shortest_password == 12 && told.roles == [role].into());
+    let weigh = async |password: &str| {
+        service.weigh_password_of_invited("10.0.0.1", ("SA1", &invited), &password.into()).await.unwrap()
+    };
+    assert_eq!(weigh("short").await, Some(Weak::Short(12)));
+    assert_eq!(weigh("password1234").await, Some(Weak::Guessable));
+    assert_eq!(weigh(PASSWORD).await, None);
+    assert!(matches!(service.invitation_of("10.0.0.1", "SA1", "no").await, Err(Fault::NotAccepted)));
+    service.set_up("10.0.0.1", &code, draft("SE1"), Role::SecurityAdministrator).await.unwrap();
+    assert!(service.missing_administrators().await.unwrap().is_empty() && !service.is_setup_open());
+}

@@ -114,6 +114,11 @@ impl Drop for Turn {
 }
 
 impl Service {
+    /// How much is exported; nothing where nothing is.
+    pub(super) fn export_settings(&self) -> Option<ExportSettings> {
+        self.exports.as_ref().map(|exports| exports.settings.clone())
+    }
+
     /// The same, with a folder for the files of exports, which nobody else uses. `host` tells this host
     /// apart from others at the same store. They are made while [`Service::keep_exports`] runs.
     #[must_use]

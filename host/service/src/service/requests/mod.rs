@@ -1,10 +1,12 @@
 //! Requests: somebody asks, somebody else approves, and only then it happens.
 //!
+//! * `accounts.rs`: those for accounts, with the people they are about.
 //! * `asking.rs`: what is asked for, from what somebody wrote.
 //! * `file.rs`: the file of a person who asks for it.
 //! * `deciding.rs`: approving, refusing, giving up; who may, and what comes of it.
 //! * `issuing.rs`: an approved card onto plastic.
 
+mod accounts;
 mod asking;
 mod deciding;
 mod file;
@@ -25,6 +27,7 @@ use crate::record::{
 use crate::rights::Action;
 use crate::store::{Among, Listing, Place, Stored};
 
+pub use accounts::{AccountRequest, Somebody};
 pub use asking::Asked;
 pub use deciding::Decided;
 pub use issuing::{CardDesk, EncodePlan, OnDesk};

@@ -3,6 +3,9 @@
 product = VIP customer service
 skip = Skip to the content
 screens = Screens
+screens-within = Screens of this group
+help = Help
+help-back = Back to the screen
 line-on = Connected
 line-off = No connection, trying again
 log-in = Log in

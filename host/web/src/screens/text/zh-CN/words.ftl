@@ -3,6 +3,9 @@
 product = 贵宾客户服务
 skip = 跳到正文
 screens = 画面
+screens-within = 本组画面
+help = 使用说明
+help-back = 返回画面
 line-on = 已连接
 line-off = 连接中断，正在重连
 log-in = 登录
