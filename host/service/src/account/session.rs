@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rfid_core::{Result, UtcTime};
+use rfid_core::{Name, Result, UtcTime};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,15 @@ pub struct Keys {
     pub alias: String,
 }
 
+/// The branch that a session looks at instead of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acting {
+    /// Its code.
+    pub branch: Name,
+    /// Why; empty where nobody has to say.
+    pub reason: String,
+}
+
 /// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -40,6 +49,8 @@ pub struct Session {
     pub since: UtcTime,
     /// From where.
     pub from: String,
+    /// What it looks at, unless it is its own branch.
+    pub acting: Option<Acting>,
     began: Duration,
     used: Duration,
     proved: Duration,
@@ -90,6 +101,7 @@ impl Sessions {
             alias: keys.alias.clone(),
             since: utc,
             from: from.to_owned(),
+            acting: None,
             began: now,
             used: now,
             proved: now,
@@ -139,6 +151,27 @@ impl Sessions {
         for session in self.lock().values_mut().filter(|session| session.alias == alias) {
             session.proved = now;
         }
+    }
+
+    /// Has a session of a person look at this branch, or at its own again. Returns whether there is such a
+    /// session.
+    pub fn act(&self, staff: StaffId, alias: &str, acting: Option<Acting>) -> bool {
+        let mut sessions = self.lock();
+        let is_it = |session: &&mut Session| session.staff == staff && session.alias == alias;
+        match sessions.values_mut().find(is_it) {
+            Some(session) => {
+                session.acting = acting;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The branch that a session of a person looks at instead of its own.
+    pub fn acting(&self, staff: StaffId, alias: &str) -> Option<Name> {
+        let sessions = self.lock();
+        let is_it = |session: &&Session| session.staff == staff && session.alias == alias;
+        sessions.values().find(is_it)?.acting.as_ref().map(|acting| acting.branch.clone())
     }
 
     /// Sessions of a person that go on, the oldest first.

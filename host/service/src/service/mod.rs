@@ -16,16 +16,18 @@ mod fault;
 mod following;
 mod grant;
 mod guests;
+mod history;
 mod photos;
 mod requests;
 mod retention;
 mod staff;
+mod standing;
 pub mod view;
 mod visits;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use rfid_core::{Clock, Result, UtcTime};
+use rfid_core::{Clock, Name, Result, UtcTime};
 
 use self::accounts::Accounts;
 use crate::audit::Trail;
@@ -46,11 +48,13 @@ pub use exports::{
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
+pub use history::{HistoryFilter, VisitState};
 pub use requests::{
     Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
 };
 pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
+pub use standing::BranchStanding;
 pub use visits::VisitFilter;
 
 /// Records of a listing that are read at once.
@@ -78,6 +82,8 @@ pub struct SessionMark {
     pub alias: String,
     /// Whether the person has proved a moment ago who it is.
     pub is_proved: bool,
+    /// The branch that it looks at instead of its own; the caller's grant reaches no other.
+    pub acting: Option<Name>,
 }
 
 impl Caller {
@@ -136,6 +142,8 @@ pub struct Service {
     accounts: Accounts,
     issuing: IssuingSettings,
     retention: RetentionSettings,
+    /// How things stand in all branches, once somebody has asked.
+    standing: standing::Standing,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
     /// Absent where there is no folder for them.
@@ -166,6 +174,7 @@ impl Service {
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
             retention: RetentionSettings::default(),
+            standing: standing::Standing::default(),
             desk: None,
             exports: None,
             trail: None,
