@@ -10,10 +10,12 @@ use super::viewer::text_of;
 use crate::api::{Api, has_it};
 
 /// Name, kind and content of each.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 6] = [
     ("screens.css", "text/css; charset=utf-8", include_bytes!("assets/screens.css")),
     ("screens.js", "text/javascript; charset=utf-8", include_bytes!("assets/screens.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/vendor/htmx.min.js")),
+    ("centre.css", "text/css; charset=utf-8", include_bytes!("assets/centre.css")),
+    ("centre.js", "text/javascript; charset=utf-8", include_bytes!("assets/centre.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
 ];
 /// A browser keeps a file and asks each time whether it is still the same: after an update of the host it is not.

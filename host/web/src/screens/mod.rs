@@ -2,6 +2,7 @@
 //!
 //! * `desk.rs`: the account manager's PC (PC客户端).
 //! * `lobby.rs`: the lobby manager's handheld (PDA客户端).
+//! * `centre/`: the service centre (服务中心), and the choice of a branch.
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
@@ -17,6 +18,7 @@
 //! and stands in the audit trail.
 
 mod acts;
+mod centre;
 mod desk;
 mod entry;
 mod files;
@@ -59,6 +61,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/photos/customer/{customer}/{size}", get(photos::of_customer))
         .route("/assets/{name}", get(files::asset))
         .route("/manifest.webmanifest", get(files::manifest))
+        .merge(centre::routes())
 }
 
 #[cfg(test)]

@@ -13,13 +13,17 @@ struct Screen {
 }
 
 /// All of them; somebody's first is where they begin.
-const SCREENS: [Screen; 2] = [
+const SCREENS: [Screen; 3] = [
     // Whoever looks for customers sits; whoever only greets walks.
     Screen {
         name: "desk",
-        is_of: |viewer| viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
+        is_of: |viewer| {
+            (viewer.may(Action::ActInVisits) || viewer.is_elsewhere()) && viewer.may(Action::SearchCustomers)
+        },
     },
-    Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) },
+    // Whoever looks at a branch from the centre sees its screens, and acts on none of them.
+    Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) || viewer.is_elsewhere() },
+    Screen { name: "centre", is_of: |viewer| viewer.may(Action::SeeReports) },
 ];
 
 /// A screen that stands in the bar of whoever works on it.
@@ -46,5 +50,9 @@ pub(super) fn first(viewer: &Viewer) -> Option<String> {
 
 /// The path of the screen that a form names, and of nothing else.
 pub(super) fn path_of(name: &str) -> &'static str {
-    if name == "lobby" { "/lobby" } else { "/desk" }
+    match name {
+        "lobby" => "/lobby",
+        "centre" => "/centre",
+        _ => "/desk",
+    }
 }
