@@ -1,6 +1,7 @@
 //! The screens in a real browser, with the emulated readers of the demo behind them.
 
 mod browser;
+mod centre;
 mod demo;
 mod line;
 mod look;
