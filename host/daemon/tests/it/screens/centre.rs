@@ -156,7 +156,10 @@ async fn a_report_comes_on_paper_page_by_page_with_its_head_and_numbers() {
     }
     let with_rows: Vec<&String> = pages.iter().filter(|page| page.contains("row ")).collect();
     assert!(with_rows.len() >= 2);
-    assert!(with_rows.iter().all(|page| is_said(page, &["日期", "等级", "平均停留"])), "{with_rows:?}");
+    assert!(
+        with_rows.iter().all(|page| is_said(page, &["到访量 · 全部网点", "日期", "等级", "平均停留"])),
+        "{with_rows:?}"
+    );
     for at in 2..=90 {
         let row = format!("row {at}");
         let there =

@@ -167,7 +167,7 @@ pub(super) async fn stream(
         notices,
         shown,
         is_behind,
-        told_at: now.checked_sub(APART).unwrap_or(now),
+        looked_at: now.checked_sub(APART).unwrap_or(now),
         session_at: now,
         is_over: false,
     };
@@ -189,7 +189,8 @@ struct Looking {
     shown: Vec<BranchNow>,
     /// Whether the page shows something else from the beginning.
     is_behind: bool,
-    told_at: Instant,
+    /// When it was last looked how branches are.
+    looked_at: Instant,
     session_at: Instant,
     is_over: bool,
 }
@@ -198,7 +199,7 @@ impl Looking {
     /// The next thing to tell; `None` behind the end of it.
     async fn next(&mut self) -> Option<Event> {
         if std::mem::take(&mut self.is_behind) {
-            self.told_at = Instant::now();
+            self.looked_at = Instant::now();
             return Some(event("changed", &json!({ "all": true, "branches": [] })));
         }
         while !self.is_over {
@@ -209,7 +210,8 @@ impl Looking {
                 },
                 () = sleep(LOOK_EVERY) => {}
             }
-            sleep_until(self.told_at + APART).await;
+            sleep_until(self.looked_at + APART).await;
+            self.looked_at = Instant::now();
             while !matches!(
                 self.notices.try_recv(),
                 Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed)
@@ -224,7 +226,6 @@ impl Looking {
             let told = changes(&self.shown, &now);
             self.shown = now;
             if let Some(told) = told {
-                self.told_at = Instant::now();
                 return Some(event("changed", &told));
             }
         }
@@ -234,9 +235,11 @@ impl Looking {
     /// Why it does not go on, if it does not.
     async fn end(&mut self) -> Option<Event> {
         let (service, caller) = (self.api.service(), self.viewer.caller());
+        if !service.goes_on(caller) {
+            return Some(event("ended", &json!({})));
+        }
         if !service.still_looks(caller) {
-            let goes_on = service.goes_on(caller);
-            return Some(event(if goes_on { "moved" } else { "ended" }, &json!({})));
+            return Some(event("moved", &json!({})));
         }
         if self.session_at.elapsed() < SESSION_EVERY {
             return None;

@@ -35,9 +35,11 @@ pub(super) struct Asked {
     days: String,
 }
 
+type Way = (&'static str, &'static [Part]);
+const USUAL_WAY: Way = ("day_class", &[Part::Day, Part::VipClass]);
 /// By what visits can be counted apart on a page: what is said in an address, and the parts of the report.
-const WAYS: [(&str, &[Part]); 6] = [
-    ("day_class", &[Part::Day, Part::VipClass]),
+const WAYS: [Way; 6] = [
+    USUAL_WAY,
     ("hour_class", &[Part::Hour, Part::VipClass]),
     ("day", &[Part::Day]),
     ("branch_class", &[Part::Branch, Part::VipClass]),
@@ -77,7 +79,8 @@ struct ReportPage {
     ways: Vec<(&'static str, String)>,
     chart: Option<Chart>,
     columns: Vec<(String, bool)>,
-    rows: Vec<Vec<String>>,
+    /// Cells, each with whether it holds a number.
+    rows: Vec<Vec<(String, bool)>>,
     all_rows: u64,
     is_cut: bool,
     csv: String,
@@ -115,7 +118,7 @@ pub(super) async fn page(
         let (text, service) = (viewer.text.clone(), api.service());
         let today = text.date(service.now()).unwrap_or_default();
         let (from, to) = span_of(&asked, today)?;
-        let way = WAYS.iter().find(|(way, _)| *way == asked.by).unwrap_or(&WAYS[0]);
+        let way = *WAYS.iter().find(|(way, _)| *way == asked.by).unwrap_or(&USUAL_WAY);
         let days = match asked.days.trim() {
             "" => None,
             days => Some(days.parse().map_err(|_| Fault::Invalid(Vec::new()))?),
@@ -246,8 +249,8 @@ impl Words<'_> {
         }
     }
 
-    fn row(&self, columns: &[&'static str], row: &[Cell]) -> Vec<String> {
-        columns.iter().zip(row).map(|(column, cell)| self.cell(column, cell)).collect()
+    fn row(&self, columns: &[&'static str], row: &[Cell]) -> Vec<(String, bool)> {
+        columns.iter().zip(row).map(|(column, cell)| (self.cell(column, cell), is_number(column))).collect()
     }
 
     fn chart(&self, report: &Report, title: &str, description: &str) -> Option<Chart> {
