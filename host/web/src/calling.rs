@@ -32,6 +32,10 @@ pub(crate) struct Calling(pub(crate) Caller);
 /// The same for what only a person in a session does.
 pub(crate) struct InSession(pub(crate) Identified);
 
+/// Who looks on while things happen: as [`Calling`], and whose session looks at another branch needs to say
+/// no more why.
+pub(crate) struct LookingOn(pub(crate) Caller);
+
 /// From where somebody calls whom nobody knows yet.
 pub(crate) struct Stranger(pub(crate) String);
 
@@ -46,6 +50,18 @@ impl FromRequestParts<Api> for Calling {
             in_session(parts, api).await?.caller
         };
         Ok(Self(Caller { reason: reason(&parts.headers)?, ..caller }))
+    }
+}
+
+impl FromRequestParts<Api> for LookingOn {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let Calling(caller) = Calling::from_request_parts(parts, api).await?;
+        if caller.reason.is_some() || caller.session.as_ref().is_none_or(|mark| mark.acting.is_none()) {
+            return Ok(Self(caller));
+        }
+        Ok(Self(in_session(parts, api).await?.caller))
     }
 }
 

@@ -3,10 +3,12 @@
 //! The screens know nothing of how a host is put together; whoever wires it says how its parts are
 //! ([`Installation`]).
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
 use rfid_core::{Name, ReaderState, UtcTime};
+use rfid_service::recognition::Glimpses;
 use tokio::sync::broadcast;
 
 /// How the parts of a host are. Asked for each time a screen is shown.
@@ -112,6 +114,41 @@ pub struct PluginCondition {
     pub used_by: Vec<Name>,
     /// How often an instance was lost and made anew since the start of the host.
     pub restarts: u64,
+}
+
+/// Under which name pipelines count glimpses that were not confirmed.
+const UNCONFIRMED: &str = "unconfirmed";
+
+/// What the pipelines of a host glimpsed, for the report of recognition. The host outlives whoever asks, and is
+/// not held by them.
+pub(crate) struct PipelineGlimpses(pub(crate) Weak<dyn Installation>);
+
+impl std::fmt::Debug for PipelineGlimpses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PipelineGlimpses")
+    }
+}
+
+impl Glimpses for PipelineGlimpses {
+    /// A pipeline counts for the branch in which all of its readers stand. Of the branches of one that hears
+    /// several it cannot be told which a glimpse was of, so nothing is said of them.
+    fn unconfirmed(&self) -> BTreeMap<Name, u64> {
+        let Some(installation) = self.0.upgrade() else { return BTreeMap::new() };
+        let branches: BTreeMap<Name, Option<Name>> =
+            installation.readers().into_iter().map(|reader| (reader.name, reader.branch)).collect();
+        let (mut counted, mut mixed) = (BTreeMap::new(), BTreeSet::new());
+        for pipeline in installation.pipelines().into_iter().filter(|pipeline| pipeline.is_running) {
+            let heard: BTreeSet<Option<&Name>> =
+                pipeline.readers.iter().map(|reader| branches.get(reader).and_then(Option::as_ref)).collect();
+            let count = pipeline.counts.iter().find(|(name, _)| name == UNCONFIRMED).map(|(_, count)| *count);
+            match (heard.iter().collect::<Vec<_>>().as_slice(), count) {
+                ([Some(branch)], Some(count)) => *counted.entry((*branch).clone()).or_default() += count,
+                _ => mixed.extend(heard.into_iter().flatten().cloned()),
+            }
+        }
+        counted.retain(|branch, _| !mixed.contains(branch));
+        counted
+    }
 }
 
 /// The host as a whole.

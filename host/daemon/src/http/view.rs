@@ -250,7 +250,7 @@ impl View {
             .collect();
         let branches = service.recognition().counters().by_branch();
         let counted = branches.iter().map(|(branch, counted)| {
-            let BranchCounters { recognised, refused, unknown, alarms } = counted;
+            let BranchCounters { recognised, refused, unknown, unknown_of_day: _, alarms } = counted;
             (
                 branch,
                 json!({ "recognised": recognised, "refused": refused, "unknown": unknown, "alarms": alarms }),

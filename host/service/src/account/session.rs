@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rfid_core::{Result, UtcTime};
+use rfid_core::{Name, Result, UtcTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -27,6 +27,15 @@ pub struct Keys {
     pub alias: String,
 }
 
+/// The branch that a session looks at instead of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acting {
+    /// Its code.
+    pub branch: Name,
+    /// Why; empty where nobody has to say.
+    pub reason: String,
+}
+
 /// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -44,6 +53,8 @@ pub struct Session {
     pub from: String,
     /// Whether a display has it, and no person.
     pub is_display: bool,
+    /// What it looks at, unless it is its own branch.
+    pub acting: Option<Acting>,
     /// Since when this host has known it, and how old it was and for how long unused by then: an earlier run
     /// of the host may have begun it.
     known: Duration,
@@ -94,6 +105,8 @@ pub(crate) struct KeptSession {
     since: UtcTime,
     from: String,
     is_display: bool,
+    #[serde(default)]
+    acting: Option<Acting>,
     age: Duration,
     unused: Duration,
 }
@@ -150,6 +163,7 @@ impl Sessions {
             since: utc,
             from: from.to_owned(),
             is_display,
+            acting: None,
             known: now,
             age_then: Duration::ZERO,
             unused_then: Duration::ZERO,
@@ -207,6 +221,28 @@ impl Sessions {
         }
     }
 
+    /// Has a session of a person look at this branch, or at its own again. Returns whether there is such a
+    /// session.
+    pub fn act(&self, staff: StaffId, alias: &str, acting: Option<Acting>) -> bool {
+        let mut sessions = self.lock();
+        let is_it = |session: &&mut Session| session.staff == staff && session.alias == alias;
+        match sessions.values_mut().find(is_it) {
+            Some(session) => {
+                session.acting = acting;
+                self.note_change();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The branch that a session of a person looks at instead of its own.
+    pub fn acting(&self, staff: StaffId, alias: &str) -> Option<Name> {
+        let sessions = self.lock();
+        let is_it = |session: &&Session| session.staff == staff && session.alias == alias;
+        sessions.values().find(is_it)?.acting.as_ref().map(|acting| acting.branch.clone())
+    }
+
     /// Sessions of a person that go on, the oldest first.
     pub fn of(&self, staff: StaffId, now: Duration, settings: &AccountSettings) -> Vec<Session> {
         let sessions = self.lock();
@@ -241,6 +277,7 @@ impl Sessions {
             since: session.since,
             from: session.from.clone(),
             is_display: session.is_display,
+            acting: session.acting.clone(),
             age: session.age(now),
             unused: session.unused(now),
         };
@@ -265,6 +302,7 @@ impl Sessions {
                 since: kept.since,
                 from: kept.from,
                 is_display: kept.is_display,
+                acting: kept.acting,
                 known: now,
                 age_then: kept.age.saturating_add(ended),
                 unused_then: kept.unused.saturating_add(ended),

@@ -1,11 +1,11 @@
 //! What recognition has counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_core::Name;
 
-use crate::record::{Outcome, Refusal};
+use crate::record::{LocalDate, Outcome, Refusal};
 
 /// Most branches that are counted apart; arrivals in further ones are counted as those of the last.
 const MOST_BRANCHES: usize = 10_000;
@@ -20,14 +20,26 @@ pub struct BranchCounters {
     /// Of tags that are on no card of the bank's, and of customers who do not want to be recognised:
     /// apart they would tell of them.
     pub unknown: u64,
+    /// The same of the latest day of the bank on which there was one, and that day.
+    pub unknown_of_day: Option<(LocalDate, u64)>,
     /// Suspicions that a card was copied.
     pub alarms: u64,
+}
+
+/// Tells what readers glimpsed and too little was heard of to count as somebody: those who confirm are before
+/// recognition, and count by themselves.
+pub trait Glimpses: std::fmt::Debug + Send + Sync {
+    /// Glimpses since the start that were not confirmed, by branch; none of branches of which it cannot be
+    /// said.
+    fn unconfirmed(&self) -> BTreeMap<Name, u64>;
 }
 
 /// What was counted, by branch.
 #[derive(Debug, Default)]
 pub struct Counters {
     branches: Mutex<BTreeMap<Name, BranchCounters>>,
+    /// Absent where nobody counts glimpses.
+    glimpses: Mutex<Option<Arc<dyn Glimpses>>>,
 }
 
 impl Counters {
@@ -36,14 +48,34 @@ impl Counters {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Asks this for glimpses from now on.
+    pub fn take_glimpses(&self, glimpses: Arc<dyn Glimpses>) {
+        *self.glimpses.lock().unwrap_or_else(PoisonError::into_inner) = Some(glimpses);
+    }
+
+    /// Glimpses that were not confirmed, by branch, as far as it can be said.
+    pub(crate) fn unconfirmed(&self) -> BTreeMap<Name, u64> {
+        let glimpses = self.glimpses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        glimpses.map(|glimpses| glimpses.unconfirmed()).unwrap_or_default()
+    }
+
     /// Begins to count a branch, from nothing, so that it is there before anybody comes.
     pub(crate) fn begin(&self, branch: &Name) {
         self.of(branch, |_| ());
     }
 
-    pub(super) fn note(&self, branch: &Name, outcome: Option<Outcome>) {
+    /// Notes an arrival on a day of the bank.
+    pub(crate) fn note(&self, branch: &Name, outcome: Option<Outcome>, day: LocalDate) {
         self.of(branch, |counters| match outcome {
-            None => counters.unknown += 1,
+            None => {
+                counters.unknown += 1;
+                match &mut counters.unknown_of_day {
+                    Some((latest, count)) if *latest == day => *count += 1,
+                    // What comes late of a day that is over is not of this one.
+                    Some((latest, _)) if *latest > day => {}
+                    other => *other = Some((day, 1)),
+                }
+            }
             Some(Outcome::Recognised) => counters.recognised += 1,
             Some(Outcome::Refused(refusal)) => {
                 *counters.refused.entry(Refusal::name(refusal)).or_default() += 1
@@ -51,8 +83,14 @@ impl Counters {
         });
     }
 
-    pub(super) fn note_unknown(&self, branch: &Name) {
-        self.note(branch, None);
+    /// Tags of a day that were not known, by branch.
+    pub(crate) fn unknown_on(&self, day: LocalDate) -> BTreeMap<Name, u64> {
+        let branches = self.branches.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_day = |(branch, counters): (&Name, &BranchCounters)| match counters.unknown_of_day {
+            Some((latest, count)) if latest == day => Some((branch.clone(), count)),
+            _ => None,
+        };
+        branches.iter().filter_map(of_day).collect()
     }
 
     pub(super) fn note_alarm(&self, branch: &Name) {

@@ -36,7 +36,7 @@ use crate::record::{
 };
 use crate::store::{Actor, Among, Change, Commit, CommitFault, Holder, Listing, Origin, Store, Stored};
 
-pub use counters::{BranchCounters, Counters};
+pub use counters::{BranchCounters, Counters, Glimpses};
 pub use decision::{decide, local_day, start_of_day};
 
 /// Visits of a customer that are looked at: the branches of a day, and more.
@@ -158,7 +158,7 @@ impl Recognition {
         let day = local_day(event.time, &self.settings.zone);
         let outcome = decide(card, customer, branch, day, event.authentic);
         if event.kind == EventKind::Arrived {
-            self.counters.note(branch, outcome);
+            self.counters.note(branch, outcome, day);
         }
         let Some(outcome) = outcome else { return Ok(None) };
         for _ in 0..TRIES {
@@ -347,7 +347,7 @@ impl Directory for Recognition {
                         .push((at, event, branch));
                 }
                 (None, Some(branch)) if event.kind == EventKind::Arrived => {
-                    self.counters.note_unknown(branch)
+                    self.counters.note(branch, None, local_day(event.time, &self.settings.zone));
                 }
                 _ => {}
             }

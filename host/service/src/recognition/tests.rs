@@ -218,7 +218,9 @@ async fn who_does_not_want_to_be_recognised_is_as_unknown_as_anybody() {
     assert_eq!(hall.say(stranger).await, None);
     assert!(hall.visits().await.is_empty());
     let counted = hall.recognition.counters().by_branch();
-    assert_eq!(counted.get("a"), Some(&BranchCounters { unknown: 2, ..BranchCounters::default() }));
+    let of_a = counted.get("a").unwrap();
+    let (_, of_day) = of_a.unknown_of_day.unwrap();
+    assert_eq!((of_a.unknown, of_day, of_a.recognised, of_a.alarms), (2, 2, 0, 0));
 }
 
 #[tokio::test]

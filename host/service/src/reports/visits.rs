@@ -101,9 +101,15 @@ impl Making<'_> {
         let by = [By::Branch, By::Outcome];
         let counted = self.tally(self.days.span(), Vec::new(), by, Figures::Visits).await?;
         let since_start = self.service.recognition().counters().by_branch();
+        let unconfirmed = self.service.recognition().counters().unconfirmed();
         let mut columns = vec!["branch", "recognised"];
         columns.extend(Refusal::ALL.iter().map(|refusal| refusal.name()));
-        columns.extend(["share_recognised", "unknown_since_start", "clone_alarms_since_start"]);
+        columns.extend([
+            "share_recognised",
+            "unknown_since_start",
+            "unconfirmed_since_start",
+            "clone_alarms_since_start",
+        ]);
         let rows = self.branches.iter().map(|branch| {
             let of = |refusal: Option<&'static str>| -> u64 {
                 let here = counted.iter().filter(|(key, _)| key.branch.as_ref() == Some(branch));
@@ -123,6 +129,7 @@ impl Making<'_> {
             cells.extend(refused.into_iter().map(Cell::count));
             cells.push(share);
             cells.push(live.map_or(Cell::Empty, |live| Cell::count(live.unknown)));
+            cells.push(unconfirmed.get(branch).map_or(Cell::Empty, |count| Cell::count(*count)));
             cells.push(live.map_or(Cell::Empty, |live| Cell::count(live.alarms)));
             cells
         });

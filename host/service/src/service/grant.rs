@@ -148,6 +148,32 @@ impl Grant {
         self.lent.as_ref()
     }
 
+    /// What is left of it for who looks at one branch: what reaches everything reaches that one; what is of
+    /// one's own branch or customers counts in one's own branch alone.
+    #[must_use]
+    pub(super) fn within(&self, branch: &Name) -> Self {
+        let is_home = self.branches.as_ref().is_none_or(|branches| branches.contains(branch));
+        let left = |cells: &Vec<Cell>| -> Vec<Cell> {
+            let reaches = |cell: &&Cell| is_home || cell.reach == Reach::All;
+            let here = |cell: &Cell| match cell.reach {
+                Reach::All => Cell { reach: Reach::Branch, ..*cell },
+                _ => *cell,
+            };
+            cells.iter().filter(reaches).map(here).collect()
+        };
+        let cells = self.cells.iter().map(|(action, cells)| (*action, left(cells)));
+        Self {
+            cells: cells.filter(|(_, cells)| !cells.is_empty()).collect(),
+            branches: Some([branch.clone()].into()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether an action that is done by oneself takes a reason, whatever role it is done in.
+    pub fn needs_reason(&self, action: Action) -> bool {
+        self.may(action, Mode::Do, true).is_ok() && self.may(action, Mode::Do, false).is_err()
+    }
+
     /// Whether an action is among those that can be done in some way.
     pub fn knows(&self, action: Action) -> bool {
         self.cells.contains_key(&action)
@@ -156,6 +182,11 @@ impl Grant {
     /// Whether an action is done by oneself somewhere.
     pub fn does(&self, action: Action) -> bool {
         self.cells.get(&action).is_some_and(|cells| cells.iter().any(|cell| cell.does))
+    }
+
+    /// Whether an action that others ask for is approved somewhere.
+    pub fn approves(&self, action: Action) -> bool {
+        self.cells.get(&action).is_some_and(|cells| cells.iter().any(|cell| cell.approves))
     }
 
     /// Whether anything at all may be known of a branch.
@@ -234,6 +265,11 @@ impl May<'_> {
         self.grant.branches.as_ref().is_none_or(|branches| branches.iter().any(|own| own.as_str() == branch))
     }
 
+    /// Whether it reaches every branch.
+    pub(super) fn is_everywhere(&self) -> bool {
+        self.cells.iter().any(|cell| cell.reach == Reach::All)
+    }
+
     /// Whether anything of this branch can be reached without being one's own.
     pub(super) fn is_bound_to_own(&self) -> bool {
         self.cells.iter().all(|cell| cell.reach == Reach::Own)
@@ -300,6 +336,26 @@ mod tests {
         assert_eq!(grant.may(Action::EncodeCards, Mode::Do, true).unwrap_err(), NotMay::NotAtAll);
         assert_eq!(grant.may(Action::RequestCards, Mode::Propose, true).unwrap_err(), NotMay::NotAtAll);
         assert!(grant.may(Action::RequestCards, Mode::Approve, true).is_ok());
+    }
+
+    #[test]
+    fn whoever_looks_at_one_branch_reaches_no_other_and_brings_nothing_of_their_own_there() {
+        let me = StaffId::from_bytes([1; 16]);
+        let roles = [Role::CentreSupervisor, Role::BranchSupervisor, Role::AccountManager];
+        let whole = Grant::of_roles(roles, "a".into(), me);
+        let there = whole.within(&"b".into());
+        let reaches = |grant: &Grant, action, branch: &str| {
+            grant.may(action, Mode::Do, true).ok().and_then(|may| may.reaching(branch, true))
+        };
+        let seen = |grant: &Grant, branch| reaches(grant, Action::SeeArrivals, branch).is_some();
+        assert!(seen(&there, "b") && !seen(&there, "a") && seen(&whole, "a"));
+        // Acting in visits is of the branch supervisor, whose branch it is not.
+        assert!(reaches(&whole, Action::ActInVisits, "a").is_some());
+        assert_eq!(there.may(Action::ActInVisits, Mode::Do, true).unwrap_err(), NotMay::NotAtAll);
+        // In one's own branch everything stays.
+        assert!(reaches(&whole.within(&"a".into()), Action::ActInVisits, "a").is_some());
+        assert!(there.reaches("b") && !there.reaches("a"));
+        assert!(there.needs_reason(Action::SeeArrivals) && !whole.needs_reason(Action::SeeArrivals));
     }
 
     #[test]

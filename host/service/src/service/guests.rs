@@ -92,7 +92,12 @@ impl Service {
         Ok((id, photo))
     }
 
-    async fn with_customers(&self, caller: &Caller, visits: Vec<Sight<Visit>>) -> Result<Vec<Guest>, Fault> {
+    /// Visits that a caller sees, each with whom it is of.
+    pub(super) async fn with_customers(
+        &self,
+        caller: &Caller,
+        visits: Vec<Sight<Visit>>,
+    ) -> Result<Vec<Guest>, Fault> {
         let acts = |visit: &Visit| visit.greeted.into_iter().chain(visit.served);
         let staff = visits.iter().flat_map(|visit| acts(&visit.record)).map(|act| Key::Staff(act.by));
         let keys = visits.iter().map(|visit| Key::Customer(visit.record.customer)).chain(staff);

@@ -17,11 +17,13 @@ mod fault;
 mod following;
 mod grant;
 mod guests;
+mod history;
 mod overseeing;
 mod photos;
 mod requests;
 mod retention;
 mod staff;
+mod standing;
 mod trail;
 mod verifying;
 pub mod view;
@@ -29,7 +31,7 @@ mod visits;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use rfid_core::{Clock, Result, UtcTime};
+use rfid_core::{Clock, Name, Result, UtcTime};
 
 use self::accounts::Accounts;
 use self::verifying::Verifying;
@@ -52,6 +54,7 @@ pub use exports::{
 pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
+pub use history::{HistoryFilter, VisitState};
 pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
 pub use requests::{
     AccountRequest, Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk,
@@ -59,6 +62,7 @@ pub use requests::{
 };
 pub use retention::{Retained, RetentionSettings};
 pub use staff::StaffDraft;
+pub use standing::BranchStanding;
 pub use trail::TrailFilter;
 pub use verifying::{AnchorFiles, Verification};
 pub use visits::VisitFilter;
@@ -88,6 +92,8 @@ pub struct SessionMark {
     pub alias: String,
     /// Whether the person has proved a moment ago who it is.
     pub is_proved: bool,
+    /// The branch that it looks at instead of its own; the caller's grant reaches no other.
+    pub acting: Option<Name>,
 }
 
 impl Caller {
@@ -146,6 +152,8 @@ pub struct Service {
     accounts: Accounts,
     issuing: IssuingSettings,
     retention: RetentionSettings,
+    /// How things stand in all branches, once somebody has asked.
+    standing: standing::Standing,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
     /// Absent where there is no folder for them.
@@ -183,6 +191,7 @@ impl Service {
             accounts: Accounts::default(),
             issuing: IssuingSettings::default(),
             retention: RetentionSettings::default(),
+            standing: standing::Standing::default(),
             desk: None,
             exports: None,
             trail: None,

@@ -64,7 +64,7 @@ impl Service {
     }
 
     /// What it is to look at visits: at those that go on, at those of the day, or at more.
-    fn sight_of(&self, is_of_customer: bool, is_open: bool, from: UtcTime) -> Action {
+    pub(super) fn sight_of(&self, is_of_customer: bool, is_open: bool, from: UtcTime) -> Action {
         match (is_open, is_of_customer) {
             (true, _) => Action::SeeArrivals,
             (false, false) if from >= self.recognition.day_of(self.now()) => Action::ListVisits,

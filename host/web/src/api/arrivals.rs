@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{Answer, Api, Asked, LARGEST_PAGE, Needs, Route};
-use crate::calling::Calling;
+use crate::calling::LookingOn;
 use crate::refused::Refused;
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.
@@ -47,7 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
         body: None,
         answer: Answer::Stream(
             "Events `visit` and `alarm`, each with the whole record; first the visits that go on. \
-             `missed` says that the client was too slow: begin anew. `ended` says that the session is over.",
+             `missed` says that the client was too slow: begin anew. `ended` says that the session is over, and \
+             `moved` that it looks at another branch by now.",
         ),
         handler: get(arrivals),
     }]
@@ -57,7 +58,7 @@ pub(super) fn routes() -> Vec<Route> {
 /// nothing: what has a version that is known already is a repeat.
 async fn arrivals(
     extract::State(api): extract::State<Api>,
-    Calling(caller): Calling,
+    LookingOn(caller): LookingOn,
     Asked(query): Asked<ArrivalQuery>,
 ) -> Result<Response, Refused> {
     let branch: Option<Name> = query.branch.as_deref().map(Into::into);
@@ -100,26 +101,30 @@ impl State {
     async fn next(&mut self) -> Option<Event> {
         while !self.is_over {
             let heard = tokio::select! {
-                heard = self.notices.recv() => heard,
-                _ = self.looks.tick() => {
-                    if self.service.still_is(&self.caller).await {
-                        continue;
-                    }
-                    self.is_over = true;
-                    return Some(event("ended", &json!({ "detail": "The session is over." })));
-                }
+                heard = self.notices.recv() => Some(heard),
+                _ = self.looks.tick() => None,
             };
+            if heard.is_none() && !self.service.still_is(&self.caller).await {
+                self.is_over = true;
+                return Some(event("ended", &json!({ "detail": "The session is over." })));
+            }
+            // What comes after that is of a branch that is not looked at any more.
+            if !self.service.still_looks(&self.caller) {
+                self.is_over = true;
+                return Some(event("moved", &json!({ "detail": "The session looks at another branch." })));
+            }
             match heard {
-                Ok(notice) => {
+                None => {}
+                Some(Ok(notice)) => {
                     if let Some(event) = self.shown(&notice) {
                         return Some(event);
                     }
                 }
-                Err(RecvError::Lagged(missed)) => {
+                Some(Err(RecvError::Lagged(missed))) => {
                     self.is_over = true;
                     return Some(event("missed", &json!({ "events": missed })));
                 }
-                Err(RecvError::Closed) => return None,
+                Some(Err(RecvError::Closed)) => return None,
             }
         }
         None

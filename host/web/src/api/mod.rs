@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::clients::Clients;
-use crate::installation::Installation;
+use crate::installation::{Installation, PipelineGlimpses};
 use crate::refused::Refused;
 use crate::screens;
 use rfid_door::cursor::Cursors;
@@ -137,6 +137,8 @@ impl Api {
     /// Shows the parts of this host as well.
     #[must_use]
     pub fn with_installation(self, installation: Arc<dyn Installation>) -> Self {
+        let glimpses = Arc::new(PipelineGlimpses(Arc::downgrade(&installation)));
+        self.service.recognition().counters().take_glimpses(glimpses);
         Self { installation: Some(installation), ..self }
     }
 
@@ -147,6 +149,10 @@ impl Api {
     /// The host around it, if it is known.
     pub(crate) fn installation(&self) -> Option<&Arc<dyn Installation>> {
         self.installation.as_ref()
+    }
+
+    pub(crate) fn cursors(&self) -> &Cursors {
+        &self.cursors
     }
 
     pub(crate) fn clients(&self) -> &Clients {

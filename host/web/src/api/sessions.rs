@@ -284,7 +284,7 @@ async fn log_in(
 }
 
 fn view_of(identified: &Identified) -> SessionView {
-    let Identified { caller, proof, staff, roles } = identified;
+    let Identified { caller, proof, staff, roles, .. } = identified;
     let rights = Action::ALL.into_iter().filter(|action| caller.grant.knows(*action)).map(Action::name);
     SessionView {
         staff: StaffView::of(staff),

@@ -45,6 +45,8 @@ struct Current {
     earlier: Vec<GuestView>,
     colleagues: Vec<(String, String)>,
     watermark: String,
+    /// Whether they who look may do something.
+    can_act: bool,
 }
 
 /// Whom a search found.
@@ -182,11 +184,16 @@ async fn current_with(
 ) -> Result<Current, Fault> {
     let showing = hall.showing(viewer);
     let watermark = viewer.watermark(api);
-    let mut current = Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+    let can_act = viewer.may(Action::ActInVisits);
+    let mut current =
+        Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark, can_act };
     let Some(guest) = guest else { return Ok(current) };
     let earlier = api.service().earlier_visits(viewer.caller(), &guest, EARLIER).await?;
     current.earlier = earlier.iter().map(|guest| showing.guest(guest)).collect();
     current.guest = Some(showing.guest(&guest));
+    if !can_act {
+        return Ok(current);
+    }
     let me = viewer.identified.staff.record.id;
     let colleagues = api.service().colleagues(viewer.caller(), viewer.branch()).await?;
     let others = colleagues.iter().map(|staff| &staff.record).filter(|staff| staff.id != me);
@@ -207,7 +214,8 @@ pub(super) async fn customer(
         let extent = if is_masked { Extent::Shortened } else { Extent::Whole };
         let guest = Some(hall.showing(&viewer).absent(&stored, extent));
         let watermark = viewer.watermark(&api);
-        let current = Current { guest, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+        let can_act = viewer.may(Action::ActInVisits);
+        let current = Current { guest, earlier: Vec::new(), colleagues: Vec::new(), watermark, can_act };
         Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))

@@ -16,6 +16,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("administration.css", "text/css; charset=utf-8", include_bytes!("assets/administration.css")),
     ("administration.js", "text/javascript; charset=utf-8", include_bytes!("assets/administration.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/vendor/htmx.min.js")),
+    ("centre.css", "text/css; charset=utf-8", include_bytes!("assets/centre.css")),
+    ("centre.js", "text/javascript; charset=utf-8", include_bytes!("assets/centre.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     ("icon-192.png", "image/png", include_bytes!("assets/icon-192.png")),
     ("icon-512.png", "image/png", include_bytes!("assets/icon-512.png")),

@@ -4,6 +4,7 @@
 //! * `day.rs`: the visits of a day, beneath it.
 //! * `lobby.rs`: the lobby manager's handheld (PDA客户端).
 //! * `display/`: a screen on a wall, which nobody sits at.
+//! * `centre/`: the service centre (服务中心), and the choice of a branch.
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
 //! * `hall.rs`: alarms.
@@ -22,6 +23,7 @@
 
 mod acts;
 mod administration;
+mod centre;
 mod day;
 mod desk;
 mod display;
@@ -70,6 +72,7 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(display::routes())
         .route("/help/{screen}", get(help::page))
         .merge(administration::routes())
+        .merge(centre::routes())
 }
 
 #[cfg(test)]

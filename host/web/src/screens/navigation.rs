@@ -17,10 +17,14 @@ const SCREENS: &[Screen] = &[
     // Whoever looks for customers sits; whoever only greets walks.
     Screen {
         name: "desk",
-        is_of: |viewer| viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
+        is_of: |viewer| {
+            (viewer.may(Action::ActInVisits) || viewer.is_elsewhere()) && viewer.may(Action::SearchCustomers)
+        },
     },
-    Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) },
+    // Whoever looks at a branch from the centre sees its screens, and acts on none of them.
+    Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) || viewer.is_elsewhere() },
     Screen { name: "display", is_of: |viewer| viewer.caller().grant.holds(Role::Display) },
+    Screen { name: "centre", is_of: |viewer| viewer.may(Action::SeeReports) },
     Screen {
         name: "administration/people",
         is_of: |viewer| viewer.may(Action::LockAccounts) || viewer.knows(Action::RequestAccounts),

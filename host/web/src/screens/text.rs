@@ -164,11 +164,19 @@ impl Text {
 
     /// A day, as the bank writes it.
     pub(super) fn day(&self, at: UtcTime) -> String {
-        let format = match self.language {
+        self.local(at).map(|at| self.date_said(at.date())).unwrap_or_default()
+    }
+
+    const fn day_format(&self) -> &'static str {
+        match self.language {
             Language::Chinese => "%Y年%-m月%-d日",
             Language::English => "%-d %b %Y",
-        };
-        self.local(at).map(|at| at.strftime(format).to_string()).unwrap_or_default()
+        }
+    }
+
+    /// A day of the bank, as it writes it.
+    pub(super) fn date_said(&self, date: Date) -> String {
+        date.strftime(self.day_format()).to_string()
     }
 
     /// The day of a time, where the bank is.
@@ -261,6 +269,15 @@ mod tests {
             "host-isolation-",
             "count-",
             "trail-outcome-",
+            // The centre.
+            "report-",
+            "report-hint-",
+            "column-",
+            "by-part-",
+            "role-",
+            "reader-",
+            "export-state-",
+            "purpose-",
         ];
         for key in &used {
             assert!(known.contains(key.as_str()), "{key} is used and not there");

@@ -56,6 +56,24 @@ impl Hall {
         (parts.status.as_u16(), body)
     }
 
+    /// The same bank whose host has these parts.
+    pub(super) fn installed(
+        self,
+        installation: std::sync::Arc<dyn crate::installation::Installation>,
+    ) -> Self {
+        let (clock, bank) = (std::sync::Arc::clone(&self.bank.clock), self.bank);
+        let api = Api::new(bank.service.clone(), Clients::default(), [7; 32], clock);
+        Self { router: api.with_installation(installation).router(), bank }
+    }
+
+    /// Opens a stream, and returns its status and what comes of it.
+    pub(super) async fn open(&self, path: &str, cookie: &str) -> (u16, Body) {
+        let request = Request::builder().uri(path).header("host", "bank:1").header("cookie", cookie);
+        let response = self.router.clone().call(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), body)
+    }
+
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Seen {
         let mut request = Request::builder().method(method).uri(path).header("host", "bank:1");
         for (name, value) in headers {

@@ -30,14 +30,24 @@ impl Viewer {
         &self.identified.caller
     }
 
-    /// The branch in which they work: the only one whose hall is shown to them.
+    /// The branch in which they work, or at which their session looks: the only one whose hall is shown to
+    /// them.
     pub(super) fn branch(&self) -> &Name {
-        &self.identified.staff.record.branch
+        match &self.identified.acting {
+            Some(acting) => &acting.branch,
+            None => &self.identified.staff.record.branch,
+        }
     }
 
-    /// They, giving a reason, if there is one.
+    /// Whether their session looks at a branch that they chose.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.identified.acting.is_some()
+    }
+
+    /// They, giving a reason, if there is one; otherwise that which stands in the session.
     pub(super) fn because(&self, reason: &str) -> Caller {
-        let reason = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        let given = Some(reason.trim()).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        let reason = given.or_else(|| self.caller().reason.clone());
         Caller { reason, ..self.caller().clone() }
     }
 
@@ -90,6 +100,8 @@ pub(super) struct Frame {
     pub(super) now_ms: u64,
     /// Which screen it is, for forms that come back to it.
     pub(super) screen: &'static str,
+    /// Why they look at this branch, where they chose it.
+    pub(super) looks_because: Option<String>,
 }
 
 impl Frame {
@@ -113,6 +125,7 @@ impl Frame {
             guide: help::path_of(screen),
             now_ms: now.as_nanos() / 1_000_000,
             screen,
+            looks_because: viewer.identified.acting.as_ref().map(|acting| acting.reason.clone()),
         })
     }
 }

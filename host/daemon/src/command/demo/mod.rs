@@ -65,9 +65,16 @@ pub(crate) async fn run(
     };
     // What another system would show to be answered.
     let token = random_digits()?;
-    let text =
-        Parts { door: stage.door(), desk: &link, http, data_dir: &folder.path, log: &log, token: &token }
-            .configuration();
+    let text = Parts {
+        door: stage.door(),
+        elsewhere: stage.elsewhere(),
+        desk: &link,
+        http,
+        data_dir: &folder.path,
+        log: &log,
+        token: &token,
+    }
+    .configuration();
     let path = folder.path.join("demo.toml");
     write_for_us(&path, &text)?;
     let checked = config::check(Texts::of(&path, &text), &registry);
@@ -225,6 +232,8 @@ fn row([time, event, zone, antenna, tag, who]: [&str; 6]) -> String {
 /// What the configuration is made of.
 struct Parts<'a> {
     door: SocketAddr,
+    /// The reader of the other branch.
+    elsewhere: SocketAddr,
     desk: &'a Path,
     http: SocketAddr,
     data_dir: &'a Path,
@@ -234,7 +243,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn configuration(&self) -> String {
-        let Self { door, desk, http, data_dir, log, token } = self;
+        let Self { door, elsewhere, desk, http, data_dir, log, token } = self;
         // TOML takes Rust's escapes of quotes and backslashes.
         format!(
             r#"# What `rfid-host demo` runs.
@@ -245,6 +254,9 @@ listen = "{http}"
 
 [branches.hubin]
 name = "湖滨支行"
+
+[branches.dongmen]
+name = "东门支行"
 
 [readers.hubin_door]
 driver = "mercury4"
@@ -260,6 +272,13 @@ transport = "pn532"
 port = {desk:?}
 zone = "desk"
 
+[readers.dongmen_door]
+driver = "mercury4"
+branch = "dongmen"
+address = "{elsewhere}"
+time_out = "100ms"
+antennas = {{ 1 = "door" }}
+
 [sinks.customers]
 type = "lookup"
 source = "service"
@@ -273,6 +292,11 @@ type = "notify"
 
 [pipelines.hubin]
 readers = ["hubin_door", "hubin_desk"]
+sinks = ["customers", "visits", "screens"]
+presence = {{ lost_after = "3s", revisit_within = "8s" }}
+
+[pipelines.dongmen]
+readers = ["dongmen_door"]
 sinks = ["customers", "visits", "screens"]
 presence = {{ lost_after = "3s", revisit_within = "8s" }}
 

@@ -1,6 +1,6 @@
 // The stage of the demo: says where customers are, and asks what is played.
 
-const places = { door: "门口 · Door", hall: "大厅 · Hall", wanders: "走动 · Wanders", desk: "柜台 · Desk", outside: "离开 · Leaves" };
+const places = { door: "门口 · Door", hall: "大厅 · Hall", wanders: "走动 · Wanders", desk: "柜台 · Desk", elsewhere: "东门支行 · Dongmen", outside: "离开 · Leaves" };
 const find = (id) => document.getElementById(id);
 
 function element(name, properties = {}, children = []) {

@@ -40,6 +40,8 @@ enum Place {
     Wanders,
     /// At the desk, the card on the pad; the antenna of the hall hears it as well.
     Desk,
+    /// At the door of the other branch.
+    Elsewhere,
 }
 
 impl Place {
@@ -50,6 +52,7 @@ impl Place {
             Self::Hall => "hall",
             Self::Wanders => "wanders",
             Self::Desk => "desk",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }
@@ -72,12 +75,15 @@ struct Play {
     /// The reader at the door, unless its line is cut.
     door: Option<Emulator>,
     desk: pad::Emulator,
+    /// The reader at the door of the other branch.
+    elsewhere: Emulator,
 }
 
 /// The emulated readers, and who stands before them.
 pub(super) struct Stage {
     play: Arc<Mutex<Play>>,
     door: SocketAddr,
+    elsewhere: SocketAddr,
     page: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -87,17 +93,26 @@ impl Stage {
         let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
             .await
             .context("the emulated reader cannot listen")?;
+        let elsewhere = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::default())
+            .await
+            .context("the emulated reader of the other branch cannot listen")?;
         let desk = pad::Emulator::start(desk, pad::Scenario::from_toml(DESK)?)
             .await
             .context("the emulated pad cannot be made")?;
-        let address = door.local_addr();
-        let play = Play { walkers: walkers(), is_script: true, door: Some(door), desk };
-        Ok(Self { play: Arc::new(Mutex::new(play)), door: address, page: std::sync::Mutex::default() })
+        let [address, other] = [door.local_addr(), elsewhere.local_addr()];
+        let play = Play { walkers: walkers(), is_script: true, door: Some(door), desk, elsewhere };
+        let play = Arc::new(Mutex::new(play));
+        Ok(Self { play, door: address, elsewhere: other, page: std::sync::Mutex::default() })
     }
 
     /// Where the reader at the door listens.
     pub(super) fn door(&self) -> SocketAddr {
         self.door
+    }
+
+    /// Where the reader of the other branch listens.
+    pub(super) fn elsewhere(&self) -> SocketAddr {
+        self.elsewhere
     }
 
     /// Opens the page. Returns where.
@@ -143,7 +158,8 @@ impl Stage {
             let _ = page.await;
         }
         if let Ok(play) = Arc::try_unwrap(self.play) {
-            let Play { door, desk, .. } = play.into_inner();
+            let Play { door, desk, elsewhere, .. } = play.into_inner();
+            elsewhere.shutdown().await;
             if let Some(door) = door {
                 door.shutdown().await;
             }
@@ -246,12 +262,14 @@ fn answer(done: anyhow::Result<()>) -> Response {
 impl Play {
     /// Lets the readers hear what is played.
     fn set(&self) -> anyhow::Result<()> {
-        let (door, desk) = if self.is_script {
-            (Scenario::from_toml(DOOR)?, pad::Scenario::from_toml(DESK)?)
+        let (door, desk, elsewhere) = if self.is_script {
+            (Scenario::from_toml(DOOR)?, pad::Scenario::from_toml(DESK)?, Scenario::default())
         } else {
-            let (door, desk) = heard(&self.walkers);
-            (Scenario::from_toml(&door)?, pad::Scenario::from_toml(&desk)?)
+            let Heard { door, desk, elsewhere } = heard(&self.walkers);
+            let [door, elsewhere] = [door, elsewhere].map(|text| Scenario::from_toml(&text));
+            (door?, pad::Scenario::from_toml(&desk)?, elsewhere?)
         };
+        self.elsewhere.set_scenario(elsewhere);
         if let Some(reader) = &self.door {
             reader.set_scenario(door);
         }
@@ -260,9 +278,17 @@ impl Play {
     }
 }
 
-/// Scenarios of the reader at the door and of the pad, for customers who are where they are.
-fn heard(walkers: &[Walker]) -> (String, String) {
-    let mut door = String::from("[scenario]\nrepeat = \"6s\"\n");
+/// What the readers hear, as scenarios.
+struct Heard {
+    door: String,
+    desk: String,
+    elsewhere: String,
+}
+
+/// Scenarios of the readers and of the pad, for customers who are where they are.
+fn heard(walkers: &[Walker]) -> Heard {
+    const ROUND: &str = "[scenario]\nrepeat = \"6s\"\n";
+    let (mut door, mut elsewhere) = (ROUND.to_owned(), ROUND.to_owned());
     let mut desk = String::new();
     for Walker { epc, uid, place, .. } in walkers {
         let mut tag = |antenna: u16, when: &str| {
@@ -281,9 +307,12 @@ fn heard(walkers: &[Walker]) -> (String, String) {
                 tag(2, "");
                 let _ = writeln!(desk, "[[card]]\nuid = \"{uid}\"");
             }
+            Place::Elsewhere => {
+                let _ = writeln!(elsewhere, "[[tag]]\nepc = \"{epc}\"\nantenna = 1\n");
+            }
         }
     }
-    (door, desk)
+    Heard { door, desk, elsewhere }
 }
 
 /// The customers of the demo and their cards.
@@ -306,12 +335,14 @@ mod tests {
 
     #[test]
     fn wherever_customers_are_the_readers_can_play_it() {
-        for place in [Place::Outside, Place::Door, Place::Hall, Place::Wanders, Place::Desk] {
+        for place in [Place::Outside, Place::Door, Place::Hall, Place::Wanders, Place::Desk, Place::Elsewhere]
+        {
             let mut walkers = walkers();
             assert_eq!(walkers.len(), 6);
             walkers.iter_mut().for_each(|walker| walker.place = place);
-            let (door, desk) = heard(&walkers);
+            let Heard { door, desk, elsewhere } = heard(&walkers);
             assert!(Scenario::from_toml(&door).is_ok(), "{door}");
+            assert!(Scenario::from_toml(&elsewhere).is_ok(), "{elsewhere}");
             assert!(pad::Scenario::from_toml(&desk).is_ok(), "{desk}");
         }
     }

@@ -64,6 +64,25 @@ impl Demo {
         self.play("/move", &json!({ "number": number, "place": place }));
     }
 
+    /// Cuts the line of the reader at the door, or mends it.
+    pub(super) fn door_line(&self, is_up: bool) {
+        self.play("/line", &json!({ "up": is_up }));
+    }
+
+    /// The code of now of somebody's second factor.
+    pub(super) fn code_of(&self, number: &str) -> String {
+        let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /state HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let state: Value = serde_json::from_str(body).unwrap();
+        let people = state["people"].as_array().unwrap();
+        let person = people.iter().find(|person| person["number"] == number).unwrap();
+        person["code"].as_str().unwrap().to_owned()
+    }
+
     fn play(&self, path: &str, body: &Value) {
         let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
         let body = body.to_string();

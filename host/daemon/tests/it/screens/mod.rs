@@ -2,6 +2,7 @@
 
 mod administration;
 mod browser;
+mod centre;
 mod demo;
 mod line;
 mod look;

@@ -1,5 +1,6 @@
 //! Accounts: logging in, sessions, and what makes an account usable.
 //!
+//! * `acting.rs`: the branch that somebody of the centre looks at.
 //! * `confirming.rs`: who still needs one.
 //! * `failures.rs`: tries that failed.
 //! * `invitations.rs`: how somebody comes to a password.
@@ -8,6 +9,7 @@
 //! * `outlasting.rs`: sessions when the host starts anew.
 //! * `displays.rs`: machines that are let in without a person.
 
+mod acting;
 mod confirming;
 mod displays;
 mod failures;
@@ -28,7 +30,7 @@ use super::fault::{Fault, FieldFault};
 use super::{Caller, Grant, Service, SessionMark};
 use crate::account::kept::SessionFile;
 use crate::account::password::{self, Trier, Weak};
-use crate::account::session::{For, Keys as SessionKeys, Session, Sessions};
+use crate::account::session::{Acting, For, Keys as SessionKeys, Session, Sessions};
 use crate::account::{AccountSettings, second_factor};
 use crate::record::{Account, AccountState, Key, Lent, Personal, Staff, StaffId};
 use crate::rights::{Matrix, Role};
@@ -89,6 +91,8 @@ pub struct Identified {
     pub staff: Stored<Staff>,
     /// As what.
     pub roles: BTreeSet<Role>,
+    /// The branch that they look at instead of their own, and why.
+    pub acting: Option<Acting>,
 }
 
 impl Service {
@@ -214,7 +218,7 @@ impl Service {
             self.note_refusal(&caller, "session.use", None, "from another address than it was begun").await?;
             return Err(Fault::NoSession);
         }
-        Ok(Identified { caller, proof: session.proof, staff, roles })
+        Ok(Identified { caller, proof: session.proof, staff, roles, acting: session.acting })
     }
 
     fn caller_of(
@@ -225,18 +229,31 @@ impl Service {
         roles: &BTreeSet<Role>,
         lent: Option<Lent>,
     ) -> Caller {
-        let grant = Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id);
         let is_proved = session.is_proved(self.monotonic(), &self.accounts.settings);
+        let grant = Grant::of_roles(roles.iter().copied(), staff.branch.clone(), staff.id);
+        let grant = match lent {
+            Some(lent) => grant.with_lent(lent),
+            None => grant,
+        };
+        let acting = session.acting.as_ref();
+        let branch = acting.map(|acting| acting.branch.clone());
         Caller {
             actor: Actor::Staff(staff.id),
             from: from.to_owned(),
-            grant: match lent {
-                Some(lent) => grant.with_lent(lent),
-                None => grant,
-            },
-            session: Some(SessionMark { alias: session.alias.clone(), is_proved }),
-            reason: None,
+            // Where somebody works comes from the session and never from a request.
+            grant: branch.as_ref().map_or(grant.clone(), |branch| grant.within(branch)),
+            session: Some(SessionMark { alias: session.alias.clone(), is_proved, acting: branch }),
+            reason: acting.map(|acting| acting.reason.clone()).filter(|reason| !reason.is_empty()),
         }
+    }
+
+    /// A caller with all that the person may do, whatever branch their session looks at.
+    async fn whole_caller(&self, caller: &Caller) -> Result<Caller, Fault> {
+        let me = caller.grant.who().ok_or(Fault::NoSession)?;
+        let staff: Stored<Staff> = self.get(Key::Staff(me), "member of staff").await?;
+        let account: Stored<Account> = self.get(Key::Account(me), "account").await?;
+        let grant = Grant::of_roles(account.record.roles, staff.record.branch, me);
+        Ok(Caller { grant, ..caller.clone() })
     }
 
     /// Whether what goes on in the name of a caller may go on: a session that is over ends what it began.

@@ -144,7 +144,7 @@ async fn an_approval_needs_a_fresh_proof() {
     let desk = Desk::new().await;
     let request = desk.submitted(Asked::OpenCustomer { draft: customer("6001") }).await;
     let alias = desk.reviewer.session.clone().unwrap().alias;
-    let session = Some(crate::service::SessionMark { alias, is_proved: false });
+    let session = Some(crate::service::SessionMark { alias, is_proved: false, acting: None });
     let tired = Caller { session, ..desk.reviewer.clone() };
     assert!(matches!(desk.approved_by(&tired, &request).await, Err(Fault::ProofNeeded)));
 }

@@ -52,6 +52,8 @@ function follow() {
     refresh(alarm.id);
   });
   stream.addEventListener("ended", over);
+  // The session looks at another branch by now, and so does this page.
+  stream.addEventListener("moved", () => location.assign("/"));
   stream.addEventListener("missed", again);
   stream.addEventListener("error", () => {
     setLine(false);
