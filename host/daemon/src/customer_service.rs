@@ -49,6 +49,7 @@ pub(crate) struct CustomerService {
     sweeper: JoinHandle<()>,
     exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
+    desks: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     anchors: Anchors,
     files: Vec<PathBuf>,
@@ -89,11 +90,13 @@ impl CustomerService {
         let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
+        let desks = tokio::spawn(Arc::clone(&service).keep_desks());
         let anchors = Anchors { trail, clock, of: format!("{} audit", config.host.name) };
         let anchorer = tokio::spawn(anchors.clone().keep(settings.audit.clone()));
         let files = settings.audit.anchors.clone();
         let setup = data_dir.join(SETUP_FILE);
-        let running = Self { service, keys, sweeper, exporter, follower, anchorer, anchors, files, setup };
+        let running =
+            Self { service, keys, sweeper, exporter, follower, desks, anchorer, anchors, files, setup };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
@@ -161,7 +164,7 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        for task in [self.sweeper, self.exporter, self.follower, self.anchorer] {
+        for task in [self.sweeper, self.exporter, self.follower, self.desks, self.anchorer] {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.
             let _ = task.await;

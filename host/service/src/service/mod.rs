@@ -19,6 +19,7 @@ mod guests;
 mod photos;
 mod requests;
 mod retention;
+mod rule;
 mod staff;
 pub mod view;
 mod visits;
@@ -26,6 +27,7 @@ mod visits;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rfid_core::{Clock, Result, UtcTime};
+use tokio::sync::watch;
 
 use self::accounts::Accounts;
 use crate::audit::Trail;
@@ -47,9 +49,12 @@ pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
 pub use requests::{
-    Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk, RequestFilter,
+    Asked, AtDesk, Bench, CardDesk, Case, CaseActs, ChangedField, CustomerPatch, Decided, Decision, Desk,
+    DeskFault, DeskStep, DeskTrouble, DeskWork, EncodePlan, Ended, IssuingSettings, OF_REQUESTS, OnDesk,
+    PastStep, PhotoOf, RequestFilter, Steps,
 };
 pub use retention::{Retained, RetentionSettings};
+pub use rule::Rule;
 pub use staff::StaffDraft;
 pub use visits::VisitFilter;
 
@@ -138,6 +143,10 @@ pub struct Service {
     retention: RetentionSettings,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
+    /// What goes on at desks.
+    workshop: requests::Workshop,
+    /// Counts what is written of requests, cards and customers.
+    written: watch::Sender<u64>,
     /// Absent where there is no folder for them.
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
@@ -167,6 +176,8 @@ impl Service {
             issuing: IssuingSettings::default(),
             retention: RetentionSettings::default(),
             desk: None,
+            workshop: requests::Workshop::default(),
+            written: watch::Sender::new(0),
             exports: None,
             trail: None,
             erased_list: None,
@@ -295,8 +306,10 @@ impl Service {
                 self.search.write().unwrap_or_else(PoisonError::into_inner).put(customer);
             }
             Record::Card(card) => self.cards.write().unwrap_or_else(PoisonError::into_inner).put(card),
-            _ => {}
+            Record::Request(_) => {}
+            _ => return,
         }
+        self.written.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Says who was faster.
@@ -304,6 +317,12 @@ impl Service {
         let crate::store::CommitFault::Conflict { key, found } = fault else { return fault.into() };
         let latest = self.store.history(&key, None, 1).await.ok().and_then(|mut past| past.pop());
         Fault::Conflict { found, by: latest.map(|past| Box::new(past.origin)) }
+    }
+
+    /// Counts what is written of requests, cards and customers, whoever writes it: whoever shows them is told
+    /// that there is something new, and not what.
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     fn tell(&self, notice: Notice) {
