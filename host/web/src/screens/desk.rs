@@ -62,9 +62,9 @@ impl DayAsked {
 
 #[derive(Deserialize)]
 pub(super) struct FindForm {
-    text: String,
+    pub(super) text: String,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 /// What the page shows of who is current.
@@ -317,7 +317,7 @@ pub(super) async fn find(
 
 type Customers = Vec<Sight<rfid_service::record::Customer>>;
 
-async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, Fault> {
+pub(super) async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, Fault> {
     let service = api.service();
     if text.is_empty() {
         return Ok(Vec::new());

@@ -10,9 +10,11 @@ use super::viewer::text_of;
 use crate::api::{Api, has_it};
 
 /// Name, kind and content of each.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 6] = [
     ("screens.css", "text/css; charset=utf-8", include_bytes!("assets/screens.css")),
     ("screens.js", "text/javascript; charset=utf-8", include_bytes!("assets/screens.js")),
+    ("issuing.css", "text/css; charset=utf-8", include_bytes!("assets/issuing.css")),
+    ("issuing.js", "text/javascript; charset=utf-8", include_bytes!("assets/issuing.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/vendor/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
 ];

@@ -4,6 +4,7 @@
 //! * `lobby.rs`: the lobby manager's handheld (PDA客户端).
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
+//! * `issuing/`: the issuing desk (发卡).
 //! * `hall.rs`: alarms.
 //! * `guests.rs`: a visit and its customer, as a page shows them.
 //! * `navigation.rs`: which screens there are, and whose each is.
@@ -22,6 +23,7 @@ mod entry;
 mod files;
 mod guests;
 mod hall;
+mod issuing;
 mod lobby;
 mod navigation;
 mod photos;
@@ -59,6 +61,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/photos/customer/{customer}/{size}", get(photos::of_customer))
         .route("/assets/{name}", get(files::asset))
         .route("/manifest.webmanifest", get(files::manifest))
+        .merge(issuing::routes())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which screens there are, and whose each is.
 
 use rfid_service::rights::Action;
+use rfid_service::service::Service;
 
 use super::viewer::Viewer;
 
@@ -13,13 +14,14 @@ struct Screen {
 }
 
 /// All of them; somebody's first is where they begin.
-const SCREENS: [Screen; 2] = [
+const SCREENS: [Screen; 3] = [
     // Whoever looks for customers sits; whoever only greets walks.
     Screen {
         name: "desk",
         is_of: |viewer| viewer.may(Action::ActInVisits) && viewer.may(Action::SearchCustomers),
     },
     Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) },
+    Screen { name: "issuing", is_of: |viewer| Service::issues(viewer.caller()) },
 ];
 
 /// A screen that stands in the bar of whoever works on it.
@@ -46,5 +48,9 @@ pub(super) fn first(viewer: &Viewer) -> Option<String> {
 
 /// The path of the screen that a form names, and of nothing else.
 pub(super) fn path_of(name: &str) -> &'static str {
-    if name == "lobby" { "/lobby" } else { "/desk" }
+    match name {
+        "lobby" => "/lobby",
+        "issuing" => "/issuing",
+        _ => "/desk",
+    }
 }

@@ -234,8 +234,17 @@ mod tests {
     fn no_key_is_missing_and_none_is_there_for_nothing() {
         let (known, used) = (keys(&SOURCES[0]), used());
         // Keys that are put together: the beginning says of what.
-        const MADE: [&str; 7] =
-            ["refusal-", "state-", "class-", "zone-", "filter-state-", "problem-", "screen-"];
+        const MADE: [&str; 9] = [
+            "issuing-",
+            "issue-said-",
+            "refusal-",
+            "state-",
+            "class-",
+            "zone-",
+            "filter-state-",
+            "problem-",
+            "screen-",
+        ];
         for key in &used {
             assert!(known.contains(key.as_str()), "{key} is used and not there");
         }
