@@ -67,3 +67,4 @@ pub use config::MifareConfig;
 pub use driver::{Mifare, session_over};
 #[cfg(feature = "pcsc")]
 pub use pcsc::PcscCoupler;
+pub use session::SeveralCards;

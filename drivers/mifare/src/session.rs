@@ -220,11 +220,27 @@ pub(crate) async fn only_card(op: &'static str, coupler: &mut dyn Coupler) -> Re
     let detail = match coupler.look(&Pad::Empty, Duration::from_secs(1)).await? {
         Pad::Card(target) => return Ok(target),
         Pad::Empty => "no card lies on the pad",
-        Pad::Several => "several cards lie on the pad; lay on one only",
+        Pad::Several => {
+            let detail = "several cards lie on the pad; lay on one only";
+            return Err(Error::new(ErrorKind::TagLost, op).with_detail(detail).with_source(SeveralCards));
+        }
         Pad::Unreadable => "what lies on the pad does not answer; lay it flat, or try another card",
     };
     Err(Error::new(ErrorKind::TagLost, op).with_detail(detail))
 }
+
+/// Why nothing is done with a card: it does not lie there alone. The source of an error, for whoever tells that from
+/// an empty pad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeveralCards;
+
+impl std::fmt::Display for SeveralCards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("more than one card answers")
+    }
+}
+
+impl std::error::Error for SeveralCards {}
 
 /// The card with this UID, ready for commands.
 pub(crate) async fn named_card<'a>(

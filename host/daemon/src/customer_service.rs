@@ -58,6 +58,7 @@ pub(crate) struct CustomerService {
     exporter: JoinHandle<()>,
     follower: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    desks: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     copier: Option<JoinHandle<()>>,
     safeguards: JoinHandle<()>,
@@ -129,6 +130,7 @@ impl CustomerService {
         let setup = data_dir.join(SETUP_FILE);
         let keeping = Arc::clone(&service);
         let keeper = tokio::spawn(async move { keeping.keep_sessions().await });
+        let desks = tokio::spawn(Arc::clone(&service).keep_desks());
         let running = Self {
             service,
             keys,
@@ -136,6 +138,7 @@ impl CustomerService {
             exporter,
             follower,
             keeper,
+            desks,
             anchorer,
             copier,
             safeguards,
@@ -210,7 +213,15 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
-        let tasks = [self.sweeper, self.exporter, self.follower, self.keeper, self.anchorer, self.safeguards];
+        let tasks = [
+            self.sweeper,
+            self.exporter,
+            self.follower,
+            self.keeper,
+            self.desks,
+            self.anchorer,
+            self.safeguards,
+        ];
         for task in tasks.into_iter().chain(self.copier) {
             task.abort();
             // Ended by that, and it holds nothing that has to be finished.

@@ -8,7 +8,10 @@ use rfid_core::abilities::{
     Bank, CardAccess, Gen2Lock, LockField, LockState, LockTarget, TagAccess, TagTarget,
 };
 use rfid_core::{DynSession, Error, ErrorKind, Result, Secret, TagId};
-use rfid_service::service::{CardDesk, EncodePlan, OnDesk};
+use rfid_driver_mifare::SeveralCards;
+use rfid_service::service::{
+    CardDesk, Desk as KnownDesk, DeskFault, DeskStep, DeskTrouble, EncodePlan, OnDesk, Steps,
+};
 use sha2::Sha256;
 use tokio::sync::Mutex;
 
@@ -21,22 +24,26 @@ const ACCESS_PASSWORD: u32 = 2;
 /// The desks of a host.
 pub(crate) struct Desks {
     desks: BTreeMap<String, Mutex<Desk>>,
+    known: Vec<KnownDesk>,
 }
 
 impl Desks {
     pub(crate) fn new(desks: &[Desk]) -> Self {
         let named = |desk: &Desk| (desk.name.to_string(), Mutex::new(desk.clone()));
-        Self { desks: desks.iter().map(named).collect() }
+        let known =
+            |desk: &Desk| KnownDesk { name: desk.name.to_string(), branch: desk.pad.setup.branch.clone() };
+        Self { desks: desks.iter().map(named).collect(), known: desks.iter().map(known).collect() }
     }
 
     /// The desk of this name, for one at a time.
-    async fn desk(&self, name: &str) -> Result<tokio::sync::MutexGuard<'_, Desk>> {
+    async fn desk(&self, name: &str) -> Result<tokio::sync::MutexGuard<'_, Desk>, DeskFault> {
         match self.desks.get(name) {
             Some(desk) => Ok(desk.lock().await),
             None => {
                 let known: Vec<&str> = self.desks.keys().map(String::as_str).collect();
                 let detail = format!("there is no desk \"{name}\"; there are: {}", known.join(", "));
-                Err(Error::new(ErrorKind::Config, "desk").with_detail(detail))
+                let error = Error::new(ErrorKind::Config, "desk").with_detail(detail);
+                Err(DeskFault::new(DeskTrouble::NotSetUp, error))
             }
         }
     }
@@ -44,18 +51,87 @@ impl Desks {
 
 #[async_trait]
 impl CardDesk for Desks {
-    async fn look(&self, name: &str) -> Result<OnDesk> {
-        let desk = self.desk(name).await?;
-        let (uid, number) = on_pad(&desk.pad, None).await?;
-        Ok(OnDesk { epc: tag_before(&desk.uhf).await?.id, uid, number })
+    fn desks(&self) -> Vec<KnownDesk> {
+        self.known.clone()
     }
 
-    async fn encode(&self, name: &str, plan: &EncodePlan) -> Result<OnDesk> {
+    async fn look(&self, name: &str, steps: &Steps) -> Result<OnDesk, DeskFault> {
         let desk = self.desk(name).await?;
+        steps.tell(DeskStep::Pad);
+        let (uid, number) = on_pad(&desk.pad, None).await.map_err(|error| fault(DeskStep::Pad, error))?;
+        steps.tell(DeskStep::Antenna);
+        let tag = tag_before(&desk.uhf).await.map_err(|error| fault(DeskStep::Antenna, error))?;
+        Ok(OnDesk { epc: tag.id, uid, number })
+    }
+
+    async fn encode(&self, name: &str, plan: &EncodePlan, steps: &Steps) -> Result<OnDesk, DeskFault> {
+        let desk = self.desk(name).await?;
+        steps.tell(DeskStep::Chip);
         // The chip first: it says by its UID that it is the card that is meant.
-        let (uid, number) = on_pad(&desk.pad, Some(plan)).await?;
-        write_tag(&desk, plan).await?;
-        Ok(OnDesk { epc: tag_before(&desk.uhf).await?.id, uid, number })
+        let (uid, number) =
+            on_pad(&desk.pad, Some(plan)).await.map_err(|error| fault(DeskStep::Chip, error))?;
+        steps.tell(DeskStep::Tag);
+        write_tag(&desk, plan, steps).await.map_err(|error| fault(DeskStep::Tag, error))?;
+        steps.tell(DeskStep::ReadBack);
+        let tag = tag_before(&desk.uhf).await.map_err(|error| fault(DeskStep::ReadBack, error))?;
+        Ok(OnDesk { epc: tag.id, uid, number })
+    }
+}
+
+/// More tags before the antenna than one.
+#[derive(Debug)]
+struct SeveralTags(usize);
+
+impl std::fmt::Display for SeveralTags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} tags answer", self.0)
+    }
+}
+
+impl std::error::Error for SeveralTags {}
+
+/// Another card on the pad than the one that is written.
+#[derive(Debug)]
+struct AnotherCard;
+
+impl std::fmt::Display for AnotherCard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it has another UID")
+    }
+}
+
+impl std::error::Error for AnotherCard {}
+
+/// A card that makes up its UID.
+#[derive(Debug)]
+struct RandomUid;
+
+impl std::fmt::Display for RandomUid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("its UID is random")
+    }
+}
+
+impl std::error::Error for RandomUid {}
+
+/// What an error at a step means for whoever stands at the desk.
+fn fault(step: DeskStep, error: Error) -> DeskFault {
+    let of_source = std::error::Error::source(&error).and_then(|source| {
+        if source.is::<SeveralCards>() {
+            Some(DeskTrouble::SeveralCards)
+        } else if source.is::<SeveralTags>() {
+            Some(DeskTrouble::SeveralTags)
+        } else if source.is::<AnotherCard>() {
+            Some(DeskTrouble::Swapped)
+        } else if source.is::<RandomUid>() {
+            Some(DeskTrouble::RandomUid)
+        } else {
+            None
+        }
+    });
+    match of_source {
+        Some(trouble) => DeskFault::new(trouble, error),
+        None => DeskFault::at(step, error),
     }
 }
 
@@ -86,7 +162,10 @@ async fn only_tag(session: &mut dyn DynSession) -> Result<TagTarget> {
     match ids.as_slice() {
         [] => Err(lost("no UHF tag is heard: hold the card before the antenna".to_owned())),
         [tag] => Ok(**tag),
-        more => Err(lost(format!("{} UHF tags are heard: take all other cards away", more.len()))),
+        more => {
+            let detail = format!("{} UHF tags are heard: take all other cards away", more.len());
+            Err(lost(detail).with_source(SeveralTags(more.len())))
+        }
     }
 }
 
@@ -102,12 +181,14 @@ async fn chip(session: &mut dyn DynSession, plan: Option<&EncodePlan>) -> Result
     let card = access.card().await?;
     if card.is_random {
         let detail = "this card makes up a UID each time it is laid on, so nothing can be bound to it";
-        return Err(Error::new(ErrorKind::Unsupported, "look").with_detail(detail));
+        return Err(Error::new(ErrorKind::Unsupported, "look").with_detail(detail).with_source(RandomUid));
     }
     if let Some(plan) = plan {
         if card.id != plan.uid {
             let detail = "another card lies on the pad than a moment ago: begin again";
-            return Err(Error::new(ErrorKind::TagLost, "encode").with_detail(detail));
+            return Err(Error::new(ErrorKind::TagLost, "encode")
+                .with_detail(detail)
+                .with_source(AnotherCard));
         }
         access.write_number(&card.id, &plan.number).await?;
     }
@@ -119,13 +200,18 @@ async fn number_in(access: &mut dyn CardAccess, card: &TagId) -> Option<String> 
     access.plan_number(card, "0").await.ok()?.replaces
 }
 
-async fn write_tag(desk: &Desk, plan: &EncodePlan) -> Result<()> {
-    in_session!(desk.uhf, session => encode_tag(session, plan, desk.lock_key.as_ref()))
+async fn write_tag(desk: &Desk, plan: &EncodePlan, steps: &Steps) -> Result<()> {
+    in_session!(desk.uhf, session => encode_tag(session, plan, desk.lock_key.as_ref(), steps))
 }
 
 /// Writes the EPC of a plan and locks the tag. What was done already by a try that failed is done again,
 /// under the password that it may have left.
-async fn encode_tag(session: &mut dyn DynSession, plan: &EncodePlan, key: Option<&Secret>) -> Result<()> {
+async fn encode_tag(
+    session: &mut dyn DynSession,
+    plan: &EncodePlan,
+    key: Option<&Secret>,
+    steps: &Steps,
+) -> Result<()> {
     let mut tag = only_tag(session).await?;
     let password = key.map(|key| password_of(key, &plan.epc)).transpose()?;
     let access = session.tag_access().ok_or_else(|| {
@@ -139,6 +225,7 @@ async fn encode_tag(session: &mut dyn DynSession, plan: &EncodePlan, key: Option
         tracing::warn!("the tag of a card is not locked: desks.NAME.lock_key is not set");
         return Ok(());
     };
+    steps.tell(DeskStep::Lock);
     lock(access, &mut tag, password).await
 }
 

@@ -8,7 +8,7 @@ use rfid_core::ErrorKind;
 use rfid_door::Problem;
 use rfid_door::cursor::BadCursor;
 use rfid_service::rights::Matrix;
-use rfid_service::service::Fault;
+use rfid_service::service::{DeskFault, Fault};
 use serde_json::{Value, json};
 
 /// A problem document that says what went wrong and what to do, and nothing of what is inside.
@@ -103,7 +103,7 @@ impl From<Fault> for Refused {
                     "Send your password or second factor to /api/v1/session/proof, and then this again.";
                 Self::new(StatusCode::FORBIDDEN, "Prove who you are", detail)
             }
-            Fault::Desk(error) => {
+            Fault::Desk(DeskFault { error, .. }) => {
                 tracing::warn!(error = format!("{error:#}"), "a card is not encoded");
                 let detail = error.detail().map_or(said, sentence);
                 Self::new(StatusCode::CONFLICT, "The desk refuses", detail)
@@ -123,7 +123,9 @@ impl From<Fault> for Refused {
                 let detail = "Something in what was sent is wrong; errors says what, field by field.";
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail).with("errors", list)
             }
-            Fault::NotAllowed(_) => Self::new(StatusCode::CONFLICT, "Not possible now", said),
+            Fault::NotAllowed(_) | Fault::Rule(_) => {
+                Self::new(StatusCode::CONFLICT, "Not possible now", said)
+            }
             Fault::Taken(field) => Self::new(StatusCode::CONFLICT, "Taken", said).with("field", field),
             Fault::Conflict { found, by } => {
                 let problem = Self::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", said)

@@ -135,6 +135,9 @@ pub(super) struct IssuingSection {
     /// The bank's GS1 company prefix, 6 to 12 digits, from which EPCs are made. The one that stands here
     /// if it is left out is GS1's own for examples.
     company_prefix: String,
+    /// Name of the bank, as it stands on the receipt of a card.
+    #[schemars(length(max = 100))]
+    bank_name: String,
 }
 
 impl Default for IssuingSection {
@@ -147,6 +150,7 @@ impl Default for IssuingSection {
             cards_each: usual.cards_each,
             one_desk: Vec::new(),
             company_prefix: usual.company_prefix,
+            bank_name: usual.bank_name,
         }
     }
 }
@@ -328,6 +332,7 @@ impl Checker<'_> {
             cards_each: section.cards_each,
             one_desk: section.one_desk.iter().map(|code| code.as_str().into()).collect(),
             company_prefix: section.company_prefix,
+            bank_name: section.bank_name,
         };
         (self.faults.len() == faults).then_some(settings)
     }

@@ -172,6 +172,9 @@ pub enum Proposal {
         customer: CustomerId,
         /// As it is written.
         draft: CustomerDraft,
+        /// The photo that goes with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        photo: Option<PhotoId>,
     },
     /// A customer is changed.
     ChangeCustomer {
@@ -181,6 +184,9 @@ pub enum Proposal {
         version: u32,
         /// As it is written anew.
         draft: CustomerDraft,
+        /// Another photo that goes with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        photo: Option<PhotoId>,
     },
     /// A customer gets a photo.
     Photo {
@@ -375,6 +381,15 @@ impl Proposal {
     pub fn customer(&self) -> Option<CustomerId> {
         match self.subject() {
             Key::Customer(customer) => Some(customer),
+            _ => None,
+        }
+    }
+
+    /// The photo that is asked for, if one is.
+    pub const fn photo(&self) -> Option<PhotoId> {
+        match self {
+            Self::OpenCustomer { photo, .. } | Self::ChangeCustomer { photo, .. } => *photo,
+            Self::Photo { photo, .. } => Some(*photo),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rfid_core::{Error, ErrorKind, ManualClock, Result as CoreResult, TagId, TagIdKind};
+use rfid_core::{Error, ErrorKind, ManualClock, TagId, TagIdKind};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -49,23 +49,42 @@ pub struct Desk {
     pub tears: Mutex<bool>,
 }
 
+/// The one desk of the bank.
+pub const DESK: &str = "desk";
+
 #[async_trait::async_trait]
 impl CardDesk for Desk {
-    async fn look(&self, _: &str) -> CoreResult<OnDesk> {
-        let nothing = || Error::new(ErrorKind::TagLost, "look").with_detail("lay one card on the desk");
+    fn desks(&self) -> Vec<requests::Desk> {
+        vec![requests::Desk { name: DESK.to_owned(), branch: Some("a".into()) }]
+    }
+
+    async fn look(&self, _: &str, steps: &Steps) -> std::result::Result<OnDesk, DeskFault> {
+        steps.tell(DeskStep::Pad);
+        let nothing = || {
+            let error = Error::new(ErrorKind::TagLost, "look").with_detail("lay one card on the desk");
+            DeskFault::at(DeskStep::Pad, error)
+        };
         self.lies.lock().unwrap().clone().ok_or_else(nothing)
     }
 
-    async fn encode(&self, desk: &str, plan: &EncodePlan) -> CoreResult<OnDesk> {
-        let there = self.look(desk).await?;
+    async fn encode(
+        &self,
+        desk: &str,
+        plan: &EncodePlan,
+        steps: &Steps,
+    ) -> std::result::Result<OnDesk, DeskFault> {
+        let there = self.look(desk, steps).await?;
+        steps.tell(DeskStep::Chip);
         assert_eq!(there.uid, plan.uid);
         let torn = std::mem::take(&mut *self.tears.lock().unwrap());
         let number = (!torn).then(|| plan.number.clone());
         *self.lies.lock().unwrap() = Some(OnDesk { epc: plan.epc, uid: plan.uid, number });
         if torn {
-            return Err(Error::new(ErrorKind::TagLost, "encode").with_detail("the card was taken away"));
+            let error = Error::new(ErrorKind::TagLost, "encode").with_detail("the card was taken away");
+            return Err(DeskFault::at(DeskStep::Chip, error));
         }
-        self.look(desk).await
+        steps.tell(DeskStep::ReadBack);
+        self.look(desk, steps).await
     }
 }
 

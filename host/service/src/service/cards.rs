@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use super::fault::{Fault, FieldFault};
 use super::grant::May;
+use super::rule::Rule;
 use super::{Caller, Service};
 use crate::record::{AllowedBranches, Card, CardDraft, CardId, CardState, Customer, CustomerId, Key, Unique};
 use crate::rights::Action;
@@ -58,7 +59,7 @@ impl Service {
     /// somebody else approves; the console of a host can do both.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed` where its state does not lead there, `Conflict`, `Store`.
+    /// `NotFound`, `Rule` where its state does not lead there, `Conflict`, `Store`.
     pub async fn change_card_state(
         &self,
         caller: &Caller,
@@ -72,8 +73,7 @@ impl Service {
         let card = self.reach_card(caller, &may, action, id).await?;
         let state = card.record.state;
         if card.version == expected && !state.may_become(next) {
-            let (from, to) = (state.name(), next.name());
-            return Err(Fault::NotAllowed(format!("a card that is {from} does not become {to}")));
+            return Err(Rule::CardIs(state, next).into());
         }
         let changed = match next {
             // One that lies half made on a desk waits to be destroyed, whatever it is called.

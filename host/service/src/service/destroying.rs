@@ -1,6 +1,7 @@
 //! Cards that were spoilt on a desk: somebody else sees them destroyed.
 
 use super::fault::Fault;
+use super::rule::Rule;
 use super::{Caller, Service};
 use crate::record::{Card, CardId, CardState, Hand, Plastic};
 use crate::rights::Action;
@@ -11,7 +12,7 @@ impl Service {
     /// two names stand for it.
     ///
     /// # Errors
-    /// `NotFound`; `NotAllowed` where it is not spoilt, or the caller had it in hand; `Conflict`; `Store`.
+    /// `NotFound`; `Rule` where it is not spoilt, or the caller had it in hand; `Conflict`; `Store`.
     pub async fn confirm_destroyed(
         &self,
         caller: &Caller,
@@ -21,18 +22,16 @@ impl Service {
         let may = self.may(caller, Action::DestroyCards).await?;
         let Stored { version, record } = self.reach_card(caller, &may, Action::DestroyCards, id).await?;
         if version == expected && record.state != CardState::Spoilt {
-            let why = format!("a card that is {} does not wait to be destroyed", record.state.name());
-            return Err(Fault::NotAllowed(why));
+            return Err(Rule::CardIs(record.state, CardState::Destroyed).into());
         }
         if caller.grant.who().is_none() {
-            return Err(Fault::NotAllowed("a person confirms it, with a session".to_owned()));
+            return Err(Rule::NoPerson.into());
         }
         let plastic = record.plastic.unwrap_or_default();
         let me = Hand::of(&caller.actor);
         let gave_it_up = plastic.spoilt.as_ref().is_some_and(|spoilt| spoilt.by == me);
         if gave_it_up || plastic.handled_by.contains(&me) {
-            let why = "whoever had the card in hand does not confirm that it was destroyed";
-            return Err(Fault::NotAllowed(why.to_owned()));
+            return Err(Rule::HadCardInHand.into());
         }
         let plastic = Some(Plastic { destroyed: Some(self.signature(caller)), ..plastic });
         let destroyed = Card { state: CardState::Destroyed, plastic, ..record };

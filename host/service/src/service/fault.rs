@@ -4,6 +4,8 @@ use std::fmt;
 
 use rfid_core::Error;
 
+use super::requests::DeskFault;
+use super::rule::Rule;
 use crate::rights::Action;
 use crate::store::{CommitFault, Origin};
 
@@ -26,6 +28,8 @@ pub enum Fault {
     Invalid(Vec<FieldFault>),
     /// The state of the record does not allow it.
     NotAllowed(String),
+    /// The same, by a rule of issuing.
+    Rule(Rule),
     /// Somebody else was faster; the record has this version now.
     Conflict {
         /// The version that it has; 0 if there is none.
@@ -38,7 +42,7 @@ pub enum Fault {
     /// The store cannot.
     Store(Error),
     /// A desk, or the card on it, refuses.
-    Desk(Error),
+    Desk(DeskFault),
     /// What must be audited cannot be, so it is not done.
     Unaudited(Error),
 }
@@ -79,10 +83,12 @@ impl fmt::Display for Fault {
                 f.write_str(&faults.join("; "))
             }
             Self::NotAllowed(why) => f.write_str(why),
+            Self::Rule(rule) => rule.fmt(f),
             Self::Conflict { found: 0, .. } => f.write_str("it is not there any more"),
             Self::Conflict { .. } => f.write_str("somebody else has changed it meanwhile; look again"),
             Self::Taken(field) => write!(f, "{field}: another one has this already"),
-            Self::Store(error) | Self::Unaudited(error) | Self::Desk(error) => error.fmt(f),
+            Self::Store(error) | Self::Unaudited(error) => error.fmt(f),
+            Self::Desk(DeskFault { error, .. }) => error.fmt(f),
         }
     }
 }
@@ -90,7 +96,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Store(error) | Self::Unaudited(error) | Self::Desk(error) => Some(error),
+            Self::Store(error) | Self::Unaudited(error) | Self::Desk(DeskFault { error, .. }) => Some(error),
             _ => None,
         }
     }
@@ -99,6 +105,12 @@ impl std::error::Error for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Rule> for Fault {
+    fn from(rule: Rule) -> Self {
+        Self::Rule(rule)
     }
 }
 

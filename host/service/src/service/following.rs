@@ -36,7 +36,13 @@ impl Service {
             (Key::Card(id), None) => {
                 self.cards.write().unwrap_or_else(PoisonError::into_inner).remove(id);
             }
-            (_, Some(Stored { record: record @ (Record::Customer(_) | Record::Card(_)), .. })) => {
+            (
+                _,
+                Some(Stored {
+                    record: record @ (Record::Customer(_) | Record::Card(_) | Record::Request(_)),
+                    ..
+                }),
+            ) => {
                 self.note_written(&record);
             }
             (_, Some(Stored { version, record: Record::Visit(record) })) => {

@@ -189,6 +189,11 @@ impl Grant {
         self.cells.get(&action).is_some_and(|cells| cells.iter().any(|cell| cell.approves))
     }
 
+    /// Whether an action is asked for, and somebody else approves it.
+    pub fn proposes(&self, action: Action) -> bool {
+        self.cells.get(&action).is_some_and(|cells| cells.iter().any(|cell| cell.proposes))
+    }
+
     /// Whether anything at all may be known of a branch.
     pub fn reaches(&self, branch: &str) -> bool {
         let is_here =

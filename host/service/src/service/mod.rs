@@ -22,6 +22,7 @@ mod overseeing;
 mod photos;
 mod requests;
 mod retention;
+mod rule;
 mod staff;
 mod standing;
 mod trail;
@@ -32,6 +33,7 @@ mod visits;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rfid_core::{Clock, Name, Result, UtcTime};
+use tokio::sync::watch;
 
 use self::accounts::Accounts;
 use self::verifying::Verifying;
@@ -57,10 +59,12 @@ pub use guests::{Attendant, Extent, Guest};
 pub use history::{HistoryFilter, VisitState};
 pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
 pub use requests::{
-    AccountRequest, Asked, CardDesk, Decided, EncodePlan, IssuingSettings, OF_REQUESTS, OnDesk,
-    RequestFilter, Somebody,
+    AccountRequest, Asked, AtDesk, Bench, CardDesk, Case, CaseActs, ChangedField, CustomerPatch, Decided,
+    Decision, Desk, DeskFault, DeskStep, DeskTrouble, DeskWork, EncodePlan, Ended, IssuingSettings,
+    OF_REQUESTS, OnDesk, PastStep, PhotoOf, RequestFilter, Somebody, Steps,
 };
 pub use retention::{Retained, RetentionSettings};
+pub use rule::Rule;
 pub use staff::StaffDraft;
 pub use standing::BranchStanding;
 pub use trail::TrailFilter;
@@ -156,6 +160,10 @@ pub struct Service {
     standing: standing::Standing,
     /// Where cards are encoded, if anywhere.
     desk: Option<Arc<dyn CardDesk>>,
+    /// What goes on at desks.
+    workshop: requests::Workshop,
+    /// Counts what is written of requests, cards and customers.
+    written: watch::Sender<u64>,
     /// Absent where there is no folder for them.
     exports: Option<exports::Exports>,
     /// Absent where nobody wants to prove anything: in tests.
@@ -193,6 +201,8 @@ impl Service {
             retention: RetentionSettings::default(),
             standing: standing::Standing::default(),
             desk: None,
+            workshop: requests::Workshop::default(),
+            written: watch::Sender::new(0),
             exports: None,
             trail: None,
             lent: RwLock::default(),
@@ -342,8 +352,10 @@ impl Service {
                 self.search.write().unwrap_or_else(PoisonError::into_inner).put(customer);
             }
             Record::Card(card) => self.cards.write().unwrap_or_else(PoisonError::into_inner).put(card),
-            _ => {}
+            Record::Request(_) => {}
+            _ => return,
         }
+        self.written.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Says who was faster.
@@ -351,6 +363,12 @@ impl Service {
         let crate::store::CommitFault::Conflict { key, found } = fault else { return fault.into() };
         let latest = self.store.history(&key, None, 1).await.ok().and_then(|mut past| past.pop());
         Fault::Conflict { found, by: latest.map(|past| Box::new(past.origin)) }
+    }
+
+    /// Counts what is written of requests, cards and customers, whoever writes it: whoever shows them is told
+    /// that there is something new, and not what.
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     fn tell(&self, notice: Notice) {

@@ -6,7 +6,7 @@ use super::fault::{Fault, FieldFault};
 use super::grant::Mode;
 use super::{Caller, Service};
 use crate::photo::{self, Darkroom, PhotoFault};
-use crate::record::{Customer, Kind, PhotoId, Proposal, Record, Request};
+use crate::record::{Customer, CustomerId, Kind, PhotoId, Proposal, Record, Request};
 use crate::rights::Action;
 use crate::store::{Photo, PhotoSize, Stored};
 
@@ -30,7 +30,7 @@ impl Service {
         picture: Vec<u8>,
     ) -> Result<Stored<Customer>, Fault> {
         let before = self.seen_in(caller, number, expected, Mode::Do).await?;
-        let (id, photo) = self.developed(&before.record, picture).await?;
+        let (id, photo) = self.developed(before.record.id, picture).await?;
         if before.record.photo == Some(id) {
             return Ok(before);
         }
@@ -52,7 +52,7 @@ impl Service {
         picture: Vec<u8>,
     ) -> Result<Stored<Request>, Fault> {
         let before = self.seen_in(caller, number, expected, Mode::Propose).await?;
-        let (id, photo) = self.developed(&before.record, picture).await?;
+        let (id, photo) = self.developed(before.record.id, picture).await?;
         self.store.put_photo(id, before.record.id, photo).await?;
         let Customer { id: customer, branch, .. } = before.record;
         let proposal = Proposal::Photo { customer, version: expected, photo: id };
@@ -60,7 +60,11 @@ impl Service {
     }
 
     /// A picture as it is kept.
-    async fn developed(&self, customer: &Customer, picture: Vec<u8>) -> Result<(PhotoId, Photo), Fault> {
+    pub(super) async fn developed(
+        &self,
+        customer: CustomerId,
+        picture: Vec<u8>,
+    ) -> Result<(PhotoId, Photo), Fault> {
         let photo = match self.darkroom()?.develop(picture).await {
             Ok(photo) => photo,
             Err(PhotoFault::Picture(what)) => {
@@ -68,7 +72,7 @@ impl Service {
             }
             Err(PhotoFault::Darkroom(error)) => return Err(error.into()),
         };
-        Ok((photo::id_of(customer.id, &photo), photo))
+        Ok((photo::id_of(customer, &photo), photo))
     }
 
     /// Takes the photo of the customer of this number away.
@@ -131,7 +135,7 @@ impl Service {
             }
         }
         for request in self.open_requests().await? {
-            if let Proposal::Photo { photo, .. } = request.record.proposal {
+            if let Some(photo) = request.record.proposal.photo() {
                 strays.remove(&photo);
             }
         }

@@ -118,7 +118,7 @@ async fn a_card_goes_only_where_its_life_leads() {
         Err(Fault::Taken("epc_hex"))
     ));
     let issued = service.change_card_state(&console, id, version, CardState::Issued).await;
-    assert!(matches!(issued, Err(Fault::NotAllowed(_))));
+    assert!(matches!(issued, Err(Fault::Rule(_))));
     let lost = service.change_card_state(&console, id, version, CardState::Lost).await.unwrap();
     assert!(matches!(
         service.change_card_state(&console, id, version, CardState::Active).await,

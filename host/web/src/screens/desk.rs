@@ -34,9 +34,9 @@ pub(super) struct Asked {
 
 #[derive(Deserialize)]
 pub(super) struct FindForm {
-    text: String,
+    pub(super) text: String,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 /// What the page shows of who is current.
@@ -262,7 +262,7 @@ pub(super) async fn find(
 
 type Customers = Vec<Sight<rfid_service::record::Customer>>;
 
-async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, Fault> {
+pub(super) async fn found_by(api: &Api, caller: &Caller, text: &str) -> Result<Customers, Fault> {
     let service = api.service();
     if text.is_empty() {
         return Ok(Vec::new());

@@ -7,6 +7,7 @@
 //! * `centre/`: the service centre (服务中心), and the choice of a branch.
 //! * `acts.rs`: what both do: greet, serve, hand over, check in, duty.
 //! * `entry.rs`: logging in and out, and the language.
+//! * `issuing/`: the issuing desk (发卡).
 //! * `hall.rs`: alarms.
 //! * `administration/`: people, readers, the host and the trail, as those see them who watch over them.
 //! * `help.rs`, `guide/`: the guide of each screen.
@@ -32,6 +33,7 @@ mod files;
 mod guests;
 mod hall;
 mod help;
+mod issuing;
 mod lobby;
 mod navigation;
 mod photos;
@@ -73,6 +75,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/help/{screen}", get(help::page))
         .merge(administration::routes())
         .merge(centre::routes())
+        .merge(issuing::routes())
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) async fn of_customer(
     Ok(answer(&headers, photo))
 }
 
-fn size_of(text: &str) -> Result<PhotoSize, Fault> {
+pub(super) fn size_of(text: &str) -> Result<PhotoSize, Fault> {
     match text {
         "large" => Ok(PhotoSize::Large),
         "small" => Ok(PhotoSize::Small),
@@ -51,7 +51,7 @@ fn size_of(text: &str) -> Result<PhotoSize, Fault> {
     }
 }
 
-fn answer(headers: &HeaderMap, (id, photo): (PhotoId, Vec<u8>)) -> Response {
+pub(super) fn answer(headers: &HeaderMap, (id, photo): (PhotoId, Vec<u8>)) -> Response {
     let tag = format!("\"{id}-{}\"", photo.len());
     let has_it = has_it(headers, &tag);
     let told = [

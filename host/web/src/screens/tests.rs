@@ -20,7 +20,7 @@ async fn each_role_comes_to_its_screen_and_nobody_without_one() {
         ("LM1", Some("/lobby")),
         ("AM1", Some("/desk")),
         ("BS1", Some("/desk")),
-        ("IC1", None),
+        ("IC1", Some("/issuing")),
         ("AU1", Some("/administration/audit")),
     ] {
         let home = hall.log_in(number).await.get("/").await;

@@ -28,7 +28,7 @@ pub(super) struct Seen {
 
 /// A browser in which somebody has logged in.
 pub(super) struct Browser<'h> {
-    hall: &'h Hall,
+    pub(super) hall: &'h Hall,
     pub(super) cookie: String,
     pub(super) proof: String,
 }
@@ -61,32 +61,45 @@ impl Hall {
         self,
         installation: std::sync::Arc<dyn crate::installation::Installation>,
     ) -> Self {
-        let (clock, bank) = (std::sync::Arc::clone(&self.bank.clock), self.bank);
-        let api = Api::new(bank.service.clone(), Clients::default(), [7; 32], clock);
-        Self { router: api.with_installation(installation).router(), bank }
-    }
-
-    /// Opens a stream, and returns its status and what comes of it.
-    pub(super) async fn open(&self, path: &str, cookie: &str) -> (u16, Body) {
-        let request = Request::builder().uri(path).header("host", "bank:1").header("cookie", cookie);
-        let response = self.router.clone().call(request.body(Body::empty()).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        (parts.status.as_u16(), body)
+        Self::over(self.bank, Clients::default(), Some(installation))
     }
 
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Seen {
+        let mut headers = headers.to_vec();
+        if method == "POST" {
+            headers.push(("content-type", "application/x-www-form-urlencoded"));
+        }
+        self.ask_with(method, path, &headers, form.as_bytes().to_vec()).await
+    }
+
+    /// The same with any body.
+    pub(super) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Seen {
+        let (parts, body) = self.answer(method, path, headers, body).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let html = String::from_utf8_lossy(&bytes).into_owned();
+        Seen { status: parts.status.as_u16(), headers: parts.headers, html }
+    }
+
+    /// An answer that may go on for ever.
+    pub(super) async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> axum::response::Response {
         let mut request = Request::builder().method(method).uri(path).header("host", "bank:1");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if method == "POST" {
-            request = request.header("content-type", "application/x-www-form-urlencoded");
-        }
-        let request = request.body(Body::from(form.to_owned())).unwrap();
-        let (parts, body) = self.router.clone().call(request).await.unwrap().into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let html = String::from_utf8_lossy(&bytes).into_owned();
-        Seen { status: parts.status.as_u16(), headers: parts.headers, html }
+        let request = request.body(Body::from(body)).unwrap();
+        self.router.clone().call(request).await.unwrap()
     }
 
     /// The bytes of a file that everybody may ask for.

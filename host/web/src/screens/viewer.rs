@@ -189,14 +189,15 @@ impl Viewer {
     /// A refusal that says the text of a key.
     pub(super) fn saying(&self, status: StatusCode, key: &'static str) -> Refusal {
         let (text, is_part) = (self.text.clone(), self.is_part);
-        Refusal { status, key, text, is_part, is_over: false, proof: None }
+        let said = text.say(key);
+        Refusal { status, said, text, is_part, is_over: false, proof: None }
     }
 }
 
 /// Something that is not done, said on the screen.
 pub(super) struct Refusal {
     status: StatusCode,
-    key: &'static str,
+    said: String,
     text: Text,
     is_part: bool,
     /// Whether nobody is logged in any more.
@@ -222,6 +223,12 @@ impl Refusal {
     }
 
     fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {
+        let by_name = match &fault {
+            Fault::Rule(rule) => Some(text.known("issuing-rule", rule.name())),
+            Fault::Desk(fault) => Some(text.known("issuing-trouble", fault.trouble.name())),
+            Fault::Taken(field) => Some(text.known("issuing-taken", field)).filter(|said| said != field),
+            _ => None,
+        };
         let (status, key) = match &fault {
             Fault::NoSession => (StatusCode::UNAUTHORIZED, "problem-no-session"),
             Fault::NotFound(_) => (StatusCode::NOT_FOUND, "problem-not-found"),
@@ -230,9 +237,11 @@ impl Refusal {
             Fault::ProofNeeded => (StatusCode::FORBIDDEN, "problem-proof"),
             Fault::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid"),
             Fault::NotAccepted => (StatusCode::UNAUTHORIZED, "problem-not-accepted"),
-            Fault::NotAllowed(_) | Fault::Conflict { .. } | Fault::Taken(_) | Fault::Desk(_) => {
-                (StatusCode::CONFLICT, not_allowed)
-            }
+            Fault::NotAllowed(_)
+            | Fault::Rule(_)
+            | Fault::Conflict { .. }
+            | Fault::Taken(_)
+            | Fault::Desk(_) => (StatusCode::CONFLICT, not_allowed),
             Fault::Store(error) => {
                 tracing::warn!(error = format!("{error:#}"), "a screen cannot be shown");
                 (StatusCode::SERVICE_UNAVAILABLE, "problem-store")
@@ -242,7 +251,8 @@ impl Refusal {
                 (StatusCode::INSUFFICIENT_STORAGE, "problem-unaudited")
             }
         };
-        Self { status, key, text, is_part, is_over: matches!(fault, Fault::NoSession), proof: None }
+        let said = by_name.unwrap_or_else(|| text.say(key));
+        Self { status, said, text, is_part, is_over: matches!(fault, Fault::NoSession), proof: None }
     }
 }
 
@@ -267,8 +277,7 @@ struct Problem {
 impl IntoResponse for Refusal {
     /// A part of a page is left as it is, with everything that was typed, and what went wrong stands above it.
     fn into_response(self) -> Response {
-        let Self { status, key, text, is_part, is_over, proof } = self;
-        let said = text.say(key);
+        let Self { status, said, text, is_part, is_over, proof } = self;
         if is_part {
             let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML")];
             return (status, place, shown(&Notice { said, text, is_over, proof })).into_response();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::super::exports::ExportDraft;
 use super::super::fault::{Fault, FieldFault};
 use super::super::grant::{May, Mode};
+use super::super::rule::Rule;
 use super::super::{Caller, Service};
 use crate::record::{
     Account, CardDraft, CardId, CardState, Customer, CustomerDraft, CustomerId, Key, Number, Personal,
@@ -138,19 +139,21 @@ impl Service {
                 };
                 // Everything that is wrong is said now, and looked at again when it is approved.
                 let opened = self.customer_of(&may, draft.clone(), customer, None).await?;
-                Ok((Proposal::OpenCustomer { customer, draft }, opened.branch))
+                let photo = before.and_then(Proposal::photo);
+                Ok((Proposal::OpenCustomer { customer, draft, photo }, opened.branch))
             }
             Asked::ChangeCustomer { customer_number, version, draft } => {
                 let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0;
                 self.is_current(&found, version).await?;
                 self.customer_of(&may, draft.clone(), found.record.id, Some(&found.record)).await?;
-                let proposal = Proposal::ChangeCustomer { customer: found.record.id, version, draft };
+                let (customer, photo) = (found.record.id, before.and_then(Proposal::photo));
+                let proposal = Proposal::ChangeCustomer { customer, version, draft, photo };
                 Ok((proposal, found.record.branch))
             }
             Asked::IssueCard { customer_number, draft, replaces } => {
                 let found = self.reach_number(caller, &may, action, customer_number.reveal()).await?.0;
                 if found.record.closed {
-                    return Err(Fault::NotAllowed("this is no longer a customer".to_owned()));
+                    return Err(Rule::CustomerClosed.into());
                 }
                 let card = match before {
                     Some(Proposal::IssueCard { card, .. }) => *card,
@@ -174,8 +177,7 @@ impl Service {
                 };
                 let card = self.reach_card(caller, &may, action, id).await?;
                 if !matches!(card.record.state, CardState::Suspended | CardState::Lost) {
-                    let why = format!("a card that is {} is not blocked", card.record.state.name());
-                    return Err(Fault::NotAllowed(why));
+                    return Err(Rule::CardIs(card.record.state, CardState::Active).into());
                 }
                 let customer = self.reach_customer(caller, &may, action, card.record.customer).await?.0;
                 let (customer, branch) = (customer.record.id, customer.record.branch);

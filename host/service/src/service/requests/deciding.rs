@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::fault::Fault;
 use super::super::grant::Mode;
+use super::super::rule::Rule;
 use super::super::{Caller, Service};
 use super::check_note;
 use crate::record::{
@@ -54,7 +55,7 @@ impl Service {
     /// nothing does.
     ///
     /// # Errors
-    /// `NotFound`; `NotAllowed` where the caller had a hand in it, or it is not submitted; `Conflict` where
+    /// `NotFound`; `Rule` where the caller had a hand in it, or it is not submitted; `Conflict` where
     /// it says something else by now, or what it is about has changed; `ProofNeeded`; `Store`.
     pub async fn approve_request(
         &self,
@@ -64,8 +65,7 @@ impl Service {
     ) -> Result<Decided, Fault> {
         let before = self.reach_request(caller, id, Mode::Approve).await?;
         if before.record.state != RequestState::Submitted {
-            let why = format!("a request that is {} is not approved", before.record.state.name());
-            return Err(Fault::NotAllowed(why));
+            return Err(Rule::NotSubmitted(before.record.state).into());
         }
         if before.record.proposal.hash() != hash {
             return Err(Fault::Conflict { found: before.version, by: None });
@@ -101,7 +101,7 @@ impl Service {
     /// Refuses a request, and says why.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed`, `Invalid` for the note, `Conflict`, `Store`.
+    /// `NotFound`, `Rule`, `Invalid` for the note, `Conflict`, `Store`.
     pub async fn refuse_request(
         &self,
         caller: &Caller,
@@ -116,7 +116,7 @@ impl Service {
             return Err(Fault::Conflict { found: before.version, by: None });
         }
         if before.record.hands.contains(&Hand::of(&caller.actor)) {
-            return Err(Fault::NotAllowed("nobody decides about what they asked for".to_owned()));
+            return Err(Rule::OwnHand.into());
         }
         self.end_request(caller, "request.refuse", before, RequestState::Refused, note).await
     }
@@ -124,7 +124,7 @@ impl Service {
     /// Gives up a request: what one asked for, or an approved card that nobody will encode.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed`, `Conflict`, `Store`.
+    /// `NotFound`, `Rule`, `Conflict`, `Store`.
     pub async fn cancel_request(
         &self,
         caller: &Caller,
@@ -207,13 +207,13 @@ impl Service {
     }
 
     /// Whether this person may approve this request; whether they stand in for somebody by that.
-    async fn may_approve(&self, caller: &Caller, request: &Request) -> Result<bool, Fault> {
+    pub(super) async fn may_approve(&self, caller: &Caller, request: &Request) -> Result<bool, Fault> {
         let refused = |why: &str| Err(Fault::NotAllowed(why.to_owned()));
         let Some(me) = caller.grant.who() else {
-            return refused("a person approves, with a session");
+            return Err(Rule::NoPerson.into());
         };
         if request.hands.contains(&Hand::Staff(me)) {
-            return refused("nobody approves what they had a hand in");
+            return Err(Rule::OwnHand.into());
         }
         if request.proposal.subject() == Key::Staff(me) {
             return refused("nobody changes an account of their own");
@@ -221,18 +221,16 @@ impl Service {
         if let Some(customer) = request.proposal.customer()
             && self.had_a_hand(me, customer).await?
         {
-            return refused("whoever changed the customer's record a short while ago does not approve this");
+            return Err(Rule::ChangedLately.into());
         }
         if let Some(submitted) = &request.submitted {
             let is_one_session =
                 caller.session.as_ref().map(|session| &session.alias) == submitted.session.as_ref();
             if is_one_session && submitted.session.is_some() {
-                return refused("it was submitted in the same session");
+                return Err(Rule::SameSession.into());
             }
             if submitted.from == caller.from && !self.issuing.one_desk.contains(&request.branch) {
-                return refused(
-                    "it was submitted from the same address, and the branch is not set as one desk",
-                );
+                return Err(Rule::SameAddress.into());
             }
         }
         let may = self.may_as(caller, request.proposal.kind().action(), Mode::Approve).await?;
@@ -246,7 +244,7 @@ impl Service {
                 return refused("somebody else of the centre approves accounts");
             }
         } else if self.has_reviewer_on_duty(&request.branch).await? {
-            return refused("an approving reviewer of the branch is on duty, and approves this");
+            return Err(Rule::ReviewerOnDuty.into());
         }
         Ok(true)
     }
@@ -329,15 +327,17 @@ impl Service {
     /// What is written when a request is approved.
     async fn effect(&self, caller: &Caller, request: &Request) -> Result<Effect, Fault> {
         match request.proposal.clone() {
-            Proposal::OpenCustomer { customer, draft } => {
+            Proposal::OpenCustomer { customer, draft, photo } => {
                 let may = self.may_as(caller, Action::ChangeCustomers, Mode::Approve).await?;
                 let opened = self.customer_of(&may, draft, customer, None).await?;
+                let opened = Customer { photo, ..opened };
                 Ok(Effect::done(vec![Stored { version: 0, record: opened.into() }]))
             }
-            Proposal::ChangeCustomer { customer, version, draft } => {
+            Proposal::ChangeCustomer { customer, version, draft, photo } => {
                 let may = self.may_as(caller, Action::ChangeCustomers, Mode::Approve).await?;
                 let before = self.customer_in(customer, version).await?;
                 let changed = self.customer_of(&may, draft, customer, Some(&before.record)).await?;
+                let changed = Customer { photo: photo.or(changed.photo), ..changed };
                 Ok(Effect::done(vec![Stored { version, record: changed.into() }]))
             }
             Proposal::Photo { customer, version, photo } => {
@@ -413,8 +413,7 @@ impl Service {
             .into_iter()
             .filter(|other| other.record.state == CardState::Active && Some(other.record.id) != replaces);
         if active.count() >= self.issuing.cards_each {
-            let why = "the customer has an active card already: name it in replaces, or block it first";
-            return Err(Fault::NotAllowed(why.to_owned()));
+            return Err(Rule::HasActiveCard.into());
         }
         let is_encoded = before.record.tags().next().is_some();
         let (state, of_request) = match is_encoded {

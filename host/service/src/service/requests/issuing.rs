@@ -5,13 +5,14 @@
 //! another chip gets another number, and the one before is never used again. So no two chips ever bear
 //! one number.
 
-use async_trait::async_trait;
 use rfid_core::epc::{Epc, Scheme};
-use rfid_core::{Error, ErrorKind, Result as CoreResult, TagId, TagIdKind};
+use rfid_core::{Error, ErrorKind, TagId, TagIdKind};
 
 use super::super::fault::Fault;
 use super::super::grant::Mode;
+use super::super::rule::Rule;
 use super::super::{Caller, Service};
+use super::desk::{CardDesk, DeskFault, DeskTrouble, EncodePlan, OnDesk, Steps};
 use crate::randomness;
 use crate::record::{
     Card, CardId, CardState, Hand, Key, Proposal, Record, Request, RequestId, RequestState, Unique,
@@ -25,45 +26,11 @@ const TRIES: usize = 16;
 /// Digits of a company prefix and a service reference together.
 const DIGITS: usize = 17;
 
-/// What lies on a desk: one card, heard by its UHF reader and by its pad.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnDesk {
-    /// EPC that the tag answers with.
-    pub epc: TagId,
-    /// UID of the chip.
-    pub uid: TagId,
-    /// Number that stands in the chip, where it can be read.
-    pub number: Option<String>,
-}
-
-/// What is to stand on a card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodePlan {
-    /// UID of the chip that it is for.
-    pub uid: TagId,
-    /// EPC that the tag shall answer with.
-    pub epc: TagId,
-    /// Number that shall stand in the chip.
-    pub number: String,
-}
-
-/// A desk where cards are encoded: a UHF reader and a pad.
-///
-/// *Errors* say what happened and what to do, for whoever stands at the desk.
-#[async_trait]
-pub trait CardDesk: Send + Sync {
-    /// What lies on the desk of this name.
-    async fn look(&self, desk: &str) -> CoreResult<OnDesk>;
-
-    /// Writes a card that lies there, locks it, and reads it back. Allowed again after a failure.
-    async fn encode(&self, desk: &str, plan: &EncodePlan) -> CoreResult<OnDesk>;
-}
-
 impl Service {
     /// Encodes the card of an approved request at a desk.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed` where it is not approved, lapsed, or another card lies there that bears a
+    /// `NotFound`, `Rule` where it is not approved, lapsed, or another card lies there that bears a
     /// number already; `Desk` where the card or a reader refuses, after which it can be tried again.
     pub async fn encode_card(
         &self,
@@ -71,28 +38,39 @@ impl Service {
         id: RequestId,
         desk: &str,
     ) -> Result<Stored<Request>, Fault> {
+        self.encode_card_telling(caller, id, desk, &Steps::unheard()).await
+    }
+
+    pub(super) async fn encode_card_telling(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        desk: &str,
+        steps: &Steps,
+    ) -> Result<Stored<Request>, Fault> {
         let (request, card) = self.card_to_issue(caller, id, RequestState::Approved).await?;
-        let lies = self.desk()?.look(desk).await.map_err(Fault::Desk)?;
+        let lies = self.desk()?.look(desk, steps).await.map_err(Fault::Desk)?;
         let (request, card) = self.reserved(caller, request, card, &lies).await?;
         let epc = card.record.epc.ok_or_else(|| unreadable("the card has no EPC"))?;
         let plan = EncodePlan { uid: lies.uid, epc, number: number_of(&epc)? };
-        let encoded = match self.desk()?.encode(desk, &plan).await {
+        let encoded = match self.desk()?.encode(desk, &plan, steps).await {
             Ok(encoded) => encoded,
-            Err(error) => {
+            Err(fault) => {
                 self.note_refusal(
                     caller,
                     "card.encode",
                     Some(&Key::Card(card.record.id)),
-                    error.kind().label(),
+                    fault.error.kind().label(),
                 )
                 .await?;
-                return Err(Fault::Desk(error));
+                return Err(Fault::Desk(fault));
             }
         };
         if (encoded.epc, encoded.uid) != (plan.epc, plan.uid) || encoded.number.as_ref() != Some(&plan.number)
         {
             let detail = "what was read back is not what was written: lay the card on again, alone";
-            return Err(Fault::Desk(Error::new(ErrorKind::Protocol, "encode").with_detail(detail)));
+            let error = Error::new(ErrorKind::Protocol, "encode").with_detail(detail);
+            return Err(Fault::Desk(DeskFault::new(DeskTrouble::NotAsWritten, error)));
         }
         let record = card.record.handled(Hand::of(&caller.actor));
         let (version, record) = (card.version, Card { state: CardState::Issued, ..record });
@@ -109,22 +87,32 @@ impl Service {
     /// be used, and a card in whose place it comes may not.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed` where it is another card; `Desk`; `Conflict`; `Store`.
+    /// `NotFound`, `Rule` where it is another card; `Desk`; `Conflict`; `Store`.
     pub async fn verify_card(
         &self,
         caller: &Caller,
         id: RequestId,
         desk: &str,
     ) -> Result<Stored<Request>, Fault> {
+        self.verify_card_telling(caller, id, desk, &Steps::unheard()).await
+    }
+
+    pub(super) async fn verify_card_telling(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        desk: &str,
+        steps: &Steps,
+    ) -> Result<Stored<Request>, Fault> {
         let (request, card) = self.card_to_issue(caller, id, RequestState::Encoded).await?;
-        let lies = self.desk()?.look(desk).await.map_err(Fault::Desk)?;
+        let lies = self.desk()?.look(desk, steps).await.map_err(Fault::Desk)?;
         let is_it = card.record.uid.is_none_or(|uid| uid == lies.uid)
             && card.record.epc.is_none_or(|epc| epc == lies.epc)
             && card.record.tags().next().is_some();
         if !is_it {
             self.note_refusal(caller, "card.verify", Some(&Key::Card(card.record.id)), "another card")
                 .await?;
-            return Err(Fault::NotAllowed("this is another card than the one of the request".to_owned()));
+            return Err(Rule::AnotherCard.into());
         }
         let mut others = Vec::new();
         if let Proposal::IssueCard { replaces: Some(old), .. } = &request.record.proposal {
@@ -144,7 +132,7 @@ impl Service {
     }
 
     /// The request and its card, if the caller may bring it onto plastic and it is that far.
-    async fn card_to_issue(
+    pub(super) async fn card_to_issue(
         &self,
         caller: &Caller,
         id: RequestId,
@@ -157,13 +145,12 @@ impl Service {
             return Err(self.nothing(caller, Action::EncodeCards, "request").await);
         };
         let Proposal::IssueCard { card, .. } = &request.record.proposal else {
-            return Err(Fault::NotAllowed("this request is not about a new card".to_owned()));
+            return Err(Rule::NoNewCard.into());
         };
         if request.record.state != state || self.has_lapsed(&request.record) {
-            let state = if self.has_lapsed(&request.record) { "lapsed" } else { request.record.state.name() };
-            return Err(Fault::NotAllowed(format!(
-                "the card of a request that is {state} is not at this step"
-            )));
+            let has_lapsed = self.has_lapsed(&request.record);
+            let rule = if has_lapsed { Rule::Lapsed } else { Rule::NotAtThisStep(request.record.state) };
+            return Err(rule.into());
         }
         let card: Stored<Card> = self.get(Key::Card(*card), "card").await?;
         Ok((request, card))
@@ -182,8 +169,7 @@ impl Service {
         }
         for tag in [lies.uid, lies.epc] {
             if self.store.find(&Unique::CardTag(tag)).await?.is_some() {
-                let why = "what lies there is a card already: take a new one".to_owned();
-                return Err(Fault::NotAllowed(why));
+                return Err(Rule::CardTaken.into());
             }
         }
         let epc = self.free_epc().await?;
@@ -202,18 +188,16 @@ impl Service {
     /// another number, and the plastic waits until somebody else has seen it destroyed.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed` where the request is not that far, or its card never lay on a desk;
+    /// `NotFound`, `Rule` where the request is not that far, or its card never lay on a desk;
     /// `Conflict`; `Store`.
     pub async fn spoil_card(&self, caller: &Caller, id: RequestId) -> Result<Stored<Request>, Fault> {
         let encoded = self.card_to_issue(caller, id, RequestState::Encoded).await;
         let (request, card) = match encoded {
-            Err(Fault::NotAllowed(_)) => self.card_to_issue(caller, id, RequestState::Approved).await?,
+            Err(Fault::Rule(_)) => self.card_to_issue(caller, id, RequestState::Approved).await?,
             other => other?,
         };
         if card.record.plastic.is_none() {
-            return Err(Fault::NotAllowed(
-                "the card of this request never lay on a desk to be encoded".to_owned(),
-            ));
+            return Err(Rule::NeverOnDesk.into());
         }
         Ok(self.spoilt(caller, request, card, None).await?.0)
     }
@@ -266,10 +250,8 @@ impl Service {
         Err(Fault::NotAllowed("no free number was found: the company prefix is nearly used up".to_owned()))
     }
 
-    fn desk(&self) -> Result<&dyn CardDesk, Fault> {
-        self.desk.as_deref().ok_or_else(|| {
-            Fault::NotAllowed("no desk is set up where cards are encoded: see [desks.NAME]".to_owned())
-        })
+    pub(super) fn desk(&self) -> Result<&dyn CardDesk, Fault> {
+        self.desk.as_deref().ok_or(Fault::Rule(Rule::NoDesk))
     }
 
     /// The decision stands; from when a card is encoded its second limit runs.

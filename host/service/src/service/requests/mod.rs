@@ -5,12 +5,20 @@
 //! * `file.rs`: the file of a person who asks for it.
 //! * `deciding.rs`: approving, refusing, giving up; who may, and what comes of it.
 //! * `issuing.rs`: an approved card onto plastic.
+//! * `desk.rs`: what the service asks of a desk, and what a desk tells.
+//! * `workshop.rs`: cards that are encoded while nobody waits for the answer.
+//! * `looking.rs`: a request with all that somebody needs who goes on with it.
+//! * `editing.rs`: customers of a request as somebody writes them who does not see all of them, and their photos.
 
 mod accounts;
 mod asking;
 mod deciding;
+mod desk;
+mod editing;
 mod file;
 mod issuing;
+mod looking;
+mod workshop;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::fault::{Fault, FieldFault, check_text};
 use super::grant::Mode;
+use super::rule::Rule;
 use super::{Caller, Service};
 use crate::record::{
     Card, CardState, Hand, Key, Kind, Personal, Proposal, Record, Request, RequestId, RequestState, Signature,
@@ -30,7 +39,12 @@ use crate::store::{Among, Listing, Place, Stored};
 pub use accounts::{AccountRequest, Somebody};
 pub use asking::Asked;
 pub use deciding::Decided;
-pub use issuing::{CardDesk, EncodePlan, OnDesk};
+pub use desk::{CardDesk, Desk, DeskFault, DeskStep, DeskTrouble, EncodePlan, OnDesk, Steps};
+pub use editing::CustomerPatch;
+pub use looking::{Case, CaseActs, ChangedField, Decision, PastStep, PhotoOf};
+pub use workshop::{AtDesk, Bench, DeskWork, Ended};
+
+pub(in crate::service) use workshop::Workshop;
 
 /// What it takes to have to do with requests: one of these, in whatever way.
 pub const OF_REQUESTS: [Action; 11] = [
@@ -64,6 +78,8 @@ pub struct IssuingSettings {
     pub one_desk: BTreeSet<Name>,
     /// The bank's GS1 company prefix, 6 to 12 digits, from which EPCs are made.
     pub company_prefix: String,
+    /// Name of the bank, as it stands on a receipt; empty if it is left out.
+    pub bank_name: String,
 }
 
 impl Default for IssuingSettings {
@@ -77,6 +93,7 @@ impl Default for IssuingSettings {
             one_desk: BTreeSet::new(),
             // Of GS1's own for examples: a bank has one of its own.
             company_prefix: "9521141".to_owned(),
+            bank_name: String::new(),
         }
     }
 }
@@ -132,7 +149,7 @@ impl Service {
     /// Writes a request anew, which is a draft again by that, whatever it was before.
     ///
     /// # Errors
-    /// `NotFound`; `NotAllowed` where it is decided; `Invalid`, `Conflict`, `Store`.
+    /// `NotFound`; `Rule` where it is decided; `Invalid`, `Conflict`, `Store`.
     pub async fn edit_request(
         &self,
         caller: &Caller,
@@ -157,7 +174,7 @@ impl Service {
     /// Submits a draft: from now on it waits for somebody else.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed`, `Conflict`, `Taken` where a card bears a number that another bears, `Store`.
+    /// `NotFound`, `Rule`, `Conflict`, `Taken` where a card bears a number that another bears, `Store`.
     pub async fn submit_request(
         &self,
         caller: &Caller,
@@ -270,7 +287,7 @@ impl Service {
     }
 
     /// A request that the caller may do something with in this way.
-    async fn reach_request(
+    pub(super) async fn reach_request(
         &self,
         caller: &Caller,
         id: RequestId,
@@ -286,13 +303,12 @@ impl Service {
         Ok(request)
     }
 
-    fn may_become(&self, request: &Stored<Request>, next: RequestState) -> Result<(), Fault> {
+    pub(super) fn may_become(&self, request: &Stored<Request>, next: RequestState) -> Result<(), Fault> {
         let state = request.record.state;
         if state.may_become(next) {
             return Ok(());
         }
-        let (from, to) = (state.name(), next.name());
-        Err(Fault::NotAllowed(format!("a request that is {from} does not become {to}")))
+        Err(Rule::RequestIs(state, next).into())
     }
 
     /// Who does something now, and from where.

@@ -9,6 +9,9 @@ const FOR_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 /// For pages: scripts, styles and pictures of our own, from files, and nothing within the page.
 const FOR_PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What a page uses of the machine: nothing. A page that takes photos says so itself.
+const USES: &str =
+    "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), payment=()";
 /// A year.
 const ONLY_TLS: &str = "max-age=31536000";
 
@@ -19,6 +22,9 @@ pub(super) fn secure<B>(response: &mut Response<B>, is_tls: bool) {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(header::CONTENT_SECURITY_POLICY, if is_page { FOR_PAGES } else { FOR_DATA });
+    if is_page {
+        set(HeaderName::from_static("permissions-policy"), USES);
+    }
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::CACHE_CONTROL, "no-store");
@@ -97,9 +103,12 @@ mod tests {
         let page = secured("text/html; charset=utf-8", true);
         assert_eq!(page[header::CONTENT_SECURITY_POLICY], FOR_PAGES);
         assert_eq!(page[header::STRICT_TRANSPORT_SECURITY], ONLY_TLS);
+        assert!(page["permissions-policy"].to_str().unwrap().starts_with("camera=()"));
         let data = secured("application/json", false);
         assert_eq!(data[header::CONTENT_SECURITY_POLICY], FOR_DATA);
-        assert!(!data.contains_key(header::STRICT_TRANSPORT_SECURITY));
+        assert!(
+            !data.contains_key(header::STRICT_TRANSPORT_SECURITY) && !data.contains_key("permissions-policy")
+        );
         for headers in [page, data] {
             assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
             assert_eq!(headers[header::CACHE_CONTROL], "no-store");

@@ -232,9 +232,9 @@ async fn the_stream_of_arrivals_serves_whoever_looks_at_a_branch_until_they_leav
     let visit = hall.arrive("6002", "欧阳修文", "b", Some("AM2")).await;
     let elsewhere = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
     let central = hall.log_in("CS1").await;
-    assert_eq!(hall.open("/api/v1/arrivals", &central.cookie).await.0, 403);
+    assert_eq!(hall.stream("/api/v1/arrivals", &central.cookie).await.0, 403);
     assert_eq!(choose(&central, "b", "x").await, 200);
-    let (status, mut body) = hall.open("/api/v1/arrivals", &central.cookie).await;
+    let (status, mut body) = hall.stream("/api/v1/arrivals", &central.cookie).await;
     assert_eq!(status, 200);
     let (kind, told) = heard(&mut body).await.unwrap();
     assert_eq!((kind.as_str(), told["id"].as_str()), ("visit", Some(visit.as_str())));
@@ -262,11 +262,11 @@ async fn the_stream_of_the_centre_names_branches_that_changed_and_gathers_what_c
     let central = hall.log_in("CS1").await;
     let page = central.get("/centre").await.html;
     // Whoever has seen something else is told to look at everything.
-    let (_, mut behind) = hall.open("/centre/stream?sort=name&seen=1", &central.cookie).await;
+    let (_, mut behind) = hall.stream("/centre/stream?sort=name&seen=1", &central.cookie).await;
     assert_eq!(heard(&mut behind).await.unwrap().1["all"], true);
     let path =
         format!("/centre/stream?sort=name&seen={}", seen(&central.get("/centre?sort=name").await.html));
-    let (status, mut body) = hall.open(&path, &central.cookie).await;
+    let (status, mut body) = hall.stream(&path, &central.cookie).await;
     assert_eq!(status, 200);
     let (service, console) = (&hall.bank.service, Caller::console());
     tokio::time::pause();
