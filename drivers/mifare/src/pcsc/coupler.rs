@@ -1,28 +1,32 @@
-//! Cards on a reader of the PC/SC service (`pcscd` on Linux).
+//! The coupler: what lies on the reader, and commands to it.
 //!
 //! Two threads with a context of their own each: one waits for what happens at the reader, one
 //! talks to the card. When the service or the reader goes away the session ends with an error that
 //! asks for a new one, and opening finds both again when they are back.
 
-mod apdu;
-mod watcher;
-mod worker;
-
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rfid_core::{Error, ErrorKind, Result, Retry};
+use rfid_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
+use super::watcher::{self, Sight, Watcher};
+use super::worker::{Task, Worker};
 use crate::coupler::{CardFault, Coupler, CouplerInfo, Pad, Target, ValueChange};
 use crate::model::{Block, CardKind, Key, KeySlot, Uid, kind_of_atr};
-use watcher::{Sight, Watcher};
-use worker::{Task, Worker};
 
 /// After so long a card that is there and gave no UID is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often a card that lies there is asked whether it is still the same: a service that looks by
+/// itself only now and then does not notice a swap between two looks.
+const CONFIRM: Duration = Duration::from_millis(500);
+
+/// For so long a card that was seen may be silent before it counts as unreadable. The service needs
+/// up to 400 ms to notice that one was lifted (§1.2).
+const SILENT: Duration = Duration::from_millis(600);
 
 /// A pad of the PC/SC service.
 pub struct PcscCoupler {
@@ -33,8 +37,18 @@ pub struct PcscCoupler {
 struct Open {
     watcher: Watcher,
     worker: Worker,
-    /// The sight that was looked into, and what it showed.
-    seen: Option<(Sight, Pad)>,
+    seen: Option<Seen>,
+}
+
+/// A sight that was looked into.
+struct Seen {
+    sight: Sight,
+    /// What it showed.
+    pad: Pad,
+    /// When the card said so last.
+    said_at: Instant,
+    /// When it is asked once more.
+    ask_at: Instant,
 }
 
 impl PcscCoupler {
@@ -81,23 +95,45 @@ impl Open {
             Sight::Mute => return Ok(Some(Pad::Unreadable)),
             Sight::Card(_, atr) => atr,
         };
-        if let Some((seen, pad)) = &self.seen
-            && seen == sight
+        let now = Instant::now();
+        let before = self.seen.take().filter(|seen| seen.sight == *sight);
+        if let Some(seen) = &before
+            && now < seen.ask_at
         {
-            return Ok(Some(pad.clone()));
+            let pad = seen.pad.clone();
+            self.seen = before;
+            return Ok(Some(pad));
         }
         let selected = self.ask(Task::Select).await;
         self.release().await;
-        let pad = match selected {
-            Ok(uid) => Pad::Card(Target { uid, kind: kind_of_atr(atr).unwrap_or(CardKind::Other) }),
+        let pad = match (selected, before) {
+            // It makes up another UID each time that it is asked.
+            (Ok(card), Some(Seen { pad: pad @ Pad::Card(was), .. }))
+                if card.uid.is_random() && was.uid.is_random() =>
+            {
+                pad
+            }
+            (Ok(card), _) => Pad::Card(target(card.uid, if card.atr.is_empty() { atr } else { &card.atr })),
             // A card that has no UID to give, such as one with contacts.
-            Err(CardFault::Unsupported) => Pad::Unreadable,
-            Err(CardFault::Coupler(error)) if error.kind() != ErrorKind::Busy => return Err(error),
-            Err(_) => return Ok(None),
+            (Err(CardFault::Unsupported), _) => Pad::Unreadable,
+            (Err(CardFault::Coupler(error)), _) if error.kind() != ErrorKind::Busy => return Err(error),
+            // On its way out, or somebody else talks to it.
+            (Err(_), Some(seen)) if seen.said_at + SILENT > now => {
+                let pad = seen.pad.clone();
+                self.seen = Some(Seen { ask_at: now + ASK_AGAIN, ..seen });
+                return Ok(Some(pad));
+            }
+            (Err(_), _) => return Ok(None),
         };
-        self.seen = Some((sight.clone(), pad.clone()));
+        let now = Instant::now();
+        self.seen =
+            Some(Seen { sight: sight.clone(), pad: pad.clone(), said_at: now, ask_at: now + CONFIRM });
         Ok(Some(pad))
     }
+}
+
+fn target(uid: Uid, atr: &[u8]) -> Target {
+    Target { uid, kind: kind_of_atr(atr).unwrap_or(CardKind::Other) }
 }
 
 #[async_trait]
@@ -129,9 +165,10 @@ impl Coupler for PcscCoupler {
             {
                 return Ok(pad.clone());
             }
-            let until = match &pad {
-                Some(_) => deadline,
-                None => deadline.min(Instant::now() + ASK_AGAIN),
+            let until = match (&pad, &open.seen) {
+                (Some(_), Some(seen)) if matches!(sight, Sight::Card(..)) => deadline.min(seen.ask_at),
+                (Some(_), _) => deadline,
+                (None, _) => deadline.min(Instant::now() + ASK_AGAIN),
             };
             match timeout_at(until, open.watcher.sights.changed()).await {
                 Err(_) if until == deadline => return Ok(pad.unwrap_or(Pad::Unreadable)),
@@ -143,15 +180,8 @@ impl Coupler for PcscCoupler {
     }
 
     async fn select(&mut self, uid: &Uid) -> Result<Target, CardFault> {
-        let answered = self.ask(Task::Select).await?;
-        if answered != *uid {
-            return Err(CardFault::Gone);
-        }
-        let atr = match self.open.as_ref().map(|open| open.watcher.sights.borrow().clone()) {
-            Some(Sight::Card(_, atr)) => atr,
-            _ => Vec::new(),
-        };
-        Ok(Target { uid: *uid, kind: kind_of_atr(&atr).unwrap_or(CardKind::Other) })
+        let card = self.ask(Task::Select).await?;
+        if card.uid == *uid { Ok(target(card.uid, &card.atr)) } else { Err(CardFault::Gone) }
     }
 
     async fn authenticate(&mut self, block: u8, slot: KeySlot, key: &Key) -> Result<(), CardFault> {
@@ -202,40 +232,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn not_open() -> Error {
     Error::new(ErrorKind::Io, "card command").with_detail("the reader is not open")
-}
-
-/// What went wrong with the service or the reader.
-fn failed(op: &'static str, error: pcsc::Error) -> Error {
-    use pcsc::Error::{
-        NoReadersAvailable, NoService, ReaderUnavailable, ServiceStopped, SharingViolation, UnknownReader,
-    };
-    let kind = match error {
-        SharingViolation => ErrorKind::Busy,
-        NoService | ServiceStopped | UnknownReader | ReaderUnavailable | NoReadersAvailable => {
-            ErrorKind::Connect
-        }
-        _ if op == "open" => ErrorKind::Connect,
-        _ => ErrorKind::Io,
-    };
-    let retry = match kind {
-        ErrorKind::Busy => Retry::After(Duration::from_secs(1)),
-        _ => Retry::Reconnect,
-    };
-    Error::new(kind, op).with_detail(meaning(error)).with_retry(retry).with_source(error)
-}
-
-/// An error of PC/SC in words, and what to do.
-fn meaning(error: pcsc::Error) -> &'static str {
-    use pcsc::Error::{
-        CommError, InvalidHandle, NoReadersAvailable, NoService, ReaderUnavailable, ServiceStopped,
-        SharingViolation, UnknownReader,
-    };
-    match error {
-        NoService | ServiceStopped | CommError | InvalidHandle => {
-            "the PC/SC service does not run or was restarted; start pcscd"
-        }
-        UnknownReader | ReaderUnavailable | NoReadersAvailable => "the reader was unplugged",
-        SharingViolation => "another program has the card for itself; end it",
-        _ => "the PC/SC service reports an error",
-    }
 }
