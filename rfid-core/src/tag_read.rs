@@ -38,7 +38,9 @@ const FLAG_HAS_PC: u8 = 0b0000_0010;
 
 const FLAG_AUTHENTIC: u8 = 0b0000_0100;
 const FLAG_NOT_AUTHENTIC: u8 = 0b0000_1000;
-const KNOWN_FLAGS: u8 = FLAG_CHECK_FAILED | FLAG_HAS_PC | FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC;
+const FLAG_RANDOM_ID: u8 = 0b0001_0000;
+const KNOWN_FLAGS: u8 =
+    FLAG_CHECK_FAILED | FLAG_HAS_PC | FLAG_AUTHENTIC | FLAG_NOT_AUTHENTIC | FLAG_RANDOM_ID;
 
 impl TagRead {
     /// Longest id in bytes that the record itself holds.
@@ -271,6 +273,19 @@ impl TagRead {
         self
     }
 
+    /// Whether the tag made its id up and will answer with another one the next time. Something was
+    /// there; the id names nobody, so presence makes no visit of it and nothing is kept of it.
+    #[inline]
+    pub fn has_random_id(&self) -> bool {
+        self.flags & FLAG_RANDOM_ID != 0
+    }
+
+    /// Marks the id as one that the tag made up.
+    pub fn set_random_id(&mut self) -> &mut Self {
+        self.flags |= FLAG_RANDOM_ID;
+        self
+    }
+
     /// Takes over everything from another record but the id and where it is stored.
     pub(crate) fn take_values(&mut self, other: &Self) {
         let id = (self.id, self.id_len, self.long_id_len, self.long_id_at);
@@ -328,6 +343,7 @@ mod tests {
             .set_count(7)
             .set_pc(0x3000)
             .set_check_failed()
+            .set_random_id()
             .set_protocol(AirProtocol::Iso15693);
         let bytes = read.to_bytes();
         assert_eq!(bytes[..8], 0x0102_0304_0506_0708_u64.to_ne_bytes());
@@ -338,7 +354,7 @@ mod tests {
         assert_eq!(bytes[50..52], 4095_u16.to_ne_bytes());
         assert_eq!(bytes[52..54], 7_u16.to_ne_bytes());
         assert_eq!(bytes[54..56], 0x3000_u16.to_ne_bytes());
-        assert_eq!((bytes[56], bytes[57]), (3, 6));
+        assert_eq!((bytes[56], bytes[57]), (0x13, 6));
         assert_eq!(bytes[58..], [0; 6], "where a long id is says whoever passes it on");
     }
 

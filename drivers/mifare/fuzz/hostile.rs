@@ -1,14 +1,17 @@
-//! What any bytes may do to the driver of a PN532 and its emulator: nothing bad.
+//! What any bytes may do to the driver of a PN532 and its emulator, and to that of a PC/SC reader:
+//! nothing bad.
 //!
 //! Each function is a fuzz target (`targets/`), and the driver's tests call it with random bytes,
 //! so it runs where there is no fuzzer. It panics when a promise is broken.
 
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::time::Duration;
 
 use rfid_conformance::hostile::simulate;
 use rfid_driver_mifare::coupler::{CardFault, Coupler, Pad, ValueChange};
-use rfid_driver_mifare::model::{Key, KeySlot};
+use rfid_driver_mifare::model::{CardKind, Key, KeySlot, kind_of_atr};
+use rfid_driver_mifare::pcsc::exchange::{Channel, Exchange};
 use rfid_driver_mifare::pn532::emulator::{Scenario, serve_stream};
 use rfid_driver_mifare::pn532::frame::{self, ACK, FROM_CHIP, Frame, Frames, MOST_PAYLOAD, TO_CHIP};
 use rfid_driver_mifare::pn532::{Options, Pn532, command};
@@ -142,4 +145,87 @@ pub(crate) fn commands(data: &[u8]) {
         let (_, answers) = timeout(LIMIT, both).await.expect("the emulator hangs");
         assert!(answers.windows(ACK.len()).any(|bytes| bytes == ACK), "{answers:02X?}");
     });
+}
+
+/// A PC/SC reader that answers each command with the next piece of a script: a length and as many
+/// bytes. At the end of the script the card is gone.
+struct HostileReader<'a> {
+    script: Cell<&'a [u8]>,
+    /// What it said since it was last asked for that, and how often.
+    said: RefCell<(Vec<u8>, usize)>,
+}
+
+impl HostileReader<'_> {
+    /// The last answer, and how many there were.
+    fn said(&self) -> (Vec<u8>, usize) {
+        self.said.take()
+    }
+}
+
+impl Channel for HostileReader<'_> {
+    fn transmit<'s>(&self, command: &[u8], space: &'s mut [u8]) -> Result<&'s [u8], CardFault> {
+        assert!((5..=21).contains(&command.len()) && command[0] == 0xFF, "{command:02X?}");
+        let (length, rest) = self.script.get().split_first().ok_or(CardFault::Gone)?;
+        let (piece, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        self.script.set(rest);
+        let mut said = self.said.borrow_mut();
+        *said = (piece.to_vec(), said.1 + 1);
+        let answer = &mut space[..piece.len()];
+        answer.copy_from_slice(piece);
+        Ok(answer)
+    }
+}
+
+/// A reader that answers anything: what counts as done was said in full and nothing beside it, and
+/// nobody is asked without end.
+pub(crate) fn answers(data: &[u8]) {
+    const DONE: [u8; 2] = [0x90, 0x00];
+    let reader = HostileReader { script: Cell::new(data), said: RefCell::default() };
+    let mut exchange = Exchange::new(&reader, None);
+    let few = |(said, asked): (Vec<u8>, usize)| {
+        assert!(asked <= 8, "{asked} commands for one");
+        said
+    };
+    while !reader.script.get().is_empty() {
+        let uid = exchange.uid();
+        let said = few(reader.said());
+        if let Ok(uid) = uid {
+            assert_eq!(said, [uid.bytes(), &DONE].concat(), "a card that did not answer");
+        }
+        let opened = exchange.authenticate(4, KeySlot::A, &Key::transport());
+        let said = few(reader.said());
+        assert!(opened.is_err() || said == DONE, "opened by {said:02X?}");
+        let block = exchange.read(4);
+        let said = few(reader.said());
+        if let Ok(block) = block {
+            assert_eq!(said, [&block[..], &DONE].concat(), "a block that nobody read");
+        }
+        let ordered = |outcome: Result<(), CardFault>| {
+            let said = few(reader.said());
+            assert!(outcome.is_err() || said == DONE, "done by {said:02X?}");
+        };
+        ordered(exchange.write(4, &[1; 16]));
+        ordered(exchange.copy_value(4, 5));
+        let changed = exchange.change_value(4, ValueChange::Increment(1));
+        let said = few(reader.said());
+        let is_done = said == DONE || said == [0xC0, 0x03, 0x00, 0x90, 0x00, 0x90, 0x00];
+        assert!(changed.is_err() || is_done, "changed by {said:02X?}");
+        exchange.forget_key();
+        few(reader.said());
+    }
+}
+
+/// An ATR that a reader made up: it names a card with sectors only if it is whole and says so.
+pub(crate) fn atr(data: &[u8]) {
+    // The check byte that fits, too, or nothing but refusals would be played.
+    let check = data.iter().skip(1).fold(0, |sum, byte| sum ^ byte);
+    for atr in [data.to_vec(), [data, &[check]].concat()] {
+        let Some(kind) = kind_of_atr(&atr) else { continue };
+        assert!(matches!(atr[0], 0x3B | 0x3F), "{atr:02X?}");
+        if !matches!(kind, CardKind::Other | CardKind::Part4) {
+            let name = [0x80, 0x4F, 0x0C, 0xA0, 0x00, 0x00, 0x03, 0x06];
+            assert!(atr.windows(name.len()).any(|bytes| bytes == name), "{kind:?} from {atr:02X?}");
+            assert_eq!(atr.iter().skip(1).fold(0, |sum, byte| sum ^ byte), 0, "{kind:?} from {atr:02X?}");
+        }
+    }
 }

@@ -126,11 +126,17 @@ impl Desk<'_> {
     /// What writing this number would do to this card.
     ///
     /// # Errors
-    /// `Denied` for a sector that somebody else uses or locked.
+    /// `Denied` for a sector that somebody else uses or locked, and for a card without an identity.
     pub(crate) async fn plan(&self, card: &mut Card<'_>, number: CustomerNumber) -> Result<Plan> {
         let op = "personalise";
         let refused = |detail: String| Err(Error::new(ErrorKind::Denied, op).with_detail(detail));
         let sector = self.sector().number();
+        if card.uid().is_random() {
+            return refused(
+                "this card makes up a UID each time it is laid on, so no number can be bound to it"
+                    .to_owned(),
+            );
+        }
         let (content, is_new) = match self.reading.find(card).await.map_err(|fault| error(op, fault))? {
             Found::Locked => {
                 return refused(format!(

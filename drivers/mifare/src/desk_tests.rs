@@ -132,6 +132,22 @@ fn a_copy_with_another_uid_is_not_authentic() {
 }
 
 #[test]
+fn no_number_is_bound_to_a_uid_that_the_card_made_up() {
+    run(async {
+        let made_up = Uid::try_from([8, 1, 2, 3].as_slice()).unwrap();
+        let pad = pad_with(SimulatedCard::classic_1k(made_up));
+        let (reading, writing) = (reading(), writing());
+        let mut coupler = pad.clone();
+        let mut card = Card::select(&mut coupler, made_up).await.unwrap();
+        let desk = Desk { reading: &reading, writing: &writing };
+        let refused = desk.write_number(&mut card, number(42)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Denied);
+        assert!(refused.to_string().contains("makes up a UID"), "{refused}");
+        assert_eq!(pad.lift().unwrap().block(4), Some(&[0; BLOCK]), "nothing was written");
+    });
+}
+
+#[test]
 fn what_somebody_else_uses_is_left_alone() {
     run(async {
         let mut card = SimulatedCard::classic_1k(uid());

@@ -5,7 +5,7 @@
 //! | [`model`] | UIDs, kinds, blocks, keys, trailers, records, without I/O |
 //! | [`coupler`] | the border between card layer and transports |
 //! | [`Mifare`] | the driver: cards on a pad, whether they are authentic, their memory, personalising |
-//! | `PcscCoupler` (feature `pcsc`) | readers of the PC/SC service |
+//! | [`pcsc`] | the transport over a reader of the PC/SC service: commands and answers; the rest with the feature `pcsc` |
 //! | [`pn532`] | the transport over a PN532 on a serial line, and an emulated one (feature `emulator`) |
 //! | `sim` (feature) | a Mifare Classic in memory, with keys, access bits and faults, and a PC/SC reader for it |
 //!
@@ -18,7 +18,10 @@
 //! `record_secret`, the driver looks for a record that was signed for this card, and events say
 //! `authentic`: a UID that was copied alone carries none. A complete copy of a Mifare Classic cannot
 //! be told from the original by what it holds, and its cipher is broken: it is a hint and no proof.
-//! Cards that make up a UID each time they are laid on give no reads.
+//! A card that makes up a UID each time it is laid on, as phones do, is read and the read is flagged:
+//! its UID is no identity. Presence counts it (`rfid_pipeline_no_identity_total`) and makes no visit
+//! of it, so it is neither looked up nor kept; `rfid-host read` and `/api/v1/readers/NAME/reads` show it with
+//! `random_id`. It is never said to be authentic, and no number is written to it.
 //!
 //! # Presence at a pad
 //!
@@ -45,8 +48,9 @@
 //! seen.
 //!
 //! **Limits.** Readers that keep keys only in lasting memory (Omnikey 5x21) are refused. Escape
-//! commands, lamps and buzzers are not used. The PC/SC service tells of a swap only if it looks in
-//! between; most readers tell it at once. What is called MAD is neither read nor written.
+//! commands, lamps and buzzers are not used. Where the PC/SC service looks at its reader only now and
+//! then, it misses a swap between two looks; so a card that lies there is asked for its UID twice a
+//! second. What is called MAD is neither read nor written.
 #![forbid(unsafe_code)]
 
 mod card;
@@ -56,8 +60,7 @@ pub mod coupler;
 mod desk;
 mod driver;
 pub mod model;
-#[cfg(feature = "pcsc")]
-mod pcsc;
+pub mod pcsc;
 pub mod pn532;
 mod session;
 #[cfg(feature = "sim")]

@@ -52,7 +52,7 @@ impl Watched {
     /// Whether a card was seen and its first read not handed over: the call was dropped in between,
     /// or the buffer was full.
     fn owes_a_read(&self) -> bool {
-        matches!(self.pad, Pad::Card(target) if !target.uid.is_random()) && !self.is_known
+        matches!(self.pad, Pad::Card(_)) && !self.is_known
     }
 }
 
@@ -127,11 +127,13 @@ impl Session for MifareSession {
             *watched = Watched { pad, ..Watched::default() };
         }
         let Pad::Card(target) = watched.pad else { return Ok(()) };
-        if target.uid.is_random() || (watched.is_known && !is_due) {
+        if watched.is_known && !is_due {
             return Ok(());
         }
         if let Proof::Open(tries) = watched.proof {
             let checked = match &self.config.reading {
+                // The keys are derived from the UID, and of this one nobody knows anything.
+                _ if target.uid.is_random() => Ok(None),
                 None => Ok(None),
                 Some(keys) => {
                     let checked = match Card::select(&mut *self.coupler, target.uid).await {
@@ -190,13 +192,16 @@ impl Session for MifareSession {
 fn report(buf: &mut ReadBuf, target: &Target, authentic: Option<bool>) -> bool {
     let Ok(read) = buf.record(TagIdKind::Iso14443Uid, target.uid.bytes()) else { return false };
     read.set_antenna_port(ANTENNA).set_protocol(AirProtocol::Iso14443a);
+    if target.uid.is_random() {
+        read.set_random_id();
+    }
     if let Some(authentic) = authentic {
         read.set_authentic(authentic);
     }
     true
 }
 
-/// Says once what gives no event.
+/// Says once what makes no visit.
 fn say(pad: &Pad) {
     match pad {
         Pad::Card(target) if target.uid.is_random() => {

@@ -262,6 +262,8 @@ typedef struct rfid_str {
 #define RFID_READ_HAS_PC 2       /* `pc` is there */
 #define RFID_READ_AUTHENTIC 4    /* the tag proved to be the one that its id names */
 #define RFID_READ_NOT_AUTHENTIC 8 /* it proved not to be; neither: nobody checked */
+#define RFID_READ_RANDOM_ID 16   /* the tag made the id up and will make up another one: no visit
+                                    comes of it */
 
 /* Type of an item of the side area: an id longer than RFID_INLINE_ID bytes. */
 #define RFID_AUX_ID 1
@@ -280,7 +282,8 @@ typedef struct rfid_tag_read {
     uint16_t phase;              /* a full turn being 4096, or RFID_PHASE_UNKNOWN */
     uint16_t count;              /* sightings that this one stands for, at least 1 */
     uint16_t pc;                 /* Gen2 protocol control word, with RFID_READ_HAS_PC; else 0 */
-    uint8_t flags;               /* RFID_READ_CHECK_FAILED, RFID_READ_HAS_PC, RFID_READ_AUTHENTIC, RFID_READ_NOT_AUTHENTIC */
+    uint8_t flags;               /* RFID_READ_CHECK_FAILED, RFID_READ_HAS_PC, RFID_READ_AUTHENTIC, RFID_READ_NOT_AUTHENTIC,
+                                    RFID_READ_RANDOM_ID */
     uint8_t protocol;            /* RFID_PROTOCOL_..., or 0 */
     uint16_t aux_len;            /* bytes of this record's items in the side area, or 0 */
     uint32_t aux_off;            /* where they begin there, or 0. Items follow one another: uint16_t type,

@@ -36,6 +36,8 @@ pub const READ_HAS_PC: u8 = 2;
 pub const READ_AUTHENTIC: u8 = 4;
 /// [`TagRead::flags`]: it proved not to be.
 pub const READ_NOT_AUTHENTIC: u8 = 8;
+/// [`TagRead::flags`]: the tag made the id up and will make up another one; it names nobody.
+pub const READ_RANDOM_ID: u8 = 16;
 /// Type of an item of the side area: an id longer than [`INLINE_ID`] bytes.
 pub const AUX_ID: u16 = 1;
 /// [`ReadBuf::flags`]: more reads are ready now.
@@ -66,7 +68,8 @@ pub struct TagRead {
     pub count: u16,
     /// Gen2 protocol control word, with [`READ_HAS_PC`].
     pub pc: u16,
-    /// [`READ_CHECK_FAILED`], [`READ_HAS_PC`], [`READ_AUTHENTIC`], [`READ_NOT_AUTHENTIC`].
+    /// [`READ_CHECK_FAILED`], [`READ_HAS_PC`], [`READ_AUTHENTIC`], [`READ_NOT_AUTHENTIC`],
+    /// [`READ_RANDOM_ID`].
     pub flags: u8,
     /// [`PROTOCOL_GEN2`], …; 0: not known.
     pub protocol: u8,

@@ -28,6 +28,8 @@ pub struct PipelineCounters {
     pub crowded_out: AtomicU64,
     /// Reads whose check code did not fit.
     pub check_failed: AtomicU64,
+    /// Reads of tags that made up their ids, which name nobody.
+    pub no_identity: AtomicU64,
     /// Reads of a length that no tag has.
     pub impossible_length: AtomicU64,
     /// Reads with a header that no scheme has, where that matters.
@@ -60,6 +62,7 @@ impl PipelineCounters {
         set(&self.set_aside, counts.set_aside);
         set(&self.crowded_out, counts.crowded_out);
         set(&self.check_failed, counts.check_failed);
+        set(&self.no_identity, counts.no_identity);
         set(&self.impossible_length, counts.impossible_length);
         set(&self.unknown_header, counts.unknown_header);
     }

@@ -1,4 +1,4 @@
-//! What cannot be a tag goes no further than here.
+//! What cannot be a tag, or names nobody, goes no further than here.
 
 use super::settings::EpcHeaders;
 use crate::air_protocol::AirProtocol;
@@ -6,11 +6,13 @@ use crate::epc::Scheme;
 use crate::tag_id::{TagIdKind, TagIdRef};
 use crate::tag_read::TagRead;
 
-/// Why a read is none of a tag.
+/// Why a read makes no visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The check code that came with the id does not fit it.
     CheckFailed,
+    /// The tag made its id up: whoever comes next time bears another one.
+    NoIdentity,
     /// No tag of this kind has an id of this length.
     Length,
     /// The EPC Tag Data Standard does not know the header.
@@ -36,6 +38,9 @@ impl Guard {
     pub(super) fn refuses(&self, read: &TagRead, id: TagIdRef<'_>) -> Option<Refusal> {
         if read.check_failed() {
             return Some(Refusal::CheckFailed);
+        }
+        if read.has_random_id() {
+            return Some(Refusal::NoIdentity);
         }
         if !has_possible_length(read.protocol(), id) {
             return Some(Refusal::Length);
@@ -91,6 +96,15 @@ mod tests {
         read.set_check_failed();
         let id = TagIdRef { kind: TagIdKind::Epc, bytes: &[0x30; 12] };
         assert_eq!(Guard::new(EpcHeaders::Any).refuses(&read, id), Some(Refusal::CheckFailed));
+    }
+
+    #[test]
+    fn an_id_that_the_tag_made_up_is_refused() {
+        let mut read = TagRead::blank(TagIdKind::Iso14443Uid);
+        let id = TagIdRef { kind: TagIdKind::Iso14443Uid, bytes: &[8, 1, 2, 3] };
+        assert_eq!(Guard::new(EpcHeaders::Any).refuses(&read, id), None, "the driver says so, not the bytes");
+        read.set_random_id();
+        assert_eq!(Guard::new(EpcHeaders::Any).refuses(&read, id), Some(Refusal::NoIdentity));
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct PresenceCounts {
     pub over_limit: u64,
     /// Reads whose check code did not fit.
     pub check_failed: u64,
+    /// Reads of tags that made up their ids, which name nobody.
+    pub no_identity: u64,
     /// Reads of a length that no tag has.
     pub impossible_length: u64,
     /// Reads with a header that no scheme has, where that matters.

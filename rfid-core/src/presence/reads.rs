@@ -82,6 +82,7 @@ impl Presence {
     fn count_refusal(&mut self, refusal: Refusal) {
         let count = match refusal {
             Refusal::CheckFailed => &mut self.counts.check_failed,
+            Refusal::NoIdentity => &mut self.counts.no_identity,
             Refusal::Length => &mut self.counts.impossible_length,
             Refusal::Header => &mut self.counts.unknown_header,
         };

@@ -389,6 +389,8 @@ fn what_cannot_be_a_tag_is_counted_and_not_remembered() {
     let mut door = Door::with(settings);
     let mut batch = ReadBuf::with_capacity(4);
     batch.record(TagIdKind::Epc, CARD).unwrap().set_antenna_port(1).set_count(9).set_check_failed();
+    let made_up = [8, 1, 2, 3];
+    batch.record(TagIdKind::Iso14443Uid, &made_up).unwrap().set_antenna_port(1).set_random_id();
     batch.record(TagIdKind::Epc, &[0xE2; 12]).unwrap().set_antenna_port(1).set_count(9);
     let gen2 = crate::air_protocol::AirProtocol::Gen2;
     batch.record(TagIdKind::Epc, &[0x30; 11]).unwrap().set_antenna_port(1).set_count(9).set_protocol(gen2);
@@ -397,7 +399,7 @@ fn what_cannot_be_a_tag_is_counted_and_not_remembered() {
     assert_eq!(door.said(), []);
     let counts = door.presence.counts();
     assert_eq!((counts.check_failed, counts.unknown_header, counts.impossible_length), (1, 1, 1));
-    assert_eq!((counts.tracked, counts.sightings), (0, 27));
+    assert_eq!((counts.no_identity, counts.tracked, counts.sightings), (1, 0, 28));
 }
 
 #[test]

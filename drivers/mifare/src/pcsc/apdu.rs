@@ -8,13 +8,17 @@ use crate::model::{BLOCK, Block, Key, KeySlot};
 
 /// The two bytes at the end of every answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Status(pub(super) u16);
+pub struct Status(
+    /// Both, the first one high.
+    pub u16,
+);
 
 impl Status {
-    pub(super) const DONE: Self = Self(0x9000);
+    /// It was done.
+    pub const DONE: Self = Self(0x9000);
 
     /// What a refused command means where a sector was opened before (§1.5).
-    pub(super) fn fault(self) -> CardFault {
+    pub fn fault(self) -> CardFault {
         match self.0 {
             // Not opened, or not allowed; ACS says 6300 to everything.
             0x6300 | 0x6982 | 0x6985 | 0x6986 | 0x6F0A | 0x6F09 => CardFault::AccessRefused,
@@ -28,21 +32,21 @@ impl Status {
     }
 
     /// Whether the reader does not know the command at all.
-    pub(super) fn is_unknown_command(self) -> bool {
+    pub fn is_unknown_command(self) -> bool {
         matches!(self.0, 0x6A81 | 0x6D00 | 0x6E00 | 0x6B00)
     }
 }
 
 /// Splits an answer into data and status; `None` if it is too short to have one, which is how a
 /// card that left in the middle looks (§1.10).
-pub(super) fn answer(bytes: &[u8]) -> Option<(&[u8], Status)> {
+pub fn answer(bytes: &[u8]) -> Option<(&[u8], Status)> {
     let (data, status) = bytes.split_last_chunk::<2>()?;
     Some((data, Status(u16::from_be_bytes(*status))))
 }
 
 /// How a reader wants a key loaded and named (§1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyPlace {
+pub enum KeyPlace {
     /// ACS and most others: place 0 of the volatile memory.
     First,
     /// Identiv and SCM: the kind of key in place of a number.
@@ -54,7 +58,7 @@ pub(super) enum KeyPlace {
 impl KeyPlace {
     /// In the order in which an unknown reader is asked. Places in lasting memory are not among
     /// them: they wear out and keep the customer's keys.
-    pub(super) const PROBES: [Self; 3] = [Self::First, Self::ByKind, Self::Volatile20];
+    pub const PROBES: [Self; 3] = [Self::First, Self::ByKind, Self::Volatile20];
 
     const fn load_number(self, slot: KeySlot) -> u8 {
         match self {
@@ -74,26 +78,26 @@ impl KeyPlace {
 }
 
 /// Asks for the UID.
-pub(super) const GET_UID: [u8; 5] = [0xFF, 0xCA, 0x00, 0x00, 0x00];
+pub const GET_UID: [u8; 5] = [0xFF, 0xCA, 0x00, 0x00, 0x00];
 
 /// Puts a key into the reader. The command is wiped when dropped.
-pub(super) fn load_key(place: KeyPlace, slot: KeySlot, key: &Key) -> Zeroizing<[u8; 11]> {
+pub fn load_key(place: KeyPlace, slot: KeySlot, key: &Key) -> Zeroizing<[u8; 11]> {
     let [a, b, c, d, e, f] = *key.reveal();
     Zeroizing::new([0xFF, 0x82, 0x00, place.load_number(slot), 0x06, a, b, c, d, e, f])
 }
 
 /// Opens the sector of a block with the key that was loaded.
-pub(super) const fn authenticate(place: KeyPlace, block: u8, slot: KeySlot) -> [u8; 10] {
+pub const fn authenticate(place: KeyPlace, block: u8, slot: KeySlot) -> [u8; 10] {
     [0xFF, 0x86, 0x00, 0x00, 0x05, 0x01, 0x00, block, slot.command(), place.use_number()]
 }
 
 /// Reads a block.
-pub(super) const fn read(block: u8) -> [u8; 5] {
+pub const fn read(block: u8) -> [u8; 5] {
     [0xFF, 0xB0, 0x00, block, BLOCK as u8]
 }
 
 /// Writes a block. The command is wiped when dropped, since a trailer holds keys.
-pub(super) fn write(block: u8, content: &Block) -> Zeroizing<[u8; 21]> {
+pub fn write(block: u8, content: &Block) -> Zeroizing<[u8; 21]> {
     let mut command = Zeroizing::new([0; 21]);
     let head = [0xFF, 0xD6, 0x00, block, BLOCK as u8];
     command.iter_mut().zip(head.iter().chain(content)).for_each(|(to, from)| *to = *from);
@@ -101,7 +105,7 @@ pub(super) fn write(block: u8, content: &Block) -> Zeroizing<[u8; 21]> {
 }
 
 /// Changes a value as ACS readers do it.
-pub(super) fn change_value_acs(block: u8, change: ValueChange) -> [u8; 10] {
+pub fn change_value_acs(block: u8, change: ValueChange) -> [u8; 10] {
     let (operation, amount) = match change {
         ValueChange::Increment(amount) => (0x01, amount),
         ValueChange::Decrement(amount) => (0x02, amount),
@@ -111,7 +115,7 @@ pub(super) fn change_value_acs(block: u8, change: ValueChange) -> [u8; 10] {
 }
 
 /// Changes a value as the amendment to PC/SC part 3 has it (Omnikey, Identiv).
-pub(super) fn change_value_amended(block: u8, change: ValueChange) -> [u8; 17] {
+pub fn change_value_amended(block: u8, change: ValueChange) -> [u8; 17] {
     let (operation, amount) = match change {
         ValueChange::Increment(amount) => (0xA0, amount),
         ValueChange::Decrement(amount) => (0xA1, amount),
@@ -120,16 +124,20 @@ pub(super) fn change_value_amended(block: u8, change: ValueChange) -> [u8; 17] {
     [0xFF, 0xC2, 0x00, 0x03, 0x0B, operation, 0x09, 0x80, 0x01, block, 0x81, 0x04, a, b, c, d, 0x00]
 }
 
-/// The status inside the answer to [`change_value_amended`]: `C0 03 ERROR SW1 SW2`.
-pub(super) fn amended_status(data: &[u8]) -> Option<Status> {
+/// The status inside the answer to [`change_value_amended`]: `C0 03 ERROR SW1 SW2`. With an error
+/// nothing was done, whatever the status says.
+pub fn amended_status(data: &[u8]) -> Option<Status> {
     match data {
-        [0xC0, 0x03, _, high, low, ..] => Some(Status(u16::from_be_bytes([*high, *low]))),
+        [0xC0, 0x03, error, high, low] => {
+            let status = Status(u16::from_be_bytes([*high, *low]));
+            (*error == 0 || status != Status::DONE).then_some(status)
+        }
         _ => None,
     }
 }
 
 /// Copies a value block as ACS readers do it.
-pub(super) const fn copy_value_acs(from: u8, to: u8) -> [u8; 7] {
+pub const fn copy_value_acs(from: u8, to: u8) -> [u8; 7] {
     [0xFF, 0xD7, 0x00, from, 0x02, 0x03, to]
 }
 

@@ -9,7 +9,7 @@ use pcsc::{Context, ReaderState, Scope, State};
 use rfid_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 
-use super::failed;
+use super::failure::{failed, meaning};
 
 /// A wait ends by itself after this long: cancelling one that is only about to begin has no effect
 /// on pcsc-lite 1.9.9.
@@ -129,7 +129,7 @@ fn watch(context: &Context, states: &mut [ReaderState; 1], to: &watch::Sender<Si
             Err(pcsc::Error::Timeout) => {}
             Err(pcsc::Error::Cancelled) if to.is_closed() => {}
             Err(error) => {
-                to.send_replace(Sight::Lost(super::meaning(error).to_owned()));
+                to.send_replace(Sight::Lost(meaning(error).to_owned()));
                 return;
             }
         }

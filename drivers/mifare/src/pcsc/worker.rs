@@ -11,20 +11,18 @@ use rfid_core::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::apdu::{self, KeyPlace, Status};
-use super::failed;
+use super::apdu::KeyPlace;
+use super::exchange::{Channel, Exchange};
+use super::failure::failed;
 use crate::coupler::{CardFault, ValueChange};
 use crate::model::{Block, Key, KeySlot, Uid};
-
-/// Longest answer that is taken (§1.10).
-const ANSWER: usize = 264;
 
 type Reply<T> = oneshot::Sender<Result<T, CardFault>>;
 
 /// What the thread is asked to do.
 pub(super) enum Task {
-    /// Connect to the card and tell its UID.
-    Select(Reply<Uid>),
+    /// Connect to the card and tell who it is.
+    Select(Reply<Selected>),
     Authenticate(u8, KeySlot, Key, Reply<()>),
     Read(u8, Reply<Block>),
     /// Wiped when done: it may be a trailer.
@@ -32,6 +30,13 @@ pub(super) enum Task {
     ChangeValue(u8, ValueChange, Reply<()>),
     CopyValue(u8, u8, Reply<()>),
     Release(oneshot::Sender<()>),
+}
+
+/// A card that was connected to.
+pub(super) struct Selected {
+    pub(super) uid: Uid,
+    /// The ATR that it has now: it may have been swapped since the service told of one.
+    pub(super) atr: Vec<u8>,
 }
 
 /// The thread and the way to it.
@@ -95,7 +100,7 @@ impl Desk {
     }
 
     /// Connects, and carries out what is asked until somebody lets go of the card or selects anew.
-    fn work_with_card(&mut self, reply: Reply<Uid>) {
+    fn work_with_card(&mut self, reply: Reply<Selected>) {
         let connected = self.context.connect(&self.reader, ShareMode::Shared, Protocols::ANY);
         let mut card = match connected {
             Ok(card) => card,
@@ -110,8 +115,11 @@ impl Desk {
             Ok(transaction) => transaction,
             Err(error) => return drop(reply.send(Err(fault(error)))),
         };
-        let mut exchange = Exchange { card: &transaction, place: self.place, loaded: None };
-        let selected = exchange.uid();
+        let mut exchange = Exchange::new(&transaction, self.place);
+        let selected = exchange.uid().and_then(|uid| {
+            let atr = transaction.status2_owned().map_err(fault)?.atr().to_vec();
+            Ok(Selected { uid, atr })
+        });
         let is_there = selected.is_ok();
         let _ = reply.send(selected);
         while let Some(task) = is_there.then(|| self.queue.blocking_recv()).flatten() {
@@ -124,20 +132,16 @@ impl Desk {
                     answer(reply, exchange.authenticate(block, slot, &key))
                 }
                 Task::Read(block, reply) => answer(reply, exchange.read(block)),
-                Task::Write(block, content, reply) => {
-                    answer(reply, exchange.command(&*apdu::write(block, &content)).map(drop))
-                }
+                Task::Write(block, content, reply) => answer(reply, exchange.write(block, &content)),
                 Task::ChangeValue(block, change, reply) => {
                     answer(reply, exchange.change_value(block, change))
                 }
-                Task::CopyValue(from, to, reply) => {
-                    answer(reply, exchange.command(&apdu::copy_value_acs(from, to)).map(drop))
-                }
+                Task::CopyValue(from, to, reply) => answer(reply, exchange.copy_value(from, to)),
             };
             self.is_stubborn |= refused;
         }
         exchange.forget_key();
-        self.place = exchange.place;
+        self.place = exchange.place();
         let _ = transaction.end(Disposition::LeaveCard);
         let _ = card.disconnect(Disposition::LeaveCard);
     }
@@ -155,95 +159,9 @@ fn refuse<T>(reply: Reply<T>) {
     let _ = reply.send(Err(CardFault::AccessRefused));
 }
 
-/// Commands to a card that is connected.
-struct Exchange<'a> {
-    card: &'a Transaction<'a>,
-    place: Option<KeyPlace>,
-    /// In which place of the reader a key of ours lies.
-    loaded: Option<(KeyPlace, KeySlot)>,
-}
-
-impl Exchange<'_> {
-    fn uid(&mut self) -> Result<Uid, CardFault> {
-        let data = self.command(&apdu::GET_UID)?;
-        Uid::try_from(data.as_slice()).map_err(|_| CardFault::Garbled)
-    }
-
-    fn authenticate(&mut self, block: u8, slot: KeySlot, key: &Key) -> Result<(), CardFault> {
-        let place = self.load(slot, key)?;
-        match self.transmit(&apdu::authenticate(place, block, slot))? {
-            (_, Status::DONE) => Ok(()),
-            // Every other answer means it on some reader (§1.5).
-            _ => Err(CardFault::KeyRefused),
-        }
-    }
-
-    fn load(&mut self, slot: KeySlot, key: &Key) -> Result<KeyPlace, CardFault> {
-        let mut last = Status::DONE;
-        for place in self.place.map_or(KeyPlace::PROBES.to_vec(), |place| vec![place]) {
-            match self.transmit(&*apdu::load_key(place, slot, key))? {
-                (_, Status::DONE) => {
-                    self.place = Some(place);
-                    self.loaded = Some((place, slot));
-                    return Ok(place);
-                }
-                (_, status) => last = status,
-            }
-        }
-        let error = Error::new(ErrorKind::Unsupported, "load key")
-            .with_detail("the reader takes no key into volatile memory; use another model")
-            .with_vendor_code(i64::from(last.0));
-        Err(CardFault::Coupler(error))
-    }
-
-    fn read(&mut self, block: u8) -> Result<Block, CardFault> {
-        let data = Zeroizing::new(self.command(&apdu::read(block))?);
-        data.as_slice().try_into().map_err(|_| CardFault::Garbled)
-    }
-
-    fn change_value(&mut self, block: u8, change: ValueChange) -> Result<(), CardFault> {
-        match self.transmit(&apdu::change_value_acs(block, change))? {
-            (_, Status::DONE) => return Ok(()),
-            (_, status) if !status.is_unknown_command() => return Err(status.fault()),
-            _ => {}
-        }
-        let data = self.command(&apdu::change_value_amended(block, change))?;
-        match apdu::amended_status(&data) {
-            Some(Status::DONE) => Ok(()),
-            Some(status) => Err(status.fault()),
-            None => Err(CardFault::Garbled),
-        }
-    }
-
-    /// Puts the transport key where ours was.
-    fn forget_key(&mut self) {
-        if let Some((place, slot)) = self.loaded.take() {
-            // The card or the reader may be gone, and the key with it.
-            let _ = self.transmit(&*apdu::load_key(place, slot, &Key::transport()));
-        }
-    }
-
-    /// Sends a command that must succeed.
-    fn command(&self, command: &[u8]) -> Result<Vec<u8>, CardFault> {
-        match self.transmit(command)? {
-            (data, Status::DONE) => Ok(data),
-            (_, status) => Err(status.fault()),
-        }
-    }
-
-    fn transmit(&self, command: &[u8]) -> Result<(Vec<u8>, Status), CardFault> {
-        let mut space = Zeroizing::new([0; ANSWER]);
-        let bytes = self.card.transmit(command, &mut *space).map_err(fault)?;
-        let (data, status) = apdu::answer(bytes).ok_or(CardFault::Gone)?;
-        // T=0 readers keep the answer until it is fetched (§1.6).
-        if let [0x61, length] = status.0.to_be_bytes() {
-            let fetch = [0xFF, 0xC0, 0x00, 0x00, length];
-            let mut space = Zeroizing::new([0; ANSWER]);
-            let bytes = self.card.transmit(&fetch, &mut *space).map_err(fault)?;
-            let (data, status) = apdu::answer(bytes).ok_or(CardFault::Gone)?;
-            return Ok((data.to_vec(), status));
-        }
-        Ok((data.to_vec(), status))
+impl Channel for Transaction<'_> {
+    fn transmit<'s>(&self, command: &[u8], space: &'s mut [u8]) -> Result<&'s [u8], CardFault> {
+        pcsc::Card::transmit(self, command, space).map_err(fault)
     }
 }
 

@@ -5,10 +5,12 @@ mod card;
 mod faults;
 mod pad;
 mod reader;
+mod service;
 mod vpcd;
 
 pub use card::{Answer, Operand, SimulatedCard};
 pub use faults::{CardFaults, TornWrite};
 pub use pad::SimulatedPad;
 pub use reader::Family;
+pub use service::{Notice, PcscService};
 pub use vpcd::VirtualReader;

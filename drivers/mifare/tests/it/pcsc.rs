@@ -10,10 +10,10 @@ use rfid_core::abilities::SectorKey;
 use rfid_core::{Driver, ErrorKind, ReadBuf, Settings, TagId, TagIdKind};
 use rfid_driver_mifare::coupler::{Coupler, Pad, ValueChange};
 use rfid_driver_mifare::model::{CardKind, Key, KeySlot, SecretKey, Sector, Uid, ValueBlock};
-use rfid_driver_mifare::sim::{Family, SimulatedCard, VirtualReader};
+use rfid_driver_mifare::sim::{Family, PcscService, SimulatedCard, VirtualReader};
 use rfid_driver_mifare::{Mifare, PcscCoupler};
 
-use crate::service::{SECRETS, Service, open, session, settings};
+use crate::service::{SECRETS, open, session, settings, started};
 
 pub(crate) const UID: [u8; 7] = [4, 0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6];
 
@@ -29,7 +29,7 @@ pub(crate) fn id(uid: &[u8]) -> TagId {
 }
 
 struct PcscRig {
-    service: Service,
+    service: PcscService,
     reader: VirtualReader,
 }
 
@@ -62,7 +62,7 @@ impl Rig for PcscRig {
 
     async fn cut(&mut self) {
         let card = self.reader.lift();
-        self.service.restart();
+        self.service.restart().unwrap();
         if let Some(card) = card {
             self.reader.lay(card).unwrap();
         }
@@ -71,7 +71,7 @@ impl Rig for PcscRig {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_for_all_drivers() {
-    let service = Service::start();
+    let service = started();
     let reader = service.reader(Family::Acs);
     check(&mut PcscRig { service, reader }).await.assert_passed(4);
 }
@@ -89,7 +89,7 @@ pub(crate) async fn next_read(session: &mut dyn rfid_core::DynSession) -> (TagId
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_is_personalised_and_known_again_on_readers_of_each_family() {
     for family in [Family::Acs, Family::Acr128, Family::Scm] {
-        let service = Service::start();
+        let service = started();
         let mut reader = service.reader(family);
         reader.lay(card_with(&UID)).unwrap();
         let mut session = session(SECRETS);
@@ -126,7 +126,7 @@ async fn a_card_is_personalised_and_known_again_on_readers_of_each_family() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_would_keep_keys_for_ever_is_refused_with_its_reason() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Omnikey5321);
     reader.lay(card_with(&UID)).unwrap();
     let mut session = session(SECRETS);
@@ -143,7 +143,7 @@ async fn a_reader_that_would_keep_keys_for_ever_is_refused_with_its_reason() {
 /// derived for this card.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_personalised_is_read_by_another_program() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     reader.lay(card_with(&UID)).unwrap();
     let mut session = session(SECRETS);
@@ -183,7 +183,7 @@ async fn opened() -> PcscCoupler {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_card_and_length_of_uid_is_told() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     let mut coupler = opened().await;
     let ten = [0x04, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -207,7 +207,7 @@ async fn each_kind_of_card_and_length_of_uid_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_are_changed_in_the_readers_dialect() {
     for family in [Family::Acs, Family::Scm] {
-        let service = Service::start();
+        let service = started();
         let mut card = card_with(&UID);
         card.set_block(5, ValueBlock { value: 100, address: 5 }.encode());
         card.set_block(6, ValueBlock { value: 0, address: 6 }.encode());

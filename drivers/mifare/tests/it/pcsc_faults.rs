@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use rfid_core::abilities::{CardAccess, SectorKey};
 use rfid_core::{ErrorKind, ReadBuf, Retry, Secret, TagId};
-use rfid_driver_mifare::model::{Key, Uid};
-use rfid_driver_mifare::sim::{CardFaults, Family, SimulatedCard, TornWrite, VirtualReader};
+use rfid_driver_mifare::model::{CardKind, Key, Uid};
+use rfid_driver_mifare::sim::{
+    CardFaults, Family, Notice, PcscService, SimulatedCard, TornWrite, VirtualReader,
+};
 
 use crate::pcsc::{UID, card_with, id, next_read};
-use crate::service::{SECRETS, Service, open, session};
+use crate::service::{SECRETS, open, session, started};
 
 /// Lifts the card, and waits until the service noticed.
 async fn lift(reader: &mut VirtualReader, access: &mut dyn CardAccess) -> SimulatedCard {
@@ -34,7 +36,7 @@ async fn card(access: &mut dyn CardAccess) -> TagId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_is_pulled_away_at_any_command_can_be_finished() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     let mut session = session(SECRETS);
     open(&mut *session).await;
@@ -67,7 +69,7 @@ async fn a_card_that_is_pulled_away_at_any_command_can_be_finished() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_write_leaves_the_number_that_was_there() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Scm);
     let mut session = session(SECRETS);
     open(&mut *session).await;
@@ -90,7 +92,7 @@ async fn a_torn_write_leaves_the_number_that_was_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_shows_both_cards_and_a_lifted_one_falls_silent() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     reader.lay(card_with(&UID)).unwrap();
     let mut session = session("");
@@ -113,9 +115,56 @@ async fn a_swap_shows_both_cards_and_a_lifted_one_falls_silent() {
     session.close().await.unwrap();
 }
 
+/// The service looks every 400 ms, and of most of these swaps it never hears.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_without_a_gap_shows_the_other_card_and_never_the_first_one_again() {
+    let service = started();
+    let mut reader = service.reader(Family::Acs);
+    reader.lay(card_with(&[1, 2, 3, 4])).unwrap();
+    let mut session = session("");
+    open(&mut *session).await;
+    session.start().await.unwrap();
+    while next_read(&mut *session).await.0 != id(&[1, 2, 3, 4]) {}
+    for turn in 2..8u8 {
+        // Another card, another kind of card, the one of before: each time at another moment
+        // between two looks.
+        let other = Uid::try_from(&[turn, 2, 3, 4][..]).unwrap();
+        let kind = if turn % 2 == 0 { CardKind::Mini } else { CardKind::Classic1K };
+        tokio::time::sleep(Duration::from_millis(u64::from(turn) * 70)).await;
+        reader.lay(SimulatedCard::new(other, kind)).unwrap();
+        let mut seen = next_read(&mut *session).await.0;
+        while seen == id(&[turn - 1, 2, 3, 4]) {
+            seen = next_read(&mut *session).await.0;
+        }
+        for _ in 0..20 {
+            assert_eq!(seen, id(&[turn, 2, 3, 4]), "swap {turn}");
+            seen = next_read(&mut *session).await.0;
+        }
+    }
+    session.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_uid_is_read_and_flagged_as_no_identity() {
+    let service = started();
+    let mut reader = service.reader(Family::Acs);
+    reader.lay(card_with(&[8, 2, 3, 4])).unwrap();
+    let mut session = session(SECRETS);
+    open(&mut *session).await;
+    session.start().await.unwrap();
+    let mut buf = ReadBuf::with_capacity(1);
+    while buf.is_empty() {
+        session.read(&mut buf).await.unwrap();
+    }
+    let sighting = buf.iter().next().unwrap();
+    assert_eq!(sighting.id.to_owned(), id(&[8, 2, 3, 4]));
+    assert_eq!((sighting.read.has_random_id(), sighting.read.authentic()), (true, None));
+    session.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mute_card_and_one_that_babbles_end_no_session() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     let mut session = session(SECRETS);
     open(&mut *session).await;
@@ -145,7 +194,7 @@ async fn a_mute_card_and_one_that_babbles_end_no_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_is_waited_for() {
-    let service = Service::start();
+    let service = started();
     let mut reader = service.reader(Family::Acs);
     reader.set_delay(Duration::from_millis(100));
     reader.lay(card_with(&UID)).unwrap();
@@ -159,20 +208,20 @@ async fn a_slow_reader_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_starts_late_or_again_is_found() {
-    let mut service = Service::stopped();
+    let mut service = PcscService::stopped(Notice::Looks).unwrap();
     let mut reader = service.reader(Family::Acs);
     let mut session = session("");
     let absent = session.open().await.unwrap_err();
     assert_eq!((absent.kind(), absent.retry()), (ErrorKind::Connect, Retry::Reconnect));
     assert!(absent.to_string().contains("start pcscd"), "{absent}");
     session.close().await.unwrap();
-    service.restart();
+    service.restart().unwrap();
     for uid in [1, 2, 3, 4] {
         open(&mut *session).await;
         session.start().await.unwrap();
         reader.lay(card_with(&[uid, 2, 3, 4])).unwrap();
         while next_read(&mut *session).await.0 != id(&[uid, 2, 3, 4]) {}
-        service.kill();
+        service.kill().unwrap();
         let mut buf = ReadBuf::with_capacity(8);
         let lost = loop {
             if let Err(error) = session.read(&mut buf).await {
@@ -183,7 +232,7 @@ async fn a_service_that_starts_late_or_again_is_found() {
         assert_eq!(lost.retry(), Retry::Reconnect, "{lost:#}");
         session.close().await.unwrap();
         reader.lift();
-        service.restart();
+        service.restart().unwrap();
     }
 }
 
@@ -213,7 +262,7 @@ async fn no_key_stands_in_a_log_line_or_an_error() {
         .with_writer(move || writer.clone())
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let service = Service::start();
+    let service = started();
     let mut session = session(SECRETS);
     open(&mut *session).await;
     let mut said = String::new();

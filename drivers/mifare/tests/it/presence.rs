@@ -133,6 +133,11 @@ async fn a_uid_that_the_card_made_up_is_nobody() {
     let mut desk = Desk::new("").await;
     desk.pad.lay(card(8));
     assert_eq!(desk.said(10_000).await, []);
+    let counts = desk.presence.counts();
+    assert!(counts.no_identity > 9, "it was read, and counted as nobody: {counts:?}");
+    assert_eq!((counts.tracked, counts.present), (0, 0), "nothing is kept of it");
+    desk.pad.lay(card(1));
+    assert_eq!(desk.said(100).await, [(Arrived, id(1))], "the next one is somebody");
 }
 
 #[tokio::test(start_paused = true)]

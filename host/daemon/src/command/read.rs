@@ -133,6 +133,7 @@ struct Row {
     peak_rssi_cdbm: Option<i16>,
     read_count: u64,
     last: Stamp,
+    random_id: bool,
 }
 
 impl Row {
@@ -143,17 +144,22 @@ impl Row {
             peak_rssi_cdbm: sighting.read.rssi_cdbm(),
             read_count: u64::from(sighting.read.count()),
             last: sighting.last,
+            random_id: sighting.read.has_random_id(),
         }
     }
 
     fn json(&self) -> Value {
-        sighting::json(&self.tag, self.antenna_port, self.peak_rssi_cdbm, self.read_count, self.last.utc)
+        let (port, rssi) = (self.antenna_port, self.peak_rssi_cdbm);
+        sighting::json(&self.tag, port, rssi, self.read_count, self.last.utc, self.random_id)
     }
 
     fn cells(&self, now: Stamp) -> [String; 6] {
         let age = now.since(self.last).as_secs_f32();
-        let uri =
-            if self.tag.kind() == TagIdKind::Epc { epc::uri_of(self.tag.bytes()) } else { String::new() };
+        let uri = match self.tag.kind() {
+            _ if self.random_id => "made up: no identity".to_owned(),
+            TagIdKind::Epc => epc::uri_of(self.tag.bytes()),
+            _ => String::new(),
+        };
         [
             self.tag.hex(),
             self.antenna_port.map(|port| port.to_string()).unwrap_or_default(),

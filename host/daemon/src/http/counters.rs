@@ -25,7 +25,7 @@ pub(super) const READER: [Metric<ReaderCounters>; 5] = [
     }),
 ];
 
-pub(super) const PIPELINE: [Metric<PipelineCounters>; 19] = [
+pub(super) const PIPELINE: [Metric<PipelineCounters>; 20] = [
     ("rfid_pipeline_sightings", "Sightings that reached presence", Counter, |counters| &counters.sightings),
     ("rfid_pipeline_batches", "Batches that reached presence", Counter, |counters| &counters.batches),
     ("rfid_pipeline_merged", "Sightings merged under overload", Counter, |counters| &counters.merged),
@@ -39,6 +39,9 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 19] = [
     }),
     ("rfid_pipeline_check_failed", "Reads whose check code did not fit", Counter, |counters| {
         &counters.check_failed
+    }),
+    ("rfid_pipeline_no_identity", "Reads of tags that make up their ids", Counter, |counters| {
+        &counters.no_identity
     }),
     ("rfid_pipeline_impossible_length", "Reads of a length that no tag has", Counter, |counters| {
         &counters.impossible_length

@@ -88,7 +88,8 @@ fn missed(count: u64) -> Event {
 fn read_json(reader: &str, sighting: &Sighting<'_>) -> Value {
     let Sighting { read, id, last, .. } = *sighting;
     let count = u64::from(read.count());
-    let mut read = sighting::json(&id.to_owned(), read.antenna_port(), read.rssi_cdbm(), count, last.utc);
+    let (port, rssi) = (read.antenna_port(), read.rssi_cdbm());
+    let mut read = sighting::json(&id.to_owned(), port, rssi, count, last.utc, read.has_random_id());
     read["reader"] = reader.into();
     read
 }

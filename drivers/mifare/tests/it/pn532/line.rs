@@ -128,10 +128,35 @@ async fn after_an_interrupted_command_no_answer_is_taken_for_anothers() {
         coupler.authenticate(block, KeySlot::A, &Key::transport()).await.unwrap();
         coupler.write_block(block, &content_of(block)).await.unwrap();
     }
-    for turn in 0..60 {
-        let _ = timeout(Duration::from_micros(turn * 500), read_alone(&mut coupler, &card, 4)).await;
+    // Read on its own and behind a search, at once and when the answer lies there unread.
+    for turn in 0..60u64 {
+        let (after, pause) = (Duration::from_micros(turn * 500), Duration::from_millis(turn % 3 * 10));
+        let _ = timeout(after, read_alone(&mut coupler, &card, 4)).await;
+        tokio::time::sleep(pause).await;
         let read = read_alone(&mut coupler, &card, 5).await.unwrap();
-        assert_eq!(read, content_of(5), "interrupted after {} us", turn * 500);
+        assert_eq!(read, content_of(5), "interrupted after {after:?}, asked again after {pause:?}");
+        let _ = timeout(after, coupler.read_block(4)).await;
+        tokio::time::sleep(pause).await;
+        let read = coupler.read_block(5).await.unwrap();
+        assert_eq!(read, content_of(5), "interrupted after {after:?}, asked again after {pause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_interrupted_search_no_card_is_taken_for_another() {
+    let cards = "[[card]]\nuid = \"DEADBEEF\"\n[[card]]\nuid = \"CAFEBABE\"\n";
+    let mut coupler = open(&format!("{cards}[faults]\nanswer_delay = \"9ms\"\nsplit_every = 2")).await;
+    for turn in 0..40u64 {
+        let (after, pause) = (Duration::from_micros(turn * 500), Duration::from_millis(turn % 3 * 10));
+        let _ = timeout(after, coupler.select(&uid("DEADBEEF"))).await;
+        tokio::time::sleep(pause).await;
+        let selected = coupler.select(&uid("CAFEBABE")).await;
+        let selected = selected.map(|target| target.uid).ok();
+        assert_eq!(
+            selected,
+            Some(uid("CAFEBABE")),
+            "interrupted after {after:?}, asked again after {pause:?}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rfid_abi::extension::{READER_INFO, ReaderInfo, ReaderInfoTable};
 use rfid_abi::{
     AUX_ID, Error, INLINE_ID, READ_AUTHENTIC, READ_CHECK_FAILED, READ_HAS_PC, READ_NOT_AUTHENTIC,
-    RSSI_UNKNOWN, Status, TagRead,
+    READ_RANDOM_ID, RSSI_UNKNOWN, Status, TagRead,
 };
 
 use super::{SHORT, on_component};
@@ -252,7 +252,8 @@ fn field_fault(read: &TagRead) -> Option<String> {
     if count == 0 {
         return Some("`count` is 0; one sighting is 1".to_owned());
     }
-    if flags & !(READ_CHECK_FAILED | READ_HAS_PC | READ_AUTHENTIC | READ_NOT_AUTHENTIC) != 0 {
+    let known = READ_CHECK_FAILED | READ_HAS_PC | READ_AUTHENTIC | READ_NOT_AUTHENTIC | READ_RANDOM_ID;
+    if flags & !known != 0 {
         return Some(format!("`flags` is {flags:#04x}, which has bits that mean nothing"));
     }
     if protocol > 6 {
