@@ -16,7 +16,7 @@ use super::{Caller, Service};
 use crate::recognition::{Notice, local_day};
 use crate::record::{Alarm, AlarmId, Branch, Duty, Key, Kind, Outcome, Staff, StaffRole, Visit, VisitId};
 use crate::rights::Action;
-use crate::store::{Among, By, Listing, Stored, TallyAsk};
+use crate::store::{Among, By, Figures, Listing, Stored, TallyAsk};
 
 /// Branches and duties tell nobody when they change; they are read again after so long.
 const READ_AGAIN: Duration = Duration::from_secs(5);
@@ -179,7 +179,8 @@ impl Service {
         branches: Option<BTreeSet<Name>>,
     ) -> Result<BTreeMap<Name, u64>, Fault> {
         let edges = vec![today, UtcTime::from_nanos(u64::MAX)];
-        let ask = TallyAsk { edges, labels: Vec::new(), branches, by: [By::Branch, By::Outcome].into() };
+        let by = [By::Branch, By::Outcome].into();
+        let ask = TallyAsk { edges, labels: Vec::new(), branches, by, figures: Figures::Visits };
         let mut refused = BTreeMap::new();
         for (key, tally) in self.store.tally(&ask).await? {
             if let (Some(branch), Some(_)) = (key.branch, key.refusal) {

@@ -214,12 +214,12 @@ impl Refusal {
 
     /// The same for another reason, where somebody is not logged in and something else is wrong.
     pub(super) fn of_key(self, status: StatusCode, key: &'static str) -> Self {
-        Self { status, key, is_over: false, ..self }
+        Self { status, said: self.text.say(key), is_over: false, ..self }
     }
 
     /// What is said to somebody whom nobody knows yet.
     pub(super) fn to_stranger(status: StatusCode, key: &'static str, text: Text, is_part: bool) -> Self {
-        Self { status, key, text, is_part, is_over: false, proof: None }
+        Self { status, said: text.say(key), text, is_part, is_over: false, proof: None }
     }
 
     fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {

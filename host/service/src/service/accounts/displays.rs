@@ -45,7 +45,7 @@ impl Service {
             ..account.record
         };
         self.put(&caller, "display.pair", paired, account.version).await?;
-        self.forget_failures(number);
+        self.forget_failures(number).await?;
         Ok(Zeroizing::new(format!("{}.{}", staff.record.id, *secret)))
     }
 

@@ -109,7 +109,7 @@ async fn choose(
     let reason = Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     let caller = Caller { reason, ..viewer.caller().clone() };
     api.service().choose_branch(&caller, branch.trim()).await.map_err(|fault| viewer.refusal(fault))?;
-    Ok(leads_to(&viewer, navigation::path_of(&screen)))
+    Ok(leads_to(&viewer, &navigation::path_of(&screen)))
 }
 
 /// Ends that.

@@ -78,11 +78,6 @@ impl Text {
         }
     }
 
-    /// A time with its day.
-    pub(super) fn moment(&self, at: UtcTime) -> String {
-        format!("{} {}", self.day(at), self.clock(at))
-    }
-
     /// Who that is, of those who stand in a case.
     pub(super) fn who(&self, case: &Case, hand: &Hand) -> String {
         match hand {
