@@ -138,6 +138,14 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
     pc.log_in_with(&screens, "SE1", PASSWORD, &digits(&secrets[1], true)).await;
     system.log_in_with(&system_screens, "SA1", PASSWORD, &digits(&secrets[0], true)).await;
     assert!(pc.page.current_url().await.unwrap().path().ends_with("/administration/people"));
+    // No page of anybody else puts one of these into a frame of its own.
+    for path in ["/administration/people", "/me", "/setup", "/invitation"] {
+        let script = "const told = arguments[arguments.length - 1]; \
+            fetch(arguments[0]).then((said) => told(said.headers.get('content-security-policy')))";
+        let policy = pc.page.execute_async(script, vec![json!(path)]).await.unwrap();
+        let policy = policy.as_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("script-src 'self'"), "{policy}");
+    }
 
     // Security asks, by keys alone.
     tab_to(&pc, "[name=staff_number]").await;
