@@ -15,6 +15,7 @@ mod fact;
 mod faults;
 mod ledger;
 mod oracle;
+mod pad;
 mod proxy;
 mod receiver;
 mod subscriber;

@@ -27,8 +27,24 @@ pub trait Channel {
 pub struct Exchange<'a, C> {
     card: &'a C,
     place: Option<KeyPlace>,
-    /// In which place of the reader a key of ours lies.
-    loaded: Option<(KeyPlace, KeySlot)>,
+    /// The key of ours that lies in the reader.
+    loaded: Option<Loaded>,
+}
+
+/// A key in the reader.
+#[derive(Debug)]
+struct Loaded {
+    place: KeyPlace,
+    slot: KeySlot,
+    key: Key,
+    /// It opened what it was for, so the reader kept it.
+    is_kept: bool,
+}
+
+impl Loaded {
+    fn is(&self, slot: KeySlot, key: &Key) -> bool {
+        self.is_kept && self.slot == slot && self.key.equals(key)
+    }
 }
 
 impl<'a, C: Channel> Exchange<'a, C> {
@@ -56,9 +72,17 @@ impl<'a, C: Channel> Exchange<'a, C> {
     /// # Errors
     /// `KeyRefused` for every answer but the one that says it is open (§1.5).
     pub fn authenticate(&mut self, block: u8, slot: KeySlot, key: &Key) -> Result<(), CardFault> {
-        let place = self.load(slot, key)?;
+        // Nobody else could load one since: the card is ours alone.
+        let place = match &self.loaded {
+            Some(loaded) if loaded.is(slot, key) => loaded.place,
+            _ => self.load(slot, key)?,
+        };
         let (data, status) = self.transmit(&apdu::authenticate(place, block, slot))?;
-        if data.is_empty() && status == Status::DONE { Ok(()) } else { Err(CardFault::KeyRefused) }
+        let is_open = data.is_empty() && status == Status::DONE;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.is_kept = is_open;
+        }
+        if is_open { Ok(()) } else { Err(CardFault::KeyRefused) }
     }
 
     fn load(&mut self, slot: KeySlot, key: &Key) -> Result<KeyPlace, CardFault> {
@@ -67,7 +91,7 @@ impl<'a, C: Channel> Exchange<'a, C> {
             let (data, status) = self.transmit(&*apdu::load_key(place, slot, key))?;
             if data.is_empty() && status == Status::DONE {
                 self.place = Some(place);
-                self.loaded = Some((place, slot));
+                self.loaded = Some(Loaded { place, slot, key: key.clone(), is_kept: false });
                 return Ok(place);
             }
             last = status;
@@ -123,7 +147,7 @@ impl<'a, C: Channel> Exchange<'a, C> {
 
     /// Puts the transport key where ours was.
     pub fn forget_key(&mut self) {
-        if let Some((place, slot)) = self.loaded.take() {
+        if let Some(Loaded { place, slot, .. }) = self.loaded.take() {
             // The card or the reader may be gone, and the key with it.
             let _ = self.transmit(&*apdu::load_key(place, slot, &Key::transport()));
         }

@@ -44,8 +44,8 @@ impl VirtualReader {
         lock(&self.reader).babbles = babbles;
     }
 
-    /// Lays a card on, in place of the one that lies there. The service looks every 400 ms, and a
-    /// swap between two looks is one that it never hears of.
+    /// Lays a card on, in place of the one that lies there. The service, which looks every 400 ms,
+    /// sees the reader empty once and then the card.
     ///
     /// # Errors
     /// vpcd does not listen.
@@ -62,6 +62,15 @@ impl VirtualReader {
         });
         self.lying = Some(Lying { card, stream, thread });
         Ok(())
+    }
+
+    /// Puts another card in place of the one that lies there, between two looks of the service, which
+    /// never hears of it. Returns the card that lay there; on an empty reader nothing happens.
+    pub fn swap_unseen(&mut self, card: SimulatedCard) -> Option<SimulatedCard> {
+        let mut lying = self.card()?;
+        let mut before = std::mem::replace(&mut *lying, card);
+        before.lay_on();
+        Some(before)
     }
 
     /// Lifts the card and returns it.

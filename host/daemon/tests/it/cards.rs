@@ -60,7 +60,7 @@ impl Drop for Pad {
     }
 }
 
-fn secret(path: &Path, value: &str) {
+pub(crate) fn secret(path: &Path, value: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, value).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();

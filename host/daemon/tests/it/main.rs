@@ -11,6 +11,7 @@ mod emulator;
 mod ledger;
 mod looking_on;
 mod metrics;
+mod pads;
 mod people;
 mod plugins;
 mod pn532;

@@ -10,6 +10,7 @@ mod half_open;
 mod invented_tags;
 mod kill;
 mod load;
+mod pad;
 mod powercut;
 mod read_only;
 mod reader_clocks;
@@ -142,5 +143,7 @@ faults! {
     "service-kill-pg", "the same, with the customers in PostgreSQL", (100, 4), (0, 0), service::killed_on_postgres;
     "database", "PostgreSQL is stopped and killed under load", (20, 2), (0, 0), service::database;
     "corrupt", "flipped, cut and zeroed files of a stopped store", (200, 12), (0, 0), corrupt::play;
+    "pad", "cards on a PN532 whose port vanishes and returns", (1000, 10), (0, 0), pad::pn532;
+    "pad-pcsc", "cards on a PC/SC reader whose service dies and returns", (1000, 10), (0, 0), pad::pcsc;
     "load", "many readers for a long time", (1, 1), (300, 8), load::play;
 }
