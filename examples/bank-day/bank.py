@@ -166,6 +166,8 @@ class Bank:
         self.host = host
         self.work = pathlib.Path(work)
         self.desks = 0
+        # Tables besides those that every bank has.
+        self.more = ""
         self.processes = []
         self.people = {}
 
@@ -189,7 +191,7 @@ class Bank:
         self.door = free_port()
         text = CONFIGURATION.format(work=self.work, uhf=uhf, pad=pad, door=self.door)
         self.configuration = self.work / "bank.toml"
-        self.configuration.write_text(text, encoding="utf-8")
+        self.configuration.write_text(text + self.more, encoding="utf-8")
         self.start()
 
     def start(self):
@@ -214,11 +216,11 @@ class Bank:
             self.code = code.read_text().strip()
         name, _, port = address.rpartition(":")
         self.http = (name, int(port))
-        threading.Thread(target=self.follow, args=(self.daemon,), daemon=True).start()
+        threading.Thread(target=self.follow, args=(self.daemon, self.log), daemon=True).start()
 
-    def follow(self, daemon):
+    def follow(self, daemon, log):
         for line in daemon.stderr:
-            self.log.append(line)
+            log.append(line)
 
     def stop(self, how=signal.SIGTERM):
         self.daemon.send_signal(how)

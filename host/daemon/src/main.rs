@@ -1,6 +1,7 @@
 //! `rfid-host`: the daemon and its tools.
 #![forbid(unsafe_code)]
 
+mod anchoring;
 mod backlog;
 mod certificate;
 mod checkpoints;
