@@ -165,7 +165,8 @@ impl Configuration {
             *in_use.ok_or_else(none)? = input.config;
         }
         if let Some(holding) = &request.events_and_reports {
-            if holding.hold_events_and_reports_upon_reconnect && !profile.llrp().supports_event_and_report_holding
+            if holding.hold_events_and_reports_upon_reconnect
+                && !profile.llrp().supports_event_and_report_holding
             {
                 let text = "nothing is held upon reconnect";
                 return Err(Refusal::parameter(&[226], StatusCode::P_UNSUPPORTED_PARAMETER, text));
@@ -252,8 +253,9 @@ impl Configuration {
             ro_report_spec: is_wanted(Request::RO_REPORT_SPEC).then(|| self.report.clone()),
             access_report_spec: is_wanted(Request::ACCESS_REPORT_SPEC)
                 .then_some(AccessReportSpec { access_report_trigger: self.access_report }),
-            llrp_configuration_state_value: is_wanted(Request::LLRP_CONFIGURATION_STATE_VALUE)
-                .then_some(LLRPConfigurationStateValue { llrp_configuration_state_value: present.state_value }),
+            llrp_configuration_state_value: is_wanted(Request::LLRP_CONFIGURATION_STATE_VALUE).then_some(
+                LLRPConfigurationStateValue { llrp_configuration_state_value: present.state_value },
+            ),
             keepalive_spec: is_wanted(Request::KEEPALIVE_SPEC).then(|| self.keepalive.clone()),
             gpi_port_current_states: inputs,
             gpo_write_data: outputs,

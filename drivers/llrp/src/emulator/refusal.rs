@@ -36,12 +36,17 @@ impl Refusal {
         Self::chain(path, StatusCode::P_FIELD_ERROR, Some(FieldError { field_num, error_code }), text)
     }
 
-    fn chain(path: &[u16], code: StatusCode, field_error: Option<FieldError>, text: &str) -> Self {
+    fn chain(path: &[u16], code: StatusCode, mut field: Option<FieldError>, text: &str) -> Self {
         let mut status = LLRPStatus::of(StatusCode::M_PARAMETER_ERROR, text);
         let mut inner: Option<Box<ParameterError>> = None;
         for &parameter_type in path.iter().rev() {
             let error = match inner.take() {
-                None => ParameterError { parameter_type, error_code: code, field_error, parameter_error: None },
+                None => ParameterError {
+                    parameter_type,
+                    error_code: code,
+                    field_error: field.take(),
+                    parameter_error: None,
+                },
                 outer => ParameterError {
                     parameter_type,
                     error_code: StatusCode::P_PARAMETER_ERROR,
