@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`rfid_llrp`] | messages and parameters, without I/O; usable on its own |
 //! | [`Llrp`] | the driver: inventory, events, power, pins, memory of tags |
+//! | `emulator` (feature) | a reader that speaks LLRP over real TCP and plays a scenario |
 //!
 //! **Readers.** Whatever speaks LLRP 1.0.1 or 1.1: Impinj Speedway and R700, Zebra FX, Alien,
 //! ThingMagic Mercury6 and Sargas, Seuic UF40, Kathrein and others. Impinj readers also report
 //! signal strength in hundredths of a dBm, and the phase when asked.
 //!
-//! **Tested on** scripted readers only; no hardware has been seen. The facts come from the
+//! **Tested on** the emulator and scripted readers only; no hardware has been seen. The facts come from the
 //! standard, from recordings of real readers and from what people report of them, as the protocol
 //! document collects them. Paragraph numbers in comments are that document's.
 //!
@@ -31,6 +32,8 @@ mod abilities;
 mod capabilities;
 pub mod config;
 mod driver;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 mod inventory;
 mod opening;
 mod ro_spec;
