@@ -1,5 +1,6 @@
 //! The options of an LLRP reader in the configuration file.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rfid_core::{ConfigFault, ConfigFaults, DurationText};
@@ -20,6 +21,11 @@ pub struct LlrpConfig {
     /// address with a port stands in brackets.
     #[schemars(length(min = 1))]
     pub address: String,
+    /// Where to wait for a reader that is configured to make the connection itself: IP address and
+    /// port of this host, as in "0.0.0.0:5084". A connection is taken from `address` alone, which
+    /// then has no port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
     /// Version of the protocol. With "1.1" the reader is asked for it, and 1.0.1 is spoken with one
     /// that does not have it.
     #[serde(default)]
@@ -122,6 +128,7 @@ fn default_connect_time_out() -> DurationText {
 pub(crate) struct Checked {
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) listen: Option<SocketAddr>,
     pub(crate) version: ProtocolVersion,
     pub(crate) session: Option<u8>,
     pub(crate) population: Option<u16>,
@@ -148,6 +155,13 @@ impl LlrpConfig {
             ));
             (String::new(), 0)
         });
+        let listen = self.listen.as_deref().map(str::parse);
+        if let Some(Err(_)) = listen {
+            faults.push(ConfigFault::new("/listen", "write IP:PORT, as in \"0.0.0.0:5084\""));
+        }
+        if listen.is_some() && split_address(&self.address).is_some_and(|(_, port)| port != LLRP_PORT) {
+            faults.push(ConfigFault::new("/address", "has no port where the reader makes the connection"));
+        }
         if self.session.is_some_and(|session| session > 3) {
             faults.push(ConfigFault::new("/session", "0 to 3 are allowed"));
         }
@@ -180,6 +194,7 @@ impl LlrpConfig {
         Ok(Checked {
             host,
             port,
+            listen: listen.and_then(Result::ok),
             version: self.version,
             session: self.session,
             population: self.population,
@@ -247,7 +262,7 @@ mod tests {
     #[test]
     fn all_faults_come_at_once_with_their_places() {
         let faults = config(
-            "address = \"a b\"\nsession = 4\npopulation = 0\npower_dbm = 99\nreport_every = 0\n\
+            "address = \"a b\"\nlisten = \"reader\"\nsession = 4\npopulation = 0\npower_dbm = 99\nreport_every = 0\n\
              search_mode = \"tag_focus\"\nkeepalive = \"10ms\"\nconnect_time_out = \"0s\"",
         )
         .check()
@@ -255,6 +270,7 @@ mod tests {
         let places: Vec<String> = faults.into_iter().map(|fault| fault.path).collect();
         let all = [
             "/address",
+            "/listen",
             "/session",
             "/population",
             "/power_dbm",
@@ -264,6 +280,18 @@ mod tests {
             "/connect_time_out",
         ];
         assert_eq!(places, all);
+    }
+
+    #[test]
+    fn a_reader_that_dials_has_no_port_of_its_own() {
+        let dials = |address: &str| {
+            config(&format!("address = \"{address}\"\nlisten = \"[::]:5084\""))
+                .check()
+                .map(|checked| checked.listen)
+        };
+        assert_eq!(dials("192.168.10.41").unwrap(), Some("[::]:5084".parse().unwrap()));
+        let faults = dials("192.168.10.41:5085").unwrap_err();
+        assert_eq!(faults.into_iter().map(|fault| fault.path).collect::<Vec<_>>(), ["/address"]);
     }
 
     #[test]

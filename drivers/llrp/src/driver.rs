@@ -1,6 +1,5 @@
 //! The driver: configuration in, sessions over TCP out.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -11,12 +10,12 @@ use rfid_core::{
     ReaderSetup, Result, Session, Settings,
 };
 use rfid_driver_link::{Connect, recorded};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::abilities::Reader;
 use crate::config::{Checked, LlrpConfig, ProtocolVersion};
 use crate::inventory::{self, Inventory};
+use crate::line::Line;
 use crate::opening;
 use crate::wire::Wire;
 
@@ -27,6 +26,9 @@ pub struct Llrp;
 /// How long opening and starting may take in all, answers that come late one after another
 /// included.
 const WHOLE: Duration = Duration::from_secs(40);
+
+/// How soon to try again with a reader that has another client.
+const ONCE_MORE: Duration = Duration::from_secs(1);
 
 const EXAMPLE: &str = r#"address = "192.168.10.40"            # port 5084
 session = 1                          # 0 to 3; 1 tells who is there now
@@ -50,14 +52,19 @@ impl Driver for Llrp {
     ) -> Result<Box<dyn DynSession>, ConfigFaults> {
         let config = settings.parse::<LlrpConfig>()?.check()?;
         refuse_ports(&reader.antenna_ports)?;
-        let address = (config.host.clone(), config.port);
-        let connect = move || connect_tcp(address.clone());
+        let connect = Line::new(&config.host, config.port, config.listen);
         Ok(Box::new(LlrpSession::new(config, reader, recorded(connect, reader.recorder.clone()))))
     }
 
     fn resources(&self, settings: &Settings) -> Vec<String> {
         let config = settings.parse::<LlrpConfig>().ok().and_then(|config| config.check().ok());
-        config.iter().map(|config| tcp_address(&config.host, config.port)).collect()
+        config
+            .iter()
+            .map(|config| match config.listen {
+                Some(listen) => tcp_address(&listen.ip().to_string(), listen.port()),
+                None => tcp_address(&config.host, config.port),
+            })
+            .collect()
     }
 }
 
@@ -76,13 +83,6 @@ fn refuse_ports(ports: &[u16]) -> Result<(), ConfigFaults> {
         faults.push(ConfigFault::new("/antennas/0", "antenna ports are counted from 1"));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-async fn connect_tcp(address: (String, u16)) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    // A request is one small packet; it must not wait for an acknowledgement.
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// A session over connections that the caller makes: to play what was recorded, and for tests in
@@ -125,27 +125,42 @@ impl<C: Connect> LlrpSession<C> {
 
     /// A connection that stands, by the reader's own word.
     async fn connected(&mut self) -> Result<Wire<C::Stream>> {
-        let address = format!("{}:{}", self.config.host, self.config.port);
         let failed = |kind, detail: String| Error::new(kind, "open").with_detail(detail);
-        let stream = timeout(self.config.connect_time_out, self.connect.connect())
+        let (limit, host, port) = (self.config.connect_time_out, &self.config.host, self.config.port);
+        let late = || match self.config.listen {
+            Some(listen) => format!("{host} has not connected to {listen} within {limit:?}"),
+            None => format!("{host}:{port} does not answer within {limit:?}"),
+        };
+        let unreachable = || match self.config.listen {
+            Some(listen) => format!("no connection of {host} can be taken at {listen}"),
+            None => format!("{host}:{port} cannot be reached"),
+        };
+        let stream = timeout(limit, self.connect.connect())
             .await
-            .map_err(|_| {
-                let limit = self.config.connect_time_out;
-                failed(ErrorKind::Timeout, format!("{address} does not answer within {limit:?}"))
-            })?
-            .map_err(|error| {
-                failed(ErrorKind::Connect, format!("{address} cannot be reached")).with_source(error)
-            })?;
+            .map_err(|_| failed(ErrorKind::Timeout, late()))?
+            .map_err(|error| failed(ErrorKind::Connect, unreachable()).with_source(error))?;
         let mut wire = Wire::new(stream);
         opening::greeted(&mut wire).await?;
         wire.set_limit(WHOLE);
         Ok(wire)
     }
 
+    /// The same, tried twice where the reader has another client. That may be a connection of ours
+    /// that broke: the reader tells it of the newcomer, and so finds that it is gone (§7.1).
+    async fn admitted(&mut self) -> Result<Wire<C::Stream>> {
+        match self.connected().await {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                sleep(ONCE_MORE).await;
+                self.connected().await
+            }
+            connected => connected,
+        }
+    }
+
     /// A connection in the version that the configuration asks for, or in 1.0.1. Readers are known
     /// that go when they are asked for another one; they are not asked again (§7.2).
     async fn agreed(&mut self) -> Result<Wire<C::Stream>> {
-        let mut wire = self.connected().await?;
+        let mut wire = self.admitted().await?;
         if self.config.version == ProtocolVersion::V1_0_1 {
             return Ok(wire);
         }
@@ -154,7 +169,7 @@ impl<C: Connect> LlrpSession<C> {
             Err(error) => {
                 tracing::warn!(%error, "the reader takes no question for its version; it is spoken to in LLRP 1.0.1");
                 wire.end().await;
-                self.connected().await
+                self.admitted().await
             }
         }
     }

@@ -266,7 +266,12 @@ impl Inventory {
         if let Some(spec) = &event.ro_spec_event {
             let is_ours = spec.ro_spec_id == ro_spec::INVENTORY;
             match spec.event_type {
-                ROSpecEventType::START if is_ours => self.set_preempted(false, buf),
+                ROSpecEventType::START if is_ours => {
+                    // Whatever ended before: a reader that holds events back tells of a former
+                    // session's ROSpec, too. It refuses to start what runs.
+                    self.restarting = None;
+                    self.set_preempted(false, buf);
+                }
                 ROSpecEventType::PREEMPTION if is_ours => {
                     tracing::warn!(
                         by = spec.preempting_ro_spec_id,

@@ -21,8 +21,7 @@
 //! - Power, pins and the memory of tags are served while no inventory runs.
 //! - A reader without a clock stamps its reports with the time since it was started. That is no
 //!   time of the day, and a session is not told the host's, so such reads have no reader time.
-//! - Connections are made to the reader and are not encrypted: neither connections that a reader
-//!   makes itself nor TLS (port 5085) are served.
+//! - Connections are not encrypted: TLS (port 5085) is not served.
 //! - What the standard leaves open was decided so: an acknowledgement echoes the id of the sign of
 //!   life; a ROSpec of ours that ends is started again; a power below all that the reader has is
 //!   refused rather than exceeded; channels are looked up in the first hop table.
@@ -35,6 +34,7 @@ mod driver;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod inventory;
+mod line;
 mod opening;
 mod ro_spec;
 mod tag_access;

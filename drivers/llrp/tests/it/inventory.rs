@@ -308,6 +308,22 @@ async fn one_that_is_not_started_again_is_set_up_anew() {
     assert!(error.detail().unwrap().contains("M_FieldError (101) \"no such ROSpec\""), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_former_session_that_was_held_back_ends_nothing() {
+    let (mut session, peer) = refusing_the_second_start();
+    begun(&mut *session).await;
+    let ours = peer.ro_specs()[0].ro_spec_id;
+    let held = [ROSpecEventType::END, ROSpecEventType::START];
+    let held =
+        held.map(|event_type| ro_spec_event(event_type, ours).encode(rfid_llrp::Version::V1_0_1, 1).unwrap());
+    peer.say_bytes(held.concat()).await;
+    peer.say(report(&epc(1), |_| {})).await;
+    let (collected, error) = read_for(&mut *session, SECOND).await;
+    assert!(error.is_none());
+    assert_eq!(collected.noticed.last().unwrap().listening, Some(Listening::All));
+    assert_eq!(collected.ids.len(), 1);
+}
+
 fn refusing_the_second_start() -> (Box<dyn rfid_core::DynSession>, crate::peer::Peer) {
     let started = std::sync::atomic::AtomicBool::new(false);
     session("", move |message| match message {

@@ -70,6 +70,7 @@ async fn every_refusal_of_a_connection_is_named() {
         assert!(matches!(error.retry(), Retry::After(wait) if wait.as_secs() >= 10), "not in a tight loop");
         session.close().await.unwrap();
         assert_eq!(peer.names(), Vec::<&str>::new(), "nothing is sent to it");
+        assert_eq!(peer.connections(), 2, "the first may have shown the reader that the other is gone");
     }
 }
 

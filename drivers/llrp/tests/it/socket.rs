@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use rfid_core::{Driver, ReadBuf, ReaderSetup, Settings};
+use rfid_core::{Driver, ErrorKind, ReadBuf, ReaderSetup, Settings};
 use rfid_driver_llrp::Llrp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Greeting of a Speedway, E1 of the protocol document.
@@ -29,8 +30,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// A Speedway that answers each request by its recorded bytes or by a bare success, and reports two
 /// tags once it is started.
-async fn speedway(listener: TcpListener) -> Vec<u16> {
-    let (mut stream, _) = listener.accept().await.unwrap();
+async fn speedway(mut stream: TcpStream) -> Vec<u16> {
     stream.write_all(&bytes(GREETING)).await.unwrap();
     let (mut header, mut heard) = ([0; 10], Vec::new());
     while stream.read_exact(&mut header).await.is_ok() {
@@ -73,9 +73,54 @@ async fn speedway(listener: TcpListener) -> Vec<u16> {
 async fn a_speedway_is_opened_read_and_left() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let reader = tokio::spawn(speedway(listener));
+    let reader = tokio::spawn(async move { speedway(listener.accept().await.unwrap().0).await });
     let settings = Settings::from_toml(&format!("address = \"{address}\"")).unwrap();
+    reads_two_tags(&settings, reader).await;
+}
+
+#[tokio::test]
+async fn a_speedway_that_dials_is_waited_for() {
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let reader = tokio::spawn(async move {
+        // The host may not listen yet, and a reader dials again.
+        let stream = loop {
+            match TcpStream::connect(free).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        speedway(stream).await
+    });
+    let settings = format!("address = \"127.0.0.1\"\nlisten = \"{free}\"\nconnect_time_out = \"20s\"");
+    reads_two_tags(&Settings::from_toml(&settings).unwrap(), reader).await;
+}
+
+#[tokio::test]
+async fn whoever_else_dials_is_left() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let settings = format!("address = \"192.0.2.1\"\nlisten = \"{free}\"\nconnect_time_out = \"1s\"");
+    let settings = Settings::from_toml(&settings).unwrap();
     let mut session = Llrp.session(&settings, &ReaderSetup::named("door")).unwrap();
+    let somebody = tokio::spawn(async move {
+        let mut stream = loop {
+            match TcpStream::connect(free).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        let mut nothing = Vec::new();
+        stream.read_to_end(&mut nothing).await.unwrap_or_default()
+    });
+    let error = session.open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.detail().unwrap().starts_with("192.0.2.1 has not connected to 127.0.0.1:"), "{error}");
+    assert_eq!(somebody.await.unwrap(), 0, "nothing is said to it");
+    session.close().await.unwrap();
+}
+
+async fn reads_two_tags(settings: &Settings, reader: JoinHandle<Vec<u16>>) {
+    let mut session = Llrp.session(settings, &ReaderSetup::named("door")).unwrap();
     let info = session.open().await.unwrap();
     assert_eq!((info.model.as_str(), info.firmware.as_str()), ("Impinj Speedway R420", "5.14.0.240"));
     session.start().await.unwrap();
