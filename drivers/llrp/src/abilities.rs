@@ -84,25 +84,24 @@ impl<S: Stream> Reader<S> {
             );
         }
         let antennas = if antenna_ports.is_empty() { &[0][..] } else { antenna_ports };
+        let own = self.antenna_configurations(OP).await?;
         for antenna in antennas {
-            self.name_power(OP, *antenna, index).await?;
+            self.name_power(&own, *antenna, index);
         }
         Ok(())
     }
 
     /// Remembers a power for ROSpecs. Hop table and channel are the reader's own: it refuses wrong
     /// ones (§7.4, §12).
-    async fn name_power(&mut self, op: &'static str, antenna: u16, index: u16) -> Result<RFTransmitter> {
-        let own = self.antenna_configurations(op).await?;
-        let own = transmitter_of(&own, antenna);
-        let (hop_table_id, channel_index) = match own {
+    fn name_power(&mut self, own: &[AntennaConfiguration], antenna: u16, index: u16) -> RFTransmitter {
+        let (hop_table_id, channel_index) = match transmitter_of(own, antenna) {
             Some(own) => (own.hop_table_id, own.channel_index),
             None => self.capabilities.usual_channel(),
         };
         let transmitter = RFTransmitter { hop_table_id, channel_index, transmit_power: index };
         self.transmitters.retain(|(known, _)| *known != antenna);
         self.transmitters.push((antenna, transmitter.clone()));
-        Ok(transmitter)
+        transmitter
     }
 
     async fn antenna_configurations(&mut self, op: &'static str) -> Result<Vec<AntennaConfiguration>> {
@@ -162,11 +161,12 @@ impl<S: Stream> Reader<S> {
             }));
         };
         let (index, taken) = self.capabilities.power_not_above(cdbm).unwrap_or((0, lowest));
+        let own = self.antenna_configurations(OP).await?;
         let before = self.transmitters.clone();
         if antenna == 0 {
             self.transmitters.clear();
         }
-        let transmitter = self.name_power(OP, antenna, index).await?;
+        let transmitter = self.name_power(&own, antenna, index);
         let configuration = AntennaConfiguration {
             antenna_id: antenna,
             rf_receiver: None,

@@ -1,6 +1,7 @@
 //! The options of an LLRP reader in the configuration file.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rfid_core::{ConfigFault, ConfigFaults, DurationText};
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Port on which a reader takes LLRP (§1).
 const LLRP_PORT: u16 = 5084;
 
+/// The same over TLS (§1).
+const LLRP_TLS_PORT: u16 = 5085;
+
 /// How often a reader says that it is alive where nothing else is said.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
@@ -17,8 +21,8 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlrpConfig {
-    /// Where the reader is: host name or IP address, with a port if it is not 5084. An IPv6
-    /// address with a port stands in brackets.
+    /// Where the reader is: host name or IP address, with a port if it is not 5084, or 5085 over
+    /// TLS. An IPv6 address with a port stands in brackets.
     #[schemars(length(min = 1))]
     pub address: String,
     /// Where to wait for a reader that is configured to make the connection itself: IP address and
@@ -26,6 +30,10 @@ pub struct LlrpConfig {
     /// then has no port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// File of certificates (PEM), from one of which the reader's own must come. With it the
+    /// connection is one over TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca_file: Option<PathBuf>,
     /// Version of the protocol. With "1.1" the reader is asked for it, and 1.0.1 is spoken with one
     /// that does not have it.
     #[serde(default)]
@@ -129,6 +137,7 @@ pub(crate) struct Checked {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) tls_ca_file: Option<PathBuf>,
     pub(crate) version: ProtocolVersion,
     pub(crate) session: Option<u8>,
     pub(crate) population: Option<u16>,
@@ -148,7 +157,8 @@ impl LlrpConfig {
     /// Everything that is wrong with the options and that their schema cannot say.
     pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
         let mut faults = ConfigFaults::default();
-        let (host, port) = split_address(&self.address).unwrap_or_else(|| {
+        let usual_port = if self.tls_ca_file.is_some() { LLRP_TLS_PORT } else { LLRP_PORT };
+        let (host, port) = split_address(&self.address, usual_port).unwrap_or_else(|| {
             faults.push(ConfigFault::new(
                 "/address",
                 format!("\"{}\" is not an address; write HOST, HOST:PORT or [IPV6]:PORT", self.address),
@@ -159,8 +169,14 @@ impl LlrpConfig {
         if let Some(Err(_)) = listen {
             faults.push(ConfigFault::new("/listen", "write IP:PORT, as in \"0.0.0.0:5084\""));
         }
-        if listen.is_some() && split_address(&self.address).is_some_and(|(_, port)| port != LLRP_PORT) {
+        if listen.is_some() && !host.is_empty() && port != usual_port {
             faults.push(ConfigFault::new("/address", "has no port where the reader makes the connection"));
+        }
+        if listen.is_some() && self.tls_ca_file.is_some() {
+            faults.push(ConfigFault::new(
+                "/tls_ca_file",
+                "TLS is for connections that are made to the reader; leave listen out",
+            ));
         }
         if self.session.is_some_and(|session| session > 3) {
             faults.push(ConfigFault::new("/session", "0 to 3 are allowed"));
@@ -195,6 +211,7 @@ impl LlrpConfig {
             host,
             port,
             listen: listen.and_then(Result::ok),
+            tls_ca_file: self.tls_ca_file.clone(),
             version: self.version,
             session: self.session,
             population: self.population,
@@ -213,7 +230,7 @@ impl LlrpConfig {
 }
 
 /// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`.
-fn split_address(address: &str) -> Option<(String, u16)> {
+fn split_address(address: &str, usual_port: u16) -> Option<(String, u16)> {
     let (host, port) = if let Some(rest) = address.strip_prefix('[') {
         let (host, behind) = rest.split_once(']')?;
         match behind {
@@ -229,7 +246,7 @@ fn split_address(address: &str) -> Option<(String, u16)> {
     };
     let port = match port {
         Some(port) => port.parse().ok().filter(|port| *port > 0)?,
-        None => LLRP_PORT,
+        None => usual_port,
     };
     let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
     (!host.is_empty() && host.bytes().all(is_host_char)).then(|| (host.to_owned(), port))
@@ -252,10 +269,10 @@ mod tests {
             ("fe80::1", "fe80::1", 5084),
             ("[fe80::1]:9000", "fe80::1", 9000),
         ] {
-            assert_eq!(split_address(address), Some((host.to_owned(), port)), "{address}");
+            assert_eq!(split_address(address, LLRP_PORT), Some((host.to_owned(), port)), "{address}");
         }
         for address in ["", ":5084", "host:", "host:0", "host:99999", "a b", "[fe80::1", "[::1]5084"] {
-            assert_eq!(split_address(address), None, "{address}");
+            assert_eq!(split_address(address, LLRP_PORT), None, "{address}");
         }
     }
 
@@ -292,6 +309,17 @@ mod tests {
         assert_eq!(dials("192.168.10.41").unwrap(), Some("[::]:5084".parse().unwrap()));
         let faults = dials("192.168.10.41:5085").unwrap_err();
         assert_eq!(faults.into_iter().map(|fault| fault.path).collect::<Vec<_>>(), ["/address"]);
+        let both = config("address = \"reader\"\nlisten = \"[::]:5084\"\ntls_ca_file = \"ca.pem\"").check();
+        assert_eq!(
+            both.unwrap_err().into_iter().map(|fault| fault.path).collect::<Vec<_>>(),
+            ["/tls_ca_file"]
+        );
+    }
+
+    #[test]
+    fn tls_has_a_port_of_its_own() {
+        let checked = config("address = \"reader\"\ntls_ca_file = \"ca.pem\"").check().unwrap();
+        assert_eq!(checked.port, 5085);
     }
 
     #[test]

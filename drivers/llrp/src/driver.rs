@@ -10,7 +10,7 @@ use rfid_core::{
     ReaderSetup, Result, Session, Settings,
 };
 use rfid_driver_link::{Connect, recorded};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::abilities::Reader;
 use crate::config::{Checked, LlrpConfig, ProtocolVersion};
@@ -52,7 +52,7 @@ impl Driver for Llrp {
     ) -> Result<Box<dyn DynSession>, ConfigFaults> {
         let config = settings.parse::<LlrpConfig>()?.check()?;
         refuse_ports(&reader.antenna_ports)?;
-        let connect = Line::new(&config.host, config.port, config.listen);
+        let connect = Line::new(&config);
         Ok(Box::new(LlrpSession::new(config, reader, recorded(connect, reader.recorder.clone()))))
     }
 
@@ -124,7 +124,7 @@ impl<C: Connect> LlrpSession<C> {
     }
 
     /// A connection that stands, by the reader's own word.
-    async fn connected(&mut self) -> Result<Wire<C::Stream>> {
+    async fn connected(&mut self, until: Instant) -> Result<Wire<C::Stream>> {
         let failed = |kind, detail: String| Error::new(kind, "open").with_detail(detail);
         let (limit, host, port) = (self.config.connect_time_out, &self.config.host, self.config.port);
         let late = || match self.config.listen {
@@ -139,19 +139,18 @@ impl<C: Connect> LlrpSession<C> {
             .await
             .map_err(|_| failed(ErrorKind::Timeout, late()))?
             .map_err(|error| failed(ErrorKind::Connect, unreachable()).with_source(error))?;
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::new(stream, until);
         opening::greeted(&mut wire).await?;
-        wire.set_limit(WHOLE);
         Ok(wire)
     }
 
     /// The same, tried twice where the reader has another client. That may be a connection of ours
     /// that broke: the reader tells it of the newcomer, and so finds that it is gone (§7.1).
-    async fn admitted(&mut self) -> Result<Wire<C::Stream>> {
-        match self.connected().await {
+    async fn admitted(&mut self, until: Instant) -> Result<Wire<C::Stream>> {
+        match self.connected(until).await {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 sleep(ONCE_MORE).await;
-                self.connected().await
+                self.connected(until).await
             }
             connected => connected,
         }
@@ -159,8 +158,8 @@ impl<C: Connect> LlrpSession<C> {
 
     /// A connection in the version that the configuration asks for, or in 1.0.1. Readers are known
     /// that go when they are asked for another one; they are not asked again (§7.2).
-    async fn agreed(&mut self) -> Result<Wire<C::Stream>> {
-        let mut wire = self.admitted().await?;
+    async fn agreed(&mut self, until: Instant) -> Result<Wire<C::Stream>> {
+        let mut wire = self.admitted(until).await?;
         if self.config.version == ProtocolVersion::V1_0_1 {
             return Ok(wire);
         }
@@ -169,7 +168,7 @@ impl<C: Connect> LlrpSession<C> {
             Err(error) => {
                 tracing::warn!(%error, "the reader takes no question for its version; it is spoken to in LLRP 1.0.1");
                 wire.end().await;
-                self.admitted().await
+                self.admitted(until).await
             }
         }
     }
@@ -177,7 +176,7 @@ impl<C: Connect> LlrpSession<C> {
 
 impl<C: Connect> Session for LlrpSession<C> {
     async fn open(&mut self) -> Result<ReaderInfo> {
-        let wire = self.agreed().await?;
+        let wire = self.agreed(Instant::now() + WHOLE).await?;
         let opened = opening::open(wire, &self.config, &self.antenna_ports).await?;
         let info = opened.info;
         self.open = Some(Open {

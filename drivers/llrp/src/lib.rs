@@ -21,7 +21,8 @@
 //! - Power, pins and the memory of tags are served while no inventory runs.
 //! - A reader without a clock stamps its reports with the time since it was started. That is no
 //!   time of the day, and a session is not told the host's, so such reads have no reader time.
-//! - Connections are not encrypted: TLS (port 5085) is not served.
+//! - TLS is spoken to readers that are dialled; a reader that dials the host speaks in clear, since
+//!   no source says which side is then the server of TLS. We show no certificate of our own.
 //! - What the standard leaves open was decided so: an acknowledgement echoes the id of the sign of
 //!   life; a ROSpec of ours that ends is started again; a power below all that the reader has is
 //!   refused rather than exceeded; channels are looked up in the first hop table.
@@ -38,6 +39,7 @@ mod line;
 mod opening;
 mod ro_spec;
 mod tag_access;
+mod tls;
 mod wire;
 
 pub use config::LlrpConfig;

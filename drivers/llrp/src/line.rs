@@ -2,12 +2,20 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rfid_driver_link::Connect;
+use rfid_driver_link::{Connect, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use crate::config::Checked;
+use crate::tls;
 
 /// How long a listener looks whether the reader has connected once more.
 const NEXT: Duration = Duration::from_millis(1);
@@ -16,7 +24,7 @@ const NEXT: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) enum Line {
     /// The reader is dialled.
-    Dial { host: String, port: u16 },
+    Dial { host: String, port: u16, tls_ca_file: Option<PathBuf> },
     /// The reader dials, and is known by where it dials from.
     Wait {
         host: String,
@@ -27,32 +35,86 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    pub(crate) fn new(host: &str, port: u16, listen: Option<SocketAddr>) -> Self {
-        let host = host.to_owned();
-        match listen {
-            None => Self::Dial { host, port },
+    pub(crate) fn new(config: &Checked) -> Self {
+        let host = config.host.clone();
+        match config.listen {
+            None => Self::Dial { host, port: config.port, tls_ca_file: config.tls_ca_file.clone() },
             Some(at) => Self::Wait { host, at, listener: None },
         }
     }
 }
 
 impl Connect for Line {
-    type Stream = TcpStream;
+    type Stream = Connection;
 
-    async fn connect(&mut self) -> io::Result<TcpStream> {
-        let stream = match self {
-            Self::Dial { host, port } => TcpStream::connect((host.as_str(), *port)).await?,
+    async fn connect(&mut self) -> io::Result<Connection> {
+        match self {
+            Self::Dial { host, port, tls_ca_file } => {
+                let stream = at_once(TcpStream::connect((host.as_str(), *port)).await?)?;
+                match tls_ca_file {
+                    None => Ok(Connection::Plain(stream)),
+                    Some(ca_file) => {
+                        let stream = tls::over(stream, host, ca_file).await?;
+                        Ok(Connection::Tls(Box::new(stream)))
+                    }
+                }
+            }
             Self::Wait { host, at, listener } => {
                 let listener = match listener {
                     Some(listener) => listener,
                     None => listener.insert(Arc::new(TcpListener::bind(*at).await?)),
                 };
-                accept_from(host, listener).await?
+                Ok(Connection::Plain(at_once(accept_from(host, listener).await?)?))
             }
-        };
-        // A request is one small packet; it must not wait for an acknowledgement.
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        }
+    }
+}
+
+/// A request is one small packet; it must not wait for an acknowledgement.
+fn at_once(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A connection, in clear or not.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Plain(TcpStream),
+    /// Boxed, since most are none.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream for Connection {}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use rfid_llrp::message::{
     GetReaderConfigResponse, GetSupportedVersion, ReaderEventNotification, SetProtocolVersion,
 };
 use rfid_llrp::{Message, Version, impinj};
-use tokio::time::Instant;
 
 use crate::abilities::Reader;
 use crate::capabilities::Capabilities;
@@ -40,7 +39,7 @@ pub(crate) struct Opened<S> {
 
 /// Waits until the reader says that the connection stands. Nothing is sent before.
 pub(crate) async fn greeted<S: Stream>(wire: &mut Wire<S>) -> Result<()> {
-    let deadline = Instant::now() + GREETING;
+    let deadline = wire.deadline(GREETING);
     for _ in 0..MOST_BEFORE_GREETING {
         let Some(frame) = wire.front(OP)? else {
             wire.receive(OP, deadline).await.map_err(|error| match error.kind() {

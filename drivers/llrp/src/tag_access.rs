@@ -265,8 +265,10 @@ impl<S: Stream> Reader<S> {
             Ok(outcome)
         }
         .await;
-        self.end_access(op).await?;
-        match outcome? {
+        let ended = self.end_access(op).await;
+        let outcome = outcome?;
+        ended?;
+        match outcome {
             Some(outcome) if outcome.result == 0 => Ok(outcome),
             Some(outcome) => Err(outcome.error(op)),
             // A tag that never answers gives no result at all (§7.8).
@@ -293,8 +295,9 @@ impl<S: Stream> Reader<S> {
             .await
         }
         .await;
-        self.end_access(op).await?;
-        looked.map(|()| heard)
+        let ended = self.end_access(op).await;
+        looked?;
+        ended.map(|()| heard)
     }
 
     /// Starts to read tags with one antenna, in a session in which none stays silent.

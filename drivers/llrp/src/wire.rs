@@ -10,6 +10,7 @@ use rfid_llrp::message::{ErrorMessage, Keepalive, KeepaliveAck, ROAccessReport, 
 use rfid_llrp::parameter::{LLRPStatus, ReaderEventNotificationData};
 use rfid_llrp::{Decoding, Frame, Header, LONGEST_MESSAGE, Message, Version, first_frame};
 use tokio::time::Instant;
+use zeroize::Zeroize;
 
 /// Room made for each receive: a report of a few hundred tags.
 const RECEIVE_ROOM: usize = 16 * 1024;
@@ -44,7 +45,8 @@ pub(crate) struct Wire<S> {
 }
 
 impl<S: Stream> Wire<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// Over this connection, for what must be over by then.
+    pub(crate) fn new(stream: S, limit: Instant) -> Self {
         Self {
             link: Link::new(stream, "reader"),
             received: BytesMut::new(),
@@ -53,8 +55,13 @@ impl<S: Stream> Wire<S> {
             scratch: Vec::new(),
             version: Version::V1_0_1,
             last_id: 0,
-            limit: Instant::now(),
+            limit,
         }
+    }
+
+    /// By when something must have come that may take so long.
+    pub(crate) fn deadline(&self, patience: Duration) -> Instant {
+        (Instant::now() + patience).min(self.limit)
     }
 
     /// Answers are waited for no longer than this from now on, however many there are.
@@ -71,13 +78,12 @@ impl<S: Stream> Wire<S> {
     }
 
     fn queue_as(&mut self, op: &'static str, message: &Message, version: Version, id: u32) -> Result<()> {
-        self.scratch.clear();
         message
             .encode_into(version, id, &mut self.scratch)
             .map_err(|fault| Error::new(ErrorKind::Unsupported, op).with_source(fault))?;
         self.link.queue(&self.scratch);
         // It may hold a password.
-        self.scratch.fill(0);
+        self.scratch.zeroize();
         Ok(())
     }
 
@@ -167,7 +173,7 @@ impl<S: Stream> Wire<S> {
     ) -> Result<Message> {
         // A vendor's message is answered by another one.
         let expected = request.answer().unwrap_or(request.number());
-        let deadline = (Instant::now() + patience).min(self.limit);
+        let deadline = self.deadline(patience);
         self.send(op).await?;
         for _ in 0..MOST_PASSED_OVER {
             let Some(frame) = self.front(op)? else {

@@ -270,6 +270,9 @@ impl Message {
     /// What cannot be read, and where.
     pub fn of_frame(frame: &Frame<'_>, decoding: &mut Decoding) -> Result<Self, Fault> {
         decoding.version = frame.header.version;
+        if decoding.is_strict() && frame.bytes.first().is_some_and(|first| first & 0xE0 != 0) {
+            return Err(Fault { offset: 0, inside: "the header", kind: FaultKind::ReservedBits });
+        }
         let mut reader = Reader::new(frame.body(), HEADER_OCTETS, "a message");
         Self::decode_body(frame.header.number, &mut reader, decoding)
     }

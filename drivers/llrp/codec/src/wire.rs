@@ -59,9 +59,13 @@ impl Decoding {
         self.first
     }
 
+    pub(crate) fn is_strict(&self) -> bool {
+        self.mode == Mode::Strict
+    }
+
     /// In lenient mode counts the fault and goes on.
     pub(crate) fn tolerate(&mut self, fault: Fault) -> Result<(), Fault> {
-        if self.mode == Mode::Strict {
+        if self.is_strict() {
             return Err(fault);
         }
         self.skipped = self.skipped.saturating_add(1);
@@ -71,7 +75,7 @@ impl Decoding {
 
     /// Refuses in strict mode what the version of the message does not have.
     pub(crate) fn since(&self, since: Version, offset: usize, inside: &'static str) -> Result<(), Fault> {
-        if self.mode == Mode::Strict && since > self.version {
+        if self.is_strict() && since > self.version {
             return Err(Fault { offset, inside, kind: FaultKind::NewerThan(self.version) });
         }
         Ok(())
@@ -79,7 +83,7 @@ impl Decoding {
 
     /// Refuses in strict mode what stands behind its place.
     pub(crate) fn in_order(&self, last: &mut usize, place: usize, fault: Fault) -> Result<(), Fault> {
-        if self.mode == Mode::Strict && place < *last {
+        if self.is_strict() && place < *last {
             return Err(fault);
         }
         *last = place;
@@ -171,7 +175,7 @@ impl<'a> Reader<'a> {
             let here = count.min(8 - self.bits);
             let fault = self.fault(FaultKind::ReservedBits);
             // Whoever reads leniently ignores them, as the standard asks of clients.
-            if self.bits(here)? != 0 && decoding.mode == Mode::Strict {
+            if self.bits(here)? != 0 && decoding.is_strict() {
                 return Err(fault);
             }
             count -= here;

@@ -1,13 +1,19 @@
 //! A whole session over a real socket, with bytes of real readers.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rfid_core::{Driver, ErrorKind, ReadBuf, ReaderSetup, Settings};
 use rfid_driver_llrp::Llrp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// Greeting of a Speedway, E1 of the protocol document.
 const GREETING: &str = "043f000000201974f2b300f600160080000c0004fa79159854d1010000060000";
@@ -30,7 +36,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// A Speedway that answers each request by its recorded bytes or by a bare success, and reports two
 /// tags once it is started.
-async fn speedway(mut stream: TcpStream) -> Vec<u16> {
+async fn speedway(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Vec<u16> {
     stream.write_all(&bytes(GREETING)).await.unwrap();
     let (mut header, mut heard) = ([0; 10], Vec::new());
     while stream.read_exact(&mut header).await.is_ok() {
@@ -94,6 +100,62 @@ async fn a_speedway_that_dials_is_waited_for() {
     });
     let settings = format!("address = \"127.0.0.1\"\nlisten = \"{free}\"\nconnect_time_out = \"20s\"");
     reads_two_tags(&Settings::from_toml(&settings).unwrap(), reader).await;
+}
+
+/// A certificate authority of our own in a file, and what a reader of this name needs to speak TLS.
+fn certified(folder: &tempfile::TempDir, name: &str) -> (PathBuf, TlsAcceptor) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_file = folder.path().join(format!("{name}.pem"));
+    std::fs::write(&ca_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    (ca_file, TlsAcceptor::from(Arc::new(config)))
+}
+
+#[tokio::test]
+async fn a_speedway_over_tls_is_trusted_for_its_certificate_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca_file, acceptor) = certified(&folder, "localhost");
+    let (other_ca_file, _) = certified(&folder, "other.example");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reader = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Whoever does not trust it hangs up.
+            if let Ok(stream) = acceptor.accept(stream).await {
+                break speedway(stream).await;
+            }
+        }
+    });
+    let settings = |host: &str, ca_file: &Path| {
+        let text = format!("address = \"{host}:{port}\"\ntls_ca_file = \"{}\"", ca_file.display());
+        Settings::from_toml(&text).unwrap()
+    };
+    for (host, ca_file, said) in [
+        ("localhost", other_ca_file.as_path(), "invalid peer certificate"),
+        ("127.0.0.1", &ca_file, "not valid for name"),
+        ("localhost", Path::new("/nonexistent/ca.pem"), "/nonexistent/ca.pem"),
+    ] {
+        let mut session = Llrp.session(&settings(host, ca_file), &ReaderSetup::named("door")).unwrap();
+        let error = session.open().await.unwrap_err();
+        assert!(format!("{error:#}").contains(said), "{error:#}");
+    }
+    reads_two_tags(&settings("localhost", &ca_file), reader).await;
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ async fn a_recorded_module_gives_the_same_events() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recorded_llrp_reader_gives_the_same_events() {
-    for options in ["address = \"reader\"\n", "address = \"reader\"\nreport_every = 7\nkeepalive = \"1s\"\n"] {
+    for options in ["address = \"reader\"\n", "address = \"reader\"\nreport_every = 7\nkeepalive = \"1s\"\n"]
+    {
         let reader = Reader { driver: "llrp", options, ..Reader::mercury4(PEOPLE) };
         let recorded = gives_the_same(&[reader], Duration::from_secs(25)).await;
         assert!(kinds(&recorded.events).contains(&EventKind::Departed), "{:?}", recorded.events);

@@ -354,8 +354,14 @@ fn the_schema_names_every_driver_and_sink_with_its_options() {
         (
             "readers",
             "driver",
-            [("mercury4", "address"), ("mifare", "transport"), ("thingmagic", "address"), ("llrp", "address"), ("replay", "file")]
-                .as_slice(),
+            [
+                ("mercury4", "address"),
+                ("mifare", "transport"),
+                ("thingmagic", "address"),
+                ("llrp", "address"),
+                ("replay", "file"),
+            ]
+            .as_slice(),
         ),
         ("sinks", "type", &[("lookup", "type"), ("log", "type"), ("notify", "type")]),
     ] {

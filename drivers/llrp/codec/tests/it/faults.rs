@@ -158,6 +158,11 @@ fn reserved_bits_texts_and_trailing_octets() {
     let (Message::ReaderEventNotification(event), 0, None) = lenient(&bits) else { panic!() };
     assert_eq!(event.data.gpi_event, Some(GPIEvent { gpi_port_number: 1, gpi_event: true }));
 
+    let mut header = example("E6");
+    header[0] |= 0x80;
+    assert_eq!(strict(&header).unwrap_err().kind, FaultKind::ReservedBits);
+    assert_eq!(lenient(&header).1, 0);
+
     let text = message(100, &[0x01, 0x1F, 0, 10, 0, 100, 0, 2, 0xC3, 0x28]);
     assert_eq!(strict(&text).unwrap_err().kind, FaultKind::NotUtf8);
     let (Message::ErrorMessage(error), 1, _) = lenient(&text) else { panic!() };
