@@ -93,6 +93,27 @@ impl TagMemory {
         self.id
     }
 
+    /// A whole bank of a Gen2 tag, whatever guards it: what the tag itself compares with a mask.
+    pub fn bank(&self, bank: u8) -> Vec<u8> {
+        match (self.protocol, bank) {
+            (AirProtocol::Gen2, 0) => self.reserved_bank(),
+            (AirProtocol::Gen2, 1) => self.epc_bank(),
+            (AirProtocol::Gen2, 2) => self.tid.clone(),
+            (AirProtocol::Gen2, 3) => self.user.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a Gen2 tag goes on with a dialogue that begins with this access password.
+    pub fn accepts(&self, password: Option<u32>) -> bool {
+        self.access_password == 0 || password.is_none_or(|password| password == self.access_password)
+    }
+
+    /// Whether a kill with any password can succeed.
+    pub fn has_kill_password(&self) -> bool {
+        self.kill_password != 0
+    }
+
     /// Whether the given password opens what only the access password opens.
     fn is_secured(&self, password: Option<u32>) -> bool {
         self.access_password == 0 || password == Some(self.access_password)
@@ -105,9 +126,8 @@ impl TagMemory {
 
     /// A wrong password ends the dialogue with a Gen2 tag, whatever was meant to follow.
     fn may_write(&self, field: LockField, password: Option<u32>) -> Outcome {
-        let is_wrong = password.is_some_and(|password| password != self.access_password);
         let may = match self.state_of(field) {
-            _ if is_wrong && self.access_password != 0 => false,
+            _ if !self.accepts(password) => false,
             LockState::Open | LockState::OpenForever => true,
             LockState::Password => self.is_secured(password),
             LockState::Never => false,
@@ -130,22 +150,18 @@ impl TagMemory {
     pub fn read(&self, bank: u64, address: u64, count: u64, password: Option<u32>) -> Outcome<Vec<u8>> {
         let unit = if self.protocol == AirProtocol::Iso18000_6b { 1 } else { 2 };
         let place = range(address, count, unit)?;
-        let data = match (self.protocol, bank) {
-            (AirProtocol::Iso18000_6b, _) => self.bytes.clone(),
-            (AirProtocol::Gen2, 0) => {
-                // Only what is read must be readable.
-                if place.start < 4 {
-                    self.may_write(LockField::KillPassword, password)?;
-                }
-                if place.end > 4 {
-                    self.may_write(LockField::AccessPassword, password)?;
-                }
-                self.reserved_bank()
+        // Only what is read must be readable.
+        if self.protocol == AirProtocol::Gen2 && bank == 0 {
+            if place.start < 4 {
+                self.may_write(LockField::KillPassword, password)?;
             }
-            (AirProtocol::Gen2, 1) => self.epc_bank(),
-            (AirProtocol::Gen2, 2) => self.tid.clone(),
-            (AirProtocol::Gen2, 3) => self.user.clone(),
-            _ => return Err(NotDone),
+            if place.end > 4 {
+                self.may_write(LockField::AccessPassword, password)?;
+            }
+        }
+        let data = match self.protocol {
+            AirProtocol::Iso18000_6b => self.bytes.clone(),
+            _ => self.bank(u8::try_from(bank).map_err(|_| NotDone)?),
         };
         data.get(place).map(<[u8]>::to_vec).filter(|data| !data.is_empty()).ok_or(NotDone)
     }

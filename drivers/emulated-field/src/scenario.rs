@@ -313,6 +313,11 @@ impl<F> Scenario<F> {
         self.inputs.iter().any(|input| input.pin == pin)
     }
 
+    /// Whether anything but tags changes: an input or an antenna's cable.
+    pub fn moves_anything(&self) -> bool {
+        !self.inputs.is_empty() || !self.outages.is_empty()
+    }
+
     /// Inputs that are high at this time of the scenario.
     pub fn high_inputs(&self, at: Duration) -> impl Iterator<Item = u8> {
         let at = self.within_lap(at);

@@ -178,6 +178,7 @@ Editors with a TOML language server take it from the first line of the configura
   rfid-host read mercury4 192.168.10.20
   rfid-host read mercury4 192.168.10.20:8080 --antennas 1,2 --set mode=autonomous
   rfid-host read mercury4 192.168.10.20 --once --json
+  rfid-host read llrp 192.168.10.40 --set power_dbm=27
   rfid-host read mifare --transport pn532 --port /dev/ttyUSB0
 
 Ends with Ctrl-C and leaves nothing running on the reader.")]

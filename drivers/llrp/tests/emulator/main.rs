@@ -1,0 +1,10 @@
+//! The emulated reader, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod client;
+mod configuration;
+mod connection;
+mod faults;
+mod hostile;
+mod ro_specs;
