@@ -1,8 +1,11 @@
-//! Tag reads by the thousand, as a Mercury 4 sends them, for benches and measuring tests.
+//! Tag reads by the thousand, as a Mercury 4 or an LLRP reader sends them, for benches and measuring tests.
 #![forbid(unsafe_code)]
+
+mod llrp;
 
 use std::sync::Arc;
 
+pub use llrp::llrp_report;
 use rfid_load::opening::Statement;
 pub use rfid_load::rows::{epc, reply, tag};
 

@@ -64,6 +64,12 @@ pub(crate) fn session(data: &[u8]) {
                     rfid_driver_thingmagic::session_over(settings, reader, connections)
                 },
             },
+            RecordedDriver {
+                name: "llrp",
+                session: |settings, reader, connections| {
+                    rfid_driver_llrp::session_over(settings, reader, connections)
+                },
+            },
         ]);
         let text = format!("file = '{}'\nspeed = 1000", file.display());
         let settings = Settings::from_toml(&text).expect("these settings are right");

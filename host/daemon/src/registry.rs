@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rfid_core::{ConfigFault, ConfigFaults, Description, Driver, Result, Sink, SinkKind, SystemClock};
+use rfid_driver_llrp::Llrp;
 use rfid_driver_mercury4::Mercury4;
 use rfid_driver_mifare::Mifare;
 use rfid_driver_replay::{RecordedDriver, Replay};
@@ -129,11 +130,11 @@ pub(crate) fn runner() -> Runner {
 /// The drivers that are built in.
 fn drivers(replay: &Arc<Replay>) -> Vec<Arc<dyn Driver>> {
     let replay = Arc::clone(replay);
-    vec![Arc::new(Mercury4), Arc::new(Mifare), Arc::new(ThingMagic), replay]
+    vec![Arc::new(Mercury4), Arc::new(Mifare), Arc::new(ThingMagic), Arc::new(Llrp), replay]
 }
 
 /// Those whose recordings can be played back.
-fn recorded_drivers() -> [RecordedDriver; 2] {
+fn recorded_drivers() -> [RecordedDriver; 3] {
     [
         RecordedDriver {
             name: "mercury4",
@@ -144,6 +145,10 @@ fn recorded_drivers() -> [RecordedDriver; 2] {
             session: |settings, reader, played| {
                 rfid_driver_thingmagic::session_over(settings, reader, played)
             },
+        },
+        RecordedDriver {
+            name: "llrp",
+            session: |settings, reader, played| rfid_driver_llrp::session_over(settings, reader, played),
         },
     ]
 }

@@ -1,6 +1,7 @@
-//! Parameters as they are where nothing is asked of them.
+//! Messages and parameters as they are where nothing is asked of them.
 
 use crate::enumeration::{AISpecStopTriggerType, ROSpecStartTriggerType, ROSpecStopTriggerType};
+use crate::message::SetReaderConfig;
 use crate::parameter::{
     AISpecStopTrigger, ROBoundarySpec, ROSpecStartTrigger, ROSpecStopTrigger, TagReportContentSelector,
 };
@@ -50,6 +51,25 @@ impl TagReportContentSelector {
             enable_tag_seen_count: false,
             enable_access_spec_id: false,
             epc_memory_selectors: Vec::new(),
+            customs: Vec::new(),
+        }
+    }
+}
+
+impl SetReaderConfig {
+    /// Leaves everything as it is. A reader refuses it so: something must be asked.
+    pub fn nothing() -> Self {
+        Self {
+            reset_to_factory_default: false,
+            reader_event_notification_spec: None,
+            antenna_properties: Vec::new(),
+            antenna_configurations: Vec::new(),
+            ro_report_spec: None,
+            access_report_spec: None,
+            keepalive_spec: None,
+            gpo_write_data: Vec::new(),
+            gpi_port_current_states: Vec::new(),
+            events_and_reports: None,
             customs: Vec::new(),
         }
     }

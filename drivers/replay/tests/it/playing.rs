@@ -85,6 +85,15 @@ async fn a_recorded_module_gives_the_same_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recorded_llrp_reader_gives_the_same_events() {
+    for options in ["address = \"reader\"\n", "address = \"reader\"\nreport_every = 7\nkeepalive = \"1s\"\n"] {
+        let reader = Reader { driver: "llrp", options, ..Reader::mercury4(PEOPLE) };
+        let recorded = gives_the_same(&[reader], Duration::from_secs(25)).await;
+        assert!(kinds(&recorded.events).contains(&EventKind::Departed), "{:?}", recorded.events);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_no_departure_in_a_replay_either() {
     let away = Some((Duration::from_secs(5), Duration::from_secs(40)));
     let reader = Reader { away, ..Reader::mercury4(STAYS) };

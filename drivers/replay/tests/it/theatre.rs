@@ -13,6 +13,7 @@ use rfid_core::{
     Clock, Driver, DurationText, DynSession, Event, EventBatch, EventKind, Name, Pipeline, ReaderSetup,
     ReaderState, Result, Settings, Sink, SinkHandle, Stamp, Supervisor, UtcTime,
 };
+use rfid_driver_llrp::emulator as llrp;
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_replay::format::{Header, encode};
 use rfid_driver_replay::{RecordedDriver, Replay};
@@ -81,6 +82,7 @@ impl Reader {
         let connect = move || std::future::ready(reader.connect(began));
         Ok(match self.driver {
             "mercury4" => rfid_driver_mercury4::session_over(&settings, &setup, connect).unwrap(),
+            "llrp" => rfid_driver_llrp::session_over(&settings, &setup, connect).unwrap(),
             _ => rfid_driver_thingmagic::session_over(&settings, &setup, connect).unwrap(),
         })
     }
@@ -101,6 +103,12 @@ impl Reader {
                     let scenario = mercury4::Scenario::from_toml(scenario).unwrap();
                     let served =
                         mercury4::serve_stream(theirs, mercury4::Profile::M4, scenario, UtcTime::default());
+                    timeout_at(ends, served).await
+                }
+                "llrp" => {
+                    let scenario = llrp::Scenario::from_toml(scenario).unwrap();
+                    let served =
+                        llrp::serve_stream(theirs, llrp::Profile::R420, scenario, UtcTime::default());
                     timeout_at(ends, served).await
                 }
                 _ => {
@@ -225,7 +233,7 @@ async fn keep(header: Header, mut recording: Recording, path: PathBuf, lasts: Du
 }
 
 /// Drivers whose recordings are played here.
-pub(crate) fn drivers() -> [RecordedDriver; 2] {
+pub(crate) fn drivers() -> [RecordedDriver; 3] {
     [
         RecordedDriver {
             name: "mercury4",
@@ -237,6 +245,12 @@ pub(crate) fn drivers() -> [RecordedDriver; 2] {
             name: "thingmagic",
             session: |settings, reader, connections| {
                 rfid_driver_thingmagic::session_over(settings, reader, connections)
+            },
+        },
+        RecordedDriver {
+            name: "llrp",
+            session: |settings, reader, connections| {
+                rfid_driver_llrp::session_over(settings, reader, connections)
             },
         },
     ]

@@ -29,11 +29,16 @@ fn example(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_example_configuration_is_in_order() {
-    let path = example("branch.toml");
-    let output = run(&["check", "--config", path.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    assert!(out(&output).ends_with("ok (2 readers, 3 sinks, 1 pipeline)\n"), "{}", out(&output));
+fn the_example_configurations_are_in_order() {
+    for (name, ends) in [
+        ("branch.toml", "ok (2 readers, 3 sinks, 1 pipeline)\n"),
+        ("llrp.toml", "ok (2 readers, 2 sinks, 1 pipeline)\n"),
+    ] {
+        let path = example(name);
+        let output = run(&["check", "--config", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).ends_with(ends), "{}", out(&output));
+    }
 }
 
 #[test]
@@ -107,6 +112,7 @@ fn drivers_and_sinks_describe_themselves() {
     let drivers = out(&run(&["drivers"]));
     assert!(drivers.starts_with("mercury4    ThingMagic Mercury 4"), "{drivers}");
     assert!(drivers.contains("\nthingmagic  ThingMagic UHF modules"), "{drivers}");
+    assert!(drivers.contains("\nllrp        UHF readers that speak LLRP"), "{drivers}");
     let described = out(&run(&["drivers", "describe", "mercury4"]));
     for piece in [
         "address  (text; required)",
@@ -348,7 +354,7 @@ fn the_schema_names_every_driver_and_sink_with_its_options() {
         (
             "readers",
             "driver",
-            [("mercury4", "address"), ("mifare", "transport"), ("thingmagic", "address"), ("replay", "file")]
+            [("mercury4", "address"), ("mifare", "transport"), ("thingmagic", "address"), ("llrp", "address"), ("replay", "file")]
                 .as_slice(),
         ),
         ("sinks", "type", &[("lookup", "type"), ("log", "type"), ("notify", "type")]),
