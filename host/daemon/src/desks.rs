@@ -31,7 +31,7 @@ impl Desks {
     pub(crate) fn new(desks: &[Desk]) -> Self {
         let named = |desk: &Desk| (desk.name.to_string(), Mutex::new(desk.clone()));
         let known =
-            |desk: &Desk| KnownDesk { name: desk.name.to_string(), branch: desk.pad.setup.branch.clone() };
+            |desk: &Desk| KnownDesk { name: desk.name.to_string(), branch: desk.pad.place.branch.clone() };
         Self { desks: desks.iter().map(named).collect(), known: desks.iter().map(known).collect() }
     }
 
