@@ -50,7 +50,7 @@
 //! **Limits.** Readers that keep keys only in lasting memory (Omnikey 5x21) are refused. Escape
 //! commands, lamps and buzzers are not used. Where the PC/SC service looks at its reader only now and
 //! then, it misses a swap between two looks; so a card that lies there is asked for its UID twice a
-//! second. What is called MAD is neither read nor written.
+//! second; its kind may still be that of the first one. What is called MAD is neither read nor written.
 #![forbid(unsafe_code)]
 
 mod card;
