@@ -6,7 +6,7 @@ use anyhow::Result;
 use rfid_driver_mifare::sim::Notice;
 
 use super::{Outcome, Play};
-use crate::daemon::{Daemon, lock};
+use crate::daemon::Daemon;
 use crate::oracle::Verdict;
 use crate::pad::{Pad, READER, Transport};
 use crate::watch::Sample;
