@@ -331,12 +331,15 @@ fn a_wrong_key_opens_nothing_and_is_an_event_in_doubt() {
             let refused = pad.run(words, &foreign).unwrap_err();
             assert!(refused.contains("opens neither with the transport key nor with ours"), "{refused}");
         }
+        let mut card = pad.lift();
         for (secrets, authentic) in [(&foreign[..2], false), (&DESK[..2], true)] {
-            let card = pad.lift();
             let (daemon, mut events) = pad.daemon(secrets);
             pad.lay(card);
             let sent = events.next().unwrap();
             assert_eq!(sent.data["data"]["authentic"], authentic, "{:?}", sent.data);
+            // A card that stays over the end of a daemon goes on with its visit.
+            card = pad.lift();
+            assert_eq!(next(&mut events), said("departed", UID));
             assert!(daemon.terminate().success());
         }
     });
