@@ -21,7 +21,12 @@ impl<'a> Card<'a> {
     /// The card with this UID, selected anew.
     pub(crate) async fn select(coupler: &'a mut dyn Coupler, uid: Uid) -> Result<Self, CardFault> {
         coupler.select(&uid).await?;
-        Ok(Self { coupler, uid, open: None })
+        Ok(Self::selected(coupler, uid))
+    }
+
+    /// The card with this UID, which the caller has selected.
+    pub(crate) fn selected(coupler: &'a mut dyn Coupler, uid: Uid) -> Self {
+        Self { coupler, uid, open: None }
     }
 
     pub(crate) fn uid(&self) -> &Uid {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::card::{Card, error};
 use crate::config::Checked;
 use crate::coupler::{CardFault, Coupler, Pad, Target};
+use crate::model::Uid;
 
 /// How long an empty pad is waited for in one go; after it `read` returns as a sign of life.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -253,8 +254,20 @@ pub(crate) async fn named_card<'a>(
     coupler: &'a mut dyn Coupler,
     id: &rfid_core::TagId,
 ) -> Result<Card<'a>> {
+    let named = match id.kind() {
+        TagIdKind::Iso14443Uid => Uid::try_from(id.bytes()).ok(),
+        _ => None,
+    };
+    // At once, without waiting for the next search: a dump asks for each sector.
+    if let Some(uid) = named {
+        match coupler.select(&uid).await {
+            Ok(_) => return Ok(Card::selected(coupler, uid)),
+            Err(CardFault::Gone) => {}
+            Err(fault) => return Err(error(op, fault)),
+        }
+    }
     let target = only_card(op, coupler).await?;
-    if id.kind() != TagIdKind::Iso14443Uid || id.bytes() != target.uid.bytes() {
+    if named != Some(target.uid) {
         let detail = format!("another card lies on the pad: {}", target.uid);
         return Err(Error::new(ErrorKind::TagLost, op).with_detail(detail));
     }

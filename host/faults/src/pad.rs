@@ -1,9 +1,10 @@
 //! A pad at 13.56 MHz to play on: a PN532 on a pseudo-terminal, or a virtual reader of a real PC/SC
 //! service, cards on it, and a daemon before it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use rfid_driver_mifare::model::Uid;
@@ -19,6 +20,10 @@ use crate::subscriber::subscribe;
 
 /// Name of the reader, and of its zone.
 pub(crate) const READER: &str = "pad";
+
+/// A shorter gap between two cards is none: a PN532 waits for half a second before it takes a card for
+/// lifted, and a service may look every 400 ms.
+const GAP: Duration = Duration::from_millis(600);
 
 /// What reaches the cards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,9 @@ pub(crate) struct Pad {
     rig: Rig,
     lying: Option<String>,
     next_card: u32,
+    /// Cards that were laid on in place of another one, or so soon behind it that nobody need see a gap.
+    in_place: HashSet<String>,
+    emptied: Option<Instant>,
     pub(crate) oracle: Arc<Mutex<Oracle>>,
 }
 
@@ -85,6 +93,8 @@ impl Pad {
             rig,
             lying: None,
             next_card: 0,
+            in_place: HashSet::new(),
+            emptied: None,
             oracle: Arc::default(),
         };
         std::fs::write(pad.config(), pad.text(&options))?;
@@ -151,6 +161,7 @@ presence = {{ confirm_reads = 1, lost_after = "500ms", revisit_within = "0s", st
 
     /// Lays a card on that never lay there, in place of the one that does.
     pub(crate) fn lay(&mut self) -> Result<String> {
+        let is_swap = self.lying.is_some() || self.emptied.is_some_and(|emptied| emptied.elapsed() < GAP);
         self.note_lifted();
         let [a, b, c, d] = self.next_card.to_be_bytes();
         let uid = match self.next_card % 2 {
@@ -160,6 +171,9 @@ presence = {{ confirm_reads = 1, lost_after = "500ms", revisit_within = "0s", st
         let uid = uid.map_err(|fault| anyhow::anyhow!("{fault}"))?;
         self.next_card += 1;
         let hex = uid.to_string();
+        if is_swap {
+            self.in_place.insert(hex.clone());
+        }
         let presentation = Presentation {
             reader: READER.to_owned(),
             zone: READER.to_owned(),
@@ -184,6 +198,7 @@ presence = {{ confirm_reads = 1, lost_after = "500ms", revisit_within = "0s", st
     /// Lifts what lies there.
     pub(crate) fn lift(&mut self) {
         self.note_lifted();
+        self.emptied = Some(Instant::now());
         match &mut self.rig {
             Rig::Pn532(emulator) => emulator.clear(),
             Rig::Pcsc { reader, .. } => drop(block_in_place(|| reader.lift())),
@@ -215,6 +230,22 @@ presence = {{ confirm_reads = 1, lost_after = "500ms", revisit_within = "0s", st
             Rig::Pcsc { service, .. } => block_in_place(|| service.restart())?,
         }
         Ok(())
+    }
+
+    /// Time from laying on to the announcement, shortest first: of cards that were laid on the empty
+    /// pad, and of those that came in place of another one.
+    pub(crate) fn latencies(&self) -> [Vec<Duration>; 2] {
+        let oracle = lock(&self.oracle);
+        let mut latencies = [Vec::new(), Vec::new()];
+        for heard in oracle.heard.iter().filter(|heard| heard.fact.kind == "arrived") {
+            let Some(presentation) = oracle.presented.get(&heard.fact.card) else { continue };
+            let Ok(latency) = heard.at.duration_since(presentation.from) else { continue };
+            let [on_empty, in_place] = &mut latencies;
+            let of = if self.in_place.contains(&heard.fact.card) { in_place } else { on_empty };
+            of.push(latency);
+        }
+        latencies.iter_mut().for_each(|of| of.sort_unstable());
+        latencies
     }
 
     /// Waits until this card is announced; whether it was.

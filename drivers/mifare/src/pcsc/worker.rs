@@ -116,14 +116,18 @@ impl Desk {
             Err(error) => return drop(reply.send(Err(fault(error)))),
         };
         let mut exchange = Exchange::new(&transaction, self.place);
-        let selected = exchange.uid().and_then(|uid| {
-            let atr = transaction.status2_owned().map_err(fault)?.atr().to_vec();
-            Ok(Selected { uid, atr })
-        });
-        let is_there = selected.is_ok();
+        let selected = who_is(&exchange, &transaction);
+        let mut is_there = selected.is_ok();
         let _ = reply.send(selected);
         while let Some(task) = is_there.then(|| self.queue.blocking_recv()).flatten() {
             let refused = match task {
+                // The same card once more: whoever asks authenticates anew, and a card that is well
+                // needs no new connection for that.
+                Task::Select(reply) if !self.is_stubborn => {
+                    let selected = who_is(&exchange, &transaction);
+                    is_there = selected.is_ok();
+                    answer(reply, selected)
+                }
                 task @ (Task::Select(_) | Task::Release(_)) => {
                     self.next = Some(task);
                     break;
@@ -145,6 +149,16 @@ impl Desk {
         let _ = transaction.end(Disposition::LeaveCard);
         let _ = card.disconnect(Disposition::LeaveCard);
     }
+}
+
+/// Who the card is that was connected to.
+fn who_is(
+    exchange: &Exchange<'_, Transaction<'_>>,
+    transaction: &Transaction<'_>,
+) -> Result<Selected, CardFault> {
+    let uid = exchange.uid()?;
+    let atr = transaction.status2_owned().map_err(fault)?.atr().to_vec();
+    Ok(Selected { uid, atr })
 }
 
 /// Sends an answer; whether it was a refusal.

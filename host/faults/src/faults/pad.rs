@@ -6,27 +6,35 @@ use anyhow::Result;
 use rfid_driver_mifare::sim::Notice;
 
 use super::{Outcome, Play};
-use crate::daemon::{Daemon, lock};
+use crate::daemon::Daemon;
 use crate::oracle::Verdict;
 use crate::pad::{Pad, READER, Transport};
 use crate::watch::Sample;
 
-/// Card laid on to screen, of 99 in a hundred.
-const SCREEN: Duration = Duration::from_millis(150);
+/// Card laid on to screen, of 99 in a hundred: on the empty pad, and in place of another card, which a
+/// PC/SC service may not tell and the driver then finds out within half a second.
+const SCREEN: [Duration; 2] = [Duration::from_millis(150), Duration::from_millis(650)];
 /// The same where a service looks every 400 ms by itself.
-const SCREEN_BEHIND_LOOKS: Duration = Duration::from_millis(550);
+const SCREEN_BEHIND_LOOKS: [Duration; 2] = [Duration::from_millis(550), Duration::from_millis(1050)];
 /// The same of a few cards on a machine that does other things, too.
-const SCREEN_QUICK: Duration = Duration::from_secs(2);
+const SCREEN_QUICK: [Duration; 2] = [Duration::from_secs(2); 2];
 /// Nobody waits for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// From the transport that is back to the reader that reads.
 const BACK: Duration = Duration::from_secs(5);
+/// Time that a start takes with everything that follows it.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Time in which an empty pad is watched.
 const IDLE: Duration = Duration::from_secs(10);
 /// Part of a processor that an empty pad may take, the daemon's own life included.
 const IDLE_LOAD: f64 = 0.02;
+/// The same of a build that nobody optimised.
+const IDLE_LOAD_QUICK: f64 = 0.1;
 /// Memory that an allocator may keep.
 const NOISE_KIB: u64 = 2 * 1024;
+/// What each notice takes that is kept for subscribers who come late; only a daemon that has said ten
+/// thousand forgets as many as it says.
+const NOTICE_KIB: u64 = 3;
 /// So many cards for each time that the transport goes away.
 const CARDS_PER_OUTAGE: u64 = 10;
 /// Cards for a service that looks by itself: it makes waiting of most of it.
@@ -58,7 +66,7 @@ pub(super) async fn pcsc(mut play: Play) -> Result<Outcome> {
 async fn on(transport: Transport, mut play: Play, verdict: &mut Verdict) -> Result<()> {
     let mut pad = Pad::open(&play.binary, transport).await?;
     let (daemon, _subscriber) = pad.start().await?;
-    idle(&daemon, verdict).await?;
+    idle(&daemon, if play.quick { IDLE_LOAD_QUICK } else { IDLE_LOAD }, verdict).await?;
 
     let trials = play.trials;
     come_and_go(&mut pad, trials.div_ceil(2), &mut play).await?;
@@ -67,7 +75,7 @@ async fn on(transport: Transport, mut play: Play, verdict: &mut Verdict) -> Resu
     let last = rested(&pad, &daemon).await?;
     let limit = if play.quick { SCREEN_QUICK } else { SCREEN };
     told(&pad, "reader tells at once", limit, verdict);
-    grown("cards", &first, &last, verdict);
+    grown("cards", trials / 2, &first, &last, verdict);
 
     let outages = trials.div_ceil(CARDS_PER_OUTAGE);
     let first_half = outages.div_ceil(2);
@@ -77,16 +85,18 @@ async fn on(transport: Transport, mut play: Play, verdict: &mut Verdict) -> Resu
     let last = rested(&pad, &daemon).await?;
     verdict.expect(slowest < BACK, || format!("the reader was back only after {slowest:?}"));
     verdict.detail(format!("{outages} outages; reading again within {:.1} s", slowest.as_secs_f64()));
-    grown("outages", &first, &last, verdict);
+    grown("outages", outages - first_half, &first, &last, verdict);
     verdict.add(pad.judge(daemon).await?);
     Ok(())
 }
 
-async fn idle(daemon: &Daemon, verdict: &mut Verdict) -> Result<()> {
+async fn idle(daemon: &Daemon, limit: f64, verdict: &mut Verdict) -> Result<()> {
+    // What a start takes is no part of it.
+    tokio::time::sleep(SETTLED).await;
     let (before, begin) = (Sample::of(daemon.pid())?, Instant::now());
     tokio::time::sleep(IDLE).await;
     let load = Sample::of(daemon.pid())?.load_since(&before, begin.elapsed());
-    verdict.expect(load <= IDLE_LOAD, || format!("an empty pad takes {:.1} % of a processor", load * 100.0));
+    verdict.expect(load <= limit, || format!("an empty pad takes {:.1} % of a processor", load * 100.0));
     verdict.detail(format!("empty pad: {:.1} % of a processor", load * 100.0));
     Ok(())
 }
@@ -99,7 +109,7 @@ async fn come_and_go(pad: &mut Pad, cards: u64, play: &mut Play) -> Result<()> {
         pad.announced(&card, PATIENCE).await;
         if play.dice.below(4) > 0 {
             pad.lift();
-            tokio::time::sleep(play.dice.millis(0, 700)).await;
+            tokio::time::sleep(play.dice.millis(0, 1400)).await;
         }
     }
     pad.lift();
@@ -128,27 +138,29 @@ async fn rested(pad: &Pad, daemon: &Daemon) -> Result<Sample> {
     Sample::of(daemon.pid())
 }
 
-fn told(pad: &Pad, how: &str, limit: Duration, verdict: &mut Verdict) {
-    let latencies = lock(&pad.oracle).latencies();
-    let at = |part: usize| {
-        let place = (latencies.len() * part / 100).min(latencies.len().saturating_sub(1));
-        latencies.get(place).copied().unwrap_or_default()
-    };
-    let (median, p99, most) = (at(50), at(99), at(100));
-    verdict.expect(p99 <= limit, || format!("{how}: p99 from card to screen {p99:?}"));
-    verdict.detail(format!(
-        "{how}: {} cards laid on to screen: median {} ms, p99 {} ms, most {} ms",
-        latencies.len(),
-        median.as_millis(),
-        p99.as_millis(),
-        most.as_millis()
-    ));
+fn told(pad: &Pad, how: &str, limits: [Duration; 2], verdict: &mut Verdict) {
+    let kinds = ["laid on the empty pad", "laid on in place of another"];
+    for ((latencies, limit), kind) in pad.latencies().iter().zip(limits).zip(kinds) {
+        let at = |part: usize| {
+            let place = (latencies.len() * part / 100).min(latencies.len().saturating_sub(1));
+            latencies.get(place).copied().unwrap_or_default()
+        };
+        let (median, p99, most) = (at(50), at(99), at(100));
+        verdict.expect(p99 <= limit, || format!("{how}: p99 of cards {kind} {p99:?}"));
+        verdict.detail(format!(
+            "{how}: {} cards {kind}, to the screen: median {} ms, p99 {} ms, most {} ms",
+            latencies.len(),
+            median.as_millis(),
+            p99.as_millis(),
+            most.as_millis()
+        ));
+    }
 }
 
-fn grown(of: &str, first: &Sample, last: &Sample, verdict: &mut Verdict) {
+fn grown(of: &str, cards: u64, first: &Sample, last: &Sample, verdict: &mut Verdict) {
     let is_flat = last.threads <= first.threads
         && last.descriptors <= first.descriptors
-        && last.rss_kib <= first.rss_kib + NOISE_KIB;
+        && last.rss_kib <= first.rss_kib + NOISE_KIB + 2 * cards * NOTICE_KIB;
     verdict.expect(is_flat, || format!("grows with {of}: after half of them {first:?}, then {last:?}"));
     verdict.detail(format!("after half of the {of} {first:?}"));
     verdict.detail(format!("after all of the {of}  {last:?}"));
