@@ -308,7 +308,7 @@ mod tests {
     fn wherever_customers_are_the_readers_can_play_it() {
         for place in [Place::Outside, Place::Door, Place::Hall, Place::Wanders, Place::Desk] {
             let mut walkers = walkers();
-            assert_eq!(walkers.len(), 6);
+            assert_eq!(walkers.len(), 12);
             walkers.iter_mut().for_each(|walker| walker.place = place);
             let (door, desk) = heard(&walkers);
             assert!(Scenario::from_toml(&door).is_ok(), "{door}");
