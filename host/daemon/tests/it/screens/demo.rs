@@ -64,6 +64,19 @@ impl Demo {
         self.play("/move", &json!({ "number": number, "place": place }));
     }
 
+    /// The code with which a machine becomes the display of the demo.
+    pub(super) fn display_code(&self) -> String {
+        let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /state HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let state: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let people = state["people"].as_array().unwrap();
+        let display = people.iter().find(|one| one["role"] == "display").unwrap();
+        display["code"].as_str().unwrap().to_owned()
+    }
+
     fn play(&self, path: &str, body: &Value) {
         let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
         let body = body.to_string();
