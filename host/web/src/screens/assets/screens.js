@@ -239,6 +239,7 @@ function hide() {
   if (screen !== "lobby") return;
   find("#board").replaceChildren();
   find("#found")?.replaceChildren();
+  find(".find form")?.reset();
   cover.hidden = false;
 }
 
