@@ -54,8 +54,8 @@ async fn after(api: &Api, viewer: Viewer, screen: &str, visit: VisitId) -> Resul
         return Ok(Redirect::to(&format!("{}{query}", path_of(screen))).into_response());
     }
     match screen {
-        "lobby" => lobby::board_of(api, &viewer, None).await,
-        _ => desk::current_of(api, &viewer, visit).await,
+        "lobby" => lobby::board_of(api, &viewer, &lobby::BoardAsked::default()).await,
+        _ => desk::current_after(api, &viewer, visit).await,
     }
 }
 

@@ -120,7 +120,12 @@ pub(super) async fn page(
         let hall = Hall::of(&api, &viewer).await?;
         let today = day::latest_of_today(&api, &viewer).await?;
         let chosen = match asked.visit.as_deref().and_then(|id| id.parse::<VisitId>().ok()) {
-            Some(id) => Some(api.service().guest(viewer.caller(), id).await?),
+            Some(id) => match api.service().guest(viewer.caller(), id).await {
+                Ok(guest) => Some(guest),
+                // Somebody else's customer who has left: the rest of the page is still theirs.
+                Err(Fault::NotFound(_)) => None,
+                Err(fault) => return Err(fault),
+            },
             None => attended_by(viewer.identified.staff.record.id, &today).cloned(),
         };
         let day = day::part_of(&api, &viewer, &hall, asked.day.clone()).await?;
@@ -174,6 +179,19 @@ pub(super) async fn current_of(api: &Api, viewer: &Viewer, id: VisitId) -> Resul
         Ok(CurrentPart { text: viewer.text.clone(), proof: viewer.proof().to_owned(), current })
     };
     part.await.map(|part| shown(&part)).map_err(|fault| viewer.refusal(fault))
+}
+
+/// The same after something was done: of somebody else's customer who has left there is nothing to be seen.
+pub(super) async fn current_after(api: &Api, viewer: &Viewer, id: VisitId) -> Result<Response, Refusal> {
+    match api.service().guest(viewer.caller(), id).await {
+        Err(Fault::NotFound(_)) => {
+            let (watermark, proof) = (viewer.watermark(api), viewer.proof().to_owned());
+            let current = Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+            Ok(shown(&CurrentPart { text: viewer.text.clone(), proof, current }))
+        }
+        Err(fault) => Err(viewer.refusal(fault)),
+        Ok(_) => current_of(api, viewer, id).await,
+    }
 }
 
 async fn current_with(

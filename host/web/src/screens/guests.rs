@@ -159,7 +159,7 @@ impl Showing<'_> {
         view.class = customer.vip_class.to_string();
         view.class_said = self.text.known("class", &customer.vip_class);
         view.name = if extent >= Extent::Greeting { name.clone() } else { mask::name(name) };
-        view.initial = name.chars().next().map(String::from).unwrap_or_default();
+        view.initial = name.chars().find(|c| c.is_alphanumeric()).map(String::from).unwrap_or_default();
         if customer.branch.as_str() != self.branch {
             view.home_branch = customer.branch.to_string();
         }

@@ -25,8 +25,10 @@ const PAGES_OF_A_DAY: usize = 10;
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct BoardAsked {
-    /// The visit that fills the screen.
+    /// The visit that fills the screen, because somebody chose it.
     main: Option<String>,
+    /// The visit that fills it for as long as nobody has greeted the customer.
+    keep: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +100,7 @@ pub(super) async fn page(
         Ok(LobbyPage {
             frame: Frame::of(&api, &viewer, "lobby").await?,
             proof: viewer.proof().to_owned(),
-            board: board_with(&api, &viewer, asked.main.as_deref()).await?,
+            board: board_with(&api, &viewer, &asked).await?,
             can_greet: viewer.may(Action::ActInVisits),
             text: viewer.text.clone(),
         })
@@ -111,12 +113,12 @@ pub(super) async fn board(
     viewer: Viewer,
     Query(asked): Query<BoardAsked>,
 ) -> Result<Response, Refusal> {
-    board_of(&api, &viewer, asked.main.as_deref()).await
+    board_of(&api, &viewer, &asked).await
 }
 
 /// The part of the page that changes.
-pub(super) async fn board_of(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Response, Refusal> {
-    let board = board_with(api, viewer, main).await.map_err(|fault| viewer.refusal(fault))?;
+pub(super) async fn board_of(api: &Api, viewer: &Viewer, asked: &BoardAsked) -> Result<Response, Refusal> {
+    let board = board_with(api, viewer, asked).await.map_err(|fault| viewer.refusal(fault))?;
     Ok(shown(&BoardPart {
         text: viewer.text.clone(),
         proof: viewer.proof().to_owned(),
@@ -130,7 +132,7 @@ async fn present(api: &Api, viewer: &Viewer) -> Result<Vec<Guest>, Fault> {
     Ok(api.service().guests(viewer.caller(), &open, None, MOST).await?.0)
 }
 
-async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Board, Fault> {
+async fn board_with(api: &Api, viewer: &Viewer, asked: &BoardAsked) -> Result<Board, Fault> {
     let hall = Hall::of(api, viewer).await?;
     let guests = present(api, viewer).await?;
     let showing = hall.showing(viewer);
@@ -146,7 +148,8 @@ async fn board_with(api: &Api, viewer: &Viewer, main: Option<&str>) -> Result<Bo
         let view = showing.guest(guest);
         match Stage::of(&guest.visit.record) {
             Stage::Refused => board.refused.push(view),
-            _ if main == Some(view.visit.as_str()) => board.main = Some(view),
+            _ if asked.main.as_ref() == Some(&view.visit) => board.main = Some(view),
+            Stage::Waiting if asked.keep.as_ref() == Some(&view.visit) => board.main = Some(view),
             Stage::Waiting => board.waiting.push(view),
             _ => board.here.push(view),
         }

@@ -92,6 +92,37 @@ async fn a_customer_is_greeted_served_handed_over_and_seen_out() {
 }
 
 #[tokio::test]
+async fn whoever_was_greeted_makes_room_unless_somebody_looks_at_them() {
+    let hall = staffed().await;
+    let [first, second] = [("6001", "张小明"), ("6002", "欧阳修文")];
+    let first = hall.arrive(first.0, first.1, "a", None).await;
+    hall.bank.wait(std::time::Duration::from_secs(5));
+    let second = hall.arrive(second.0, second.1, "a", None).await;
+    let lobby = hall.log_in("LM1").await;
+    let main = async |query: &str| {
+        let html = lobby.part(&format!("/lobby/board?{query}")).await.html;
+        html.split("id=\"main-").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(main("").await, second);
+    assert_eq!(main(&format!("keep={first}")).await, first);
+    lobby.send(&format!("/acts/{first}/greet"), "screen=lobby").await;
+    // A refresh that was on its way while somebody greeted brings nobody back.
+    assert_eq!(main(&format!("keep={first}")).await, second);
+    assert_eq!(main(&format!("main={first}")).await, first);
+}
+
+#[tokio::test]
+async fn whoever_sees_out_somebody_else_s_customer_is_told_that_it_is_done() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", None).await;
+    let manager = hall.log_in("AM1").await;
+    let served = manager.send(&format!("/acts/{visit}/serve"), "screen=desk").await;
+    assert!(served.status == 200 && served.html.contains("张小明"), "{}", served.html);
+    let done = manager.send(&format!("/acts/{visit}/done"), "screen=desk&business=").await;
+    assert!(done.status == 200 && done.html.contains("还没有客户"), "{} {}", done.status, done.html);
+}
+
+#[tokio::test]
 async fn a_card_that_may_be_a_copy_stands_on_both_screens_until_somebody_has_seen_to_it() {
     let hall = staffed().await;
     let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);

@@ -107,7 +107,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the branch, accounts of people who work there, and four customers with their cards, unless an earlier
+/// Opens the branch, accounts of people who work there and of a display, and twelve customers with their cards, unless an earlier
 /// demo in this folder has done it.
 async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<Vec<Person>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -326,6 +326,10 @@ fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&s
         ("screens", format!("http://{http}/")),
         ("log in", format!("password {password}")),
         ("as", people()),
+        (
+            "display",
+            format!("http://{http}/display/pair   a screen on a wall: D001, and its code from the stage"),
+        ),
         ("stage", format!("http://{page}/   lets customers walk in, and shows codes of second factors")),
         ("readers", format!("RQL over TCP on {door}; PN532 on {}", desk.display())),
         ("events", format!("curl -N http://{http}/api/v1/events")),

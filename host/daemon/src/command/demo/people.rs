@@ -32,6 +32,9 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str, Role)> 
     PEOPLE.into_iter().chain(administrators)
 }
 
+/// The display on the wall of the hall: it has no person, and a code with which a machine becomes it.
+const DISPLAY: (&str, &str) = ("D001", "大堂显示屏");
+
 /// Somebody who works there.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Person {
@@ -40,11 +43,17 @@ pub(super) struct Person {
     pub(super) role: Role,
     /// What the codes of the second factor are made of, where there is one.
     pub(super) secret: Option<Personal<String>>,
+    /// The code of an invitation that nobody has used yet.
+    #[serde(default)]
+    pub(super) invitation: Option<Personal<String>>,
 }
 
 impl Person {
-    /// The code that an authenticator would show now.
+    /// The code that an authenticator would show now, or that of the invitation.
     pub(super) fn code(&self, now: UtcTime) -> Option<String> {
+        if let Some(code) = &self.invitation {
+            return Some(code.reveal().clone());
+        }
         second_factor::digits(self.secret.as_ref()?, now).ok()
     }
 }
@@ -58,20 +67,16 @@ pub(super) async fn employ(
     let (security, first) = administrator(service, clock, password, SECURITY).await?;
     let (system, second) = administrator(service, clock, password, SYSTEM).await?;
     let mut people = vec![first, second];
+    let (number, name) = DISPLAY;
+    people.push(Person {
+        number: number.to_owned(),
+        name: name.to_owned(),
+        role: Role::Display,
+        secret: None,
+        invitation: Some(invite(service, [&security, &system], (number, name, Role::Display)).await?.into()),
+    });
     for (number, name, role) in PEOPLE {
-        let asked = Asked::OpenAccount {
-            staff_number: number.to_owned(),
-            name: name.into(),
-            branch: "hubin".to_owned(),
-            roles: [role].into(),
-        };
-        let drafted = service.draft_request(&security, asked).await?;
-        let request = service.submit_request(&security, drafted.record.id, drafted.version).await?;
-        let hash = request.record.proposal.hash();
-        let decided = service.approve_request(&system, request.record.id, &hash).await?;
-        let asker = service.fetch_code(&security, request.record.id).await?;
-        let approver = decided.code_half.ok_or(Fault::NotFound("code"))?;
-        let code = format!("{}{}", *asker, *approver);
+        let code = invite(service, [&security, &system], (number, name, role)).await?;
         let secret = if Matrix::get().needs_second_factor(role) {
             let address = service.offer_second_factor("console", number, &code, "demo").await?;
             Some(secret_of(&address)?)
@@ -82,9 +87,33 @@ pub(super) async fn employ(
         let before = UtcTime::from_nanos(clock.now().utc.as_nanos().saturating_sub(STEP_NANOS));
         let digits = secret.as_ref().map(|secret| second_factor::digits(secret, before)).transpose()?;
         service.accept_invitation("console", number, &code, password.into(), digits.as_deref()).await?;
-        people.push(Person { number: number.to_owned(), name: name.to_owned(), role, secret });
+        let (number, name) = (number.to_owned(), name.to_owned());
+        people.push(Person { number, name, role, secret, invitation: None });
     }
+    // Below those who log in.
+    people.rotate_left(1);
     Ok(people)
+}
+
+/// Has an account asked for by the first and approved by the second. Returns the code of its invitation.
+async fn invite(
+    service: &Service,
+    [asks, approves]: [&Caller; 2],
+    (number, name, role): (&str, &str, Role),
+) -> Result<String, Fault> {
+    let asked = Asked::OpenAccount {
+        staff_number: number.to_owned(),
+        name: name.into(),
+        branch: "hubin".to_owned(),
+        roles: [role].into(),
+    };
+    let drafted = service.draft_request(asks, asked).await?;
+    let request = service.submit_request(asks, drafted.record.id, drafted.version).await?;
+    let hash = request.record.proposal.hash();
+    let decided = service.approve_request(approves, request.record.id, &hash).await?;
+    let asker = service.fetch_code(asks, request.record.id).await?;
+    let approver = decided.code_half.ok_or(Fault::NotFound("code"))?;
+    Ok(format!("{}{}", *asker, *approver))
 }
 
 /// The secret in the address that an authenticator takes in.

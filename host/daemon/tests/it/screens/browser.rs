@@ -150,7 +150,60 @@ impl Browser {
     }
 }
 
+/// Runs before each page: the clock of the page stands still until it is moved, and what waits for a minute and more
+/// waits by it.
+const MOVABLE_CLOCK: &str = "(() => { \
+    const [later, never, real] = [setTimeout.bind(window), clearTimeout.bind(window), Date.now.bind(Date)]; \
+    const waiting = new Map(); let at = real(); let last = 1e9; \
+    window.setTimeout = (act, ms = 0, ...rest) => { \
+        if (ms < 60_000) return later(act, ms, ...rest); \
+        waiting.set(++last, { at: Date.now() + ms, act }); return last; }; \
+    window.clearTimeout = (id) => { if (!waiting.delete(id)) never(id); }; \
+    Date.now = () => at; \
+    window.moveClock = (ms) => { at += ms; \
+        for (const [id, one] of [...waiting]) if (one.at <= Date.now()) { waiting.delete(id); one.act(); } }; \
+})()";
+
 impl Browser {
+    /// Gives the pages that come a clock that [`Browser::move_clock`] moves.
+    pub(super) fn with_movable_clock(&self) {
+        self.tell("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": MOVABLE_CLOCK }));
+    }
+
+    /// Lets so much time pass for the page, at once.
+    pub(super) async fn move_clock(&self, by: Duration) {
+        self.run(&format!("moveClock({})", by.as_millis())).await;
+    }
+
+    /// Tells the browser itself something, by Chromium's protocol for tools. Returns what it answers.
+    pub(super) fn tell(&self, what: &str, with: &Value) -> Value {
+        let body = json!({ "cmd": what, "params": with }).to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let (session, length) = (&self.session, body.len());
+        write!(
+            stream,
+            "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        // The driver leaves the connection open: as much is read as it says.
+        let mut answer = BufReader::new(stream);
+        let (mut line, mut length) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            answer.read_line(&mut line).unwrap();
+            if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = said.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        answer.read_exact(&mut body).unwrap();
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["value"]["error"], Value::Null, "{what}: {answer}");
+        answer["value"].clone()
+    }
+
     /// Has the driver close the browser; whether it did is seen afterwards.
     fn close(&self) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;

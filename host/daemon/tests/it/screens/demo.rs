@@ -71,6 +71,16 @@ impl Demo {
 
     /// The code of now of somebody's second factor.
     pub(super) fn code_of(&self, number: &str) -> String {
+        self.code_where("number", number)
+    }
+
+    /// The code with which a machine becomes the display of the demo.
+    pub(super) fn display_code(&self) -> String {
+        self.code_where("role", "display")
+    }
+
+    /// The code of the first of the people on the stage of whom this is true.
+    fn code_where(&self, key: &str, value: &str) -> String {
         let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
         let mut stream = TcpStream::connect(address).unwrap();
         write!(stream, "GET /state HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
@@ -79,8 +89,7 @@ impl Demo {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let state: Value = serde_json::from_str(body).unwrap();
         let people = state["people"].as_array().unwrap();
-        let person = people.iter().find(|person| person["number"] == number).unwrap();
-        person["code"].as_str().unwrap().to_owned()
+        people.iter().find(|person| person[key] == value).unwrap()["code"].as_str().unwrap().to_owned()
     }
 
     fn play(&self, path: &str, body: &Value) {

@@ -4,8 +4,12 @@ mod administration;
 mod browser;
 mod centre;
 mod demo;
+mod display;
+mod hostile;
 mod line;
 mod look;
+mod outlasting;
+mod serving;
 
 use serde_json::json;
 
@@ -188,25 +192,6 @@ async fn double_clicks_the_back_button_and_a_second_tab_do_no_harm() {
         shown.is_empty().then_some(())
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_is_restarted_asks_its_screens_to_log_in_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let demo = Demo::start(folder.path());
-    let listen = demo.screens.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let handheld = Browser::open(HANDHELD, CHINESE).await;
-    handheld.log_in(&demo.screens, "S001", &demo.password).await;
-    demo.place("6001", "door");
-    handheld.until_says("article .name", "王小明").await;
-    drop(demo);
-    handheld.find("#line[data-state=off]").await;
-    let demo = Demo::start_at(folder.path(), &listen);
-    demo.place("6001", "hall");
-    handheld.find("main [name=password]").await;
-    handheld.log_in(&demo.screens, "S001", &demo.password).await;
-    // Who was there is there again.
-    handheld.until_says("#board", "王小明").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

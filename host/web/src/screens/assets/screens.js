@@ -139,13 +139,16 @@ let isHeld = false;
 
 function showBoard() {
   if (isCovered()) return;
-  const main = find("article[data-visit]", find("#board"))?.dataset.visit;
+  const article = find("article[data-visit]", find("#board"));
+  const main = article?.dataset.visit;
   const holds = isHeld || (main && main !== newest && Date.now() - shownAt < HOLD_MS);
   const wanted = newest && !holds ? newest : main;
   if (wanted === newest) newest = undefined;
   else if (newest) setTimeout(showBoard, HOLD_MS);
   if (wanted !== main) shownAt = Date.now();
-  const query = wanted ? `?main=${encodeURIComponent(wanted)}` : "";
+  // Whom somebody chose stays; whoever only waited makes room once somebody has greeted them.
+  const isChosen = wanted === main && !article?.classList.contains("state-waiting");
+  const query = wanted ? `?${isChosen ? "main" : "keep"}=${encodeURIComponent(wanted)}` : "";
   htmx.ajax("GET", `/lobby/board${query}`, { target: "#board", swap: "innerMorph" });
 }
 
@@ -238,6 +241,7 @@ function hide() {
   if (screen !== "lobby") return;
   find("#board").replaceChildren();
   find("#found")?.replaceChildren();
+  find(".find form")?.reset();
   cover.hidden = false;
 }
 
