@@ -507,9 +507,8 @@ async fn an_export_shows_its_key_once_and_a_larger_one_is_approved_by_somebody_e
     let other = hall.log_in("CS2").await;
     assert_eq!(other.send(&format!("/centre/exports/files/{id}"), &format!("key={key}")).await.status, 404);
 
-    let supervisor = hall.log_in("BS1").await;
-    let asked =
-        supervisor.send("/centre/exports", &format!("{form}&way=request&reason=x&unmasked=yes")).await;
+    let asking = hall.log_in("BS1").await;
+    let asked = asking.send("/centre/exports", &format!("{form}&way=request&reason=x&unmasked=yes")).await;
     assert!(asked.status == 200 && asked.html.contains("等待审批"), "{}", asked.html);
     assert!(!asked.html.contains("/approve\""), "nobody approves their own");
     asking.send("/logout", "").await;
