@@ -17,8 +17,9 @@ const LABELS: usize = 16;
 const STEPS: f64 = 4.0;
 /// Characters of a label.
 const LABEL: usize = 12;
-/// Between two columns, as a share of what each has.
+/// Between two columns, as a share of what each has, and the widest that one gets.
 const GAP: f64 = 0.25;
+const WIDEST: f64 = 96.0;
 
 /// Values that belong together, one for each place.
 pub(super) struct Series {
@@ -132,6 +133,7 @@ fn few(mut series: Vec<Series>) -> Vec<Series> {
 
 fn columns(series: &[Series], places: &[String], scale: &Scale) -> Vec<Column> {
     let mut columns = Vec::new();
+    let width = (scale.step * (1.0 - GAP)).clamp(1.0, WIDEST);
     for (place, name) in places.iter().enumerate() {
         let mut below = 0.0;
         for (at, one) in series.iter().enumerate() {
@@ -143,9 +145,9 @@ fn columns(series: &[Series], places: &[String], scale: &Scale) -> Vec<Column> {
             below += value;
             columns.push(Column {
                 series: at,
-                x: tenths(scale.middle(place) - scale.step * (1.0 - GAP) / 2.0),
+                x: tenths(scale.middle(place) - width / 2.0),
                 y: tenths(top),
-                width: tenths((scale.step * (1.0 - GAP)).max(1.0)),
+                width: tenths(width),
                 height: tenths((bottom - top).max(0.5)),
                 said: format!("{name} · {} {}", one.name, plain(value)),
             });
