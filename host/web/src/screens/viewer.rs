@@ -247,7 +247,8 @@ impl IntoResponse for Refusal {
         let Self { status, key, text, is_part, is_over, proof } = self;
         let said = text.say(key);
         if is_part {
-            let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML")];
+            // Whatever part of an answer the form would have taken.
+            let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML"), ("hx-reselect", ".notice")];
             return (status, place, shown(&Notice { said, text, is_over, proof })).into_response();
         }
         if is_over {

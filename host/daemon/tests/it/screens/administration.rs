@@ -144,7 +144,10 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
             fetch(arguments[0]).then((said) => told(said.headers.get('content-security-policy')))";
         let policy = pc.page.execute_async(script, vec![json!(path)]).await.unwrap();
         let policy = policy.as_str().unwrap();
-        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("script-src 'self'"), "{policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'") && policy.contains("script-src 'self'"),
+            "{policy}"
+        );
     }
 
     // Security asks, by keys alone.
