@@ -279,7 +279,8 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self { status, said, text, is_part, is_over, proof } = self;
         if is_part {
-            let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML")];
+            // Whatever part of an answer the form would have taken.
+            let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML"), ("hx-reselect", ".notice")];
             return (status, place, shown(&Notice { said, text, is_over, proof })).into_response();
         }
         if is_over {

@@ -93,10 +93,15 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let config = folder.path().join("branch.toml");
+    // The reader is not there yet, which keeps no host from starting.
     let text = format!(
         "[host]\nname = \"xizhou\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n[branches.hubin]\nname = \"湖滨支行\"\n\n\
-         [sinks.customers]\ntype = \"lookup\"\nsource = \"service\"\n",
-        data.display()
+         [readers.door]\ndriver = \"mercury4\"\naddress = \"127.0.0.1:1\"\nbranch = \"hubin\"\nantennas = {{ 1 = \"door\" }}\n\n\
+         [sinks.customers]\ntype = \"lookup\"\nsource = \"service\"\n\n\
+         [sinks.visits]\ntype = \"log\"\npath = '{}'\n\n\
+         [pipelines.hall]\nreaders = [\"door\"]\nsinks = [\"customers\", \"visits\"]\n",
+        data.display(),
+        folder.path().join("events.jsonl").display()
     );
     std::fs::write(&config, text).unwrap();
     let daemon = Daemon::run(&config);
@@ -190,7 +195,9 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
 
     // The system administrator changes the configuration in its file, looks, and reloads.
     system.page.goto(&format!("{system_screens}administration/host")).await.unwrap();
-    let changed = std::fs::read_to_string(&config).unwrap() + "\n[sinks.screens]\ntype = \"notify\"\n";
+    let before = std::fs::read_to_string(&config).unwrap();
+    let changed =
+        before.replace("\"visits\"]", "\"visits\", \"screens\"]") + "\n[sinks.screens]\ntype = \"notify\"\n";
     std::fs::write(&config, &changed).unwrap();
     system.click("form[action$='/changes'] button").await;
     system.until_says("#changes", "sinks.screens").await;

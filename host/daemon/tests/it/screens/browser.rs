@@ -134,7 +134,9 @@ impl Browser {
         self.page.goto(screens).await.unwrap();
         self.write("[name=staff_number]", number).await;
         self.write("[name=password]", password).await;
-        self.write("[name=digits]", digits).await;
+        if !digits.is_empty() {
+            self.write("[name=digits]", digits).await;
+        }
         self.click("main button.primary").await;
         self.find("header.bar").await;
     }

@@ -111,7 +111,8 @@ fn span_said(text: &Text, span: std::time::Duration) -> String {
     let seconds = span.as_secs();
     let (count, key) = match seconds {
         0 => (0, "second"),
-        _ if seconds.is_multiple_of(86_400) => (seconds / 86_400, "day"),
+        // A single day is said in hours.
+        172_800.. if seconds.is_multiple_of(86_400) => (seconds / 86_400, "day"),
         _ if seconds.is_multiple_of(3600) => (seconds / 3600, "hour"),
         _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
         _ => (seconds, "second"),

@@ -59,7 +59,8 @@ function told({ reads, tags, others }) {
     const line = lines.get(key);
     const signal = rssi_cdbm === null ? undefined : rssi_cdbm / 100;
     if (signal !== undefined && !(signal <= line.best)) line.best = signal;
-    line.points.push({ at, signal, reads });
+    const late = line.points.filter((point) => at - point.at < 1000).map((point) => point.reads);
+    line.points.push({ at, signal, reads, rate: late.reduce((sum, count) => sum + count, reads) });
   }
   forget(at);
   const more = others > 0 ? said.others.replace("{n}", others) : "";
@@ -86,24 +87,37 @@ const drawn = (name, attributes) => {
   return element;
 };
 const x = (at, now) => LEFT + (WIDE - LEFT) * (1 - (now - at) / SPAN_MS);
-const y = (signal) => HIGH * (1 - (Math.min(STRONGEST, Math.max(WEAKEST, signal)) - WEAKEST) / (STRONGEST - WEAKEST));
+
+/** What the height of the chart means: signal, or reads a second where a reader tells no signal. */
+function scale() {
+  const points = [...lines.values()].flatMap((line) => line.points);
+  const hasSignal = !points.length || points.some((point) => point.signal !== undefined);
+  const step = Math.max(5, 5 * Math.ceil(Math.max(0, ...points.map((point) => point.rate)) / 20));
+  return hasSignal
+    ? { hasSignal, from: WEAKEST, to: STRONGEST, first: WEAKEST + 10, step: 20, of: (point) => point.signal }
+    : { hasSignal, from: 0, to: 4.4 * step, first: 0, step, of: (point) => point.rate };
+}
 
 function draw(now) {
   const shown = [];
-  for (let signal = WEAKEST + 10; signal < STRONGEST; signal += 20) {
-    shown.push(drawn("line", { class: "grid", x1: LEFT, x2: WIDE, y1: y(signal), y2: y(signal) }));
-    const label = drawn("text", { x: 2, y: y(signal) + 4 });
-    label.textContent = String(signal);
+  const { hasSignal, from, to, first, step, of } = scale();
+  const y = (value) => HIGH * (1 - (Math.min(to, Math.max(from, value)) - from) / (to - from));
+  find("#no-signal").hidden = hasSignal;
+  for (let value = first; value < to; value += step) {
+    shown.push(drawn("line", { class: "grid", x1: LEFT, x2: WIDE, y1: y(value), y2: y(value) }));
+    const label = drawn("text", { x: 2, y: Math.min(HIGH - 2, y(value) + 4) });
+    label.textContent = String(value);
     shown.push(label);
   }
   for (const line of lines.values()) {
     let path = "", last = 0;
-    for (const { at, signal } of line.points) {
-      if (signal === undefined) continue;
+    for (const point of line.points) {
+      const value = of(point);
+      if (value === undefined) continue;
       // Where nothing was heard for a while there is no line.
-      path += `${at - last < 1500 ? "L" : "M"}${x(at, now).toFixed(1)} ${y(signal).toFixed(1)}`;
-      if (at - last >= 1500) path += "h0.01";
-      last = at;
+      const isNew = point.at - last >= 1500;
+      path += `${isNew ? "M" : "L"}${x(point.at, now).toFixed(1)} ${y(value).toFixed(1)}${isNew ? "h0.01" : ""}`;
+      last = point.at;
     }
     if (path) shown.push(drawn("path", { class: `series series-${line.number % SERIES}`, d: path, "stroke-linecap": "round" }));
   }
