@@ -34,6 +34,12 @@ impl Browser {
         Self::open_with(size, language, &["--blink-settings=preferredColorScheme=0"]).await
     }
 
+    /// The same with a camera, which sees a picture that the browser makes up, and which is allowed.
+    pub(super) async fn open_with_camera(size: (u32, u32), language: &str) -> Self {
+        let more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+        Self::open_with(size, language, &more).await
+    }
+
     async fn open_with((width, height): (u32, u32), language: &str, more: &[&str]) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -126,9 +132,15 @@ impl Browser {
 
     /// Logs somebody in who has no second factor.
     pub(super) async fn log_in(&self, screens: &str, number: &str, password: &str) {
+        self.log_in_with(screens, number, password, "").await;
+    }
+
+    /// Logs somebody in with the digits of a second factor.
+    pub(super) async fn log_in_with(&self, screens: &str, number: &str, password: &str, digits: &str) {
         self.page.goto(screens).await.unwrap();
         self.write("[name=staff_number]", number).await;
         self.write("[name=password]", password).await;
+        self.write("[name=digits]", digits).await;
         self.click("main button.primary").await;
         self.find("header.bar").await;
     }

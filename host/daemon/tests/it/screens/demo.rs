@@ -64,6 +64,28 @@ impl Demo {
         self.play("/move", &json!({ "number": number, "place": place }));
     }
 
+    /// Puts a blank card somewhere on the desk where cards are encoded.
+    pub(super) fn blank(&self, spot: &str) {
+        self.play("/blank", &json!({ "spot": spot }));
+    }
+
+    /// Takes another blank card.
+    pub(super) fn another_blank(&self) {
+        self.play("/blank", &json!({ "spot": "away", "another": true }));
+    }
+
+    /// The code that somebody's authenticator shows now.
+    pub(super) fn code(&self, number: &str) -> String {
+        let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /state HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let state: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let person = state["people"].as_array().unwrap().iter().find(|person| person["number"] == number);
+        person.unwrap()["code"].as_str().unwrap().to_owned()
+    }
+
     fn play(&self, path: &str, body: &Value) {
         let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
         let body = body.to_string();
