@@ -69,11 +69,6 @@ impl Demo {
         self.play("/blank", &json!({ "spot": spot }));
     }
 
-    /// Takes another blank card.
-    pub(super) fn another_blank(&self) {
-        self.play("/blank", &json!({ "spot": "away", "another": true }));
-    }
-
     /// The code that somebody's authenticator shows now.
     pub(super) fn code(&self, number: &str) -> String {
         let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
