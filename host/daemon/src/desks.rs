@@ -257,3 +257,29 @@ fn password_of(key: &Secret, epc: &TagId) -> Result<u32> {
     // Zero means that there is none.
     Ok(u32::from_be_bytes(four).max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_told_apart() {
+        let lost = || Error::new(ErrorKind::TagLost, "look");
+        for (step, error, trouble) in [
+            (DeskStep::Pad, lost(), DeskTrouble::NoCard),
+            (DeskStep::Pad, lost().with_source(SeveralCards), DeskTrouble::SeveralCards),
+            (DeskStep::Antenna, lost(), DeskTrouble::NoTag),
+            (DeskStep::Antenna, lost().with_source(SeveralTags(2)), DeskTrouble::SeveralTags),
+            (DeskStep::Chip, lost(), DeskTrouble::TornAway),
+            (DeskStep::Chip, lost().with_source(AnotherCard), DeskTrouble::Swapped),
+            (
+                DeskStep::Pad,
+                Error::new(ErrorKind::Unsupported, "look").with_source(RandomUid),
+                DeskTrouble::RandomUid,
+            ),
+            (DeskStep::Tag, Error::new(ErrorKind::Connect, "open"), DeskTrouble::AntennaLost),
+        ] {
+            assert_eq!(fault(step, error).trouble, trouble, "{step:?}");
+        }
+    }
+}

@@ -49,11 +49,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let folder = Folder::new(data_dir)?;
     let stopped = tokio::spawn(told_to_stop());
-    let link = folder.path.join("desk");
+    let (link, bench) = (folder.path.join("desk"), folder.path.join("bench"));
     let password = password(&folder.path)?;
     let people = open_customers(&folder.path, &password).await?;
     // The script begins when there is somebody who hears it.
-    let stage = Stage::build(&link).await?;
+    let stage = Stage::build(&link, &bench).await?;
 
     let registry = Registry::built_in(Stores::new(&folder.path));
     let mut events = registry.hub.subscribe(None)?;
@@ -65,16 +65,19 @@ pub(crate) async fn run(
     };
     // What another system would show to be answered.
     let token = random_digits()?;
-    let text = Parts {
+    let secrets = bench_secrets(&folder.path)?;
+    let parts = Parts {
         door: stage.door(),
         elsewhere: stage.elsewhere(),
         desk: &link,
+        bench: (stage.bench(), &bench),
+        secrets: &secrets,
         http,
         data_dir: &folder.path,
         log: &log,
         token: &token,
-    }
-    .configuration();
+    };
+    let text = parts.configuration();
     let path = folder.path.join("demo.toml");
     write_for_us(&path, &text)?;
     let checked = config::check(Texts::of(&path, &text), &registry);
@@ -85,7 +88,7 @@ pub(crate) async fn run(
     let (no_reloads, _) = tokio::sync::mpsc::channel(1);
     let host = Host::start(config, registry, no_reloads).await?;
     host.board().show_configuration(effective);
-    let page = stage.open(host.http_address(), people, &password).await?;
+    let page = stage.open(host.http_address(), people, &password, service.clone()).await?;
     let addresses = Addresses { door: stage.door(), desk: &link, http: host.http_address(), page };
     println!("{}", welcome(&addresses, &path, &log, (&token, &password)));
 
@@ -107,8 +110,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the branch, accounts of people who work there and of a display, and twelve customers with their cards, unless an earlier
-/// demo in this folder has done it.
+/// Opens the branch, accounts of people who work there and of a display, and twelve customers with their cards, unless
+/// an earlier demo in this folder has done it.
 async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<Vec<Person>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     if !data_dir.join(KEY_FILE).exists() {
@@ -164,6 +167,19 @@ fn password(folder: &Path) -> anyhow::Result<String> {
     let password = format!("demo-{}", random_digits()?);
     write_for_us(&path, &password)?;
     Ok(password)
+}
+
+/// Secrets of the cards that are encoded in the demo of this folder: to read, to write, to sign, to lock.
+fn bench_secrets(folder: &Path) -> anyhow::Result<[String; 4]> {
+    let path = folder.join("demo-card-secrets");
+    let read = std::fs::read_to_string(&path).unwrap_or_default();
+    let read: Vec<String> = read.lines().map(str::to_owned).collect();
+    if let Ok(secrets) = read.try_into() {
+        return Ok(secrets);
+    }
+    let secrets = [random_digits()?, random_digits()?, random_digits()?, random_digits()?];
+    write_for_us(&path, &secrets.join("\n"))?;
+    Ok(secrets)
 }
 
 /// 128 random bits.
@@ -235,6 +251,9 @@ struct Parts<'a> {
     /// The reader of the other branch.
     elsewhere: SocketAddr,
     desk: &'a Path,
+    /// Where cards are encoded: the reader of the antenna, and the pad.
+    bench: (SocketAddr, &'a Path),
+    secrets: &'a [String; 4],
     http: SocketAddr,
     data_dir: &'a Path,
     log: &'a Path,
@@ -243,7 +262,8 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn configuration(&self) -> String {
-        let Self { door, elsewhere, desk, http, data_dir, log, token } = self;
+        let Self { door, elsewhere, desk, bench: (uhf, pad), secrets, http, data_dir, log, token } = self;
+        let [read, write, record, lock] = secrets;
         // TOML takes Rust's escapes of quotes and backslashes.
         format!(
             r#"# What `rfid-host demo` runs.
@@ -278,6 +298,34 @@ branch = "dongmen"
 address = "{elsewhere}"
 time_out = "100ms"
 antennas = {{ 1 = "door" }}
+
+# Where cards are encoded.
+[readers.bench_uhf]
+driver = "mercury4"
+branch = "hubin"
+address = "{uhf}"
+time_out = "100ms"
+zone = "issuing"
+
+[readers.bench_pad]
+driver = "mifare"
+branch = "hubin"
+transport = "pn532"
+port = {pad:?}
+zone = "issuing"
+read_secret = "{read}"
+write_secret = "{write}"
+record_secret = "{record}"
+
+[desks.hubin]
+uhf = "bench_uhf"
+pad = "bench_pad"
+lock_key = "{lock}"
+
+# Everybody sits at this machine.
+[issuing]
+one_desk = ["hubin"]
+bank_name = "西州银行"
 
 [sinks.customers]
 type = "lookup"
@@ -330,7 +378,12 @@ fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&s
             "display",
             format!("http://{http}/display/pair   a screen on a wall: D001, and its code from the stage"),
         ),
-        ("stage", format!("http://{page}/   lets customers walk in, and shows codes of second factors")),
+        (
+            "stage",
+            format!(
+                "http://{page}/   lets customers walk in and lays blank cards down; codes of second factors"
+            ),
+        ),
         ("readers", format!("RQL over TCP on {door}; PN532 on {}", desk.display())),
         ("events", format!("curl -N http://{http}/api/v1/events")),
         ("customer", ask("customers/6001")),

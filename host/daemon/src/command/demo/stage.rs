@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, serve};
-use rfid_core::{Clock, SystemClock};
+use rfid_core::{Clock, SystemClock, TagId};
 use rfid_driver_mercury4::emulator::{Emulator, Profile, Scenario};
 use rfid_driver_mifare::pn532::emulator as pad;
 use serde::Deserialize;
@@ -21,8 +21,12 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use rfid_service::record::{Card, CardState, Customer, Key, Kind};
+use rfid_service::store::Stored;
+
 use super::people::Person;
 use super::{CARDS, CUSTOMERS};
+use crate::service_slot::ServiceSlot;
 
 const DOOR: &str = include_str!("door.toml");
 const DESK: &str = include_str!("desk.toml");
@@ -57,13 +61,40 @@ impl Place {
     }
 }
 
+/// Where a blank card is, at the desk where cards are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Spot {
+    Away,
+    /// On the pad, and not before the antenna.
+    Pad,
+    /// Where it belongs: on the pad and before the antenna.
+    Desk,
+    /// The same, and it is torn away when it is written.
+    Torn,
+    /// Two cards at once.
+    Two,
+}
+
+impl Spot {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Pad => "pad",
+            Self::Desk => "desk",
+            Self::Torn => "torn",
+            Self::Two => "two",
+        }
+    }
+}
+
 /// A customer with a card.
 struct Walker {
-    number: &'static str,
-    name: &'static str,
-    class: &'static str,
-    epc: &'static str,
-    uid: &'static str,
+    number: String,
+    name: String,
+    class: String,
+    epc: String,
+    uid: String,
     place: Place,
 }
 
@@ -77,6 +108,12 @@ struct Play {
     desk: pad::Emulator,
     /// The reader at the door of the other branch.
     elsewhere: Emulator,
+    /// Where cards are encoded.
+    bench: Emulator,
+    bench_pad: pad::Emulator,
+    /// The number of the blank card that is taken, and where it is.
+    blank: u8,
+    spot: Spot,
 }
 
 /// The emulated readers, and who stands before them.
@@ -84,12 +121,13 @@ pub(super) struct Stage {
     play: Arc<Mutex<Play>>,
     door: SocketAddr,
     elsewhere: SocketAddr,
+    bench: SocketAddr,
     page: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Stage {
     /// Readers that hear what the script says.
-    pub(super) async fn build(desk: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn build(desk: &Path, bench_pad: &Path) -> anyhow::Result<Self> {
         let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
             .await
             .context("the emulated reader cannot listen")?;
@@ -99,10 +137,27 @@ impl Stage {
         let desk = pad::Emulator::start(desk, pad::Scenario::from_toml(DESK)?)
             .await
             .context("the emulated pad cannot be made")?;
-        let [address, other] = [door.local_addr(), elsewhere.local_addr()];
-        let play = Play { walkers: walkers(), is_script: true, door: Some(door), desk, elsewhere };
+        let bench = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::default())
+            .await
+            .context("the emulated reader of the desk cannot listen")?;
+        let bench_pad = pad::Emulator::start(bench_pad, pad::Scenario::default())
+            .await
+            .context("the emulated pad of the desk cannot be made")?;
+        let [address, other, bench_address] = [door.local_addr(), elsewhere.local_addr(), bench.local_addr()];
+        let play = Play {
+            walkers: walkers(),
+            is_script: true,
+            door: Some(door),
+            desk,
+            elsewhere,
+            bench,
+            bench_pad,
+            blank: 1,
+            spot: Spot::Away,
+        };
         let play = Arc::new(Mutex::new(play));
-        Ok(Self { play, door: address, elsewhere: other, page: std::sync::Mutex::default() })
+        let page = std::sync::Mutex::default();
+        Ok(Self { play, door: address, elsewhere: other, bench: bench_address, page })
     }
 
     /// Where the reader at the door listens.
@@ -115,12 +170,18 @@ impl Stage {
         self.elsewhere
     }
 
+    /// Where the reader listens before whose antenna cards are encoded.
+    pub(super) fn bench(&self) -> SocketAddr {
+        self.bench
+    }
+
     /// Opens the page. Returns where.
     pub(super) async fn open(
         &self,
         screens: SocketAddr,
         people: Vec<Person>,
         password: &str,
+        service: ServiceSlot,
     ) -> anyhow::Result<SocketAddr> {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -130,6 +191,7 @@ impl Stage {
             screens,
             people: people.into(),
             password: password.into(),
+            service,
         };
         let router = Router::new()
             .route("/", get(|| async { Html(PAGE) }))
@@ -137,6 +199,7 @@ impl Stage {
             .route("/state", get(state))
             // A page of elsewhere cannot send JSON here without being allowed to, which nobody is.
             .route("/move", post(walk))
+            .route("/blank", post(blank))
             .route("/line", post(line))
             .route("/script", post(script))
             .with_state(shown);
@@ -158,12 +221,14 @@ impl Stage {
             let _ = page.await;
         }
         if let Ok(play) = Arc::try_unwrap(self.play) {
-            let Play { door, desk, elsewhere, .. } = play.into_inner();
+            let Play { door, desk, elsewhere, bench, bench_pad, .. } = play.into_inner();
             elsewhere.shutdown().await;
             if let Some(door) = door {
                 door.shutdown().await;
             }
             desk.shutdown().await;
+            bench.shutdown().await;
+            bench_pad.shutdown().await;
         }
     }
 }
@@ -176,12 +241,21 @@ struct Shown {
     screens: SocketAddr,
     people: Arc<[Person]>,
     password: Arc<str>,
+    service: ServiceSlot,
 }
 
 #[derive(Deserialize)]
 struct Move {
     number: String,
     place: Place,
+}
+
+#[derive(Deserialize)]
+struct Blank {
+    spot: Spot,
+    /// Whether it is another card than the one before.
+    #[serde(default)]
+    another: bool,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +268,8 @@ struct Nothing {}
 
 async fn state(State(shown): State<Shown>) -> Json<Value> {
     let now = SystemClock::new().now().utc;
-    let play = shown.play.lock().await;
+    let mut play = shown.play.lock().await;
+    play.take_in(&issued(&shown.service).await);
     let customers: Vec<Value> = play
         .walkers
         .iter()
@@ -216,6 +291,7 @@ async fn state(State(shown): State<Shown>) -> Json<Value> {
         "password": &*shown.password,
         "is_script": play.is_script,
         "line": play.door.is_some(),
+        "blank": { "number": play.blank, "spot": play.spot.name() },
         "customers": customers,
         "people": people,
     }))
@@ -223,12 +299,42 @@ async fn state(State(shown): State<Shown>) -> Json<Value> {
 
 async fn walk(State(shown): State<Shown>, Json(Move { number, place }): Json<Move>) -> Response {
     let mut play = shown.play.lock().await;
+    play.take_in(&issued(&shown.service).await);
     let Some(walker) = play.walkers.iter_mut().find(|walker| walker.number == number) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     walker.place = place;
     play.is_script = false;
     answer(play.set())
+}
+
+async fn blank(State(shown): State<Shown>, Json(Blank { spot, another }): Json<Blank>) -> Response {
+    let issued = issued(&shown.service).await;
+    let mut play = shown.play.lock().await;
+    play.blank = play.blank.wrapping_add(u8::from(another)).max(1);
+    play.spot = spot;
+    answer(play.lay(&issued))
+}
+
+/// Cards that were made here, and whose they are: what was written on a card is on it wherever it goes.
+async fn issued(service: &ServiceSlot) -> Vec<(Card, Customer)> {
+    let Some(service) = service.get() else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut after: Option<Key> = None;
+    // As much as somebody makes in a demo.
+    while let Ok(page) = service.store().scan(Kind::Card, after.as_ref(), 256).await {
+        let Some(last) = page.last() else { break };
+        after = Some(last.record.key());
+        for card in page.into_iter().filter_map(Stored::typed::<Card>).map(|card| card.record) {
+            let is_made = matches!(card.state, CardState::Issued | CardState::Active | CardState::Lost);
+            let key = Key::Customer(card.customer);
+            let owner = service.store().get(&[key]).await.ok().and_then(|mut found| found.pop().flatten());
+            if let (true, Some(owner)) = (is_made, owner.and_then(Stored::typed::<Customer>)) {
+                found.push((card, owner.record));
+            }
+        }
+    }
+    found
 }
 
 async fn line(State(shown): State<Shown>, Json(Line { up }): Json<Line>) -> Response {
@@ -276,6 +382,36 @@ impl Play {
         self.desk.set_scenario(desk);
         Ok(())
     }
+
+    /// Customers who have been given a card since.
+    fn take_in(&mut self, issued: &[(Card, Customer)]) {
+        for (card, customer) in issued {
+            let (Some(epc), Some(uid)) = (card.epc, card.uid) else { continue };
+            let (epc, uid, number) = (epc.hex(), uid.hex(), customer.number.to_string());
+            match self.walkers.iter_mut().find(|walker| walker.number == number) {
+                // A new card is carried in the place of the old one.
+                Some(walker) if card.state == CardState::Active => (walker.epc, walker.uid) = (epc, uid),
+                Some(_) => {}
+                None if card.state == CardState::Active => self.walkers.push(Walker {
+                    number,
+                    name: customer.name.reveal().clone(),
+                    class: customer.vip_class.to_string(),
+                    epc,
+                    uid,
+                    place: Place::Outside,
+                }),
+                None => {}
+            }
+        }
+    }
+
+    /// Lays the blank card where it is.
+    fn lay(&self, issued: &[(Card, Customer)]) -> anyhow::Result<()> {
+        let (uhf, pad) = blank_on_desk(self.blank, self.spot, issued);
+        self.bench.set_scenario(Scenario::from_toml(&uhf)?);
+        self.bench_pad.set_scenario(pad::Scenario::from_toml(&pad)?);
+        Ok(())
+    }
 }
 
 /// What the readers hear, as scenarios.
@@ -315,6 +451,33 @@ fn heard(walkers: &[Walker]) -> Heard {
     Heard { door, desk, elsewhere }
 }
 
+/// Scenarios of the reader and of the pad of the desk, with a blank card on it.
+fn blank_on_desk(number: u8, spot: Spot, issued: &[(Card, Customer)]) -> (String, String) {
+    let (mut uhf, mut pad) = (String::new(), String::new());
+    let mut lay = |number: u8, on_pad: &str, is_before_antenna: bool| {
+        let uid = format!("04B10C{number:02X}");
+        let bears = |card: &Card| card.uid.map(|uid: TagId| uid.hex()).as_deref() == Some(uid.as_str());
+        let written = issued.iter().find(|(card, _)| bears(card)).and_then(|(card, _)| card.epc);
+        let epc = written.map_or_else(|| format!("E280117000000211B10C00{number:02X}"), |epc| epc.hex());
+        // Writing to a string does not fail.
+        let _ = writeln!(pad, "[[card]]\nuid = \"{uid}\"\n{on_pad}");
+        if is_before_antenna {
+            let _ = writeln!(uhf, "[[tag]]\nepc = \"{epc}\"\nantenna = 1");
+        }
+    };
+    match spot {
+        Spot::Away => {}
+        Spot::Pad => lay(number, "", false),
+        Spot::Desk => lay(number, "", true),
+        Spot::Torn => lay(number, "torn_write = { after = 0, bytes = 7 }", true),
+        Spot::Two => {
+            lay(number, "", true);
+            lay(number.wrapping_add(1), "", true);
+        }
+    }
+    (uhf, pad)
+}
+
 /// The customers of the demo and their cards.
 fn walkers() -> Vec<Walker> {
     let rows = |text: &'static str| text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
@@ -323,7 +486,8 @@ fn walkers() -> Vec<Walker> {
     let walker = |row: Vec<&'static str>| {
         let number = *row.first()?;
         let (epc, uid) = *cards.get(number)?;
-        let (name, class) = (*row.get(1)?, *row.get(4)?);
+        let (name, class) = ((*row.get(1)?).to_owned(), (*row.get(4)?).to_owned());
+        let (number, epc, uid) = (number.to_owned(), epc.to_owned(), uid.to_owned());
         Some(Walker { number, name, class, epc, uid, place: Place::Outside })
     };
     rows(CUSTOMERS).filter_map(walker).collect()
@@ -344,6 +508,11 @@ mod tests {
             assert!(Scenario::from_toml(&door).is_ok(), "{door}");
             assert!(Scenario::from_toml(&elsewhere).is_ok(), "{elsewhere}");
             assert!(pad::Scenario::from_toml(&desk).is_ok(), "{desk}");
+        }
+        for spot in [Spot::Away, Spot::Pad, Spot::Desk, Spot::Torn, Spot::Two] {
+            let (uhf, pad) = blank_on_desk(7, spot, &[]);
+            assert!(Scenario::from_toml(&uhf).is_ok(), "{uhf}");
+            assert!(pad::Scenario::from_toml(&pad).is_ok(), "{pad}");
         }
     }
 }

@@ -34,6 +34,12 @@ impl Browser {
         Self::open_with(size, language, &["--blink-settings=preferredColorScheme=0"]).await
     }
 
+    /// The same with a camera, which sees a picture that the browser makes up, and which is allowed.
+    pub(super) async fn open_with_camera(size: (u32, u32), language: &str) -> Self {
+        let more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+        Self::open_with(size, language, &more).await
+    }
+
     async fn open_with((width, height): (u32, u32), language: &str, more: &[&str]) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")

@@ -69,6 +69,11 @@ impl Demo {
         self.play("/line", &json!({ "up": is_up }));
     }
 
+    /// Puts a blank card somewhere on the desk where cards are encoded.
+    pub(super) fn blank(&self, spot: &str) {
+        self.play("/blank", &json!({ "spot": spot }));
+    }
+
     /// The code of now of somebody's second factor.
     pub(super) fn code_of(&self, number: &str) -> String {
         self.code_where("number", number)

@@ -241,3 +241,42 @@ impl Service {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_a_patch_stays_and_what_is_empty_goes() {
+        let before = CustomerDraft {
+            customer_number: "6001".into(),
+            name: "张小明".into(),
+            id_number: Some("11010519491231002X".into()),
+            employer: "西州电力".into(),
+            vip_class: "gold".to_owned(),
+            usual_business: "理财".into(),
+            branch: "a".to_owned(),
+            account_manager: Some("AM1".to_owned()),
+            notes: "x".into(),
+            consent: ConsentDraft::Given,
+        };
+        assert_eq!(CustomerPatch::default().of(before.clone()), before);
+        let patch = CustomerPatch {
+            name: Some("张晓明".into()),
+            id_number: Some("".into()),
+            account_manager: Some(String::new()),
+            notes: Some("".into()),
+            consent: Some(ConsentDraft::OptedOut),
+            ..CustomerPatch::default()
+        };
+        let after = CustomerDraft {
+            name: "张晓明".into(),
+            id_number: None,
+            account_manager: None,
+            notes: "".into(),
+            consent: ConsentDraft::OptedOut,
+            ..before.clone()
+        };
+        assert_eq!(patch.of(before), after);
+    }
+}

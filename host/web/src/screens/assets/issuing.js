@@ -71,6 +71,26 @@ document.addEventListener("htmx:after:swap", () => {
   }
 });
 
+// ---- an ID number is checked while somebody types it
+
+const TYPING_MS = 250;
+let typing;
+
+async function check(field) {
+  const sent = new URLSearchParams({ proof: field.form.elements.proof.value, id_number: field.value });
+  try {
+    const answer = await fetch(field.dataset.check, { method: "POST", body: sent, headers: { "HX-Request": "true" } });
+    // What came meanwhile counts; the host writes the answer, and nothing that was typed is in it.
+    if (answer.ok && field.value === sent.get("id_number")) find(`#${field.id}-fault`).innerHTML = await answer.text();
+  } catch { /* No line: it is checked when the form is sent. */ }
+}
+
+document.addEventListener("input", (event) => {
+  if (!event.target.matches("[data-check]")) return;
+  clearTimeout(typing);
+  typing = setTimeout(() => check(event.target), TYPING_MS);
+});
+
 // ---- photos
 
 const SIDE = 1600; // Pixels of the longer side of what a camera takes; the host makes it smaller.
