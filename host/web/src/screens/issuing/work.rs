@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use rfid_core::UtcTime;
+use rfid_core::epc::Epc;
 use rfid_service::mask;
 use rfid_service::record::{Hand, Proposal, RequestState};
 use rfid_service::rights::{Action, Role};
@@ -237,9 +238,12 @@ async fn work_of(api: &Api, viewer: &Viewer) -> Result<Work, Fault> {
     Ok(Work { heaps, spoilt: spoilt.collect(), destroys: viewer.may(Action::DestroyCards), is_cut })
 }
 
-/// The last four digits of a card's number, as they may be shown.
+/// The last four digits of a card's number, as they may be shown: of the number in it, for the EPC that bears it
+/// ends in zeros; of whatever a factory wrote where it is none of ours.
 pub(super) fn ends_of(card: &rfid_service::record::Card) -> String {
-    let digits = card.epc.or(card.uid).map(|tag| tag.hex()).unwrap_or_default();
+    let number = card.epc.and_then(|epc| Epc::decode(epc.bytes()).ok()).map(|epc| epc.parts().concat());
+    let plain = || card.epc.or(card.uid).map(|tag| tag.hex());
+    let digits = number.filter(|number| number.is_ascii()).or_else(plain).unwrap_or_default();
     let from = digits.len().saturating_sub(4);
     digits.get(from..).unwrap_or_default().to_owned()
 }

@@ -43,9 +43,11 @@ async fn a_card_is_encoded_step_by_step_read_back_handed_over_and_printed() {
     let done = until_says(&clerk, &path, "验卡无误").await;
     assert!(done.contains("/receipt"), "{done}");
     let receipt = clerk.get(&format!("{path}/receipt")).await.html;
-    let epc = card_of(&hall, "6001").await.epc.unwrap().hex();
-    for said in
-        ["西州银行", "张**", "6001", &epc[epc.len() - 4..], "2026年11月29日", "李静", "复核", "客户签名"]
+    let epc = card_of(&hall, "6001").await.epc.unwrap();
+    let number = rfid_core::epc::Epc::decode(epc.bytes()).unwrap().parts().concat();
+    let epc = epc.hex();
+    let ends = format!("<dd>{}</dd>", &number[number.len() - 4..]);
+    for said in ["西州银行", "张**", "6001", &ends, "2026年11月29日", "李静", "复核", "客户签名"]
     {
         assert!(receipt.contains(said), "{said}: {receipt}");
     }
