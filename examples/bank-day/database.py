@@ -19,7 +19,7 @@ class Database:
         on_path = shutil.which("initdb")
         if not newest and not on_path:
             sys.exit("initdb is not there: install Debian's package postgresql")
-        self.programs = pathlib.Path(on_path).parent if on_path else newest[-1]
+        self.programs = newest[-1] if newest else pathlib.Path(on_path).parent
         # It refuses root.
         self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self.folder = pathlib.Path(tempfile.mkdtemp())

@@ -552,7 +552,7 @@ pad = "issue_pad"
             "{said}"
         );
         let said = wrong("[audit]\nsign_with = [\"sign\"]");
-        assert!(said.contains("audit.sign_with[0]: is no absolute path"), "{said}");
+        assert!(said.contains("audit.sign_with.0: is no absolute path"), "{said}");
         assert!(said.contains("audit.sign_with: signs anchors"), "{said}");
         let said = wrong("[audit]\nanchors = [\"/a\"]\nsign_with = [\"/bin/s\"]\nsign_every = \"1m\"");
         assert!(said.contains("audit.sign_every"), "{said}");

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rfid_core::{Clock, Error, ErrorKind, Result};
+use rfid_core::{Clock, Error, ErrorKind, Result, Retry};
 use rfid_ledger::{Entry as LedgerEntry, Reader};
 
 use super::chain::{self, Hash, Head};
@@ -152,8 +152,7 @@ impl Copying {
                             "the central audit trail lags behind that of this host"
                         );
                     }
-                    let may_pass =
-                        matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Busy);
+                    let may_pass = error.retry() != Retry::Never;
                     tokio::time::sleep(if may_pass { TRY_AGAIN } else { REFUSED_TRY_AGAIN }).await;
                 }
             }

@@ -230,7 +230,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn failures(&self, who: Tried) -> Result<Option<Failures>> {
-        Ok(self.failures.get(who))
+        self.failures.get(who).await
     }
 
     async fn note_failure(&self, who: Tried, now: UtcTime, rule: LockRule) -> Result<Failures> {
