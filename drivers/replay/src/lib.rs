@@ -25,6 +25,7 @@
 //! played.
 #![forbid(unsafe_code)]
 
+pub mod capture;
 mod config;
 mod driver;
 pub mod format;

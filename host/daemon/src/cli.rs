@@ -2,6 +2,7 @@
 
 mod bench;
 mod card;
+mod discover;
 mod emulate;
 mod ledger;
 mod people;
@@ -22,6 +23,7 @@ use rfid_core::{DurationText, Settings};
 
 pub(crate) use bench::{Bench, BenchMode};
 pub(crate) use card::{CardAct, CardTarget};
+pub(crate) use discover::Discover;
 pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
@@ -230,6 +232,16 @@ Keys come from the environment or from files and are never printed.")]
         #[command(subcommand)]
         act: CardAct,
     },
+    /// Find the readers of a network that you name
+    #[command(after_help = "Examples:
+  rfid-host discover 192.168.10.0/24
+  rfid-host discover 192.168.10.0/24 --json
+  rfid-host discover 10.1.0.0/20 --force --at-once 256
+
+Looks for LLRP (port 5084) and Mercury 4 (port 8080). Each address is connected to, so ask whoever looks
+after the network. An LLRP reader that serves somebody else tells them that somebody tried. Ends with 0 if
+a reader was found, with 1 if none was.")]
+    Discover(Discover),
     /// Be a reader
     Emulate {
         #[command(subcommand)]
@@ -366,6 +378,7 @@ What is shown goes to standard output, remarks to standard error. Looking on hol
   rfid-host record door door.rfidrec --for 10m
   rfid-host record door door.rfidrec --driver mercury4 --address 192.168.10.20     without one
   rfid-host record --show door.rfidrec              what a recording holds
+  rfid-host record --show door.rfidrec --pcap door.pcap     the same for Wireshark
 
 To play it, write driver = \"replay\" and file = \"door.rfidrec\" into a [readers.NAME] of a
 configuration. The daemon opens its session with the reader anew, which takes a second or two.

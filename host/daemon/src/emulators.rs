@@ -1,6 +1,7 @@
 //! Emulated readers that run inside the daemon: `[emulators.NAME]`.
 
 use rfid_core::{Error, ErrorKind, Result};
+use rfid_driver_llrp::emulator as llrp;
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_mifare::pn532::emulator as pn532;
 use rfid_driver_thingmagic::emulator as thingmagic;
@@ -16,6 +17,7 @@ pub(crate) struct Emulators(Vec<Emulator>);
 enum Emulator {
     Mercury4(mercury4::Emulator),
     ThingMagic(thingmagic::Emulator),
+    Llrp(llrp::Emulator),
     Pn532(pn532::Emulator),
 }
 
@@ -48,6 +50,7 @@ impl Emulators {
             match emulator {
                 Emulator::Mercury4(emulator) => emulator.shutdown().await,
                 Emulator::ThingMagic(emulator) => emulator.shutdown().await,
+                Emulator::Llrp(emulator) => emulator.shutdown().await,
                 Emulator::Pn532(emulator) => emulator.shutdown().await,
             }
         }
@@ -74,6 +77,13 @@ async fn start_one(config: &EmulatorConfig) -> Result<Emulator> {
             let scenario = scenario.map_err(|why| wrong(config, format!("{why:#}")))?;
             let emulator = thingmagic::Emulator::bind(*listen, profile, scenario).await;
             Ok(Emulator::ThingMagic(emulator.map_err(not_listening)?))
+        }
+        (EmulatedReader::Llrp, EmulatedAt::Listen(listen)) => {
+            let profile = config.profile.parse().map_err(|why| wrong(config, why))?;
+            let scenario = scenarios::read(scenario, llrp::Scenario::from_toml);
+            let scenario = scenario.map_err(|why| wrong(config, format!("{why:#}")))?;
+            let emulator = llrp::Emulator::bind(*listen, profile, scenario).await;
+            Ok(Emulator::Llrp(emulator.map_err(not_listening)?))
         }
         (EmulatedReader::Pn532, EmulatedAt::Link(link)) => {
             let scenario = scenarios::cards(scenario).map_err(|why| wrong(config, format!("{why:#}")))?;

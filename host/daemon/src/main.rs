@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Bench(_)
             | Command::Card { .. }
             | Command::Check { .. }
+            | Command::Discover(_)
             | Command::Drivers { .. }
             | Command::Plugin { .. }
             | Command::Sinks { .. }
@@ -102,6 +103,7 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             Command::Sinks { plugin_dir, describe } => {
                 command::components::sinks(plugin_dir.as_deref(), describe)
             }
+            Command::Discover(discover) => command::discover::run(&discover).await,
             Command::Emulate { reader } => command::emulate::run(reader).await,
             Command::Read { reader, once, json } => command::read::run(&reader, once, json).await,
             Command::Reader { reader, power_dbm, outputs } => {

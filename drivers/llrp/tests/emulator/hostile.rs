@@ -1,5 +1,6 @@
 //! Clients that lie.
 
+use proptest::prelude::*;
 use rfid_driver_llrp::emulator::Profile;
 use rfid_llrp::message::*;
 use rfid_llrp::{Message, Version};
@@ -70,4 +71,16 @@ async fn messages_split_at_every_byte_and_many_in_one_piece_are_taken() {
         }
     }
     reader.shutdown().await;
+}
+
+#[path = "../../fuzz/emulator.rs"]
+mod bodies;
+
+proptest! {
+    #[test]
+    fn any_client_is_answered_as_the_standard_has_it_or_left(
+        data in prop::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..400),
+    ) {
+        bodies::client(&data);
+    }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use rfid_driver_llrp::emulator as llrp;
 use rfid_driver_mercury4::emulator::Profile;
 use rfid_driver_thingmagic::emulator as thingmagic;
 
@@ -34,6 +35,19 @@ Without a scenario, two tags come and go every half minute.")]
         /// Which module to be: m6e or m5e
         #[arg(long, default_value = "m6e")]
         profile: thingmagic::Profile,
+    },
+    /// A reader that speaks LLRP: Impinj, Zebra or Alien
+    #[command(after_help = "Examples:
+  rfid-host emulate llrp --listen 127.0.0.1:5084
+  rfid-host emulate llrp --listen 127.0.0.1:5084 --profile fx9600 --scenario examples/scenario.toml
+
+Without a scenario, two tags come and go every half minute.")]
+    Llrp {
+        #[command(flatten)]
+        field: Field,
+        /// Which reader to be: r420, fx9600 or alr-f800
+        #[arg(long, default_value = "r420")]
+        profile: llrp::Profile,
     },
     /// A PN532 on a pseudo-terminal, with Mifare cards on its pad
     #[command(after_help = "Examples:

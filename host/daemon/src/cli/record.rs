@@ -26,6 +26,9 @@ pub(crate) struct Record {
     /// Say what a recording holds
     #[arg(long, value_name = "FILE", conflicts_with_all = ["reader", "file", "lasts", "driver"])]
     pub(crate) show: Option<PathBuf>,
+    /// Write what --show shows as a capture for Wireshark, too; a file that is there is left as it is
+    #[arg(long, value_name = "FILE", requires = "show")]
+    pub(crate) pcap: Option<PathBuf>,
 }
 
 /// A reader that no daemon has.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use anyhow::Context;
+use rfid_driver_llrp::emulator as llrp;
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_mifare::pn532::emulator as pn532;
 use rfid_driver_thingmagic::emulator as thingmagic;
@@ -24,6 +25,13 @@ pub(crate) async fn run(reader: Emulated) -> anyhow::Result<()> {
             let emulator = thingmagic::Emulator::bind(listen, profile, scenario).await;
             let emulator = emulator.with_context(|| cannot_be_used(listen))?;
             serve_until_told("ThingMagic module", emulator.local_addr()).await?;
+            emulator.shutdown().await;
+        }
+        Emulated::Llrp { field: Field { listen, scenario }, profile } => {
+            let scenario = scenarios::read(scenario.as_deref(), llrp::Scenario::from_toml)?;
+            let emulator = llrp::Emulator::bind(listen, profile, scenario).await;
+            let emulator = emulator.with_context(|| cannot_be_used(listen))?;
+            serve_until_told("LLRP reader", emulator.local_addr()).await?;
             emulator.shutdown().await;
         }
         Emulated::Pn532 { link, scenario } => {

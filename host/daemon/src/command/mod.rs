@@ -9,6 +9,7 @@ mod configuration_page;
 pub(crate) mod connect;
 pub(crate) mod customers;
 pub(crate) mod demo;
+pub(crate) mod discover;
 pub(crate) mod emulate;
 pub(crate) mod epc;
 pub(crate) mod export;

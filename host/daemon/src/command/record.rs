@@ -10,10 +10,11 @@ use hyper::body::Incoming;
 use indicatif::ProgressBar;
 use rfid_core::recording::{Moment, Recording};
 use rfid_core::{Clock, Name, ReaderSetup, Supervisor, SystemClock};
+use rfid_driver_replay::capture::{self, Capture};
 use rfid_driver_replay::format::{Decoder, Header, encode};
 use rfid_driver_replay::{Recorded, Summary};
 use tokio::fs::File;
-use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 
 use super::counted;
 use super::read::driver;
@@ -25,9 +26,16 @@ use crate::recording;
 /// How often the progress is drawn anew.
 const FRAME: Duration = Duration::from_millis(250);
 
+/// Bytes of a recording that are read at once.
+const PIECE: usize = 64 * 1024;
+
 pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
     if let Some(file) = &record.show {
-        return show(file).await;
+        show(file).await?;
+        if let Some(capture) = &record.pcap {
+            save_capture(file, capture).await?;
+        }
+        return Ok(());
     }
     let (Some(reader), Some(path)) = (&record.reader, &record.file) else {
         bail!("READER and FILE are missing")
@@ -197,6 +205,41 @@ fn amounts(summary: &Summary) -> String {
         counted(summary.reads, "read"),
         counted(summary.received, "byte"),
     )
+}
+
+/// Writes a recording as a capture.
+async fn save_capture(recording: &Path, path: &Path) -> anyhow::Result<()> {
+    // As the recording, it has what the tags say, and maybe what a driver logs in with.
+    let mut file = create(path).await?;
+    let mut source = File::open(recording).await.with_context(|| recording.display().to_string())?;
+    let mut decoder = Decoder::default();
+    let (mut capture, mut bytes) = (None, Vec::new());
+    loop {
+        if capture.is_none()
+            && let Some(header) = decoder.header()?
+        {
+            capture = Some(Capture::begin(capture::usual_port(&header.driver), &mut bytes));
+        }
+        while let Some(capture) = &mut capture
+            && let Some(moment) = decoder.moment()?
+        {
+            capture.add(&moment, &mut bytes);
+            file.write_all(&bytes).await.with_context(|| path.display().to_string())?;
+            bytes.clear();
+        }
+        if source.read_buf(decoder.space(PIECE)).await? == 0 {
+            break;
+        }
+    }
+    file.write_all(&bytes).await?;
+    file.flush().await?;
+    file.get_ref().sync_all().await?;
+    eprintln!(
+        "rfid-host: {}: {}",
+        path.display(),
+        counted(capture.map_or(0, |capture| capture.packets()), "packet")
+    );
+    Ok(())
 }
 
 /// Says what a recording holds.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rfid_core::presence::{ReaderPlace, ZoneMap};
 use rfid_core::settings::{each_secret, schema_of};
 use rfid_core::{ConfigFaults, Driver, DurationText, Name, ReaderSetup, Settings, SinkKind};
+use rfid_driver_llrp::emulator as llrp;
 use rfid_driver_mercury4::emulator as mercury4;
 use rfid_driver_thingmagic::emulator as thingmagic;
 use rfid_loader::Plugins;
@@ -615,6 +616,7 @@ impl EmulatedReader {
         match self {
             Self::Mercury4 => &["m4", "mercury5", "astra"],
             Self::Thingmagic => &["m6e", "m5e"],
+            Self::Llrp => &["r420", "fx9600", "alr-f800"],
             Self::Pn532 => &[],
         }
     }
@@ -638,6 +640,7 @@ fn check_scenario(reader: EmulatedReader, scenario: Option<&Path>) -> anyhow::Re
     match reader {
         EmulatedReader::Mercury4 => scenarios::read(scenario, mercury4::Scenario::from_toml).map(drop),
         EmulatedReader::Thingmagic => scenarios::read(scenario, thingmagic::Scenario::from_toml).map(drop),
+        EmulatedReader::Llrp => scenarios::read(scenario, llrp::Scenario::from_toml).map(drop),
         EmulatedReader::Pn532 => scenarios::cards(scenario).map(drop),
     }
 }

@@ -98,7 +98,8 @@ pub(super) struct EmulatorSection {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(super) scenario: Option<String>,
-    /// Which model to be: m4, mercury5 or astra as mercury4; m6e or m5e as thingmagic; a pn532 has none.
+    /// Which model to be: m4, mercury5 or astra as mercury4; m6e or m5e as thingmagic; r420, fx9600 or alr-f800
+    /// as llrp; a pn532 has none.
     #[serde(default)]
     pub(super) profile: Option<String>,
 }
@@ -111,6 +112,8 @@ pub(crate) enum EmulatedReader {
     Mercury4,
     /// A ThingMagic module whose serial line is carried over TCP.
     Thingmagic,
+    /// A reader that speaks LLRP.
+    Llrp,
     /// A PN532 with cards on it, on a pseudo terminal.
     Pn532,
 }

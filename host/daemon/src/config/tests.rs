@@ -338,6 +338,12 @@ fn emulators_need_an_address_of_their_own() {
     assert!(port[0].contains("is not an address with a port"), "{port:?}");
     let profile = emulator("reader = \"thingmagic\"\nlisten = \"127.0.0.1:9000\"\nprofile = \"m6\"");
     assert!(profile[0].contains("\"m6\" is not a profile (did you mean"), "{profile:?}");
+    assert_eq!(
+        emulator("reader = \"llrp\"\nlisten = \"127.0.0.1:9000\"\nprofile = \"fx9600\""),
+        [] as [&str; 0]
+    );
+    let profile = emulator("reader = \"llrp\"\nlisten = \"127.0.0.1:9000\"\nprofile = \"m4\"");
+    assert!(profile[0].contains("there are: r420, fx9600, alr-f800"), "{profile:?}");
     let scenario = emulator("reader = \"mercury4\"\nlisten = \"127.0.0.1:9000\"\nscenario = \"none.toml\"");
     assert!(scenario[0].contains("emulators.e.scenario: none.toml: No such file"), "{scenario:?}");
 }

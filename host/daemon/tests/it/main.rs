@@ -7,6 +7,7 @@ mod cards;
 mod commands;
 mod config;
 mod daemon;
+mod discover;
 mod emulator;
 mod ledger;
 mod looking_on;
