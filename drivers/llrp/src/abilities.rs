@@ -193,8 +193,8 @@ impl<S: Stream> Reader<S> {
     }
 }
 
-fn dbm(cdbm: i16) -> f32 {
-    f32::from(cdbm) / 100.0
+fn dbm(cdbm: i16) -> f64 {
+    f64::from(cdbm) / 100.0
 }
 
 /// The transmitter of an antenna, or of the first one where all are meant.

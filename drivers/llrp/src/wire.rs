@@ -12,8 +12,9 @@ use rfid_llrp::{Decoding, Frame, Header, LONGEST_MESSAGE, Message, Version, firs
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-/// Room made for each receive: a report of a few hundred tags.
-const RECEIVE_ROOM: usize = 16 * 1024;
+/// Room made for receiving: a few hundred tags. Twice as much is kept, so that the rest of a message
+/// moves to the front and the buffer never grows for messages of ordinary length.
+const RECEIVE_ROOM: usize = 8 * 1024;
 
 /// How long a reader may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ impl<S: Stream> Wire<S> {
     pub(crate) fn new(stream: S, limit: Instant) -> Self {
         Self {
             link: Link::new(stream, "reader"),
-            received: BytesMut::new(),
+            received: BytesMut::with_capacity(2 * RECEIVE_ROOM),
             held: None,
             lost: 0,
             scratch: Vec::new(),
@@ -94,7 +95,9 @@ impl<S: Stream> Wire<S> {
 
     /// Waits for more bytes. *Cancel safety*: nothing is lost.
     pub(crate) async fn receive(&mut self, op: &'static str, deadline: Instant) -> Result<()> {
-        self.received.reserve(RECEIVE_ROOM);
+        if self.received.capacity() - self.received.len() < RECEIVE_ROOM / 2 {
+            self.received.reserve(RECEIVE_ROOM);
+        }
         self.link.receive(op, deadline, &mut self.received).await
     }
 

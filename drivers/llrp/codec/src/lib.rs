@@ -88,6 +88,8 @@
 #![forbid(unsafe_code)]
 
 #[macro_use]
+mod kind;
+#[macro_use]
 mod layout;
 
 pub mod enumeration;
@@ -100,6 +102,7 @@ pub mod message;
 pub mod parameter;
 mod plain;
 mod recall;
+mod status;
 mod tag_report;
 mod wire;
 

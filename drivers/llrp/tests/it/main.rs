@@ -6,6 +6,7 @@ mod hostile;
 mod inventory;
 mod opening;
 mod peer;
+mod quirks;
 mod socket;
 mod tag_access;
 mod tuning;
