@@ -162,8 +162,9 @@ fn all_faults_come_at_once_in_the_order_of_their_places() {
 fn what_this_build_does_not_have_is_said_plainly() {
     let driver = faults("driver = \"mercury4\"", "driver = \"speedway\"");
     assert!(
-        driver[0]
-            .ends_with("\"speedway\" is not in this build; there are: mercury4, mifare, thingmagic, llrp, replay"),
+        driver[0].ends_with(
+            "\"speedway\" is not in this build; there are: mercury4, mifare, thingmagic, llrp, replay"
+        ),
         "{driver:?}"
     );
     let source = faults("source = \"directory\"", "source = \"core\"");
