@@ -333,7 +333,7 @@ mod tests {
             said in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 1..4_000), 0..8_u8), 0..12),
         ) {
             let mut moments = vec![Happened::Connected];
-            let mut expected = vec![[Vec::new(), Vec::new()]];
+            let mut expected = vec![[Vec::<u8>::new(), Vec::new()]];
             for (is_received, bytes, chance) in said {
                 if chance == 0 {
                     moments.push(Happened::Connected);
