@@ -279,7 +279,7 @@ mod tests {
         // Later than a while ago a password is asked for, and nothing is done before.
         bank.wait(std::time::Duration::from_secs(600));
         let caller = Caller {
-            session: Some(super::super::SessionMark { alias: "x".into(), is_proved: false }),
+            session: Some(super::super::SessionMark { alias: "x".into(), is_proved: false, acting: None }),
             ..system
         };
         let never = async { panic!("it was done") };

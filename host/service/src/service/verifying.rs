@@ -195,7 +195,7 @@ mod tests {
         assert!(verified.fault.is_none() && seen.reached >= seen.last && seen.last > 0);
         // An anchor of an end that is not there.
         let head = Head { number: 10_000, hash: verified.head.hash };
-        let anchor = Anchor { trail: "bank audit".to_owned(), at: service.now(), head };
+        let anchor = Anchor { trail: "bank audit".to_owned(), at: service.now(), head, signature: None };
         anchors::add(&file, &anchor).unwrap();
         assert_eq!(service.anchors(&auditor, 10).await.unwrap(), [anchor]);
         service.begin_verification(&auditor).await.unwrap();

@@ -87,7 +87,7 @@ async fn a_customer_is_opened_gets_a_card_and_is_recognised_at_the_door() {
     let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
     clerk.log_in(&demo.screens, CLERK, &demo.password).await;
     assert!(here(&clerk).await.ends_with("/issuing"));
-    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code(REVIEWER)).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
     look(&clerk, "issuing-empty").await;
     let asked = approved_card(&clerk, &reviewer, &demo, &picture(folder.path())).await;
 
