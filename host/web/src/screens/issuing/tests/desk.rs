@@ -47,7 +47,7 @@ async fn a_card_is_encoded_step_by_step_read_back_handed_over_and_printed() {
     let number = rfid_core::epc::Epc::decode(epc.bytes()).unwrap().parts().concat();
     let epc = epc.hex();
     let ends = format!("<dd>{}</dd>", &number[number.len() - 4..]);
-    for said in ["西州银行", "张**", "6001", &ends, "2026年11月29日", "李静", "复核", "客户签名"]
+    for said in ["西州银行", "张**", "6001", ends.as_str(), "2026年11月29日", "李静", "复核", "客户签名"]
     {
         assert!(receipt.contains(said), "{said}: {receipt}");
     }
