@@ -113,13 +113,13 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
     for (number, role, name) in
         [("SA1", "system_administrator", "罗维"), ("SE1", "security_administrator", "何安")]
     {
-        pc.page.goto(&screens).await.unwrap();
+        // While there is nobody at all everything leads there; the first of the two can log in already.
+        let path = if number == "SA1" { "" } else { "setup" };
+        pc.page.goto(&format!("{screens}{path}")).await.unwrap();
         pc.until_says("h1", "首次设置").await;
         assert!(pc.page.current_url().await.unwrap().path().ends_with("/setup"));
         if number == "SA1" {
             look(&pc, "setup").await;
-        } else {
-            pc.page.goto(&format!("{screens}setup")).await.unwrap();
         }
         pc.write("[name=code]", &code).await;
         pc.click("main button.primary").await;
