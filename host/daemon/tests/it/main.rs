@@ -3,6 +3,7 @@
 
 mod antennas;
 mod bench;
+mod capture;
 mod cards;
 mod commands;
 mod config;
