@@ -47,6 +47,8 @@ pub(crate) struct Inventory {
     heard: Instant,
     /// When to ask for what has gathered.
     ask: Option<Instant>,
+    /// How often that was asked since the reader last said something.
+    unheard: u32,
     /// Ports that may be listened to; empty if they are not known.
     ports: Vec<u16>,
     deaf: Vec<u16>,
@@ -100,7 +102,8 @@ impl Inventory {
             frequencies: reader.capabilities.frequencies(),
             silence: config.keepalive * 5 / 2,
             heard: now,
-            ask: (config.report_every > 1).then_some(now + ASK_EVERY),
+            ask: (config.report_every > 1).then(|| reader.wire.now() + ASK_EVERY),
+            unheard: 0,
             ports,
             deaf,
             is_preempted: false,
@@ -120,13 +123,17 @@ impl Inventory {
         if lost > 0 {
             buf.add_lost(lost);
         }
+        self.ask_for_reports(reader)?;
         let mut is_alive = false;
         loop {
             let Some(frame) = reader.wire.front(OP)? else {
+                reader.wire.send(OP).await?;
                 if is_alive || !buf.is_empty() || buf.has_noticed() {
                     return Ok(());
                 }
-                self.wait(reader).await?;
+                if !self.wait(reader).await? {
+                    return Ok(());
+                }
                 continue;
             };
             let header = frame.header;
@@ -166,28 +173,39 @@ impl Inventory {
         }
     }
 
-    /// Waits for more bytes, and asks for sightings that have gathered.
-    async fn wait<S: Stream>(&mut self, reader: &mut Reader<S>) -> Result<()> {
-        reader.wire.send(OP).await?;
-        let silent = self.heard + self.silence;
-        match reader.wire.receive(OP, self.ask.map_or(silent, |ask| ask.min(silent))).await {
+    /// Asks for sightings that have gathered, when it is time. Once in each call and by the
+    /// connection's own time, so that a recording is played as it was made.
+    fn ask_for_reports<S: Stream>(&mut self, reader: &mut Reader<S>) -> Result<()> {
+        let Some(ask) = self.ask else { return Ok(()) };
+        let now = reader.wire.now();
+        if now >= ask {
+            reader.wire.queue(OP, &GetReport {}.into())?;
+            self.ask = Some(now + ASK_EVERY);
+            self.unheard += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits for more bytes. Whether there are any: none is no fault while it is not long.
+    async fn wait<S: Stream>(&mut self, reader: &mut Reader<S>) -> Result<bool> {
+        let until = self.ask.unwrap_or(self.heard + self.silence);
+        match reader.wire.receive(OP, until).await {
             Ok(()) => {
                 self.heard = Instant::now();
-                Ok(())
+                self.unheard = 0;
+                Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::Timeout => match self.ask {
-                Some(ask) if ask < silent => {
-                    reader.wire.queue(OP, &GetReport {}.into())?;
-                    self.ask = Some(ask.max(Instant::now()) + ASK_EVERY);
-                    Ok(())
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                if self.ask.is_some() && ASK_EVERY * self.unheard < self.silence {
+                    return Ok(false);
                 }
-                _ => Err(Error::new(ErrorKind::Timeout, OP)
+                Err(Error::new(ErrorKind::Timeout, OP)
                     .with_detail(format!(
                         "nothing came from the reader for {:?}, though it is to say that it is alive",
                         self.silence
                     ))
-                    .with_source(error)),
-            },
+                    .with_source(error))
+            }
             Err(error) => Err(error),
         }
     }

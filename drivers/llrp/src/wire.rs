@@ -60,6 +60,11 @@ impl<S: Stream> Wire<S> {
         }
     }
 
+    /// See [`Stream::now`].
+    pub(crate) fn now(&self) -> Instant {
+        self.link.now()
+    }
+
     /// By when something must have come that may take so long.
     pub(crate) fn deadline(&self, patience: Duration) -> Instant {
         (Instant::now() + patience).min(self.limit)

@@ -66,7 +66,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) enum Said {
     /// In the version of the connection.
-    Message(u32, Message),
+    Message(u32, Box<Message>),
     /// In a version of its own.
     Bytes(Vec<u8>),
 }
@@ -284,7 +284,7 @@ impl Reader {
     fn tell(&mut self, message: Message) {
         let id = self.next_id();
         if let Some(session) = &mut self.session {
-            session.outbox.push(Said::Message(id, message));
+            session.outbox.push(Said::Message(id, Box::new(message)));
             session.wake.notify_one();
         }
     }
@@ -292,7 +292,7 @@ impl Reader {
     /// Answers a request.
     pub(super) fn answer(&mut self, id: u32, message: impl Into<Message>) {
         if let Some(session) = &mut self.session {
-            session.outbox.push(Said::Message(id, message.into()));
+            session.outbox.push(Said::Message(id, Box::new(message.into())));
         }
     }
 

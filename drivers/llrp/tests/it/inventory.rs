@@ -155,12 +155,15 @@ async fn every_sign_of_life_is_acknowledged_with_its_id() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_reader_is_taken_for_dead_and_one_without_tags_is_not() {
-    let (mut silent, _) = session("keepalive = \"2s\"", as_usual);
-    begun(&mut *silent).await;
-    let (_, error) = read_for(&mut *silent, 20 * SECOND).await;
-    let error = error.unwrap();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Reconnect));
-    assert!(error.detail().unwrap().contains("for 5s"), "{error}");
+    // Also one that is asked for what has gathered.
+    for settings in ["keepalive = \"2s\"", "keepalive = \"2s\"\nreport_every = 50"] {
+        let (mut silent, _) = session(settings, as_usual);
+        begun(&mut *silent).await;
+        let (_, error) = read_for(&mut *silent, 20 * SECOND).await;
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Reconnect));
+        assert!(error.detail().unwrap().contains("for 5s"), "{error}");
+    }
 
     let (mut idle, peer) = session("keepalive = \"2s\"", as_usual);
     let info = idle.open().await.unwrap();
