@@ -61,8 +61,6 @@ pub(super) struct Session {
 }
 
 /// Something that is to be sent.
-// Almost all of them are messages.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Said {
     /// In the version of the connection.
