@@ -186,7 +186,9 @@ pub(super) async fn current_after(api: &Api, viewer: &Viewer, id: VisitId) -> Re
     match api.service().guest(viewer.caller(), id).await {
         Err(Fault::NotFound(_)) => {
             let (watermark, proof) = (viewer.watermark(api), viewer.proof().to_owned());
-            let current = Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark };
+            let can_act = viewer.may(Action::ActInVisits);
+            let current =
+                Current { guest: None, earlier: Vec::new(), colleagues: Vec::new(), watermark, can_act };
             Ok(shown(&CurrentPart { text: viewer.text.clone(), proof, current }))
         }
         Err(fault) => Err(viewer.refusal(fault)),

@@ -148,5 +148,5 @@ async fn administrator(
     let keys = service.log_in(from, number, password.into(), Some(&second)).await?.keys;
     let caller = service.identify(&keys.token, from).await?.caller;
     let (number, name) = (number.to_owned(), name.to_owned());
-    Ok((caller, Person { number, name, role, secret: Some(secret) }))
+    Ok((caller, Person { number, name, role, secret: Some(secret), invitation: None }))
 }

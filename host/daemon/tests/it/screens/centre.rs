@@ -25,7 +25,7 @@ async fn central(demo: &Demo, size: (u32, u32), language: &str) -> Browser {
 
 async fn log_in(browser: &Browser, demo: &Demo, number: &str) {
     let code = demo.code_of(number);
-    browser.log_in_with(&demo.screens, (number, &demo.password, &code)).await;
+    browser.log_in_with(&demo.screens, number, &demo.password, &code).await;
 }
 
 /// Whether nothing is wider than the window.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use rfid_core::{ErrorKind, Name, ReadBuf, ReaderState, UtcTime};
 use rfid_service::record::{Alarm, AlarmId, AlarmKind, CardId, ExportFormat, ExportPurpose};
@@ -12,7 +13,8 @@ use tokio::sync::broadcast;
 
 use super::live::APART;
 use crate::installation::{
-    AntennaCondition, HostCondition, Installation, PipelineCondition, ReaderCondition, SinkCondition,
+    AntennaCondition, ConfigurationAnswer, HostCondition, Installation, PipelineCondition, PluginCondition,
+    ReaderCondition, SinkCondition, StoreCondition,
 };
 use crate::screens::trying::{Browser, Hall, staffed};
 
@@ -49,6 +51,26 @@ impl Installation for Readers {
 
     fn heard(&self, _: &Name) -> Option<broadcast::Receiver<Arc<ReadBuf>>> {
         None
+    }
+
+    fn stores(&self) -> Vec<StoreCondition> {
+        Vec::new()
+    }
+
+    fn plugins(&self) -> Vec<PluginCondition> {
+        Vec::new()
+    }
+
+    fn configuration(&self) -> Option<String> {
+        None
+    }
+
+    fn look_at_configuration(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
+        Box::pin(async { None })
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
+        Box::pin(async { None })
     }
 }
 

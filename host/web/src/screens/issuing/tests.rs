@@ -14,6 +14,7 @@ use rfid_service::service::bank::{Bank, PASSWORD};
 use rfid_service::service::{Caller, IssuingSettings};
 
 use super::super::trying::{Browser, Hall, Seen};
+use crate::clients::Clients;
 
 /// A bank in whose branch a asking and approving come from one address, as all browsers here do.
 async fn desk() -> Hall {
