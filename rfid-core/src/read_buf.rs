@@ -442,7 +442,7 @@ mod tests {
         assert_eq!((sighting.read.count(), sighting.read.protocol()), (1, None));
         let bytes = sighting.read.to_bytes();
         assert_eq!(bytes[10..40], [0; 30], "nothing behind the id");
-        assert_eq!(bytes[56], 0x0F, "no flags that nobody knows");
+        assert_eq!(bytes[56], 0x1F, "no flags that nobody knows");
         assert_eq!(bytes[58..], [0; 6]);
     }
 
