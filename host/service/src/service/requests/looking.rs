@@ -190,10 +190,10 @@ impl Service {
         let mut cases = Vec::with_capacity(requests.len());
         for request in requests {
             let proposal = &request.record.proposal;
-            let customer = proposal.customer().and_then(|id| customers.get(&id)).and_then(|stored| {
+            let customer = proposal.customer().and_then(|id| customers.get(&id)).map(|stored| {
                 // Whoever has to do with a request knows whom it is about, and no more than that.
                 let cell = sees.as_ref().and_then(|sees| sees.of_customer(&stored.record));
-                Some(Sight { stored: stored.clone(), is_masked: cell.is_none_or(|cell| cell.masked) })
+                Sight { stored: stored.clone(), is_masked: cell.is_none_or(|cell| cell.masked) }
             });
             let card = card_of(proposal).and_then(|id| cards.get(&id)).cloned();
             let people = self.names_of(caller, &request.record, &staff);

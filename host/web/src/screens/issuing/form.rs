@@ -119,7 +119,7 @@ enum About {
     /// A customer, of whose record not everything may be seen.
     Customer { customer: Box<Stored<Customer>>, is_masked: bool },
     /// The customer of a request.
-    Request { request: Box<Stored<Request>>, draft: CustomerDraft },
+    Request { request: Box<Stored<Request>>, draft: Box<CustomerDraft> },
 }
 
 pub(super) async fn new(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
@@ -240,7 +240,7 @@ async fn about_request(api: &Api, viewer: &Viewer, request: &str) -> Result<Abou
     }
     match request.record.proposal.clone() {
         Proposal::OpenCustomer { draft, .. } | Proposal::ChangeCustomer { draft, .. } => {
-            Ok(About::Request { request: Box::new(request), draft })
+            Ok(About::Request { request: Box::new(request), draft: Box::new(draft) })
         }
         _ => Err(Fault::NotFound("request")),
     }
