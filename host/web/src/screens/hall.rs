@@ -26,9 +26,10 @@ pub(super) struct Hall {
 }
 
 impl Hall {
-    /// What goes on for whoever does something in it; others, as a display, have screens that show less.
+    /// What goes on for whoever does something in it, or looks at it from the centre; others, as a display, have
+    /// screens that show less.
     pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
-        if !viewer.may(Action::ActInVisits) {
+        if !viewer.may(Action::ActInVisits) && !viewer.is_elsewhere() {
             return Err(Fault::Forbidden(Action::ActInVisits));
         }
         let branch = Some(viewer.branch().clone());

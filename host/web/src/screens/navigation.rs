@@ -25,8 +25,8 @@ const SCREENS: &[Screen] = &[
     // Whoever looks at a branch from the centre sees its screens, and acts on none of them.
     Screen { name: "lobby", is_of: |viewer| viewer.may(Action::ActInVisits) || viewer.is_elsewhere() },
     Screen { name: "display", is_of: |viewer| viewer.caller().grant.holds(Role::Display) },
-    Screen { name: "issuing", is_of: |viewer| Service::issues(viewer.caller()) },
     Screen { name: "centre", is_of: |viewer| viewer.may(Action::SeeReports) },
+    Screen { name: "issuing", is_of: |viewer| Service::issues(viewer.caller()) },
     Screen {
         name: "administration/people",
         is_of: |viewer| viewer.may(Action::LockAccounts) || viewer.knows(Action::RequestAccounts),

@@ -562,6 +562,8 @@ async fn the_trail_is_read_filtered_and_verified_and_names_nobody() {
     for _ in 0..60 {
         auditor.get("/administration/audit").await;
     }
+    // What was only looked at is written behind that.
+    hall.bank.told().await;
     let page = auditor.get("/administration/audit").await.html;
     let before = page.split("name=\"before\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let older = auditor.send("/administration/audit", &format!("before={before}")).await.html;

@@ -1,7 +1,6 @@
 # The screens of the issuing desk.
 
 screen-issuing = Issuing desk
-issue-help = How to use this
 issue-open-customer = Open a customer
 issue-change-customer = Change the record
 issue-edit-request = Change the request

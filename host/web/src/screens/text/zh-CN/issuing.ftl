@@ -1,7 +1,6 @@
 # 发卡台的画面。
 
 screen-issuing = 发卡
-issue-help = 使用说明
 issue-open-customer = 新开客户
 issue-change-customer = 修改资料
 issue-edit-request = 修改申请
