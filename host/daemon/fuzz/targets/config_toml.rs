@@ -13,5 +13,7 @@ mod registry;
 mod scenarios;
 #[path = "../../src/service_slot.rs"]
 mod service_slot;
+#[path = "../../src/signing.rs"]
+mod signing;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::config_toml(data));
