@@ -8,6 +8,7 @@
 //! time included.
 #![forbid(unsafe_code)]
 
+mod address;
 mod recorded;
 #[cfg(feature = "serial")]
 mod serial;
@@ -25,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use zeroize::Zeroize;
 
+pub use address::host_and_port;
 pub use recorded::{Recorded, RecordedConnect, recorded};
 #[cfg(feature = "serial")]
 pub use serial::Serial;

@@ -114,13 +114,7 @@ impl<S: Stream> Reader<S> {
         requested_data: ConfigRequest,
     ) -> Result<GetReaderConfigResponse> {
         self.wire.set_limit(PATIENCE * 2);
-        let request = GetReaderConfig {
-            antenna_id: 0,
-            requested_data,
-            gpi_port_num: 0,
-            gpo_port_num: 0,
-            customs: Vec::new(),
-        };
+        let request = GetReaderConfig::of_all(requested_data);
         match self.wire.must(op, request, PATIENCE).await? {
             Message::GetReaderConfigResponse(answer) => Ok(answer),
             _ => Err(Error::new(ErrorKind::Protocol, op).with_detail("the reader answers something else")),

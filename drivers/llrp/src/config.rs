@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rfid_core::{ConfigFault, ConfigFaults, DurationText};
+use rfid_driver_link::host_and_port;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +159,7 @@ impl LlrpConfig {
     pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
         let mut faults = ConfigFaults::default();
         let usual_port = if self.tls_ca_file.is_some() { LLRP_TLS_PORT } else { LLRP_PORT };
-        let (host, port) = split_address(&self.address, usual_port).unwrap_or_else(|| {
+        let (host, port) = host_and_port(&self.address, usual_port).unwrap_or_else(|| {
             faults.push(ConfigFault::new(
                 "/address",
                 format!("\"{}\" is not an address; write HOST, HOST:PORT or [IPV6]:PORT", self.address),
@@ -229,29 +230,6 @@ impl LlrpConfig {
     }
 }
 
-/// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`.
-fn split_address(address: &str, usual_port: u16) -> Option<(String, u16)> {
-    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
-        let (host, behind) = rest.split_once(']')?;
-        match behind {
-            "" => (host, None),
-            behind => (host, Some(behind.strip_prefix(':')?)),
-        }
-    } else {
-        match address.split_once(':') {
-            Some((_, behind)) if behind.contains(':') => (address, None),
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        }
-    };
-    let port = match port {
-        Some(port) => port.parse().ok().filter(|port| *port > 0)?,
-        None => usual_port,
-    };
-    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    (!host.is_empty() && host.bytes().all(is_host_char)).then(|| (host.to_owned(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,10 +247,10 @@ mod tests {
             ("fe80::1", "fe80::1", 5084),
             ("[fe80::1]:9000", "fe80::1", 9000),
         ] {
-            assert_eq!(split_address(address, LLRP_PORT), Some((host.to_owned(), port)), "{address}");
+            assert_eq!(host_and_port(address, LLRP_PORT), Some((host.to_owned(), port)), "{address}");
         }
         for address in ["", ":5084", "host:", "host:0", "host:99999", "a b", "[fe80::1", "[::1]5084"] {
-            assert_eq!(split_address(address, LLRP_PORT), None, "{address}");
+            assert_eq!(host_and_port(address, LLRP_PORT), None, "{address}");
         }
     }
 

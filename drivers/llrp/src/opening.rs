@@ -231,13 +231,7 @@ pub(crate) async fn asked<S: Stream>(
     wire: &mut Wire<S>,
     requested_data: ConfigRequest,
 ) -> Result<Option<GetReaderConfigResponse>> {
-    let request = GetReaderConfig {
-        antenna_id: 0,
-        requested_data,
-        gpi_port_num: 0,
-        gpo_port_num: 0,
-        customs: Vec::new(),
-    };
+    let request = GetReaderConfig::of_all(requested_data);
     match wire.ask(OP, request, PATIENCE).await? {
         Message::GetReaderConfigResponse(answer) if answer.status.is_success() => Ok(Some(answer)),
         other => {

@@ -77,10 +77,15 @@ impl<S: Stream> Wire<S> {
 
     /// Puts a message into the queue of what is to be sent, and returns its id.
     pub(crate) fn queue(&mut self, op: &'static str, message: &Message) -> Result<u32> {
-        // Never 0, with which old readers fill in what they do not know (§2).
+        let id = self.next_id();
+        self.queue_as(op, message, self.version, id)?;
+        Ok(id)
+    }
+
+    /// Never 0, with which old readers fill in what they do not know (§2).
+    fn next_id(&mut self) -> u32 {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        self.queue_as(op, message, self.version, self.last_id)?;
-        Ok(self.last_id)
+        self.last_id
     }
 
     fn queue_as(&mut self, op: &'static str, message: &Message, version: Version, id: u32) -> Result<()> {
@@ -167,9 +172,9 @@ impl<S: Stream> Wire<S> {
         version: Version,
     ) -> Result<Message> {
         let request = request.into();
-        self.last_id += 1;
-        self.queue_as(op, &request, version, self.last_id)?;
-        self.answer(op, &request, self.last_id, PATIENCE).await
+        let id = self.next_id();
+        self.queue_as(op, &request, version, id)?;
+        self.answer(op, &request, id, PATIENCE).await
     }
 
     async fn answer(

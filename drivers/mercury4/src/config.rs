@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rfid_core::{AirProtocol, ConfigFault, ConfigFaults, DurationText};
+use rfid_driver_link::host_and_port;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +131,7 @@ impl Mercury4Config {
     /// Everything that is wrong with the options and that their schema cannot say.
     pub(crate) fn check(&self) -> Result<Checked, ConfigFaults> {
         let mut faults = ConfigFaults::default();
-        let (host, port) = split_address(&self.address).unwrap_or_else(|| {
+        let (host, port) = host_and_port(&self.address, RQL_PORT).unwrap_or_else(|| {
             faults.push(ConfigFault::new(
                 "/address",
                 format!("\"{}\" is not an address; write HOST, HOST:PORT or [IPV6]:PORT", self.address),
@@ -209,29 +210,6 @@ impl Mercury4Config {
     }
 }
 
-/// Host and port of `HOST`, `HOST:PORT`, `IPV6`, `[IPV6]` or `[IPV6]:PORT`.
-fn split_address(address: &str) -> Option<(String, u16)> {
-    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
-        let (host, behind) = rest.split_once(']')?;
-        match behind {
-            "" => (host, None),
-            behind => (host, Some(behind.strip_prefix(':')?)),
-        }
-    } else {
-        match address.split_once(':') {
-            Some((_, behind)) if behind.contains(':') => (address, None),
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        }
-    };
-    let port = match port {
-        Some(port) => port.parse().ok().filter(|port| *port > 0)?,
-        None => RQL_PORT,
-    };
-    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    (!host.is_empty() && host.bytes().all(is_host_char)).then(|| (host.to_owned(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,12 +228,12 @@ mod tests {
             ("[fe80::1]", "fe80::1", 8080),
             ("[fe80::1]:9000", "fe80::1", 9000),
         ] {
-            assert_eq!(split_address(address), Some((host.to_owned(), port)), "{address}");
+            assert_eq!(host_and_port(address, RQL_PORT), Some((host.to_owned(), port)), "{address}");
         }
         for address in
             ["", ":8080", "host:", "host:0", "host:99999", "host:port", "a b", "[fe80::1", "[::1]8080"]
         {
-            assert_eq!(split_address(address), None, "{address}");
+            assert_eq!(host_and_port(address, RQL_PORT), None, "{address}");
         }
     }
 

@@ -1,9 +1,12 @@
 //! Messages and parameters as they are where nothing is asked of them.
 
-use crate::enumeration::{AISpecStopTriggerType, ROSpecStartTriggerType, ROSpecStopTriggerType};
-use crate::message::SetReaderConfig;
+use crate::enumeration::{
+    AISpecStopTriggerType, ConfigRequest, ROSpecStartTriggerType, ROSpecStopTriggerType,
+};
+use crate::message::{GetReaderConfig, SetReaderConfig};
 use crate::parameter::{
-    AISpecStopTrigger, ROBoundarySpec, ROSpecStartTrigger, ROSpecStopTrigger, TagReportContentSelector,
+    AISpecStopTrigger, ROBoundarySpec, ROSpecStartTrigger, ROSpecStopTrigger, ReaderEventNotificationData,
+    TagReportContentSelector, Timestamp,
 };
 
 impl ROBoundarySpec {
@@ -56,6 +59,13 @@ impl TagReportContentSelector {
     }
 }
 
+impl GetReaderConfig {
+    /// Asks for this part of the configuration, of all antennas and ports.
+    pub fn of_all(requested_data: ConfigRequest) -> Self {
+        Self { antenna_id: 0, requested_data, gpi_port_num: 0, gpo_port_num: 0, customs: Vec::new() }
+    }
+}
+
 impl SetReaderConfig {
     /// Leaves everything as it is. A reader refuses it so: something must be asked.
     pub fn nothing() -> Self {
@@ -70,6 +80,28 @@ impl SetReaderConfig {
             gpo_write_data: Vec::new(),
             gpi_port_current_states: Vec::new(),
             events_and_reports: None,
+            customs: Vec::new(),
+        }
+    }
+}
+
+impl ReaderEventNotificationData {
+    /// Nothing has happened at this time.
+    pub fn nothing(timestamp: Timestamp) -> Self {
+        Self {
+            timestamp,
+            hopping_event: None,
+            gpi_event: None,
+            ro_spec_event: None,
+            report_buffer_level_warning_event: None,
+            report_buffer_overflow_error_event: None,
+            reader_exception_event: None,
+            rf_survey_event: None,
+            ai_spec_event: None,
+            antenna_event: None,
+            connection_attempt_event: None,
+            connection_close_event: None,
+            spec_loop_event: None,
             customs: Vec::new(),
         }
     }

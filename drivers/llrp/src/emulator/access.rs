@@ -35,8 +35,8 @@ impl Installed {
         self.executions = self.executions.saturating_add(1);
         let mut results = Vec::new();
         for operation in &self.spec.access_command.op_specs {
-            let Some((result, has_succeeded)) = operate(operation, tag, version, faults.fails_operation())
-            else {
+            let fails = faults.counts.operations.comes(faults.faults().fail_operation_every);
+            let Some((result, has_succeeded)) = operate(operation, tag, version, fails) else {
                 continue;
             };
             results.push(result);
@@ -140,36 +140,22 @@ fn operate(
             (C1G2ReadOpSpecResult { result, op_spec_id, read_data }.into(), result == ReadResult::SUCCESS)
         }
         Op::C1G2Write(write) => {
-            let result = put(
-                tag,
-                write.mb,
-                write.word_pointer,
-                &write.write_data,
-                password(write.access_password),
-                version,
-                fails,
-            );
-            let is_done = result == WriteResult::SUCCESS;
-            let num_words_written = if is_done { write.write_data.len() as u16 } else { 0 };
+            let (op_spec_id, given) = (write.op_spec_id, password(write.access_password));
+            let place = (write.mb, write.word_pointer);
+            let (result, num_words_written) = put(tag, place, &write.write_data, given, version, fails);
             (
-                C1G2WriteOpSpecResult { result, op_spec_id: write.op_spec_id, num_words_written }.into(),
-                is_done,
+                C1G2WriteOpSpecResult { result, op_spec_id, num_words_written }.into(),
+                result == WriteResult::SUCCESS,
             )
         }
         Op::C1G2BlockWrite(write) => {
-            let result = put(
-                tag,
-                write.mb,
-                write.word_pointer,
-                &write.write_data,
-                password(write.access_password),
-                version,
-                fails,
-            );
-            let is_done = result == WriteResult::SUCCESS;
-            let num_words_written = if is_done { write.write_data.len() as u16 } else { 0 };
-            let op_spec_id = write.op_spec_id;
-            (C1G2BlockWriteOpSpecResult { result, op_spec_id, num_words_written }.into(), is_done)
+            let (op_spec_id, given) = (write.op_spec_id, password(write.access_password));
+            let place = (write.mb, write.word_pointer);
+            let (result, num_words_written) = put(tag, place, &write.write_data, given, version, fails);
+            (
+                C1G2BlockWriteOpSpecResult { result, op_spec_id, num_words_written }.into(),
+                result == WriteResult::SUCCESS,
+            )
         }
         Op::C1G2Kill(kill) => {
             let result = if fails {
@@ -204,28 +190,28 @@ fn operate(
     })
 }
 
-/// Writes words, all of them or none.
+/// Writes words, all of them or none. Returns what came of it, and how many were written.
 fn put(
     tag: &mut TagMemory,
-    bank: MemoryBank,
-    pointer: u16,
+    (bank, pointer): (MemoryBank, u16),
     words: &[u16],
     given: Option<u32>,
     version: Version,
     fails: bool,
-) -> WriteResult {
+) -> (WriteResult, u16) {
     if fails {
-        return WriteResult::NO_RESPONSE;
+        return (WriteResult::NO_RESPONSE, 0);
     }
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
     if tag.write(bank.0.into(), pointer.into(), &bytes, given).is_ok() {
-        return WriteResult::SUCCESS;
+        return (WriteResult::SUCCESS, words.len() as u16);
     }
-    match why(tag, bank, usize::from(pointer) * 2 + bytes.len(), given) {
+    let result = match why(tag, bank, usize::from(pointer) * 2 + bytes.len(), given) {
         Why::Overrun => WriteResult::OVERRUN,
         Why::BadPassword => finer(version, WriteResult::BAD_PASSWORD, WriteResult::TAG_ERROR),
         Why::Locked | Why::InTheAir => WriteResult::LOCKED,
-    }
+    };
+    (result, 0)
 }
 
 /// LLRP 1.0.1 has the coarse codes alone.

@@ -1,9 +1,7 @@
 //! What goes wrong on purpose.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use rfid_core::DurationText;
+use rfid_emulated_field::Nth;
 use serde::Deserialize;
 
 /// What goes wrong on purpose, in the scenario's table `[faults]` or at run time. What real readers
@@ -70,46 +68,12 @@ pub struct Faults {
     pub fail_operation_every: Option<u32>,
 }
 
-/// Faults and what counts down towards one.
-#[derive(Debug)]
-pub(super) struct FaultState {
-    faults: Mutex<Faults>,
-    /// Bytes to the client until its connection is cut; negative for never.
-    bytes_to_cut: AtomicI64,
-    operations: AtomicU32,
-}
+/// Faults of a reader that runs.
+pub(super) type FaultState = rfid_emulated_field::FaultState<Faults, Counts>;
 
-impl FaultState {
-    pub(super) fn new(faults: Faults) -> Self {
-        Self { faults: Mutex::new(faults), bytes_to_cut: AtomicI64::new(-1), operations: AtomicU32::new(0) }
-    }
-
-    pub(super) fn set(&self, faults: Faults) {
-        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
-    }
-
-    pub(super) fn faults(&self) -> Faults {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn cut_after(&self, bytes: u32) {
-        self.bytes_to_cut.store(i64::from(bytes), Ordering::SeqCst);
-    }
-
-    /// How many of these bytes still go out before the cut, if it comes now. Comes once.
-    pub(super) fn cut_within(&self, bytes: usize) -> Option<usize> {
-        let before = self.bytes_to_cut.load(Ordering::SeqCst);
-        if before < 0 {
-            return None;
-        }
-        let left = before - i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.bytes_to_cut.store(left.max(-1), Ordering::SeqCst);
-        (left < 0).then_some(usize::try_from(before).unwrap_or(0))
-    }
-
-    /// Whether this operation on a tag fails.
-    pub(super) fn fails_operation(&self) -> bool {
-        let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-        self.faults().fail_operation_every.is_some_and(|every| every > 0 && number.is_multiple_of(every))
-    }
+/// What is counted towards a fault.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Operations on tags.
+    pub(super) operations: Nth,
 }

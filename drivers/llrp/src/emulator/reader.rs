@@ -330,22 +330,7 @@ impl Reader {
     }
 
     fn event_data(&self) -> ReaderEventNotificationData {
-        ReaderEventNotificationData {
-            timestamp: self.clock.timestamp(self.at),
-            hopping_event: None,
-            gpi_event: None,
-            ro_spec_event: None,
-            report_buffer_level_warning_event: None,
-            report_buffer_overflow_error_event: None,
-            reader_exception_event: None,
-            rf_survey_event: None,
-            ai_spec_event: None,
-            antenna_event: None,
-            connection_attempt_event: None,
-            connection_close_event: None,
-            spec_loop_event: None,
-            customs: Vec::new(),
-        }
+        ReaderEventNotificationData::nothing(self.clock.timestamp(self.at))
     }
 
     /// Tells of an event, if it is one that the client has asked for.

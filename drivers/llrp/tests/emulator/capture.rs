@@ -13,7 +13,7 @@ use rfid_llrp::{Frames, Message, Version, impinj};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{UTC, no_config, one_tag, reader, ro_spec};
+use crate::client::{UTC, one_tag, reader, ro_spec};
 
 fn moment(number: u64, what: Happened) -> Moment {
     let utc = UtcTime::from_nanos(UTC * 1_000 + number * 1_000_000);
@@ -29,7 +29,7 @@ async fn conversation() -> Vec<Moment> {
         GetReaderCapabilities { requested_data: CapabilitiesRequest::ALL, customs: Vec::new() }.into(),
         impinj::enable_extensions().into(),
         DeleteROSpec { ro_spec_id: 0 }.into(),
-        SetReaderConfig { reset_to_factory_default: true, ..no_config() }.into(),
+        SetReaderConfig { reset_to_factory_default: true, ..SetReaderConfig::nothing() }.into(),
         StartROSpec { ro_spec_id: 9 }.into(),
         AddROSpec { ro_spec: ro_spec(7) }.into(),
         EnableROSpec { ro_spec_id: 7 }.into(),

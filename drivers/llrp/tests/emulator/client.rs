@@ -172,24 +172,9 @@ impl Client {
             .iter()
             .map(|event_type| EventNotificationState { event_type: *event_type, notification_state: true });
         let spec = ReaderEventNotificationSpec { states: states.collect() };
-        let request = SetReaderConfig { reader_event_notification_spec: Some(spec), ..no_config() };
+        let request =
+            SetReaderConfig { reader_event_notification_spec: Some(spec), ..SetReaderConfig::nothing() };
         self.done(request).await;
-    }
-}
-
-pub(crate) fn no_config() -> SetReaderConfig {
-    SetReaderConfig {
-        reset_to_factory_default: false,
-        reader_event_notification_spec: None,
-        antenna_properties: Vec::new(),
-        antenna_configurations: Vec::new(),
-        ro_report_spec: None,
-        access_report_spec: None,
-        keepalive_spec: None,
-        gpo_write_data: Vec::new(),
-        gpi_port_current_states: Vec::new(),
-        events_and_reports: None,
-        customs: Vec::new(),
     }
 }
 

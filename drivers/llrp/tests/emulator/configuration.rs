@@ -6,7 +6,7 @@ use rfid_llrp::message::*;
 use rfid_llrp::parameter::*;
 use rfid_llrp::{Message, Version, impinj};
 
-use crate::client::{Client, no_config, reader, ro_spec};
+use crate::client::{Client, reader, ro_spec};
 
 fn capabilities(requested_data: CapabilitiesRequest) -> GetReaderCapabilities {
     GetReaderCapabilities { requested_data, customs: Vec::new() }
@@ -72,7 +72,7 @@ async fn what_the_conformance_tests_get_wrong_on_purpose_is_refused() {
 
     let keepalive_spec =
         Some(KeepaliveSpec { keepalive_trigger_type: KeepaliveTriggerType(2), periodic_trigger_value: 1 });
-    let status = client.status(SetReaderConfig { keepalive_spec, ..no_config() }).await;
+    let status = client.status(SetReaderConfig { keepalive_spec, ..SetReaderConfig::nothing() }).await;
     assert_eq!(status.parameter_error.unwrap().parameter_type, 220);
 
     let custom = CustomMessage { vendor_id: 1, subtype: 2, data: Vec::new() };
@@ -158,7 +158,7 @@ async fn what_is_set_is_kept_and_nothing_is_where_any_of_it_is_wrong() {
     let request = |outputs: &[u16]| SetReaderConfig {
         antenna_configurations: vec![antenna.clone()],
         gpo_write_data: outputs.iter().copied().map(output).collect(),
-        ..no_config()
+        ..SetReaderConfig::nothing()
     };
     let status = client.status(request(&[1, 5])).await;
     assert_eq!(status.parameter_error.unwrap().parameter_type, 219);
@@ -171,7 +171,7 @@ async fn what_is_set_is_kept_and_nothing_is_where_any_of_it_is_wrong() {
     assert_eq!((power(&after, 1), power(&after, 0)), (40, 81));
     assert_ne!(after.llrp_configuration_state_value, before.llrp_configuration_state_value);
     assert_eq!(reader.outputs(), [true, false, true, false]);
-    client.done(SetReaderConfig { reset_to_factory_default: true, ..no_config() }).await;
+    client.done(SetReaderConfig { reset_to_factory_default: true, ..SetReaderConfig::nothing() }).await;
     assert_eq!(reader.outputs(), [false; 4]);
     reader.shutdown().await;
 }
@@ -214,8 +214,9 @@ async fn what_an_antenna_cannot_do_is_refused_with_the_way_down_to_it() {
     for (spoil, path, field) in cases {
         let mut antenna = right.clone();
         spoil(&mut antenna);
-        let status =
-            client.status(SetReaderConfig { antenna_configurations: vec![antenna], ..no_config() }).await;
+        let status = client
+            .status(SetReaderConfig { antenna_configurations: vec![antenna], ..SetReaderConfig::nothing() })
+            .await;
         assert_eq!(status.status_code, StatusCode::M_PARAMETER_ERROR);
         let mut found = Vec::new();
         let (mut next, mut last) = (status.parameter_error, None);
@@ -235,7 +236,8 @@ async fn vendor_parameters_are_taken_after_the_handshake_and_in_their_place() {
     let mut client = Client::connect(&reader).await;
     let monitor = impinj::LinkMonitor { mode: 1, missed_keepalives: 2 }.to_custom().unwrap();
     let search = impinj::InventorySearchMode { mode: 1 }.to_custom().unwrap();
-    let set = |custom: &Custom| SetReaderConfig { customs: vec![custom.clone()], ..no_config() };
+    let set =
+        |custom: &Custom| SetReaderConfig { customs: vec![custom.clone()], ..SetReaderConfig::nothing() };
     assert_eq!(client.code(set(&monitor)).await, StatusCode::M_UNSUPPORTED_PARAMETER);
     let answer = client.ask(impinj::enable_extensions()).await;
     let Message::CustomMessage(answer) = answer else { panic!("{answer:?}") };

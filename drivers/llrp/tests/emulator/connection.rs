@@ -6,7 +6,7 @@ use rfid_llrp::message::*;
 use rfid_llrp::parameter::*;
 use rfid_llrp::{Message, Version};
 
-use crate::client::{Client, UTC, no_config, one_tag, reader, ro_spec};
+use crate::client::{Client, UTC, one_tag, reader, ro_spec};
 
 #[tokio::test]
 async fn a_client_is_greeted_with_the_time_and_nothing_else() {
@@ -107,7 +107,7 @@ async fn what_was_added_stays_and_reports_are_held_until_they_are_asked_for() {
     let reader = reader(Profile::R420, &one_tag()).await;
     let mut client = Client::connect(&reader).await;
     let hold = EventsAndReports { hold_events_and_reports_upon_reconnect: true };
-    client.done(SetReaderConfig { events_and_reports: Some(hold), ..no_config() }).await;
+    client.done(SetReaderConfig { events_and_reports: Some(hold), ..SetReaderConfig::nothing() }).await;
     client.run(ro_spec(7)).await;
     client.report().await;
     client.done(CloseConnection {}).await;
@@ -130,7 +130,8 @@ async fn a_model_that_cannot_hold_refuses_to() {
     let reader = reader(Profile::Fx9600, "").await;
     let mut client = Client::connect(&reader).await;
     let hold = EventsAndReports { hold_events_and_reports_upon_reconnect: true };
-    let status = client.status(SetReaderConfig { events_and_reports: Some(hold), ..no_config() }).await;
+    let status =
+        client.status(SetReaderConfig { events_and_reports: Some(hold), ..SetReaderConfig::nothing() }).await;
     let error = status.parameter_error.unwrap();
     assert_eq!((error.parameter_type, error.error_code), (226, StatusCode::P_UNSUPPORTED_PARAMETER));
     reader.shutdown().await;
@@ -140,7 +141,7 @@ async fn a_model_that_cannot_hold_refuses_to() {
 async fn ask_for_keepalives(client: &mut Client) {
     let keepalive =
         KeepaliveSpec { keepalive_trigger_type: KeepaliveTriggerType::PERIODIC, periodic_trigger_value: 40 };
-    client.done(SetReaderConfig { keepalive_spec: Some(keepalive), ..no_config() }).await;
+    client.done(SetReaderConfig { keepalive_spec: Some(keepalive), ..SetReaderConfig::nothing() }).await;
 }
 
 #[tokio::test]
@@ -151,16 +152,9 @@ async fn keepalives_come_begin_and_end_when_they_are_told_to() {
     for _ in 0..5 {
         assert_eq!(client.next().await, Some(Keepalive {}.into()), "acknowledged or not");
     }
-    client.done(SetReaderConfig { reset_to_factory_default: true, ..no_config() }).await;
-    let Message::GetReaderConfigResponse(config) = client
-        .ask(GetReaderConfig {
-            antenna_id: 0,
-            requested_data: ConfigRequest::KEEPALIVE_SPEC,
-            gpi_port_num: 0,
-            gpo_port_num: 0,
-            customs: Vec::new(),
-        })
-        .await
+    client.done(SetReaderConfig { reset_to_factory_default: true, ..SetReaderConfig::nothing() }).await;
+    let Message::GetReaderConfigResponse(config) =
+        client.ask(GetReaderConfig::of_all(ConfigRequest::KEEPALIVE_SPEC)).await
     else {
         panic!()
     };

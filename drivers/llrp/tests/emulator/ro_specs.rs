@@ -8,9 +8,7 @@ use rfid_llrp::message::*;
 use rfid_llrp::parameter::*;
 use rfid_llrp::{Bits, Message, Version, impinj};
 
-use crate::client::{
-    Client, EPC, ai_spec, boundary, epc_of, no_config, one_tag, reader, report_spec, ro_spec,
-};
+use crate::client::{Client, EPC, ai_spec, boundary, epc_of, one_tag, reader, report_spec, ro_spec};
 
 async fn states(client: &mut Client) -> Vec<(u32, ROSpecState)> {
     let Message::GetROSpecsResponse(answer) = client.ask(GetROSpecs {}).await else { panic!() };
@@ -18,13 +16,7 @@ async fn states(client: &mut Client) -> Vec<(u32, ROSpecState)> {
 }
 
 async fn state_value(client: &mut Client) -> u32 {
-    let asked = GetReaderConfig {
-        antenna_id: 0,
-        requested_data: ConfigRequest::LLRP_CONFIGURATION_STATE_VALUE,
-        gpi_port_num: 0,
-        gpo_port_num: 0,
-        customs: Vec::new(),
-    };
+    let asked = GetReaderConfig::of_all(ConfigRequest::LLRP_CONFIGURATION_STATE_VALUE);
     let Message::GetReaderConfigResponse(answer) = client.ask(asked).await else { panic!() };
     answer.llrp_configuration_state_value.unwrap().llrp_configuration_state_value
 }
@@ -137,7 +129,7 @@ async fn inputs_begin_and_end_ro_specs_and_are_told_before() {
     let mut client = Client::connect(&reader).await;
     client.want(&[EventType::RO_SPEC, EventType::GPI]).await;
     let input = GPIPortCurrentState { gpi_port_num: 1, config: true, state: GPIState::LOW };
-    client.done(SetReaderConfig { gpi_port_current_states: vec![input], ..no_config() }).await;
+    client.done(SetReaderConfig { gpi_port_current_states: vec![input], ..SetReaderConfig::nothing() }).await;
     let mut spec = ro_spec(7);
     let mut boundary = boundary(ROSpecStartTriggerType::GPI, ROSpecStopTriggerType::GPI, 0);
     let level = |gpi_event| Some(GPITriggerValue { gpi_port_num: 1, gpi_event, timeout: 0 });

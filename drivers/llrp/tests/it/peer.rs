@@ -163,22 +163,8 @@ pub(crate) fn greeting(status: ConnectionAttemptStatus) -> Message {
 
 /// An event with a time of day.
 pub(crate) fn event(say: impl FnOnce(&mut ReaderEventNotificationData)) -> Message {
-    let mut data = ReaderEventNotificationData {
-        timestamp: UTCTimestamp { microseconds: 1_401_297_867_134_161 }.into(),
-        hopping_event: None,
-        gpi_event: None,
-        ro_spec_event: None,
-        report_buffer_level_warning_event: None,
-        report_buffer_overflow_error_event: None,
-        reader_exception_event: None,
-        rf_survey_event: None,
-        ai_spec_event: None,
-        antenna_event: None,
-        connection_attempt_event: None,
-        connection_close_event: None,
-        spec_loop_event: None,
-        customs: vec![],
-    };
+    let timestamp = UTCTimestamp { microseconds: 1_401_297_867_134_161 };
+    let mut data = ReaderEventNotificationData::nothing(timestamp.into());
     say(&mut data);
     ReaderEventNotification { data }.into()
 }

@@ -242,13 +242,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs a query and adds its reply.
     async fn run(&mut self, query: &TagQuery) {
         self.reader.run(query, &self.faults.faults(), &mut self.replies).await;
-        if self.faults.lacks_terminator() {
+        if self.faults.counts.replies.comes(self.faults.faults().missing_terminator_every) {
             self.replies.pop();
         }
     }
 
     async fn update(&mut self, update: &Update) -> Result<(), Refusal> {
-        if !Tables::is_scalar(&update.table) && self.faults.fails_update() {
+        let fails = || self.faults.counts.updates.comes(self.faults.faults().fail_update_every);
+        if !Tables::is_scalar(&update.table) && fails() {
             return Err((102, "Error performing query".to_owned()));
         }
         let power_off_by = self.faults.faults().power_off_by_cdbm;

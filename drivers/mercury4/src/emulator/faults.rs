@@ -1,9 +1,7 @@
 //! What goes wrong on purpose.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use rfid_core::DurationText;
+use rfid_emulated_field::Nth;
 use serde::Deserialize;
 
 /// What goes wrong on purpose, in the scenario's table `[faults]` or at run time.
@@ -40,61 +38,14 @@ pub struct Faults {
     pub invented_reads: u64,
 }
 
-/// Faults and what counts down towards one.
-#[derive(Debug)]
-pub(super) struct FaultState {
-    faults: Mutex<Faults>,
-    /// Reply bytes until a connection is cut; negative for never.
-    bytes_to_cut: AtomicI64,
-    replies: AtomicU32,
-    updates: AtomicU32,
-}
+/// Faults of a reader that runs.
+pub(super) type FaultState = rfid_emulated_field::FaultState<Faults, Counts>;
 
-impl FaultState {
-    pub(super) fn new(faults: Faults) -> Self {
-        Self {
-            faults: Mutex::new(faults),
-            bytes_to_cut: AtomicI64::new(-1),
-            replies: AtomicU32::new(0),
-            updates: AtomicU32::new(0),
-        }
-    }
-
-    pub(super) fn set(&self, faults: Faults) {
-        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
-    }
-
-    pub(super) fn faults(&self) -> Faults {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn cut_after(&self, bytes: u32) {
-        self.bytes_to_cut.store(i64::from(bytes), Ordering::SeqCst);
-    }
-
-    /// How many of these bytes still go out before the cut, if it comes now. Comes once.
-    pub(super) fn cut_within(&self, bytes: usize) -> Option<usize> {
-        let before = self.bytes_to_cut.load(Ordering::SeqCst);
-        if before < 0 {
-            return None;
-        }
-        let left = before - i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.bytes_to_cut.store(left.max(-1), Ordering::SeqCst);
-        (left < 0).then_some(usize::try_from(before).unwrap_or(0))
-    }
-
-    /// Whether this reply to a query of tags lacks its end.
-    pub(super) fn lacks_terminator(&self) -> bool {
-        is_nth(&self.replies, self.faults().missing_terminator_every)
-    }
-
-    /// Whether this write, lock or kill fails.
-    pub(super) fn fails_update(&self) -> bool {
-        is_nth(&self.updates, self.faults().fail_update_every)
-    }
-}
-
-fn is_nth(count: &AtomicU32, every: Option<u32>) -> bool {
-    let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-    every.is_some_and(|every| every > 0 && number.is_multiple_of(every))
+/// What is counted towards a fault.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Replies to queries of tags.
+    pub(super) replies: Nth,
+    /// Writes, locks and kills.
+    pub(super) updates: Nth,
 }
