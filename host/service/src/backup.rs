@@ -20,6 +20,8 @@ use rfid_ledger::{Entry, Ledger, LedgerSettings, NewRecord, Reader};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+use crate::off_runtime::off_runtime;
 use crate::store::embedded::{LEDGER, PERSONS, PHOTOS, put_in_place};
 
 const MANIFEST: &str = "backup.json";
@@ -89,7 +91,7 @@ pub async fn back_up(
         .map_err(|error| Error::new(ErrorKind::Internal, "back up").with_source(error))?;
     let target = target.to_owned();
     // Last: a folder without it is no backup.
-    blocking("back up", move || {
+    off_runtime("back up", move || {
         write_durably(&target.join(MANIFEST), &text)?;
         sync_folder(&target)
     })
@@ -150,7 +152,7 @@ pub async fn restore(
         return Err(error);
     }
     let data_dir = data_dir.to_owned();
-    blocking("restore", move || {
+    off_runtime("restore", move || {
         let (from, to) = (beside.join(PERSONS), data_dir.join(PERSONS));
         if from.is_file() {
             put_in_place(&from, &to).map_err(failed("restore", &to))?;
@@ -179,20 +181,11 @@ pub async fn restore(
 /// Removes what an interrupted restore left.
 async fn remove(folder: &Path) -> Result<()> {
     let folder = folder.to_owned();
-    blocking("restore", move || match fs::remove_dir_all(&folder) {
+    off_runtime("restore", move || match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("restore", &folder)(error)),
         _ => Ok(()),
     })
     .await
-}
-
-async fn blocking<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, op).with_source(error))?
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -230,13 +223,13 @@ async fn copy_ledger(
     let folder = from.join(LEDGER);
     let last = {
         let folder = folder.clone();
-        blocking("copy", move || last_number(&folder)).await?
+        off_runtime("copy", move || last_number(&folder)).await?
     };
     let mut reader = Reader::new(folder, 0);
     let mut hash = Sha256::new();
     let mut entries = 0;
     loop {
-        let (back, group) = blocking("copy", move || {
+        let (back, group) = off_runtime("copy", move || {
             let group = read_group(&mut reader, last)?;
             Ok((reader, group))
         })
@@ -300,7 +293,7 @@ fn read_group(reader: &mut Reader, last: u64) -> Result<Vec<NewRecord>> {
 /// Copies the keys of persons, where there are any.
 async fn copy_persons(from: &Path, to: &Path) -> Result<Option<String>> {
     let (from, folder) = (from.join(PERSONS), to.to_owned());
-    blocking("copy", move || {
+    off_runtime("copy", move || {
         let bytes = match fs::read(&from) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.map_err(failed("copy", &from))?,
@@ -315,7 +308,7 @@ async fn copy_persons(from: &Path, to: &Path) -> Result<Option<String>> {
 /// Copies what is there; a photo that goes meanwhile is not.
 async fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
     let (from, to) = (from.join(PHOTOS), to.join(PHOTOS));
-    blocking("copy", move || {
+    off_runtime("copy", move || {
         let mut hash = Sha256::new();
         let mut files = 0;
         fs::create_dir_all(&to).map_err(failed("copy", &to))?;
@@ -353,10 +346,6 @@ fn names(folder: &Path) -> Result<Vec<String>> {
         entries.map(name).collect::<std::io::Result<_>>().map_err(failed("copy", folder))?;
     names.sort();
     Ok(names)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

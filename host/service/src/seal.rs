@@ -24,6 +24,7 @@ use rfid_core::{Error, ErrorKind, Result};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::hex::hex;
 use crate::randomness::{self, Randomness};
 use crate::record::{IdNumber, Unique};
 
@@ -229,7 +230,7 @@ impl Keys {
     /// What stands in the audit trail for a value: equal for equal values under one master secret.
     pub fn audit_mark(&self, bytes: &[u8]) -> String {
         let blind = self.ring().current.hide(b'A', bytes).to_bytes();
-        blind.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(&blind[..8])
     }
 }
 

@@ -4,6 +4,7 @@ use rfid_core::Result;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::hex::hex;
 use crate::randomness::{self, Randomness};
 
 /// Thirty-two letters and digits, none of which is taken for another.
@@ -29,7 +30,7 @@ pub fn hash(code: &str) -> String {
         .map(|c| c.to_ascii_uppercase())
         .collect::<String>()
         .into();
-    Sha256::digest(plain.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(plain.as_bytes()))
 }
 
 #[cfg(test)]

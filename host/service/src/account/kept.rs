@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::session::KeptSession;
+use crate::off_runtime::off_runtime;
 use crate::randomness::Randomness;
 use crate::seal::Keys;
 
@@ -98,7 +99,7 @@ impl SessionFile {
     /// `Io`; `Damaged` and `Denied` as [`Keys::open`]: then nobody is logged in any more.
     pub(crate) async fn read(&self, now: UtcTime) -> Result<(Vec<KeptSession>, Duration)> {
         let (path, uptime) = (self.path.clone(), Arc::clone(&self.uptime));
-        let (sealed, run) = blocking(move || Ok((fs::read(path), uptime.now()))).await?;
+        let (sealed, run) = off_runtime("sessions", move || Ok((fs::read(path), uptime.now()))).await?;
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Duration::ZERO)),
@@ -136,7 +137,7 @@ impl SessionFile {
         let kept = Kept { at: now, run: None, sessions: sessions() };
         let (path, uptime) = (self.path.clone(), Arc::clone(&self.uptime));
         let (keys, randomness) = (Arc::clone(&self.keys), Arc::clone(&self.randomness));
-        blocking(move || {
+        off_runtime("sessions", move || {
             let kept = Kept { run: uptime.now(), ..kept };
             let text = serde_json::to_vec(&kept)
                 .map_err(|error| Error::new(ErrorKind::Internal, "sessions").with_source(error))?;
@@ -180,13 +181,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match path.parent() {
         Some(folder) => fs::File::open(folder)?.sync_all(),
         None => Ok(()),
-    }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Error::new(ErrorKind::Internal, "sessions").with_source(error)),
     }
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::AccountSettings;
+use crate::hex::hex;
 use crate::randomness::{self, Randomness};
 use crate::record::StaffId;
 
@@ -149,7 +150,6 @@ impl Sessions {
         settings: &AccountSettings,
         randomness: &dyn Randomness,
     ) -> Result<Keys> {
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
         let token: Zeroizing<[u8; 32]> = Zeroizing::new(randomness::bytes(randomness)?);
         let proof: [u8; 16] = randomness::bytes(randomness)?;
         let alias: [u8; 6] = randomness::bytes(randomness)?;

@@ -15,9 +15,11 @@ use async_trait::async_trait;
 use rfid_core::{Clock, Error, ErrorKind, Result, Retry};
 use rfid_ledger::{Entry as LedgerEntry, Reader};
 
+use super::Trail;
 use super::chain::{self, Hash, Head};
 use super::verifying::Faulty;
-use super::{Trail, reading};
+use crate::hex::hex;
+use crate::off_runtime::off_runtime;
 
 /// Records that are put into the table at once, and read from it.
 const AT_ONCE: usize = 500;
@@ -38,7 +40,7 @@ pub struct TrailName {
 impl TrailName {
     /// The id in hexadecimal digits.
     pub fn id_text(&self) -> String {
-        self.id.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.id)
     }
 }
 
@@ -188,7 +190,7 @@ impl Copying {
         }
         let mut reader = self.trail.read(end.number);
         loop {
-            let (back, portion) = reading::blocking(move || {
+            let (back, portion) = off_runtime("audit", move || {
                 let portion = portion(&mut reader)?;
                 Ok((reader, portion))
             })
@@ -283,7 +285,7 @@ pub async fn compare(folder: &Path, of: &str, central: &dyn CentralTrail) -> Res
         if page.is_empty() {
             break;
         }
-        comparing = reading::blocking(move || comparing.take(page)).await?;
+        comparing = off_runtime("audit", move || comparing.take(page)).await?;
         if comparing.fault.is_some() {
             break;
         }

@@ -5,6 +5,7 @@ use rfid_ledger::{Entry as LedgerEntry, Ledger};
 
 use super::chain::{self, Hash, Head};
 use super::entry::Entry;
+use crate::off_runtime::off_runtime;
 
 /// Records that are read at once, going back.
 const AT_ONCE: u64 = 512;
@@ -18,20 +19,13 @@ pub struct Recorded {
     pub entry: Entry,
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| Error::new(ErrorKind::Internal, "audit").with_source(error))?
-}
-
 /// Where the chain of a ledger ends.
 pub(super) async fn head(ledger: &Ledger) -> Result<Head> {
     let (ledger, last) = (ledger.clone(), ledger.last());
     if last == 0 {
         return Ok(Head::EMPTY);
     }
-    blocking(move || {
+    off_runtime("audit", move || {
         let mut reader = ledger.read(last - 1);
         while let Some(entry) = reader.next_entry()? {
             match entry {
@@ -52,7 +46,7 @@ pub(super) async fn head(ledger: &Ledger) -> Result<Head> {
 /// Records before a number, the latest first.
 pub(super) async fn latest(ledger: &Ledger, before: Option<u64>, limit: usize) -> Result<Vec<Recorded>> {
     let ledger = ledger.clone();
-    blocking(move || {
+    off_runtime("audit", move || {
         let mut found: Vec<Recorded> = Vec::new();
         let mut behind = before.unwrap_or(u64::MAX).min(ledger.last().saturating_add(1));
         let first = ledger.first().max(1);
@@ -81,7 +75,7 @@ pub(super) async fn latest(ledger: &Ledger, before: Option<u64>, limit: usize) -
 /// Records about something, the first first.
 pub(super) async fn about(ledger: &Ledger, object: &str) -> Result<Vec<Recorded>> {
     let (ledger, object) = (ledger.clone(), object.to_owned());
-    blocking(move || {
+    off_runtime("audit", move || {
         // Most records are about something else, and need not be read for that to be seen.
         let finder = memchr::memmem::Finder::new(object.as_bytes());
         let mut found = Vec::new();

@@ -117,7 +117,7 @@ mod tests {
     fn a_signature_is_taken_as_programs_print_it() {
         let bytes: Vec<u8> = (0..64).map(|at| at * 3).collect();
         let kept = STANDARD.encode(&bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::hex::hex(&bytes);
         let lines = format!("{}\n{}\n", &kept[..40], &kept[40..]);
         for printed in
             [bytes.clone(), hex.clone().into_bytes(), hex.to_uppercase().into_bytes(), lines.into_bytes()]

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_core::{Error, ErrorKind, Result};
 
+use crate::off_runtime::off_runtime;
+
 /// Room on a disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -127,7 +129,7 @@ impl SpaceWatch {
     /// `Io`.
     pub async fn look(&self) -> Result<Option<(Room, Fullness)>> {
         let (disk, folder) = (Arc::clone(&self.disk), self.folder.clone());
-        let room = super::reading::blocking(move || disk.room(&folder)).await?;
+        let room = off_runtime("audit", move || disk.room(&folder)).await?;
         let now = Fullness::of(room, self.limits);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.replace((room, now)).map_or(Fullness::Fine, |(_, before)| before);

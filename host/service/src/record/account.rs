@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Personal, RequestId, StaffId};
+use crate::hex::hex;
 use crate::rights::{Action, Role};
 
 /// The account of a member of staff: each has one at most, and nobody else uses it.
@@ -106,7 +107,7 @@ pub struct Device {
 impl Device {
     /// The hash of a key as it is kept.
     pub fn hash(key: &str) -> String {
-        Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(key.as_bytes()))
     }
 }
 

@@ -53,6 +53,27 @@ pub enum ConsentDraft {
 }
 
 impl ConsentDraft {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NotAsked, Self::Given, Self::OptedOut];
+
+    /// Its name, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not_asked",
+            Self::Given => "given",
+            Self::OptedOut => "opted_out",
+        }
+    }
+
+    /// That of a record, whenever it was said.
+    pub const fn of(consent: &Consent) -> Self {
+        match consent {
+            Consent::NotAsked => Self::NotAsked,
+            Consent::Given { .. } => Self::Given,
+            Consent::OptedOut { .. } => Self::OptedOut,
+        }
+    }
+
     /// The consent that comes of it at this time, in place of the one before.
     pub(crate) fn at(self, before: Option<Consent>, at: UtcTime) -> Consent {
         match (self, before) {

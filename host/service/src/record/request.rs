@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     CardDraft, CardId, CustomerDraft, CustomerId, ExportContent, Key, Personal, PhotoId, RequestId, StaffId,
 };
+use crate::hex::hex;
 use crate::rights::{Action, Role};
 use crate::store::Actor;
 
@@ -398,7 +399,7 @@ impl Proposal {
     pub fn hash(&self) -> String {
         // What is kept is JSON, so this can be written.
         let json = zeroize::Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());
-        Sha256::digest(&*json).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(&*json))
     }
 }
 

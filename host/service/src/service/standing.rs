@@ -12,6 +12,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::fault::Fault;
+use super::history::VisitState;
 use super::{Caller, Service};
 use crate::recognition::{Notice, local_day};
 use crate::record::{Alarm, AlarmId, Branch, Duty, Key, Kind, Outcome, Staff, StaffRole, Visit, VisitId};
@@ -20,14 +21,6 @@ use crate::store::{Among, By, Figures, Listing, Stored, TallyAsk};
 
 /// Branches and duties tell nobody when they change; they are read again after so long.
 const READ_AGAIN: Duration = Duration::from_secs(5);
-
-/// How far a visit is that goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Waiting,
-    Greeted,
-    Served,
-}
 
 /// How things stand in one branch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +62,7 @@ struct Inside {
     version: u32,
     branch: Name,
     class: Name,
-    step: Step,
+    state: VisitState,
     arrived_at: UtcTime,
 }
 
@@ -243,16 +236,11 @@ impl Kept {
             return;
         }
         self.over.remove(&visit.id);
-        let step = match (visit.served, visit.greeted) {
-            (Some(_), _) => Step::Served,
-            (None, Some(_)) => Step::Greeted,
-            (None, None) => Step::Waiting,
-        };
         let inside = Inside {
             version: *version,
             branch: visit.branch.clone(),
             class: visit.vip_class.clone(),
-            step,
+            state: VisitState::of(visit),
             arrived_at: visit.arrived_at,
         };
         self.inside.insert(visit.id, inside);
@@ -286,14 +274,16 @@ impl Kept {
         for inside in self.inside.values() {
             let Some(branch) = all.get_mut(&inside.branch) else { continue };
             *branch.inside.entry(inside.class.clone()).or_default() += 1;
-            match inside.step {
-                Step::Waiting => {
+            match inside.state {
+                VisitState::Waiting => {
                     branch.waiting += 1;
                     let since = branch.waits_since.map_or(inside.arrived_at, |at| at.min(inside.arrived_at));
                     branch.waits_since = Some(since);
                 }
-                Step::Greeted => branch.greeted += 1,
-                Step::Served => branch.served += 1,
+                VisitState::Greeted => branch.greeted += 1,
+                VisitState::Served => branch.served += 1,
+                // They are not inside.
+                VisitState::Left | VisitState::Refused => {}
             }
         }
         for branch in self.alarms.values() {

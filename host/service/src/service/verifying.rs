@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rfid_core::{Error, ErrorKind, UtcTime};
+use rfid_core::{Error, UtcTime};
 
 use super::fault::Fault;
 use super::{Caller, Service};
 use crate::audit::anchors::{self, Anchor};
 use crate::audit::{self, Verified};
+use crate::off_runtime::off_runtime;
 use crate::rights::Action;
 
 /// Files in which the ends of a trail are kept.
@@ -129,7 +130,7 @@ impl Service {
             }
             Ok::<_, Error>(known)
         };
-        Ok(blocking(read).await??)
+        Ok(off_runtime("verify", read).await?)
     }
 
     async fn go_through(
@@ -142,10 +143,10 @@ impl Service {
         let folder = trail.folder().to_owned();
         // What is on its way is written first.
         trail.head().await?;
-        let verified = blocking(move || {
+        let verified = off_runtime("verify", move || {
             audit::verify(&folder, &known, |number| reached.store(number, Ordering::Relaxed))
         });
-        let verified = verified.await??;
+        let verified = verified.await?;
         self.did(caller, "audit.verify", |entry| {
             entry.count = Some(verified.records);
             entry.facts.insert("head".to_owned(), verified.head.hash.to_string());
@@ -156,11 +157,6 @@ impl Service {
         .await?;
         Ok(verified)
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| Error::new(ErrorKind::Internal, "verify").with_source(error))
 }
 
 #[cfg(test)]

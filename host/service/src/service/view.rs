@@ -8,8 +8,9 @@ use super::Sight;
 use crate::audit::{Recorded, Verified};
 use crate::mask;
 use crate::record::{
-    Account, AccountState, Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, Consent, Customer,
-    Duty, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit, Way,
+    Account, AccountState, Alarm, AlarmKind, AllowedBranches, Branch, Card, CardState, ConsentDraft,
+    Customer, Duty, LocalDate, Outcome, Refusal, Request, RequestState, Signature, Staff, StaffRole, Visit,
+    Way,
 };
 use crate::rights::Role;
 use crate::store::Stored;
@@ -95,11 +96,7 @@ impl CustomerView {
             usual_business: customer.usual_business.reveal().clone(),
             branch: customer.branch.to_string(),
             account_manager_id: customer.account_manager.map(|id| id.to_string()),
-            consent: match customer.consent {
-                Consent::NotAsked => "not_asked",
-                Consent::Given { .. } => "given",
-                Consent::OptedOut { .. } => "opted_out",
-            },
+            consent: ConsentDraft::of(&customer.consent).name(),
             photo_id: customer.photo.map(|id| id.to_string()),
             closed: customer.closed,
             masked: false,

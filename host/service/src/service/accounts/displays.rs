@@ -10,6 +10,7 @@ use super::super::fault::Fault;
 use super::super::{Caller, Grant, Service};
 use super::LoggedIn;
 use crate::account::session::For;
+use crate::hex::hex;
 use crate::randomness;
 use crate::record::{Account, AccountState, Device, Key, Staff, StaffId};
 use crate::rights::Role;
@@ -32,8 +33,7 @@ impl Service {
             return Err(Fault::NotAccepted);
         }
         let random: Zeroizing<[u8; 32]> = Zeroizing::new(randomness::bytes(self.randomness.as_ref())?);
-        let secret: Zeroizing<String> =
-            Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).collect());
+        let secret = Zeroizing::new(hex(random.as_ref()));
         let device = Device { key_hash: Device::hash(&secret), from: from.to_owned(), since: self.now() };
         let caller = Caller::new(Actor::Staff(staff.record.id), from, Grant::of_token([], None));
         let paired = Account {

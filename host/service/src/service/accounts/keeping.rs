@@ -78,18 +78,27 @@ impl Service {
         Ok((staff, ended))
     }
 
-    /// Somebody else's account that the caller may lock.
-    async fn account_looked_after(
+    /// The account of somebody whom the caller looks after, or of the caller.
+    pub(in crate::service) async fn account_within(
         &self,
         caller: &Caller,
         number: &str,
     ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
         let may = self.may(caller, Action::LockAccounts).await?;
         let found = self.account_of_number(number).await?;
-        let reached = found.filter(|(staff, _)| may.of_staff(&staff.record).is_some());
-        let Some((staff, account)) = reached else {
-            return Err(self.nothing(caller, Action::LockAccounts, "account").await);
-        };
+        match found.filter(|(staff, _)| may.of_staff(&staff.record).is_some()) {
+            Some(found) => Ok(found),
+            None => Err(self.nothing(caller, Action::LockAccounts, "account").await),
+        }
+    }
+
+    /// Somebody else's account that the caller may lock.
+    async fn account_looked_after(
+        &self,
+        caller: &Caller,
+        number: &str,
+    ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
+        let (staff, account) = self.account_within(caller, number).await?;
         if caller.grant.who() == Some(staff.record.id) {
             return Err(Fault::NotAllowed("nobody changes an account of their own".to_owned()));
         }

@@ -241,7 +241,10 @@ impl Service {
             actor: Actor::Staff(staff.id),
             from: from.to_owned(),
             // Where somebody works comes from the session and never from a request.
-            grant: branch.as_ref().map_or(grant.clone(), |branch| grant.within(branch)),
+            grant: match &branch {
+                Some(branch) => grant.within(branch),
+                None => grant,
+            },
             session: Some(SessionMark { alias: session.alias.clone(), is_proved, acting: branch }),
             reason: acting.map(|acting| acting.reason.clone()).filter(|reason| !reason.is_empty()),
         }

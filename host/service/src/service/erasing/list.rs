@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rfid_core::{Error, ErrorKind, Result};
 
+use crate::off_runtime::off_runtime;
 use crate::record::CustomerId;
 
 /// The file's name in a data folder.
@@ -67,16 +68,15 @@ impl ErasedList {
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let outcome = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "erase").with_source(error))?;
-        outcome.map_err(|error| {
+        let path = self.0.clone();
+        let failed = move |error: io::Error| {
             let kind = match error.kind() {
                 io::ErrorKind::InvalidData => ErrorKind::Damaged,
                 _ => ErrorKind::Io,
             };
-            Error::new(kind, "erase").with_detail(self.0.display().to_string()).with_source(error)
-        })
+            Error::new(kind, "erase").with_detail(path.display().to_string()).with_source(error)
+        };
+        off_runtime("erase", move || work().map_err(failed)).await
     }
 }
 

@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 use super::super::fault::{Fault, FieldFault};
 use super::super::{Caller, Service};
 use super::asking::refused;
-use super::making::{blocking, remove};
+use super::making::remove;
 use super::sealed::{self, FileKey};
+use crate::hex::hex;
+use crate::off_runtime::io_off_runtime;
 use crate::record::{Export, ExportId, ExportState, Key};
 use crate::rights::Action;
 use crate::store::Stored;
@@ -63,7 +65,7 @@ impl Service {
         // The semaphore is never closed.
         let _opening = exports.opening.acquire().await;
         let folder = exports.folder.clone();
-        let sealed = blocking(move || sealed::read(&folder, id)).await;
+        let sealed = io_off_runtime("export", move || sealed::read(&folder, id)).await;
         let sealed = match sealed {
             Ok(sealed) => sealed,
             // Another request of the same person may have been faster.
@@ -72,7 +74,7 @@ impl Service {
         let expected = export.record.made.as_ref().map(|made| made.sha256.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let plain = key.open(id, &sealed)?;
-            let is_it = Some(sealed::hex(&Sha256::digest(&*plain))) == expected;
+            let is_it = Some(hex(&Sha256::digest(&*plain))) == expected;
             let damaged = || Error::new(ErrorKind::Damaged, "export").with_detail("its hash is another");
             is_it.then_some(plain).ok_or_else(damaged)
         });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rfid_core::{Error, ErrorKind};
+use rfid_core::Error;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,7 +17,9 @@ use super::super::{Caller, Service};
 use super::sealed::{self, FileKey};
 use super::{Exports, Turn};
 use crate::export::{ExportFault, Table};
+use crate::hex::hex;
 use crate::mask;
+use crate::off_runtime::io_off_runtime;
 use crate::randomness::Randomness;
 use crate::record::{
     Customer, CustomerId, Export, ExportFormat, ExportId, ExportState, Key, Kind, MadeFile, Visit,
@@ -231,7 +233,7 @@ impl Service {
     /// Removes files of exports that are over, or of which nothing is known.
     async fn remove_strays(&self, exports: &Exports) -> Result<(), Fault> {
         let folder = exports.folder.clone();
-        let there = blocking(move || sealed::there(&folder)).await?;
+        let there = io_off_runtime("export", move || sealed::there(&folder)).await?;
         for id in there.into_iter().filter(|id| !exports.under_way.has(*id)) {
             let export: Option<Stored<Export>> = self.find(Key::Export(id)).await?;
             if export.is_none_or(|export| export.record.state != ExportState::Ready) {
@@ -290,7 +292,7 @@ impl Writing {
         let key = FileKey::from_text(&self.key).ok_or_else(|| std::io::Error::other("the key is none"))?;
         let sealed = key.seal(self.id, &plain, self.randomness.as_ref()).map_err(std::io::Error::other)?;
         sealed::write(&self.folder, self.id, &sealed)?;
-        Ok(Written { rows, bytes: plain.len() as u64, sha256: sealed::hex(&Sha256::digest(&*plain)) })
+        Ok(Written { rows, bytes: plain.len() as u64, sha256: hex(&Sha256::digest(&*plain)) })
     }
 }
 
@@ -301,15 +303,5 @@ fn host() -> Caller {
 
 pub(super) async fn remove(exports: &Exports, id: ExportId) -> Result<(), Error> {
     let folder = exports.folder.clone();
-    blocking(move || sealed::remove(&folder, id)).await
-}
-
-/// Does something with files where it holds nobody up.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| Error::new(ErrorKind::Io, "export").with_source(error)),
-        Err(error) => Err(Error::new(ErrorKind::Internal, "export").with_source(error)),
-    }
+    io_off_runtime("export", move || sealed::remove(&folder, id)).await
 }

@@ -12,6 +12,7 @@ use rfid_core::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::hex::hex;
 use crate::randomness::{self, Randomness};
 use crate::record::ExportId;
 
@@ -83,11 +84,6 @@ impl FileKey {
         let payload = Payload { msg: text, aad: &id.to_bytes() };
         self.cipher()?.decrypt(&Nonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| damaged())
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn path(folder: &Path, id: ExportId) -> PathBuf {

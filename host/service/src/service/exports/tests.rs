@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::Outcome;
+use crate::hex::hex;
 use crate::record::{ConsentDraft, CustomerDraft, ExportFormat, ExportPurpose, ExportState, Request};
 use crate::rights::Role;
 use crate::service::bank::Bank;
@@ -164,10 +165,7 @@ async fn a_few_visits_are_exported_alone_shortened_and_fetched_once() {
     );
     let fetched = of("export.fetch", Outcome::Done);
     assert_eq!(fetched.by, supervisor.actor);
-    assert_eq!(
-        fetched.facts["sha256"],
-        sealed::hex(&<sha2::Sha256 as sha2::Digest>::digest(text.as_bytes()))
-    );
+    assert_eq!(fetched.facts["sha256"], hex(&<sha2::Sha256 as sha2::Digest>::digest(text.as_bytes())));
     assert_eq!(of("export.fetch", Outcome::Refused).rule.as_deref(), Some("another key"));
     let trail = serde_json::to_string(&told.iter().map(|told| &told.entry).collect::<Vec<_>>()).unwrap();
     assert!(!trail.contains(begun.key.as_str()));

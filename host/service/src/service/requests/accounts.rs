@@ -129,11 +129,7 @@ impl Service {
         caller: &Caller,
         number: &str,
     ) -> Result<(Stored<Staff>, Stored<Account>), Fault> {
-        let may = self.may(caller, Action::LockAccounts).await?;
-        let found = self.account_of_number(number).await?;
-        let Some((staff, account)) = found.filter(|(staff, _)| may.of_staff(&staff.record).is_some()) else {
-            return Err(self.nothing(caller, Action::LockAccounts, "account").await);
-        };
+        let (staff, account) = self.account_within(caller, number).await?;
         let (key, branch) = (Key::Account(staff.record.id), staff.record.branch.clone());
         self.saw(caller, "account.see", Some(&key), Some(&branch), 1).await?;
         Ok((staff, account))

@@ -5,8 +5,8 @@ use super::super::grant::Mode;
 use super::super::{Caller, Service};
 use super::Asked;
 use crate::record::{
-    Consent, ConsentDraft, Customer, CustomerDraft, CustomerId, Hand, Key, Personal, PhotoId, Proposal,
-    Request, RequestId, RequestState, Staff,
+    ConsentDraft, Customer, CustomerDraft, CustomerId, Hand, Key, Personal, PhotoId, Proposal, Request,
+    RequestId, RequestState, Staff,
 };
 use crate::rights::Action;
 use crate::store::{PhotoSize, Stored};
@@ -233,11 +233,7 @@ impl Service {
             branch: customer.branch.to_string(),
             account_manager,
             notes: customer.notes.clone(),
-            consent: match customer.consent {
-                Consent::NotAsked => ConsentDraft::NotAsked,
-                Consent::Given { .. } => ConsentDraft::Given,
-                Consent::OptedOut { .. } => ConsentDraft::OptedOut,
-            },
+            consent: ConsentDraft::of(&customer.consent),
         })
     }
 }

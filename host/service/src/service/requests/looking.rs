@@ -14,7 +14,7 @@ use super::{OF_REQUESTS, RequestFilter};
 use crate::mask;
 use crate::record::{
     Card, CardState, Customer, CustomerDraft, CustomerId, Hand, Key, Personal, Proposal, ProposalKind,
-    Request, RequestId, RequestState, Staff, StaffId,
+    Record, Request, RequestId, RequestState, Staff, StaffId,
 };
 use crate::rights::{Action, Role};
 use crate::store::{Actor, Place, Stored};
@@ -293,8 +293,9 @@ impl Service {
         match &case.request.record.proposal {
             Proposal::OpenCustomer { draft, .. } => Ok(fields(None, draft)),
             Proposal::ChangeCustomer { customer, version, draft, .. } => {
-                let before = self.customer_at(*customer, *version).await?;
-                let before = match before {
+                // The record that the change was made on.
+                let before = self.as_of(&Key::Customer(*customer), *version).await?;
+                let before = match before.and_then(|record| Customer::try_from(record).ok()) {
                     Some(before) => Some(self.draft_of(&before).await?),
                     None => None,
                 };
@@ -304,11 +305,10 @@ impl Service {
         }
     }
 
-    /// The record that a change was made on.
-    async fn customer_at(&self, id: CustomerId, version: u32) -> Result<Option<Customer>, Fault> {
-        let past = self.store.history(&Key::Customer(id), version.checked_add(1), 1).await?.pop();
-        let after = past.filter(|past| past.version == version).and_then(|past| past.after);
-        Ok(after.and_then(|record| Customer::try_from(record).ok()))
+    /// A record as it was in a version, where that is still known.
+    async fn as_of(&self, key: &Key, version: u32) -> Result<Option<Record>, Fault> {
+        let past = self.store.history(key, version.checked_add(1), 1).await?.pop();
+        Ok(past.filter(|past| past.version == version).and_then(|past| past.after))
     }
 
     /// What a request says otherwise than in a version that somebody saw: the fields of its customer, or
@@ -317,9 +317,8 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn changed_since(&self, case: &Case, version: u32) -> Result<Vec<ChangedField>, Fault> {
-        let (Stored { record, .. }, key) = (&case.request, Key::Request(case.request.record.id));
-        let past = self.store.history(&key, version.checked_add(1), 1).await?.pop();
-        let seen = past.filter(|past| past.version == version).and_then(|past| past.after);
+        let record = &case.request.record;
+        let seen = self.as_of(&Key::Request(record.id), version).await?;
         let seen = seen.and_then(|record| Request::try_from(record).ok());
         match (seen.map(|seen| seen.proposal), &record.proposal) {
             (
@@ -437,17 +436,8 @@ fn hands_of(request: &Request) -> impl Iterator<Item = &Hand> {
 
 /// The fields of a draft that are others than before; all that say something where there was nothing before.
 fn fields(before: Option<&CustomerDraft>, after: &CustomerDraft) -> Vec<ChangedField> {
-    let consent = |draft: &CustomerDraft| {
-        use crate::record::ConsentDraft::{Given, NotAsked, OptedOut};
-        match draft.consent {
-            NotAsked => "not_asked",
-            Given => "given",
-            OptedOut => "opted_out",
-        }
-        .to_owned()
-    };
     type Of = fn(&CustomerDraft) -> String;
-    let plain: [(&'static str, Of); 9] = [
+    let of_draft: [(&'static str, Of); 10] = [
         ("customer_number", |draft| draft.customer_number.reveal().clone()),
         ("name", |draft| draft.name.reveal().clone()),
         ("id_number", |draft| draft.id_number.as_ref().map(|text| text.reveal().clone()).unwrap_or_default()),
@@ -457,6 +447,7 @@ fn fields(before: Option<&CustomerDraft>, after: &CustomerDraft) -> Vec<ChangedF
         ("branch", |draft| draft.branch.clone()),
         ("account_manager", |draft| draft.account_manager.clone().unwrap_or_default()),
         ("notes", |draft| draft.notes.reveal().clone()),
+        ("consent", |draft| draft.consent.name().to_owned()),
     ];
     let mut changed = Vec::new();
     let mut compare = |field: &'static str, was: Option<String>, is: String| {
@@ -468,9 +459,8 @@ fn fields(before: Option<&CustomerDraft>, after: &CustomerDraft) -> Vec<ChangedF
             changed.push(ChangedField { field, before: was.map(shown), after: shown(is) });
         }
     };
-    for (field, of) in plain {
+    for (field, of) in of_draft {
         compare(field, before.map(of), of(after));
     }
-    compare("consent", before.map(consent), consent(after));
     changed
 }

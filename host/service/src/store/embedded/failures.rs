@@ -14,6 +14,7 @@ use rfid_core::{Error, ErrorKind, Result, UtcTime};
 
 use super::put_in_place;
 use crate::account::failures::{FailureBook, Failures, LockRule, REMEMBERED, Tried};
+use crate::off_runtime::off_runtime;
 use crate::store::Rows;
 
 /// What a record is sealed for.
@@ -38,7 +39,7 @@ struct Inner {
 impl FailureFile {
     /// Reads what is there.
     pub(super) async fn open(path: PathBuf, rows: Rows) -> Result<Self> {
-        let inner = blocking(move || Inner::read(path, rows)).await?;
+        let inner = off_runtime("failures", move || Inner::read(path, rows)).await?;
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -83,7 +84,7 @@ impl FailureFile {
         change: impl FnOnce(&mut Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let this = self.clone();
-        blocking(move || change(&mut this.lock())).await
+        off_runtime("failures", move || change(&mut this.lock())).await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -214,12 +215,6 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| {
         Error::new(ErrorKind::Io, "failures").with_detail(path.display().to_string()).with_source(error)
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, "failures").with_source(error))?
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rfid_core::{Error, ErrorKind, Result};
 
+use crate::off_runtime::io_off_runtime;
 use crate::seal::PersonKeys;
 use crate::store::Rows;
 use crate::store::erasing::KeyChange;
@@ -24,7 +25,7 @@ impl PersonFile {
     pub(super) async fn open(path: PathBuf, rows: &Rows) -> Result<Self> {
         let file = Self(path);
         let this = file.clone();
-        let sealed = blocking(move || this.read()).await?;
+        let sealed = io_off_runtime("person keys", move || this.read()).await?;
         let keys = match sealed {
             Some(sealed) => rows.open_persons(&sealed)?,
             None => {
@@ -48,7 +49,7 @@ impl PersonFile {
 
     async fn write(&self, rows: &Rows, keys: &PersonKeys) -> Result<()> {
         let (this, sealed) = (self.clone(), rows.seal_persons(keys)?);
-        blocking(move || this.replace(&sealed)).await
+        io_off_runtime("person keys", move || this.replace(&sealed)).await
     }
 
     fn unfinished(&self) -> PathBuf {
@@ -100,11 +101,4 @@ fn overwrite(mut file: File) -> io::Result<()> {
     let len = file.metadata()?.len();
     io::copy(&mut io::Read::take(io::repeat(0), len), &mut file)?;
     file.sync_all()
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, "person keys").with_source(error))?
-        .map_err(|error| Error::new(ErrorKind::Io, "person keys").with_source(error))
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rfid_core::{Error, ErrorKind, Result};
+use rfid_core::Result;
 
+use crate::off_runtime::io_off_runtime;
 use crate::record::{CustomerId, PhotoId};
 use crate::store::{Photo, PhotoSize, Rows};
 
@@ -25,7 +26,7 @@ pub(super) struct Photos {
 impl Photos {
     pub(super) async fn open(folder: PathBuf, rows: Rows) -> Result<Self> {
         let made = folder.clone();
-        blocking("open", move || private_folder(&made)).await?;
+        io_off_runtime("open", move || private_folder(&made)).await?;
         Ok(Self { folder: folder.into(), rows })
     }
 
@@ -34,7 +35,7 @@ impl Photos {
         let small = self.rows.seal_photo(id, of, PhotoSize::Small, &photo.small)?;
         let photos = self.clone();
         // The large one last: a photo is there when it is.
-        blocking("put photo", move || {
+        io_off_runtime("put photo", move || {
             photos.write(id, PhotoSize::Small, &small)?;
             photos.write(id, PhotoSize::Large, &large)
         })
@@ -43,7 +44,7 @@ impl Photos {
 
     pub(super) async fn get(&self, id: PhotoId, size: PhotoSize) -> Result<Option<Vec<u8>>> {
         let path = self.path(id, size);
-        let bytes = blocking("get photo", move || match fs::read(path) {
+        let bytes = io_off_runtime("get photo", move || match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.map(Some),
         })
@@ -54,7 +55,7 @@ impl Photos {
 
     pub(super) async fn list(&self, after: Option<PhotoId>, limit: usize) -> Result<Vec<PhotoId>> {
         let folder = Arc::clone(&self.folder);
-        blocking("list photos", move || {
+        io_off_runtime("list photos", move || {
             let mut folders = names(&folder)?;
             folders.sort();
             let mut found = Vec::new();
@@ -77,7 +78,7 @@ impl Photos {
 
     pub(super) async fn remove(&self, id: PhotoId) -> Result<()> {
         let paths = [PhotoSize::Large, PhotoSize::Small].map(|size| self.path(id, size));
-        blocking("remove photo", move || {
+        io_off_runtime("remove photo", move || {
             for path in paths {
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -131,14 +132,4 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
         entries => entries?,
     };
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
-}
-
-async fn blocking<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, op).with_source(error))?
-        .map_err(|error| Error::new(ErrorKind::Io, op).with_source(error))
 }

@@ -16,6 +16,7 @@ use super::persons::PersonFile;
 use super::reading::{Index, Present, owner_of};
 use super::replay::{self, Counts};
 use super::seen::Seen;
+use crate::off_runtime::off_runtime;
 use crate::record::{Key, Kind, Record};
 use crate::seal::Blind;
 use crate::store::asking::{self, Answer, WaitingCommit};
@@ -297,9 +298,7 @@ impl Writer {
             // In the portion that is not in the ledger yet.
             Ok(None)
         };
-        tokio::task::spawn_blocking(look)
-            .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "load").with_source(error))?
+        off_runtime("load", look).await
     }
 
     async fn append(&self, entry: &Entry) -> Result<u64> {

@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::hex::hex;
 use crate::record::{Key, Kind};
 use crate::store::Elsewhere;
 
@@ -66,8 +67,7 @@ pub(super) async fn tell_much(connection: &mut PgConnection) -> Result<(), sqlx:
 }
 
 fn name(key: &Key) -> String {
-    let digits: String = key.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}{digits}", key.kind() as u8)
+    format!("{}{}", key.kind() as u8, hex(&key.to_bytes()))
 }
 
 fn named(text: &str) -> Option<Key> {
