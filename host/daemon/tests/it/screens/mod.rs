@@ -109,6 +109,41 @@ async fn an_account_manager_works_by_keys_alone() {
     pc.until_says("#current", "人工登记").await;
 }
 
+/// Answers for the current customer come so late, and are counted as they come.
+const SLOW_ANSWERS: &str = "window.asked = 0; window.answered = 0; const real = window.fetch.bind(window); \
+    window.fetch = async (to, how) => { \
+        if (!String(to).startsWith('/desk/current/')) return real(to, how); \
+        window.asked += 1; \
+        await new Promise((over) => setTimeout(over, 1_000)); \
+        try { return await real(to, how); } finally { window.answered += 1; } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_chosen_is_not_replaced_by_an_answer_about_somebody_else_that_comes_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    demo.place("6001", "door");
+    pc.until_says("#current .name", "王小明").await;
+    demo.place("6002", "door");
+    pc.until_says("#recent", "李芳").await;
+    pc.run(SLOW_ANSWERS).await;
+    // The screen refreshes whom it shows, and somebody else is chosen before the answer is there.
+    pc.press("g").await;
+    eventually("a refresh", async || (pc.run("return asked").await.as_u64() > Some(0)).then_some(())).await;
+    pc.run(
+        "[...document.querySelectorAll('#recent a')].find((one) => one.textContent.includes('李芳')).click()",
+    )
+    .await;
+    // What happens meanwhile refreshes whom the screen still shows.
+    pc.press("s").await;
+    pc.until_says("#current .name", "李芳").await;
+    eventually("all answers", async || pc.run("return asked === answered").await.as_bool()?.then_some(()))
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(pc.texts("#current .name").await, ["李芳"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_dead_spot_what_was_missed_is_shown_as_missed() {
     let folder = tempfile::tempdir().unwrap();

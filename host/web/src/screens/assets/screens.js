@@ -123,11 +123,11 @@ function arrived(id) {
 function refresh(id) {
   changed.add(id);
   if (gathering) return;
-  gathering = setTimeout(() => { gathering = undefined; if (changed.size) show(); }, GATHER_MS);
-  show();
+  gathering = setTimeout(() => { gathering = undefined; if (changed.size) showChanged(); }, GATHER_MS);
+  showChanged();
 }
 
-function show() {
+function showChanged() {
   if (screen === "lobby") showBoard();
   if (screen === "desk") showDesk();
   if (screen === "display") showArrivals();
@@ -149,11 +149,11 @@ function showBoard() {
   // Whom somebody chose stays; whoever only waited makes room once somebody has greeted them.
   const isChosen = wanted === main && !article?.classList.contains("state-waiting");
   const query = wanted ? `?${isChosen ? "main" : "keep"}=${encodeURIComponent(wanted)}` : "";
-  htmx.ajax("GET", `/lobby/board${query}`, { target: "#board", swap: "innerMorph" });
+  show("#board", `/lobby/board${query}`);
 }
 
 function showArrivals() {
-  htmx.ajax("GET", "/display/board", { target: "#board", swap: "innerMorph" });
+  show("#board", "/display/board");
 }
 
 /** Who came long enough ago leaves a display, line or no line. */
@@ -181,8 +181,24 @@ function showDesk() {
 }
 
 function showCurrent(id) {
-  htmx.ajax("GET", `/desk/current/${encodeURIComponent(id)}`, { target: "#current", swap: "innerMorph" });
+  show("#current", `/desk/current/${encodeURIComponent(id)}`);
 }
+
+const shownIn = (place) => find("article[data-visit]", find(place))?.dataset.visit;
+
+/** Brings a place up to date, unless somebody else is chosen to be there before the answer comes. */
+function show(place, path) {
+  const shown = shownIn(place);
+  const isLate = () => shownIn(place) !== shown;
+  htmx.ajax("GET", path, { source: place, target: place, swap: "innerMorph", isLate });
+}
+
+document.addEventListener("htmx:before:swap", (event) => {
+  if (!event.detail.ctx.isLate?.()) return;
+  event.preventDefault();
+  // The change may be one of who is there by now.
+  if (screen === "lobby") showBoard();
+});
 
 function announce(what) {
   const place = find("#announce");
