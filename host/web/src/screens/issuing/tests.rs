@@ -71,9 +71,11 @@ fn customer(number: &str, name: &str) -> String {
 }
 
 /// Where an answer leads.
+#[track_caller]
 fn place(seen: &Seen) -> String {
     let place = seen.headers.get("hx-redirect").or_else(|| seen.headers.get("location"));
-    place.unwrap_or_else(|| panic!("{}: {}", seen.status, seen.html)).to_str().unwrap().to_owned()
+    let Some(place) = place else { panic!("{}: {}", seen.status, seen.html) };
+    place.to_str().unwrap().to_owned()
 }
 
 /// What stands in a hidden field.

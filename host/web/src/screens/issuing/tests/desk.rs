@@ -144,13 +144,13 @@ async fn a_lost_card_is_blocked_at_once_replaced_or_made_usable_again_by_a_secon
         clerk.send(&format!("{path}/{act}"), "desk=desk").await;
         until_says(&clerk, &path, if act == "encode" { "已写好" } else { "验卡无误" }).await;
     }
-    // A second card comes only in the place of the first.
+    // A second card comes only in the place of the first; both are on the page then, in either order.
+    let card = card_of(&hall, "6001").await.id;
     let form = "valid_from=2026-01-01&valid_until=2028-12-31&submit=on";
     let second = place(&clerk.send(&format!("{page}/card"), form).await);
     let refused = decided(&reviewer, &second, "approve", "").await;
     assert!(refused.status == 409 && refused.html.contains("客户已有可用的卡片"), "{}", refused.html);
     let html = clerk.get(&page).await.html;
-    let card = html.split("id=\"card-").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let version = |html: &str| {
         let row = html.split(&format!("id=\"card-{card}\"")).nth(1).unwrap();
         hidden(row, "seen")
