@@ -12,6 +12,7 @@ use rfid_service::service::{Caller, Fault, Identified};
 use rfid_service::store::Actor;
 
 use crate::api::Api;
+use crate::percent::decoded;
 use crate::refused::Refused;
 
 /// The cookie of a session. A browser takes one of this name only from this host and over TLS, or on the
@@ -197,24 +198,6 @@ fn reason(headers: &HeaderMap) -> Result<Option<String>, Refused> {
         && text.chars().count() <= Entry::LONGEST_REASON
         && !text.chars().any(char::is_control);
     if is_text { Ok(Some(text.to_owned())) } else { Err(wrong()) }
-}
-
-/// Text from its percent-encoded form.
-fn decoded(bytes: &[u8]) -> Option<String> {
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter();
-    while let Some(byte) = rest.next() {
-        if *byte != b'%' {
-            plain.push(*byte);
-            continue;
-        }
-        let digits = [*rest.next()?, *rest.next()?];
-        let text = std::str::from_utf8(&digits)
-            .ok()
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-        plain.push(u8::from_str_radix(text, 16).ok()?);
-    }
-    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]

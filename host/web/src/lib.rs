@@ -17,6 +17,7 @@ pub mod api;
 mod calling;
 pub mod clients;
 pub mod installation;
+mod percent;
 pub mod refused;
 mod screens;
 

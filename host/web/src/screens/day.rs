@@ -9,15 +9,16 @@ use jiff::civil::{Date, Time};
 use rfid_core::UtcTime;
 use rfid_service::record::{Key, VisitId};
 use rfid_service::rights::Action;
-use rfid_service::service::{Fault, Guest, VisitFilter};
+use rfid_service::service::{Fault, Guest, VisitFilter, VisitState};
 use rfid_service::store::Place;
 use serde::Deserialize;
 
-use super::guests::{GuestView, Stage};
+use super::guests::GuestView;
 use super::hall::Hall;
 use super::text::Text;
 use super::viewer::{Refusal, Viewer, shown};
 use crate::api::Api;
+use crate::percent::encoded;
 
 /// Rows that come at once.
 const ROWS: usize = 60;
@@ -65,7 +66,7 @@ impl DayAsked {
         // Of a card that was refused nothing is told, nor can it be found out by asking.
         let is_class =
             self.class.is_empty() || guest.customer.is_some() && visit.vip_class.as_str() == self.class;
-        let is_state = self.state.is_empty() || Stage::of(visit).name() == self.state;
+        let is_state = self.state.is_empty() || VisitState::of(visit).name() == self.state;
         is_class && is_state
     }
 }
@@ -130,7 +131,7 @@ pub(super) async fn part_of(api: &Api, viewer: &Viewer, hall: &Hall, asked: DayA
         visits: guests.iter().map(|guest| showing.guest(guest)).collect(),
         asked,
         classes: classes.into_iter().map(|class| (class.clone(), text.known("class", &class))).collect(),
-        states: Stage::ALL.map(|state| (state.name(), text.known("state", state.name()))).to_vec(),
+        states: VisitState::ALL.map(|state| (state.name(), text.known("state", state.name()))).to_vec(),
         next,
     })
 }
@@ -209,15 +210,6 @@ fn place_in(guest: &Guest) -> Place {
 
 fn order(place: &Place) -> (UtcTime, Key) {
     (place.at, place.key.clone())
-}
-
-/// A text as it stands in the query of an address.
-fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(one).collect()
 }
 
 /// A place as it stands in an address: it tells when somebody came, and not who.

@@ -6,11 +6,11 @@ use axum::response::Response;
 use rfid_service::record::{CustomerId, IdNumber, StaffId, Visit, VisitId};
 use rfid_service::rights::{Action, Role};
 use rfid_service::search::SearchFilter;
-use rfid_service::service::{Caller, Extent, Fault, Guest, Sight};
+use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitState};
 use serde::Deserialize;
 
 use super::day::{self, Day, DayAsked};
-use super::guests::{GuestView, Showing, Stage};
+use super::guests::{GuestView, Showing};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -156,7 +156,7 @@ fn attended_by(me: StaffId, today: &[Guest]) -> Option<&Guest> {
     };
     let is_known = |guest: &&Guest| guest.customer.is_some() && guest.visit.record.departed_at.is_none();
     let mine = today.iter().filter(is_known).filter(|guest| acted_at(guest).is_some()).max_by_key(acted_at);
-    mine.or_else(|| today.iter().find(|guest| Stage::of(&guest.visit.record) == Stage::Waiting))
+    mine.or_else(|| today.iter().find(|guest| VisitState::of(&guest.visit.record) == VisitState::Waiting))
 }
 
 pub(super) async fn current(

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::navigation;
 use super::text::{self, Language, Text};
-use super::viewer::{Frame, Notice, Refusal, Sent, Viewer, shown, text_of};
+use super::viewer::{Frame, Nothing, Notice, Refusal, Sent, Viewer, shown, text_of};
 use crate::api::Api;
 use crate::calling;
 
@@ -47,9 +47,6 @@ pub(super) struct ProveForm {
     #[serde(default)]
     digits: String,
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 #[derive(Deserialize)]
 pub(super) struct Choice {

@@ -1,52 +1,11 @@
 //! A visit and its customer, as a page shows them.
 
 use rfid_service::mask;
-use rfid_service::record::{Customer, Outcome, Visit, Way};
-use rfid_service::service::{Attendant, Extent, Guest};
+use rfid_service::record::{Customer, Outcome, Way};
+use rfid_service::service::{Attendant, Extent, Guest, VisitState};
 use rfid_service::store::Stored;
 
 use super::text::Text;
-
-/// How far a visit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Nobody has greeted the customer.
-    Waiting,
-    /// Somebody has, and nobody serves yet.
-    Greeted,
-    /// Somebody serves.
-    Served,
-    /// The customer is gone.
-    Left,
-    /// The card was refused.
-    Refused,
-}
-
-impl Stage {
-    /// All of them, as filters offer them.
-    pub(super) const ALL: [Self; 5] = [Self::Waiting, Self::Greeted, Self::Served, Self::Left, Self::Refused];
-
-    pub(super) fn of(visit: &Visit) -> Self {
-        match visit.outcome {
-            Outcome::Refused(_) => Self::Refused,
-            Outcome::Recognised if visit.departed_at.is_some() => Self::Left,
-            Outcome::Recognised if visit.served.is_some() => Self::Served,
-            Outcome::Recognised if visit.greeted.is_some() => Self::Greeted,
-            Outcome::Recognised => Self::Waiting,
-        }
-    }
-
-    /// Its name, in addresses and in the keys of texts.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Greeted => "greeted",
-            Self::Served => "served",
-            Self::Left => "left",
-            Self::Refused => "refused",
-        }
-    }
-}
 
 /// What a page shows of a visit.
 #[derive(Default)]
@@ -108,7 +67,7 @@ impl Showing<'_> {
     pub(super) fn guest(&self, guest: &Guest) -> GuestView {
         let Guest { visit: Stored { record: visit, .. }, customer, greeted, served } = guest;
         let text = self.text;
-        let stage = Stage::of(visit);
+        let stage = VisitState::of(visit);
         let mut view = GuestView {
             visit: visit.id.to_string(),
             is_here: visit.departed_at.is_none(),
@@ -142,7 +101,7 @@ impl Showing<'_> {
 
     /// A customer who is not here.
     pub(super) fn absent(&self, customer: &Stored<Customer>, extent: Extent) -> GuestView {
-        let mut view = self.nobody(Stage::Left);
+        let mut view = self.nobody(VisitState::Left);
         view.state_said = self.text.say("state-absent");
         self.customer(&mut view, customer, extent);
         if extent >= Extent::Greeting && customer.record.photo.is_some() {
@@ -177,7 +136,7 @@ impl Showing<'_> {
         }
     }
 
-    fn nobody(&self, stage: Stage) -> GuestView {
+    fn nobody(&self, stage: VisitState) -> GuestView {
         let state_said = self.text.known("state", stage.name());
         GuestView { state: stage.name(), state_said, ..GuestView::default() }
     }

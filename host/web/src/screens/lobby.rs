@@ -5,10 +5,10 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use rfid_service::rights::Action;
 use rfid_service::search;
-use rfid_service::service::{Fault, Guest, VisitFilter};
+use rfid_service::service::{Fault, Guest, VisitFilter, VisitState};
 use serde::Deserialize;
 
-use super::guests::{GuestView, Showing, Stage};
+use super::guests::{GuestView, Showing};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -146,11 +146,11 @@ async fn board_with(api: &Api, viewer: &Viewer, asked: &BoardAsked) -> Result<Bo
     };
     for guest in &guests {
         let view = showing.guest(guest);
-        match Stage::of(&guest.visit.record) {
-            Stage::Refused => board.refused.push(view),
+        match VisitState::of(&guest.visit.record) {
+            VisitState::Refused => board.refused.push(view),
             _ if asked.main.as_ref() == Some(&view.visit) => board.main = Some(view),
-            Stage::Waiting if asked.keep.as_ref() == Some(&view.visit) => board.main = Some(view),
-            Stage::Waiting => board.waiting.push(view),
+            VisitState::Waiting if asked.keep.as_ref() == Some(&view.visit) => board.main = Some(view),
+            VisitState::Waiting => board.waiting.push(view),
             _ => board.here.push(view),
         }
     }

@@ -55,6 +55,14 @@ impl Viewer {
         &self.identified.proof
     }
 
+    /// Opens another page for them, also for a form that htmx has sent.
+    pub(super) fn leads_to(&self, path: &str) -> Response {
+        if self.is_part {
+            return [("hx-redirect", path.to_owned())].into_response();
+        }
+        Redirect::to(path).into_response()
+    }
+
     pub(super) fn may(&self, action: Action) -> bool {
         self.identified.caller.grant.does(action)
     }
@@ -163,23 +171,42 @@ impl<T: DeserializeOwned + Send> FromRequest<Api> for Sent<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let viewer = Viewer::from_request_parts(&mut parts, api).await?;
-        let foreign = |viewer: &Viewer| viewer.saying(StatusCode::FORBIDDEN, "problem-not-from-here");
-        if calling::is_from_here(&parts.headers).is_err() {
-            return Err(foreign(&viewer));
-        }
+        let viewer = Viewer::sending(&mut parts, api).await?;
         let form = Form::<Signed<T>>::from_request(Request::from_parts(parts, body), api).await;
         let Ok(Form(Signed { proof, form })) = form else {
             return Err(viewer.saying(StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid"));
         };
-        if proof != viewer.identified.proof {
-            return Err(foreign(&viewer));
-        }
+        viewer.proves(Some(proof.as_bytes()))?;
         Ok(Self(viewer, form))
     }
 }
 
+/// A form that says no more than that somebody sent it.
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
 impl Viewer {
+    /// Who sends a form, from a page of this host. What they send must bear their proof besides.
+    pub(super) async fn sending(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let viewer = Self::from_request_parts(parts, api).await?;
+        match calling::is_from_here(&parts.headers) {
+            Ok(()) => Ok(viewer),
+            Err(_) => Err(viewer.not_from_here()),
+        }
+    }
+
+    /// Refuses what does not bear the proof of their session.
+    pub(super) fn proves(&self, proof: Option<&[u8]>) -> Result<(), Refusal> {
+        if proof != Some(self.proof().as_bytes()) {
+            return Err(self.not_from_here());
+        }
+        Ok(())
+    }
+
+    fn not_from_here(&self) -> Refusal {
+        self.saying(StatusCode::FORBIDDEN, "problem-not-from-here")
+    }
+
     /// What is said to whom it was not proved who they are: they may try again.
     pub(super) fn not_proved(&self) -> Refusal {
         let refusal = self.saying(StatusCode::FORBIDDEN, "problem-not-proved");

@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use rfid_service::rights::Action;
 use rfid_service::service::Fault;
-use serde::Deserialize;
 
 use super::super::text::Text;
-use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
+use super::super::viewer::{Frame, Nothing, Refusal, Sent, Viewer, shown};
 use super::policies::BackupView;
 use super::readers::ReaderRow;
 use super::{counts_said, uptime_said};
@@ -88,9 +87,6 @@ struct ChangesPage {
     refused: Vec<String>,
     may_apply: bool,
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
     let text = &viewer.text;

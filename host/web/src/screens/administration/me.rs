@@ -9,7 +9,7 @@ use rfid_service::service::Fault;
 use serde::Deserialize;
 
 use super::super::text::Text;
-use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
+use super::super::viewer::{Frame, Nothing, Refusal, Sent, Viewer, shown};
 use super::invitation::weighed_part;
 use super::roles_said;
 use crate::api::Api;
@@ -44,9 +44,6 @@ pub(super) struct PasswordForm {
 pub(super) struct WeighForm {
     after: Personal<String>,
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
     of(&api, &viewer, None).await

@@ -136,18 +136,6 @@ fn uptime_said(text: &Text, seconds: u64) -> String {
     text.with(key, "n", count)
 }
 
-/// A name as a part of an address.
-fn in_address(name: &str) -> String {
-    let mut address = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => address.push(char::from(byte)),
-            _ => address.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    address
-}
-
 /// Counters with what they are called.
 fn counts_said(text: &Text, counts: &[(String, u64)]) -> Vec<(String, u64)> {
     counts.iter().map(|(name, count)| (text.known("count", name), *count)).collect()

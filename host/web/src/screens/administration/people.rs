@@ -15,8 +15,9 @@ use serde::Deserialize;
 use super::super::navigation;
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
-use super::{approves, in_address, proposes, role_said, roles_said};
+use super::{approves, proposes, role_said, roles_said};
 use crate::api::Api;
+use crate::percent::encoded;
 
 /// Accounts on one page.
 const PAGE: usize = 100;
@@ -238,7 +239,7 @@ async fn of(
                 .into(),
             pages: (0..count.div_ceil(PAGE))
                 .map(|page| {
-                    let (branch, state) = (in_address(&asked.branch), in_address(&asked.state));
+                    let (branch, state) = (encoded(&asked.branch), encoded(&asked.state));
                     (format!("/administration/people?branch={branch}&state={state}&page={page}"), page)
                 })
                 .collect(),

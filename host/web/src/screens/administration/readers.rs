@@ -9,9 +9,10 @@ use rfid_service::service::Fault;
 
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Viewer, shown};
-use super::{counts_said, in_address};
+use super::counts_said;
 use crate::api::Api;
 use crate::installation::ReaderCondition;
+use crate::percent::encoded;
 
 /// A reader as a page shows it.
 pub(super) struct ReaderRow {
@@ -60,7 +61,7 @@ impl ReaderRow {
         };
         Self {
             name: reader.name.to_string(),
-            address: in_address(&reader.name),
+            address: encoded(&reader.name),
             branch: reader.branch.as_ref().map(ToString::to_string).unwrap_or_default(),
             driver: reader.driver.clone(),
             state,

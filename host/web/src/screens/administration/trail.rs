@@ -13,7 +13,7 @@ use rfid_service::store::Actor;
 use serde::Deserialize;
 
 use super::super::text::Text;
-use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
+use super::super::viewer::{Frame, Nothing, Refusal, Sent, Viewer, shown};
 use crate::api::Api;
 
 /// Records on a page.
@@ -89,9 +89,6 @@ struct VerificationPart {
     text: Text,
     verification: Option<VerificationView>,
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
     of(&api, &viewer, TrailForm::default()).await

@@ -316,7 +316,7 @@ async fn lists_of(api: &Api, viewer: &Viewer) -> Result<Lists, Fault> {
         hash: String::new(),
         note: String::new(),
     };
-    let time = |at| format!("{} {}", text.day(at), text.clock(at));
+    let time = |at| text.moment(at);
     let exports = service.exports(caller, None, MOST).await?.0;
     let exports = exports.iter().map(|stored| {
         let (export, view) = (&stored.record, ExportView::of(stored));

@@ -157,7 +157,7 @@ fn said_of(api: &Api, viewer: &Viewer, asked: &Asked, branches: &[Named]) -> (St
     let (text, now) = (&viewer.text, api.service().now());
     let named = branches.iter().find(|(code, _)| *code == asked.branch).map(|(_, name)| name.clone());
     let branch = named.unwrap_or_else(|| text.say("branches-all"));
-    (branch, format!("{} {}", text.day(now), text.clock(now)))
+    (branch, text.moment(now))
 }
 
 async fn found_by(api: &Api, viewer: &Viewer, asked: &Asked, branches: &[Named]) -> Result<Found, Fault> {

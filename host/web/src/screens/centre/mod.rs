@@ -18,14 +18,14 @@ mod reports;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_service::rights::Action;
 use rfid_service::service::{Caller, Fault};
 use serde::Deserialize;
 
 use super::navigation;
-use super::viewer::{Refusal, Sent, Viewer};
+use super::viewer::{Nothing, Refusal, Sent, Viewer};
 use crate::api::Api;
 
 /// The routes of the centre.
@@ -97,9 +97,6 @@ struct ChooseForm {
     screen: String,
 }
 
-#[derive(Deserialize)]
-struct Nothing {}
-
 /// Looks at a branch from now on.
 async fn choose(
     State(api): State<Api>,
@@ -109,34 +106,13 @@ async fn choose(
     let reason = Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     let caller = Caller { reason, ..viewer.caller().clone() };
     api.service().choose_branch(&caller, branch.trim()).await.map_err(|fault| viewer.refusal(fault))?;
-    Ok(leads_to(&viewer, &navigation::path_of(&screen)))
+    Ok(viewer.leads_to(&navigation::path_of(&screen)))
 }
 
 /// Ends that.
 async fn leave(State(api): State<Api>, Sent(viewer, Nothing {}): Sent<Nothing>) -> Result<Response, Refusal> {
     api.service().leave_branch(viewer.caller()).await.map_err(|fault| viewer.refusal(fault))?;
-    Ok(leads_to(&viewer, "/centre"))
-}
-
-/// Opens another page, also for a form that htmx has sent.
-fn leads_to(viewer: &Viewer, path: &str) -> Response {
-    if viewer.is_part {
-        return [("hx-redirect", path.to_owned())].into_response();
-    }
-    Redirect::to(path).into_response()
-}
-
-/// A word as part of an address.
-fn in_path(word: &str) -> String {
-    let mut path = String::with_capacity(word.len());
-    for byte in word.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
+    Ok(viewer.leads_to("/centre"))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use rfid_service::service::{Fault, VisitFilter};
 use serde::Deserialize;
 
 use super::live::{BranchNow, ReaderNow, Trouble, branches_now, digest};
-use super::{Area, areas, in_path, may_enter};
+use super::{Area, areas, may_enter};
 use crate::api::Api;
+use crate::percent::encoded;
 use crate::screens::guests::{GuestView, Showing};
 use crate::screens::text::Text;
 use crate::screens::viewer::{Frame, Refusal, Viewer, shown};
@@ -65,7 +66,7 @@ impl Asked {
         let pairs =
             [("sort", &self.sort), ("only", &self.only), ("find", &self.find), ("branch", &self.branch)];
         let said = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        said.map(|(name, value)| format!("{name}={}", in_path(value))).collect::<Vec<_>>().join("&")
+        said.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
     }
 }
 
@@ -115,7 +116,7 @@ impl Tile {
         let antennas = readers.iter().flat_map(|reader| &reader.antennas);
         Self {
             code: standing.code.to_string(),
-            path: in_path(&standing.code),
+            path: encoded(&standing.code),
             name: standing.name.clone(),
             trouble: trouble.name(),
             troubles,
@@ -367,7 +368,7 @@ fn readers_of(now: &BranchNow, text: &Text) -> Vec<ReaderView> {
         driver: reader.driver.clone(),
         state_said: text.known("reader", reader.state),
         detail: reader.detail.clone(),
-        since: reader.since.map(|at| format!("{} {}", text.day(at), text.clock(at))).unwrap_or_default(),
+        since: reader.since.map(|at| text.moment(at)).unwrap_or_default(),
         is_well: reader.is_well,
         antennas: reader
             .antennas

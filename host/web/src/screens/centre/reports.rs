@@ -13,8 +13,9 @@ use rfid_service::service::Fault;
 use serde::Deserialize;
 
 use super::chart::{Chart, Data, Series, plain};
-use super::{Area, Named, areas, branches_of, in_path, may_enter};
+use super::{Area, Named, areas, branches_of, may_enter};
 use crate::api::Api;
+use crate::percent::encoded;
 use crate::screens::text::Text;
 use crate::screens::viewer::{Frame, Refusal, Viewer, shown};
 
@@ -162,7 +163,7 @@ pub(super) async fn page(
             is_cut: report.rows.len() > MOST_ROWS || report.left_out > 0,
             csv: format!("{file}&format=csv"),
             xlsx: format!("{file}&format=xlsx"),
-            printed: format!("{} {}", text.day(service.now()), text.clock(service.now())),
+            printed: text.moment(service.now()),
             chart,
             title,
             branches,
@@ -187,7 +188,7 @@ fn span_of(asked: &Asked, today: Date) -> Result<(LocalDate, LocalDate), Fault> 
 fn file_of(ask: &ReportAsk) -> String {
     let mut path = format!("/api/v1/reports/{}?from={}&to={}", ask.report.name(), ask.from, ask.to);
     if let Some(branch) = &ask.branch {
-        path.push_str(&format!("&branch={}", in_path(branch)));
+        path.push_str(&format!("&branch={}", encoded(branch)));
     }
     if !ask.by.is_empty() {
         let by: Vec<&str> = ask.by.iter().map(|part| part.name()).collect();

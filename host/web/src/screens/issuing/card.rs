@@ -14,7 +14,6 @@ use serde::Deserialize;
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
 use super::customer::{CardView, CustomerView};
-use super::form::gone_to;
 use crate::api::Api;
 
 /// Years for which a card is usually valid.
@@ -114,7 +113,7 @@ pub(super) async fn ask(
     };
     let outcome: Result<Stored<Request>, Fault> = asked.await;
     match outcome {
-        Ok(request) => Ok(gone_to(&viewer, &format!("/issuing/request/{}", request.record.id))),
+        Ok(request) => Ok(viewer.leads_to(&format!("/issuing/request/{}", request.record.id))),
         Err(Fault::Invalid(faults)) => answer(&api, &viewer, &customer, Some(form), &faults).await,
         Err(fault) => Err(viewer.refusal(fault)),
     }
@@ -199,7 +198,7 @@ pub(super) async fn act(
         Ok(format!("/issuing/customer/{}", card.record.customer))
     };
     match done.await {
-        Ok(path) => Ok(gone_to(&viewer, &path)),
+        Ok(path) => Ok(viewer.leads_to(&path)),
         Err(fault) => Err(viewer.refusal(fault)),
     }
 }

@@ -13,7 +13,6 @@ use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
 use super::bench::BenchView;
 use super::customer::{CardView, CustomerView};
-use super::form::gone_to;
 use super::work::{Row, has_receipt, whom};
 use crate::api::Api;
 
@@ -145,7 +144,7 @@ pub(super) async fn act(
             let said = if said.is_empty() { String::new() } else { viewer.text.say(said) };
             answer(&api, &viewer, &case, StatusCode::OK, said, Vec::new()).await
         }
-        Ok(()) => Ok(gone_to(&viewer, &format!("/issuing/request/{id}"))),
+        Ok(()) => Ok(viewer.leads_to(&format!("/issuing/request/{id}"))),
         // Somebody went on with it while this page was open: the page as it is now, and what is other than it was.
         Err(fault @ (Fault::Conflict { .. } | Fault::Rule(_))) => {
             let case = case_at(&api, &viewer, &request).await.map_err(|fault| viewer.refusal(fault))?;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rfid_service::mask;
-use rfid_service::record::{Card, CardState, Customer, CustomerId};
+use rfid_service::record::{Card, CardState, ConsentDraft, Customer, CustomerId};
 use rfid_service::rights::Action;
 use rfid_service::service::{Fault, Sight};
 use rfid_service::store::Stored;
@@ -37,11 +37,7 @@ impl CustomerView {
         let (customer, is_masked) = (&sight.stored.record, sight.is_masked);
         let whole = |value: &str| if is_masked { String::new() } else { value.to_owned() };
         let name = customer.name.reveal();
-        let consent = match customer.consent {
-            rfid_service::record::Consent::NotAsked => "not_asked",
-            rfid_service::record::Consent::Given { .. } => "given",
-            rfid_service::record::Consent::OptedOut { .. } => "opted_out",
-        };
+        let consent = ConsentDraft::of(&customer.consent).name();
         let has_photo = customer.photo.is_some() && !is_masked;
         Self {
             id: customer.id.to_string(),

@@ -4,10 +4,10 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use rfid_service::mask;
 use rfid_service::record::{
-    Consent, ConsentDraft, Customer, CustomerDraft, CustomerId, Personal, Proposal, Request, RequestId,
+    ConsentDraft, Customer, CustomerDraft, CustomerId, Personal, Proposal, Request, RequestId,
 };
 use rfid_service::rights::Action;
 use rfid_service::service::{Asked, CustomerPatch, Fault, FieldFault};
@@ -20,7 +20,6 @@ use crate::api::Api;
 
 /// Classes that a bank usually has.
 const CLASSES: [&str; 4] = ["silver", "gold", "platinum", "diamond"];
-const CONSENTS: [&str; 3] = ["not_asked", "given", "opted_out"];
 
 /// What somebody typed.
 #[derive(Clone, Default, Deserialize)]
@@ -130,7 +129,7 @@ pub(super) async fn new(State(api): State<Api>, viewer: Viewer) -> Result<Respon
     let is_manager = viewer.identified.roles.contains(&rfid_service::rights::Role::AccountManager);
     let form = CustomerForm {
         vip_class: "gold".to_owned(),
-        consent: "not_asked".to_owned(),
+        consent: ConsentDraft::NotAsked.name().to_owned(),
         account_manager: if is_manager { own } else { String::new() },
         ..CustomerForm::default()
     };
@@ -284,12 +283,7 @@ async fn written(api: &Api, viewer: &Viewer, about: &About) -> Result<CustomerFo
                 usual_business: shown(usual_business),
                 account_manager: manager,
                 notes: shown(notes),
-                consent: consent_name(match consent {
-                    Consent::NotAsked => ConsentDraft::NotAsked,
-                    Consent::Given { .. } => ConsentDraft::Given,
-                    Consent::OptedOut { .. } => ConsentDraft::OptedOut,
-                })
-                .to_owned(),
+                consent: ConsentDraft::of(consent).name().to_owned(),
                 ..CustomerForm::default()
             }
         }
@@ -302,18 +296,10 @@ async fn written(api: &Api, viewer: &Viewer, about: &About) -> Result<CustomerFo
             usual_business: draft.usual_business.reveal().clone(),
             account_manager: draft.account_manager.clone().unwrap_or_default(),
             notes: draft.notes.reveal().clone(),
-            consent: consent_name(draft.consent).to_owned(),
+            consent: draft.consent.name().to_owned(),
             ..CustomerForm::default()
         },
     })
-}
-
-const fn consent_name(consent: ConsentDraft) -> &'static str {
-    match consent {
-        ConsentDraft::NotAsked => "not_asked",
-        ConsentDraft::Given => "given",
-        ConsentDraft::OptedOut => "opted_out",
-    }
 }
 
 fn seen_in(form: &CustomerForm) -> u32 {
@@ -338,11 +324,12 @@ fn patch_of(form: &CustomerForm, hidden: &[&str]) -> CustomerPatch {
         account_manager: text("account_manager", &form.account_manager, ""),
         // A browser sends the end of a line as two characters.
         notes: text("notes", &form.notes.replace("\r\n", "\n"), &form.clear_notes).map(Into::into),
-        consent: Some(match form.consent.as_str() {
-            "given" => ConsentDraft::Given,
-            "opted_out" => ConsentDraft::OptedOut,
-            _ => ConsentDraft::NotAsked,
-        }),
+        consent: Some(
+            ConsentDraft::ALL
+                .into_iter()
+                .find(|consent| consent.name() == form.consent)
+                .unwrap_or(ConsentDraft::NotAsked),
+        ),
     }
 }
 
@@ -361,19 +348,11 @@ async fn done(
                 About::Request { .. } => format!("/issuing/request/{id}"),
                 _ => format!("/issuing/request/{id}/photo"),
             };
-            Ok(gone_to(viewer, &next))
+            Ok(viewer.leads_to(&next))
         }
         Err(Fault::Invalid(faults)) => answer(api, viewer, &about, &form, Some(&faults)).await,
         Err(fault) => Err(viewer.refusal(fault)),
     }
-}
-
-/// To another page, whoever asks: a browser, or htmx.
-pub(super) fn gone_to(viewer: &Viewer, path: &str) -> Response {
-    if viewer.is_part {
-        return ([("hx-redirect", path.to_owned())], "").into_response();
-    }
-    Redirect::to(path).into_response()
 }
 
 async fn answer(
@@ -454,7 +433,7 @@ fn view_of(text: &Text, about: &About, form: &CustomerForm, faults: &[FieldFault
         said: text.known("class", class),
         is_chosen: class == form.vip_class,
     });
-    let consents = CONSENTS.map(|consent| Choice {
+    let consents = ConsentDraft::ALL.map(ConsentDraft::name).map(|consent| Choice {
         value: consent.to_owned(),
         said: text.of_issuing("consent", consent),
         is_chosen: consent == form.consent,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rfid_service::photo::MOST_BYTES;
@@ -14,10 +14,8 @@ use serde::Deserialize;
 use super::super::photos::{answer, size_of};
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
-use super::form::gone_to;
 use super::multipart::{boundary_of, parts_of};
 use crate::api::Api;
-use crate::calling;
 
 /// Bytes of a form with a picture in it, at most.
 pub(super) const MOST_SENT: usize = MOST_BYTES + 16 * 1024;
@@ -70,11 +68,7 @@ impl FromRequest<Api> for SentPhoto {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let viewer = Viewer::from_request_parts(&mut parts, api).await?;
-        let foreign = |viewer: &Viewer| viewer.saying(StatusCode::FORBIDDEN, "problem-not-from-here");
-        if calling::is_from_here(&parts.headers).is_err() {
-            return Err(foreign(&viewer));
-        }
+        let viewer = Viewer::sending(&mut parts, api).await?;
         let invalid = |viewer: &Viewer| viewer.saying(StatusCode::UNPROCESSABLE_ENTITY, "problem-invalid");
         let Some(boundary) = boundary_of(&parts.headers) else { return Err(invalid(&viewer)) };
         let Ok(body) = Bytes::from_request(Request::from_parts(parts, body), api).await else {
@@ -82,9 +76,7 @@ impl FromRequest<Api> for SentPhoto {
         };
         let Some(form) = parts_of(&body, &boundary) else { return Err(invalid(&viewer)) };
         let find = |name: &str| form.iter().find(|part| part.name == name).map(|part| part.content.clone());
-        if find("proof").is_none_or(|proof| proof != viewer.proof().as_bytes()) {
-            return Err(foreign(&viewer));
-        }
+        viewer.proves(find("proof").as_deref())?;
         let seen = find("seen").and_then(|seen| std::str::from_utf8(&seen).ok()?.parse().ok());
         match (seen, find("photo")) {
             (Some(seen), Some(picture)) => Ok(Self { viewer, seen, picture }),
@@ -110,7 +102,7 @@ pub(super) async fn take(
     let case = case_of(&api, &viewer, &request).await.map_err(|fault| viewer.refusal(fault))?;
     let id = case.request.record.id;
     match api.service().attach_photo(viewer.caller(), id, seen, picture.to_vec()).await {
-        Ok(_) => Ok(gone_to(&viewer, &format!("/issuing/request/{id}"))),
+        Ok(_) => Ok(viewer.leads_to(&format!("/issuing/request/{id}"))),
         Err(Fault::Invalid(_)) => page_of(&api, &viewer, &case, StatusCode::UNPROCESSABLE_ENTITY, true).await,
         Err(fault) => Err(viewer.refusal(fault)),
     }
@@ -127,7 +119,7 @@ pub(super) async fn remove(
         api.service().detach_photo(viewer.caller(), id, seen).await
     };
     match removed.await {
-        Ok(request) => Ok(gone_to(&viewer, &format!("/issuing/request/{}", request.record.id))),
+        Ok(request) => Ok(viewer.leads_to(&format!("/issuing/request/{}", request.record.id))),
         Err(fault) => Err(viewer.refusal(fault)),
     }
 }
