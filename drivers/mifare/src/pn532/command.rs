@@ -11,15 +11,20 @@ use crate::model::{BLOCK, Block, CardKind, Key, KeySlot, Uid};
 /// Wakes a chip that sleeps; the bytes go out with the first command (§2.3).
 pub const WAKE_UP: [u8; 16] = [0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// The commands that are used here. An answer has the next number.
+/// The commands that are used here or by others. An answer has the next number.
 #[allow(missing_docs)]
 pub mod code {
+    pub const DIAGNOSE: u8 = 0x00;
     pub const GET_FIRMWARE_VERSION: u8 = 0x02;
+    pub const READ_REGISTER: u8 = 0x06;
+    pub const WRITE_REGISTER: u8 = 0x08;
     pub const SET_PARAMETERS: u8 = 0x12;
     pub const SAM_CONFIGURATION: u8 = 0x14;
     pub const POWER_DOWN: u8 = 0x16;
     pub const RF_CONFIGURATION: u8 = 0x32;
     pub const IN_DATA_EXCHANGE: u8 = 0x40;
+    pub const IN_COMMUNICATE_THRU: u8 = 0x42;
+    pub const IN_DESELECT: u8 = 0x44;
     pub const IN_LIST_PASSIVE_TARGET: u8 = 0x4A;
     pub const IN_RELEASE: u8 = 0x52;
 }

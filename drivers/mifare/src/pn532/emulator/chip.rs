@@ -1,5 +1,6 @@
 //! What the chip does with a command, without I/O.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pad::Pad;
@@ -13,6 +14,9 @@ const WAKING_ZEROS: usize = 10;
 
 /// IC, version, revision, support of types A and B and ISO 18092 (§2.4).
 const FIRMWARE: [u8; 4] = [0x32, 0x01, 0x06, 0x07];
+
+/// The test of the line, whose data come back (§2.4).
+const LINE_TEST: u8 = 0x00;
 
 /// The number of retries that stands for never giving up.
 const FOR_EVER: u8 = 0xFF;
@@ -37,12 +41,21 @@ pub(super) struct Chip {
     search_retries: u8,
     /// The cards that the last search found.
     targets: Vec<Uid>,
+    /// What somebody wrote into registers; the radio here goes by none of them.
+    registers: BTreeMap<[u8; 2], u8>,
     zeros: usize,
 }
 
 impl Default for Chip {
     fn default() -> Self {
-        Self { is_asleep: true, has_radio: false, search_retries: FOR_EVER, targets: Vec::new(), zeros: 0 }
+        Self {
+            is_asleep: true,
+            has_radio: false,
+            search_retries: FOR_EVER,
+            targets: Vec::new(),
+            registers: BTreeMap::new(),
+            zeros: 0,
+        }
     }
 }
 
@@ -63,7 +76,19 @@ impl Chip {
     pub(super) fn carry_out(&mut self, command: &[u8], pad: &mut Pad, now: Duration) -> Outcome {
         let answer = |data: &[u8]| Outcome::Answer(data.to_vec());
         match *command {
+            [code::DIAGNOSE, ref test @ ..] if test.first() == Some(&LINE_TEST) => answer(test),
             [code::GET_FIRMWARE_VERSION] => answer(&FIRMWARE),
+            [code::READ_REGISTER, ref registers @ ..] => match registers.as_chunks() {
+                (registers @ [_, ..], []) => Outcome::Answer(self.read_registers(registers)),
+                _ => Outcome::NotUnderstood,
+            },
+            [code::WRITE_REGISTER, ref writes @ ..] => match writes.as_chunks() {
+                (writes @ [_, ..], []) => {
+                    self.registers.extend(writes.iter().map(|[high, low, value]| ([*high, *low], *value)));
+                    answer(&[])
+                }
+                _ => Outcome::NotUnderstood,
+            },
             [code::SET_PARAMETERS, _] => answer(&[]),
             [code::SAM_CONFIGURATION, 0x01..=0x04]
             | [code::SAM_CONFIGURATION, 0x01..=0x04, _]
@@ -90,6 +115,18 @@ impl Chip {
             }
             [code::IN_LIST_PASSIVE_TARGET, most @ (1 | 2), 0x00, ref uid @ ..] => {
                 self.search(usize::from(most), uid, pad, now)
+            }
+            // Cards of other kinds are asked for by others; none is ever here.
+            [code::IN_LIST_PASSIVE_TARGET, 1 | 2, 0x01..=0x04, ..] => {
+                self.targets.clear();
+                pad.power_off();
+                self.found(vec![0])
+            }
+            // Bare frames come from those who look for other kinds of cards, or for copies.
+            [code::IN_COMMUNICATE_THRU, ..] => answer(&[Status::NO_ANSWER.code()]),
+            [code::IN_DESELECT, _] => {
+                pad.power_off();
+                answer(&[Status::DONE.code()])
             }
             [code::IN_RELEASE, _] => {
                 self.targets.clear();
@@ -135,11 +172,19 @@ impl Chip {
         if let Some(count) = answer.first_mut() {
             *count = self.targets.len() as u8;
         }
-        // A chip without radio finds nobody, however long it searches.
+        self.found(answer)
+    }
+
+    /// What a search comes to: a chip without radio finds nobody, however long it searches.
+    fn found(&self, answer: Vec<u8>) -> Outcome {
         if self.targets.is_empty() && self.search_retries == FOR_EVER {
             return Outcome::SearchesOn;
         }
         Outcome::Answer(answer)
+    }
+
+    fn read_registers(&self, registers: &[[u8; 2]]) -> Vec<u8> {
+        registers.iter().map(|register| self.registers.get(register).copied().unwrap_or_default()).collect()
     }
 }
 
@@ -191,6 +236,7 @@ fn exchange(card: &mut SimulatedCard, operation: u8, block: u8, data: &[u8]) -> 
 mod tests {
     use super::*;
     use crate::pn532::command::WAKE_UP;
+    use crate::pn532::emulator::Scenario;
 
     #[test]
     fn a_sleeping_chip_hears_what_stands_behind_a_wake_up() {
@@ -199,5 +245,22 @@ mod tests {
         let woken = [&WAKE_UP[..], &[1, 2, 3]].concat();
         assert!(chip.hears(&woken).ends_with(&[1, 2, 3]));
         assert_eq!(chip.hears(&[4]), [4]);
+    }
+
+    #[test]
+    fn the_line_is_tested_and_registers_keep_what_is_written() {
+        let (mut chip, mut pad) = (Chip::default(), Pad::new(Scenario::default()));
+        let mut told = |command: &[u8]| chip.carry_out(command, &mut pad, Duration::ZERO);
+        let answer = |data: &[u8]| Outcome::Answer(data.to_vec());
+        assert_eq!(told(&[0x00, 0x00, b'a', b'b']), answer(&[0x00, b'a', b'b']));
+        assert_eq!(told(&[0x00, 0x07]), Outcome::NotUnderstood);
+        assert_eq!(told(&[0x08, 0x63, 0x02, 0x80, 0x63, 0x3D, 0x07]), answer(&[]));
+        assert_eq!(told(&[0x06, 0x63, 0x3D, 0x63, 0x05, 0x63, 0x02]), answer(&[0x07, 0x00, 0x80]));
+        for cut in [&[0x06][..], &[0x06, 0x63], &[0x08], &[0x08, 0x63, 0x02]] {
+            assert_eq!(told(cut), Outcome::NotUnderstood, "{cut:?}");
+        }
+        // Cards of kind B, searched for three times.
+        told(&[0x32, 0x05, 0x00, 0x00, 0x02]);
+        assert_eq!(told(&[0x4A, 0x01, 0x03, 0x00]), answer(&[0x00]));
     }
 }
