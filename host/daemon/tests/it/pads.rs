@@ -196,6 +196,18 @@ impl Pad {
 
     /// A daemon before the pad, and what it says.
     fn daemon(&self, secrets: &[(&str, &str)]) -> (Daemon, Events) {
+        self.daemon_with(secrets, "\"screens\"", "")
+    }
+
+    /// The same with records of a directory, which are kept from a card in doubt or not.
+    fn daemon_with_names(&self, secrets: &[(&str, &str)], refuse_doubtful: bool) -> (Daemon, Events) {
+        let names = format!(
+            "[sinks.names]\ntype = \"lookup\"\nsource = \"directory\"\nrefuse_doubtful = {refuse_doubtful}\n\n"
+        );
+        self.daemon_with(secrets, "\"names\", \"screens\"", &names)
+    }
+
+    fn daemon_with(&self, secrets: &[(&str, &str)], order: &str, sinks: &str) -> (Daemon, Events) {
         let mut reader = String::new();
         let secrets =
             secrets.iter().map(|(option, file)| (*option, format!("file:{}", self.path(file).display())));
@@ -206,8 +218,8 @@ impl Pad {
         let text = format!(
             "[host]\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n\
              [readers.pad]\ndriver = \"mifare\"\nzone = \"desk\"\nrepeat = \"50ms\"\n{reader}\n\
-             [sinks.screens]\ntype = \"notify\"\n\n\
-             [pipelines.desk]\nreaders = [\"pad\"]\nsinks = [\"screens\"]\n\n\
+             {sinks}[sinks.screens]\ntype = \"notify\"\n\n\
+             [pipelines.desk]\nreaders = [\"pad\"]\nsinks = [{order}]\n\n\
              [pipelines.desk.presence]\nconfirm_reads = 1\nlost_after = \"400ms\"\nrevisit_within = \"0s\"\n\
              stationary_after = \"40d\"\n",
             self.path("data").display()
@@ -492,6 +504,73 @@ fn cards_of_all_kinds_and_lengths_of_uid_are_known_by_their_uid() {
             std::thread::sleep(Duration::from_millis(900));
         }
     });
+}
+
+#[test]
+fn a_copy_of_a_card_names_nobody_where_that_is_refused() {
+    on_each(|pad| {
+        let customers = pad.path("customers.csv");
+        std::fs::write(&customers, format!("tag,name\n{UID},王小明\n")).unwrap();
+        let import = ["import", "directory"].map(str::to_owned).into_iter();
+        let folder = ["--data-dir".to_owned(), pad.path("data").display().to_string()];
+        let words = import.chain([customers.display().to_string()]).chain(folder);
+        let imported = rfid_host().args(words).output().unwrap();
+        assert!(imported.status.success(), "{imported:?}");
+        pad.lay(new_card(UID));
+        pad.at_desk(&["card", "write-number", "8812", "--yes"]).unwrap();
+        let mut card = pad.lift();
+        let foreign = [("read_secret", "foreign"), ("record_secret", "record")];
+        let name = serde_json::json!("王小明");
+        for (secrets, refuses, named) in [
+            (&foreign[..], true, &serde_json::Value::Null),
+            (&foreign[..], false, &name),
+            (&DESK[..2], true, &name),
+        ] {
+            let (daemon, mut events) = pad.daemon_with_names(secrets, refuses);
+            pad.lay(card);
+            let sent = events.next().unwrap().data;
+            assert_eq!(&sent["data"]["record"]["name"], named, "{refuses}: {sent}");
+            card = pad.lift();
+            assert_eq!(next(&mut events), said("departed", UID));
+            assert!(daemon.terminate().success());
+        }
+    });
+}
+
+/// `nfc-mfclassic` of libnfc knows nothing of us: it drives the chip by its documents, with keys that were
+/// derived for this card.
+#[test]
+fn what_the_command_wrote_is_read_by_libnfc() {
+    let mut pad = Pad::pn532();
+    pad.lay(new_card(UID));
+    pad.at_desk(&["card", "write-number", "1234567890", "--yes"]).unwrap();
+    let transport = [&[0xFF; 6][..], &[0xFF, 0x07, 0x80, 0x69], &[0xFF; 6]].concat();
+    let mut keys: Vec<u8> = std::iter::repeat_n([vec![0; 48], transport].concat(), 16).flatten().collect();
+    let read = |keys: &[u8]| {
+        std::fs::write(pad.path("keys.mfd"), keys).unwrap();
+        let output = std::process::Command::new("nfc-mfclassic")
+            .args(["r", "a", "u"])
+            .args([pad.path("read.mfd"), pad.path("keys.mfd")])
+            .arg("f")
+            .env("LIBNFC_DEVICE", format!("pn532_uart:{}", pad.path("tty").display()))
+            .output()
+            .expect("nfc-mfclassic is missing; apt-get install libnfc-bin");
+        let said = [output.stdout, output.stderr].concat();
+        (String::from_utf8_lossy(&said).into_owned(), std::fs::read(pad.path("read.mfd")).ok())
+    };
+    let (said, nothing) = read(&keys);
+    assert!(said.contains("authentication failed for block 0x07") && nothing.is_none(), "{said}");
+    let derived = |digit: &str, slot| {
+        let secret = SecretKey::from_hex(&digit.repeat(32)).unwrap();
+        *secret.card_key(&uid(UID), Sector::of_block(4), slot).reveal()
+    };
+    keys[7 * 16..7 * 16 + 6].copy_from_slice(&derived("1", KeySlot::A));
+    keys[7 * 16 + 10..8 * 16].copy_from_slice(&derived("3", KeySlot::B));
+    let (said, card) = read(&keys);
+    let card = card.unwrap_or_else(|| panic!("{said}"));
+    // Layout 1, sequence 0, a number, 1234567890; and the locked access bits.
+    assert_eq!(card[64..76], [1, 0, 1, 0, 0, 0, 0, 0x49, 0x96, 0x02, 0xD2, 0]);
+    assert_eq!(card[7 * 16 + 6..7 * 16 + 9], [0x78, 0x77, 0x88]);
 }
 
 /// `scriptor` of pcsc-tools knows nothing of us: it gets the documented commands, and keys that were
