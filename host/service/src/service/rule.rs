@@ -1,11 +1,11 @@
-//! Rules of issuing that something can be against. Each has a name, so that a screen says it in the language of
+//! Rules of issuing, and of the hall, that something can be against. Each has a name, so that a screen says it in the language of
 //! who looks.
 
 use std::fmt;
 
 use crate::record::{CardState, RequestState};
 
-/// A rule of issuing cards that something is against.
+/// A rule that something is against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Nobody decides about what they had a hand in.
@@ -40,6 +40,8 @@ pub enum Rule {
     HasActiveCard,
     /// This is no longer a customer.
     CustomerClosed,
+    /// The customer has not agreed to be recognised, so no visit is kept.
+    NoConsent,
     /// A card in this state does not go there.
     CardIs(CardState, CardState),
     /// Whoever had the card in hand does not confirm that it was destroyed.
@@ -68,6 +70,7 @@ impl Rule {
             Self::NeverOnDesk => "never_on_desk",
             Self::HasActiveCard => "has_active_card",
             Self::CustomerClosed => "customer_closed",
+            Self::NoConsent => "no_consent",
             Self::CardIs(..) => "card_went_on",
             Self::HadCardInHand => "had_card_in_hand",
             Self::NoDesk => "no_desk",
@@ -107,6 +110,7 @@ impl fmt::Display for Rule {
                 "the customer has an active card already: name it in replaces, or block it first"
             }
             Self::CustomerClosed => "this is no longer a customer",
+            Self::NoConsent => "the customer has not agreed to be recognised, so no visit is registered",
             Self::CardIs(from, to) => {
                 return write!(f, "a card that is {} does not become {}", from.name(), to.name());
             }

@@ -331,6 +331,34 @@ async fn whoever_takes_the_consent_back_is_on_no_screen_any_more() {
     assert!(service.visits(&console, &open, None, 9).await.unwrap().0.is_empty());
 }
 
+#[tokio::test]
+async fn whoever_has_not_agreed_to_be_recognised_is_not_checked_in_by_hand_either() {
+    let (service, console) = (service().await, Caller::console());
+    let staff = StaffDraft {
+        staff_number: "S1".to_owned(),
+        name: "李静".into(),
+        role: StaffRole::LobbyManager,
+        branch: "a".to_owned(),
+    };
+    service.add_staff(&console, staff).await.unwrap();
+    let mut notices = service.recognition().notices().subscribe();
+    let consents = [("6001", ConsentDraft::OptedOut), ("6002", ConsentDraft::NotAsked)];
+    for (number, consent) in consents {
+        service.open_customer(&console, CustomerDraft { consent, ..draft(number) }).await.unwrap();
+        let refused = service.check_in(&console, number, "a", Some("S1")).await;
+        assert!(matches!(refused, Err(Fault::Rule(Rule::NoConsent))), "{number}");
+    }
+    // Nobody is told, and nothing is kept.
+    assert!(notices.try_recv().is_err());
+    assert!(service.visits(&console, &VisitFilter::ALL, None, 9).await.unwrap().0.is_empty());
+    // From the moment on that the customer agrees it is a visit like any other.
+    for (number, _) in consents {
+        service.note_consent(&console, number, ConsentDraft::Given).await.unwrap();
+        service.check_in(&console, number, "a", Some("S1")).await.unwrap();
+        assert!(matches!(notices.try_recv(), Ok(Notice::Visit(_))));
+    }
+}
+
 /// A disk of which a test says how full it is.
 struct ToldDisk(std::sync::atomic::AtomicU64);
 

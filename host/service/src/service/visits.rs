@@ -7,6 +7,7 @@ use rfid_core::{Name, UtcTime};
 
 use super::fault::{Fault, FieldFault, check_name};
 use super::grant::{May, Mode};
+use super::rule::Rule;
 use super::{Caller, Service, Sight};
 use crate::recognition::Notice;
 use crate::record::{
@@ -165,7 +166,8 @@ impl Service {
     /// Enters the visit of a customer who came without a card.
     ///
     /// # Errors
-    /// `NotFound`, `NotAllowed` where the customer is here already or is no longer one, `Store`.
+    /// `NotFound`, `NotAllowed` where the customer is here already or is no longer one, `Rule` where the customer
+    /// has not agreed to be recognised, `Store`.
     pub async fn check_in(
         &self,
         caller: &Caller,
@@ -181,6 +183,10 @@ impl Service {
         let by = self.acting(caller, by).await?;
         if customer.closed {
             return Err(Fault::NotAllowed("this is no longer a customer".to_owned()));
+        }
+        // A visit that a person writes down is on all screens of the hall, like any other.
+        if !customer.may_be_recognised() {
+            return Err(Rule::NoConsent.into());
         }
         let branch: Name = branch.into();
         let open = VisitFilter {

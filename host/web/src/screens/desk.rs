@@ -10,7 +10,7 @@ use rfid_service::service::{Caller, Extent, Fault, Guest, Sight, VisitState};
 use serde::Deserialize;
 
 use super::day::{self, Day, DayAsked};
-use super::guests::{GuestView, Showing};
+use super::guests::{GuestView, Showing, said_of_consent};
 use super::hall::{AlarmView, Hall};
 use super::text::Text;
 use super::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -56,6 +56,8 @@ struct Found {
     number: String,
     class_said: String,
     employer: String,
+    /// That the customer is not to be recognised; empty of one who agrees to it.
+    no_consent: String,
     is_masked: bool,
 }
 
@@ -273,6 +275,7 @@ pub(super) async fn find(
             number: customer.number.to_string(),
             class_said: viewer.text.known("class", &customer.vip_class),
             employer: if *is_masked { String::new() } else { customer.employer.reveal().clone() },
+            no_consent: said_of_consent(&viewer.text, "no-consent", customer),
             is_masked: *is_masked,
         }
     });

@@ -1,7 +1,7 @@
 //! A visit and its customer, as a page shows them.
 
 use rfid_service::mask;
-use rfid_service::record::{Customer, Outcome, Way};
+use rfid_service::record::{ConsentDraft, Customer, Outcome, Way};
 use rfid_service::service::{Attendant, Extent, Guest, VisitState};
 use rfid_service::store::Stored;
 
@@ -30,6 +30,9 @@ pub(super) struct GuestView {
     pub(super) notes: String,
     /// Code of the home branch, where it is another.
     pub(super) home_branch: String,
+    /// That the customer is not to be recognised, and what follows; both empty of one who agrees to it.
+    pub(super) no_consent: String,
+    pub(super) no_consent_hint: String,
     pub(super) zone_said: String,
     pub(super) is_by_hand: bool,
     pub(super) was_at_desk: bool,
@@ -122,6 +125,8 @@ impl Showing<'_> {
         if customer.branch.as_str() != self.branch {
             view.home_branch = customer.branch.to_string();
         }
+        view.no_consent = said_of_consent(self.text, "no-consent", customer);
+        view.no_consent_hint = said_of_consent(self.text, "no-consent-hint", customer);
         if extent >= Extent::Greeting {
             view.usual_business = customer.usual_business.reveal().clone();
         }
@@ -139,5 +144,13 @@ impl Showing<'_> {
     fn nobody(&self, stage: VisitState) -> GuestView {
         let state_said = self.text.known("state", stage.name());
         GuestView { state: stage.name(), state_said, ..GuestView::default() }
+    }
+}
+
+/// What is said of a customer who has not agreed to be recognised; nothing of one who has.
+pub(super) fn said_of_consent(text: &Text, what: &str, customer: &Customer) -> String {
+    match ConsentDraft::of(&customer.consent) {
+        ConsentDraft::Given => String::new(),
+        consent => text.known(what, consent.name()),
     }
 }

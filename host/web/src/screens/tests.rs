@@ -1,5 +1,5 @@
 use rfid_service::record::{
-    Alarm, AlarmId, AlarmKind, CardId, Key, Outcome, Record, Refusal, Visit, VisitId,
+    Alarm, AlarmId, AlarmKind, CardId, ConsentDraft, Key, Outcome, Record, Refusal, Visit, VisitId,
 };
 use rfid_service::service::Caller;
 use rfid_service::service::bank::PASSWORD;
@@ -148,6 +148,35 @@ async fn a_card_that_may_be_a_copy_stands_on_both_screens_until_somebody_has_see
     assert_eq!(lobby.send(&path, "screen=lobby").await.status, 303);
     assert_eq!(lobby.send(&path, "screen=lobby").await.status, 409);
     assert!(!lobby.part("/lobby/board").await.html.contains(said));
+}
+
+#[tokio::test]
+async fn whoever_does_not_want_to_be_recognised_is_found_with_a_word_and_checked_in_by_nobody() {
+    let hall = staffed().await;
+    let visit = hall.arrive("6001", "张小明", "a", Some("AM1")).await;
+    let (lobby, manager) = (hall.log_in("LM1").await, hall.log_in("AM1").await);
+    let (service, console) = (&hall.bank.service, Caller::console());
+    assert!(!manager.part(&format!("/desk/current/{visit}")).await.html.contains("no-consent"));
+    for (consent, said) in
+        [(ConsentDraft::OptedOut, "不同意被识别"), (ConsentDraft::NotAsked, "尚未询问是否同意被识别")]
+    {
+        service.note_consent(&console, "6001", consent).await.unwrap();
+        assert!(!lobby.part("/lobby/board").await.html.contains("张小明"));
+        let found = manager.send("/desk/find", "text=6001").await.html;
+        assert!(found.contains("张小明") && found.contains(said), "{found}");
+        let path = found.split("hx-get=\"").nth(1).unwrap().split('"').next().unwrap();
+        let current = manager.part(path).await.html;
+        assert!(current.contains(said) && !current.contains("/acts/check-in"), "{current}");
+        // Whether the customer stands there nobody knows.
+        assert!(!current.contains("不在场"), "{current}");
+        for (somebody, screen) in [(&manager, "desk"), (&lobby, "lobby")] {
+            let form = format!("screen={screen}&customer_number=6001");
+            let refused = somebody.send("/acts/check-in", &form).await;
+            assert_eq!((refused.status, refused.html.contains("没有同意被识别")), (409, true), "{screen}");
+        }
+    }
+    service.note_consent(&console, "6001", ConsentDraft::Given).await.unwrap();
+    assert_eq!(manager.send("/acts/check-in", "screen=desk&customer_number=6001").await.status, 200);
 }
 
 #[tokio::test]

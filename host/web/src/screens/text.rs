@@ -257,6 +257,7 @@ mod tests {
             "issuing-",
             "issue-said-",
             "refusal-",
+            "no-consent-",
             "state-",
             "class-",
             "zone-",

@@ -110,8 +110,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the branch, accounts of people who work there and of a display, and twelve customers with their cards, unless
-/// an earlier demo in this folder has done it.
+/// Opens the branch, accounts of people who work there and of a display, and customers with their cards, the last of
+/// whom does not want to be recognised, unless an earlier demo in this folder has done it.
 async fn open_customers(data_dir: &Path, password: &str) -> anyhow::Result<Vec<Person>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     if !data_dir.join(KEY_FILE).exists() {

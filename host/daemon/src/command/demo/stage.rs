@@ -502,7 +502,7 @@ mod tests {
         for place in [Place::Outside, Place::Door, Place::Hall, Place::Wanders, Place::Desk, Place::Elsewhere]
         {
             let mut walkers = walkers();
-            assert_eq!(walkers.len(), 12);
+            assert_eq!(walkers.len(), 13);
             walkers.iter_mut().for_each(|walker| walker.place = place);
             let Heard { door, desk, elsewhere } = heard(&walkers);
             assert!(Scenario::from_toml(&door).is_ok(), "{door}");

@@ -165,7 +165,12 @@ const MOVABLE_CLOCK: &str = "(() => { \
 impl Browser {
     /// Gives the pages that come a clock that [`Browser::move_clock`] moves.
     pub(super) fn with_movable_clock(&self) {
-        self.tell("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": MOVABLE_CLOCK }));
+        self.before_each_page(MOVABLE_CLOCK);
+    }
+
+    /// Runs a script in the pages that come before any script of theirs.
+    pub(super) fn before_each_page(&self, script: &str) {
+        self.tell("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
     }
 
     /// Lets so much time pass for the page, at once.

@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
+use super::browser::eventually;
 use crate::daemon::rfid_host;
 
 pub(super) struct Demo {
@@ -74,6 +75,17 @@ impl Demo {
         self.play("/blank", &json!({ "spot": spot }));
     }
 
+    /// Waits until a card has come to a branch, for the first time, with this outcome: whatever screens say of it.
+    pub(super) async fn until_come(&self, branch: &str, outcome: &str) {
+        let arrivals = format!("rfid_service_arrivals_total{{branch=\"{branch}\",outcome=\"{outcome}\"}} ");
+        eventually(&format!("a card that is {outcome} in {branch}"), async || {
+            let metrics = body_of(&self.screens, "/metrics");
+            let count = metrics.lines().find_map(|line| line.strip_prefix(&*arrivals))?;
+            (count != "0").then_some(())
+        })
+        .await;
+    }
+
     /// The code of now of somebody's second factor.
     pub(super) fn code_of(&self, number: &str) -> String {
         self.code_where("number", number)
@@ -86,13 +98,7 @@ impl Demo {
 
     /// The code of the first of the people on the stage of whom this is true.
     fn code_where(&self, key: &str, value: &str) -> String {
-        let address = self.stage.trim_start_matches("http://").trim_end_matches('/');
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET /state HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let state: Value = serde_json::from_str(body).unwrap();
+        let state: Value = serde_json::from_str(&body_of(&self.stage, "/state")).unwrap();
         let people = state["people"].as_array().unwrap();
         people.iter().find(|person| person[key] == value).unwrap()["code"].as_str().unwrap().to_owned()
     }
@@ -111,6 +117,16 @@ impl Demo {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
+}
+
+/// What an address of a page answers.
+fn body_of(base: &str, path: &str) -> String {
+    let address = base.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
 impl Drop for Demo {

@@ -11,6 +11,7 @@ mod line;
 mod look;
 mod outlasting;
 mod serving;
+mod states;
 
 use serde_json::json;
 

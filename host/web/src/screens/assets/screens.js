@@ -6,6 +6,7 @@ const NEW_FOR_MS = 120_000; // What is older is never announced as new.
 const HOLD_MS = 2_500; // Nobody is swapped away from under a finger.
 const GATHER_MS = 150; // Changes that come together are shown together.
 const RETRY_MS = 3_000;
+const SLOW_MS = 300; // Whoever has waited so long is told that something comes.
 
 const body = document.body;
 const screen = body.dataset.screen;
@@ -200,6 +201,17 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (screen === "lobby") showBoard();
 });
 
+/** What somebody asked for and waits for, and where it will be. */
+const slow = new Map();
+
+function sayLoading() {
+  const places = new Set(slow.values());
+  for (const place of all("[aria-busy]")) if (!places.has(place)) place.removeAttribute("aria-busy");
+  for (const place of places) place.setAttribute("aria-busy", "true");
+  const bar = find("#loading");
+  if (bar) bar.textContent = slow.size ? bar.dataset.said : "";
+}
+
 function announce(what) {
   const place = find("#announce");
   // Said again though it is the same: an empty text comes between.
@@ -328,10 +340,16 @@ document.addEventListener("htmx:after:swap", () => {
   const rows = find("#filters [name=rows]");
   if (rows) rows.value = all("#day tr[data-visit]").length;
 });
-document.addEventListener("htmx:before:request", (event) => {
-  // What was said stays until somebody does something; a screen that refreshes itself is nobody.
-  const kind = event.detail.ctx.sourceEvent?.type;
-  if (["click", "submit", "choose", "change"].includes(kind)) find("#notice")?.replaceChildren();
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  // A screen that refreshes itself is nobody who waits, or who has read what was said.
+  if (!["click", "submit", "choose", "change"].includes(ctx.sourceEvent?.type)) return;
+  find("#notice")?.replaceChildren();
+  const place = ctx.target;
+  ctx.slow = setTimeout(() => { slow.set(ctx, place); sayLoading(); }, SLOW_MS);
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  clearTimeout(ctx.slow);
+  if (slow.delete(ctx)) sayLoading();
 });
 // No answer at all: the line is cut, and what was typed is still there.
 document.addEventListener("htmx:error", () => {

@@ -54,6 +54,10 @@ done = Done, has left
 refused = The card cannot be used
 refused-hint = Say nothing of it before others; lead the customer to a desk.
 suspect = perhaps a copied card
+no-consent-opted-out = Does not want to be recognised
+no-consent-not-asked = Not asked yet whether to be recognised
+no-consent-hint-opted-out = This customer is not recognised at the door, not announced, and no visit is registered. Serve the customer as usual. Who has changed their mind has the record changed at the issuing desk.
+no-consent-hint-not-asked = Until the customer agrees, nobody is told at the door and no visit is registered. Ask the customer, then have the record changed at the issuing desk.
 alarm = { $time }: a card may have been copied. Check who the customer is.
 alarm-seen = Seen to
 

@@ -204,6 +204,7 @@ issuing-rule-another-card = This is not the card of the request. Lay down the on
 issuing-rule-never-on-desk = No card of this request has lain on a desk yet.
 issuing-rule-has-active-card = The customer has a card in use. Choose it to be replaced, or suspend it first.
 issuing-rule-customer-closed = This is no longer a customer.
+issuing-rule-no-consent = This customer has not agreed to be recognised, so no visit is registered. Serve the customer as usual.
 issuing-rule-card-went-on = The card is in another state by now. Refresh and look again.
 issuing-rule-had-card-in-hand = You had this card in hand. A colleague confirms that it is destroyed.
 issuing-rule-no-desk = There is no desk here where cards are encoded. Call the system administrator.

@@ -8,6 +8,7 @@ help = Help
 help-back = Back to the screen
 line-on = Connected
 line-off = No connection, trying again
+loading = Loading…
 log-in = Log in
 log-out = Log out
 log-in-again = Log in again in a new window, then go on here

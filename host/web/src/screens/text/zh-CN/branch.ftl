@@ -54,6 +54,10 @@ done = 办结送离
 refused = 卡片不能使用
 refused-hint = 请勿在客户面前提及，请引导至柜台处理。
 suspect = 疑似复制卡
+no-consent-opted-out = 不同意被识别
+no-consent-not-asked = 尚未询问是否同意被识别
+no-consent-hint-opted-out = 这位客户进门时不识别、不播报，到访也不登记。请照常接待。客户改变主意时，请在发卡台修改资料。
+no-consent-hint-not-asked = 同意以前，这位客户进门时不识别、不播报，到访也不登记。请先询问客户，再在发卡台修改资料。
 alarm = { $time } 有卡片疑似被复制，请核对客户身份。
 alarm-seen = 已处理
 

@@ -204,6 +204,7 @@ issuing-rule-another-card = 台上不是这份申请的卡。请放上刚写好�
 issuing-rule-never-on-desk = 这份申请的卡还没有上过写卡台，没有可作废的卡。
 issuing-rule-has-active-card = 客户已有可用的卡片。请在申请中选择替换原卡，或先停用原卡。
 issuing-rule-customer-closed = 客户已销户。
+issuing-rule-no-consent = 这位客户没有同意被识别，到访不登记。请照常接待。
 issuing-rule-card-went-on = 卡片的状态已经变化，现在不能这样做。请刷新后再看。
 issuing-rule-had-card-in-hand = 您经手过这张卡，须由另一位同事确认销毁。
 issuing-rule-no-desk = 本网点没有可用的写卡台，请联系系统管理员。

@@ -8,6 +8,7 @@ help = 使用说明
 help-back = 返回画面
 line-on = 已连接
 line-off = 连接中断，正在重连
+loading = 正在读取…
 log-in = 登录
 log-out = 退出
 log-in-again = 在新窗口重新登录，然后回到这里继续

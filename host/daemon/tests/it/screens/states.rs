@@ -1,0 +1,140 @@
+//! States that a screen is in for a moment, or for a few customers: something that takes long, a card that may be a
+//! copy, and somebody who does not want to be recognised.
+
+use serde_json::json;
+
+use super::browser::{Browser, eventually};
+use super::demo::Demo;
+use super::look::look;
+use super::{CHINESE, HANDHELD, PC};
+
+/// What the page asks for is held back while it is told to, and let go at once.
+const HOLDABLE: &str = "(() => { \
+    const real = window.fetch.bind(window); const held = []; let holds = false; \
+    window.fetch = async (...asked) => { \
+        if (holds) await new Promise((go) => held.push(go)); \
+        return real(...asked); }; \
+    window.hold = () => { holds = true; }; \
+    window.letGo = () => { holds = false; held.splice(0).forEach((go) => go()); }; \
+})()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_an_answer_sees_where_it_will_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (pc, handheld) = (Browser::open(PC, CHINESE).await, Browser::open(HANDHELD, CHINESE).await);
+    for (browser, number) in [(&pc, "S002"), (&handheld, "S001")] {
+        browser.before_each_page(HOLDABLE);
+        browser.log_in(&demo.screens, number, &demo.password).await;
+    }
+    demo.place("6001", "door");
+    pc.until_says("#current .name", "王小明").await;
+    handheld.until_says("article .name", "王小明").await;
+    demo.place("6002", "door");
+    pc.until_says("#recent", "李芳").await;
+    handheld.until_says("#board .queue", "王小明").await;
+    let is_quiet = async |browser: &Browser| {
+        let said = browser.texts("#loading").await.concat();
+        said.is_empty() && browser.texts("[aria-busy]").await.is_empty()
+    };
+    assert!(is_quiet(&pc).await && is_quiet(&handheld).await);
+
+    pc.run("hold()").await;
+    pc.run(
+        "[...document.querySelectorAll('#recent a')].find((one) => one.textContent.includes('李芳')).click()",
+    )
+    .await;
+    pc.until_says("#loading", "正在读取").await;
+    pc.find("#current[aria-busy=true]").await;
+    // Whoever was there stays until the answer is.
+    assert_eq!(pc.texts("#current .name").await, ["王小明"]);
+    look(&pc, "desk-loading").await;
+    pc.run("letGo()").await;
+    pc.until_says("#current .name", "李芳").await;
+    eventually("nothing that is waited for", async || is_quiet(&pc).await.then_some(())).await;
+
+    handheld.run("hold()").await;
+    handheld.click("article .greet").await;
+    handheld.find("#board[aria-busy=true]").await;
+    handheld.until_says("#loading", "正在读取").await;
+    look(&handheld, "lobby-loading").await;
+    handheld.run("letGo()").await;
+    handheld.until_says("#board li[id^=here]", "李芳").await;
+    eventually("nothing that is waited for", async || is_quiet(&handheld).await.then_some(())).await;
+    // A screen that refreshes itself says nothing of it, however long it takes.
+    handheld.run("hold()").await;
+    demo.place("6005", "door");
+    handheld.until_says("#announce", "有客户到访").await;
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert!(is_quiet(&handheld).await);
+    handheld.run("letGo()").await;
+    handheld.until_says("#board", "周建国").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_want_to_be_recognised_is_announced_nowhere_and_said_so_where_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (pc, handheld) = (Browser::open(PC, CHINESE).await, Browser::open(HANDHELD, CHINESE).await);
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    handheld.log_in(&demo.screens, "S001", &demo.password).await;
+    demo.place("6013", "door");
+    demo.until_come("hubin", "unknown").await;
+    demo.place("6001", "hall");
+    pc.until_says("#day", "王小明").await;
+    handheld.until_says("#board", "王小明").await;
+    for browser in [&pc, &handheld] {
+        let page = browser.run("return document.body.textContent").await.to_string();
+        assert!(!page.contains("孙婉清") && !page.contains("6013"), "{page}");
+    }
+
+    pc.write("#find", "6013\u{e007}").await;
+    pc.until_says("#found .no-consent", "不同意被识别").await;
+    pc.click("#found a").await;
+    pc.until_says("#current .name", "孙婉清").await;
+    pc.until_says("#current .no-consent", "不同意被识别").await;
+    pc.until_says("#current .apart", "请照常接待").await;
+    // There is nothing to be done that would put the customer on other screens.
+    assert!(pc.texts("#current form").await.is_empty());
+    look(&pc, "desk-opted-out").await;
+
+    handheld.click("details.find summary").await;
+    handheld.write("details.find [name=text]", "6013").await;
+    handheld.click("details.find form button").await;
+    handheld.click("#found form[action='/acts/check-in'] button").await;
+    handheld.until_says("#notice", "没有同意被识别").await;
+    // It is seen where somebody pressed, however far down that was.
+    let script = "const said = document.querySelector('#notice .notice').getBoundingClientRect(); \
+        return [scrollY > 100, said.top >= 0 && said.bottom <= innerHeight]";
+    assert_eq!(handheld.run(script).await, json!([true, true]));
+    look(&handheld, "lobby-opted-out").await;
+    assert_eq!(pc.texts("#day tr[data-visit]").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_in_two_branches_at_once_is_said_until_somebody_has_seen_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (pc, handheld) = (Browser::open(PC, CHINESE).await, Browser::open(HANDHELD, CHINESE).await);
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    handheld.log_in(&demo.screens, "S001", &demo.password).await;
+    demo.place("6001", "elsewhere");
+    demo.until_come("dongmen", "recognised").await;
+    demo.place("6001", "door");
+    for (browser, customer) in [(&pc, "#current"), (&handheld, "#board article")] {
+        browser.until_says(".alarm", "有卡片疑似被复制，请核对客户身份").await;
+        browser.until_says(&format!("{customer} .name"), "王小明").await;
+        browser.until_says(&format!("{customer} .suspect"), "疑似复制卡").await;
+    }
+    look(&pc, "desk-suspected-clone").await;
+    look(&handheld, "lobby-suspected-clone").await;
+    let script = "const one = document.querySelector('.alarm button').getBoundingClientRect(); return one.width > one.height";
+    assert_eq!(handheld.run(script).await, json!(true), "what is pressed is written across");
+    // An account manager is told; a lobby manager sees to it.
+    assert_eq!(pc.run("return document.querySelectorAll('.alarm button').length").await, json!(0));
+    handheld.click(".alarm button").await;
+    for browser in [&pc, &handheld] {
+        eventually("no alarm", async || (browser.texts(".alarm, .suspect").await.is_empty()).then_some(()))
+            .await;
+    }
+}
