@@ -1,6 +1,7 @@
 //! The screens in a real browser, with the emulated readers of the demo behind them.
 
 mod administration;
+mod announcing;
 mod browser;
 mod centre;
 mod demo;
