@@ -46,6 +46,9 @@ pub(super) struct ProveForm {
     password: Personal<String>,
     #[serde(default)]
     digits: String,
+    /// The page on which they go on.
+    #[serde(default)]
+    back: String,
 }
 
 #[derive(Deserialize)]
@@ -122,27 +125,24 @@ pub(super) async fn log_out(
 /// Proves again who it is, for what needs that, by the password or by the digits of now.
 pub(super) async fn prove(
     State(api): State<Api>,
-    Sent(viewer, ProveForm { password, digits }): Sent<ProveForm>,
+    Sent(viewer, ProveForm { password, digits, back }): Sent<ProveForm>,
 ) -> Result<Response, Refusal> {
     let password = Some(password).filter(|password| !password.reveal().is_empty());
     let digits = Some(digits.trim()).filter(|digits| !digits.is_empty());
     match api.service().prove(viewer.caller(), password, digits).await {
         Ok(()) if viewer.is_part => {
             let said = viewer.text.say("proved");
-            Ok(shown(&Notice { said, text: viewer.text, is_over: false, proof: None }))
+            Ok(shown(&Notice { said, text: viewer.text, is_over: false, proving: None }))
         }
-        Ok(()) => Ok(Redirect::to("/").into_response()),
-        Err(Fault::NotAccepted) => Err(viewer.not_proved()),
+        Ok(()) => Ok(Redirect::to(navigation::own(&back)).into_response()),
+        Err(Fault::NotAccepted) => Err(viewer.not_proved(&back)),
         Err(fault) => Err(viewer.refusal(fault)),
     }
 }
 
 pub(super) async fn choose_language(Form(Choice { language, back }): Form<Choice>) -> Response {
     let Some(language) = Language::of_tag(&language) else { return Redirect::to("/").into_response() };
-    // Back to a page of ours, whatever the form says.
-    let back =
-        if back.starts_with('/') && !back.starts_with("//") && !back.contains('\\') { &*back } else { "/" };
     let cookie =
         format!("{}={}; Path=/; SameSite=Strict; HttpOnly; Max-Age={YEAR_S}", text::COOKIE, language.tag());
-    ([(header::SET_COOKIE, cookie)], Redirect::to(back)).into_response()
+    ([(header::SET_COOKIE, cookie)], Redirect::to(navigation::own(&back))).into_response()
 }

@@ -116,6 +116,11 @@ pub(super) fn path_of(name: &str) -> String {
     format!("/{}", known.map_or("desk", |screen| screen.name))
 }
 
+/// A place of ours that a form names, and no other; the first page where it is none.
+pub(super) fn own(place: &str) -> &str {
+    if place.starts_with('/') && !place.starts_with("//") && !place.contains('\\') { place } else { "/" }
+}
+
 /// The path of the screen of a guide; the first page where there is no such screen.
 pub(super) fn path_of_key(key: &str) -> String {
     let known = SCREENS.iter().find(|screen| key_of(screen.name) == key);

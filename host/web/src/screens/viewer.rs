@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::uri::{Authority, PathAndQuery};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use rfid_core::Name;
 use rfid_service::rights::Action;
@@ -23,6 +24,8 @@ pub(super) struct Viewer {
     pub(super) text: Text,
     /// Whether only a part of the page is asked for.
     pub(super) is_part: bool,
+    /// The page that they look at, or from which they send something, as in an address.
+    pub(super) page: String,
 }
 
 impl Viewer {
@@ -86,7 +89,12 @@ impl Viewer {
     pub(super) fn refusal_of(&self, fault: Fault, not_allowed: &'static str) -> Refusal {
         let needs_proof = matches!(fault, Fault::ProofNeeded);
         let refusal = Refusal::new(fault, not_allowed, self.text.clone(), self.is_part);
-        Refusal { proof: needs_proof.then(|| self.proof().to_owned()), ..refusal }
+        Refusal { proving: needs_proof.then(|| self.proving(&self.page)), ..refusal }
+    }
+
+    /// What a form bears in which they prove who they are, and from which they go on to a page.
+    fn proving(&self, back: &str) -> Proving {
+        Proving { proof: self.proof().to_owned(), back: back.to_owned() }
     }
 }
 
@@ -145,10 +153,22 @@ impl FromRequestParts<Api> for Viewer {
         let text = text_of(&parts.headers, api);
         let is_part = parts.headers.contains_key("hx-request");
         match calling::looking(parts, api).await {
-            Ok(identified) => Ok(Self { identified, text, is_part }),
+            Ok(identified) => Ok(Self { identified, text, is_part, page: page_of(parts) }),
             Err(fault) => Err(Refusal::new(fault, "problem-not-possible", text, is_part)),
         }
     }
+}
+
+/// The page of ours that a request asks for, or that it comes from; the first one where it does not say so.
+fn page_of(parts: &Parts) -> String {
+    let said = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if parts.method == Method::GET && !parts.headers.contains_key("hx-request") {
+        return navigation::own(parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)).to_owned();
+    }
+    let from = said(header::REFERER).and_then(|from| from.parse::<Uri>().ok());
+    let from = from.filter(|from| from.authority().map(Authority::as_str) == said(header::HOST));
+    let place = from.as_ref().and_then(Uri::path_and_query).map_or("/", PathAndQuery::as_str);
+    navigation::own(place).to_owned()
 }
 
 /// Texts in the language of a request.
@@ -207,17 +227,17 @@ impl Viewer {
         self.saying(StatusCode::FORBIDDEN, "problem-not-from-here")
     }
 
-    /// What is said to whom it was not proved who they are: they may try again.
-    pub(super) fn not_proved(&self) -> Refusal {
+    /// What is said to whom it was not proved who they are: they may try again, and go on to the same page.
+    pub(super) fn not_proved(&self, back: &str) -> Refusal {
         let refusal = self.saying(StatusCode::FORBIDDEN, "problem-not-proved");
-        Refusal { proof: Some(self.proof().to_owned()), ..refusal }
+        Refusal { proving: Some(self.proving(back)), ..refusal }
     }
 
     /// A refusal that says the text of a key.
     pub(super) fn saying(&self, status: StatusCode, key: &'static str) -> Refusal {
         let (text, is_part) = (self.text.clone(), self.is_part);
         let said = text.say(key);
-        Refusal { status, said, text, is_part, is_over: false, proof: None }
+        Refusal { status, said, text, is_part, is_over: false, proving: None }
     }
 }
 
@@ -229,8 +249,16 @@ pub(super) struct Refusal {
     is_part: bool,
     /// Whether nobody is logged in any more.
     is_over: bool,
-    /// The proof of the session of whoever has to prove first who they are.
-    proof: Option<String>,
+    /// Where somebody has to prove first who they are.
+    proving: Option<Proving>,
+}
+
+/// What a form bears in which somebody proves who they are.
+pub(super) struct Proving {
+    /// The proof of their session.
+    pub(super) proof: String,
+    /// The page on which they go on.
+    pub(super) back: String,
 }
 
 impl Refusal {
@@ -246,7 +274,7 @@ impl Refusal {
 
     /// What is said to somebody whom nobody knows yet.
     pub(super) fn to_stranger(status: StatusCode, key: &'static str, text: Text, is_part: bool) -> Self {
-        Self { status, said: text.say(key), text, is_part, is_over: false, proof: None }
+        Self { status, said: text.say(key), text, is_part, is_over: false, proving: None }
     }
 
     fn new(fault: Fault, not_allowed: &'static str, text: Text, is_part: bool) -> Self {
@@ -279,7 +307,7 @@ impl Refusal {
             }
         };
         let said = by_name.unwrap_or_else(|| text.say(key));
-        Self { status, said, text, is_part, is_over: matches!(fault, Fault::NoSession), proof: None }
+        Self { status, said, text, is_part, is_over: matches!(fault, Fault::NoSession), proving: None }
     }
 }
 
@@ -289,8 +317,8 @@ pub(super) struct Notice {
     pub(super) said: String,
     pub(super) text: Text,
     pub(super) is_over: bool,
-    /// The proof of the session, where a password or digits are asked for.
-    pub(super) proof: Option<String>,
+    /// Where a password or digits are asked for.
+    pub(super) proving: Option<Proving>,
 }
 
 #[derive(Template)]
@@ -298,22 +326,22 @@ pub(super) struct Notice {
 struct Problem {
     said: String,
     text: Text,
-    proof: Option<String>,
+    proving: Option<Proving>,
 }
 
 impl IntoResponse for Refusal {
     /// A part of a page is left as it is, with everything that was typed, and what went wrong stands above it.
     fn into_response(self) -> Response {
-        let Self { status, said, text, is_part, is_over, proof } = self;
+        let Self { status, said, text, is_part, is_over, proving } = self;
         if is_part {
             // Whatever part of an answer the form would have taken.
             let place = [("hx-retarget", "#notice"), ("hx-reswap", "innerHTML"), ("hx-reselect", ".notice")];
-            return (status, place, shown(&Notice { said, text, is_over, proof })).into_response();
+            return (status, place, shown(&Notice { said, text, is_over, proving })).into_response();
         }
         if is_over {
             return Redirect::to("/login").into_response();
         }
-        (status, shown(&Problem { said, text, proof })).into_response()
+        (status, shown(&Problem { said, text, proving })).into_response()
     }
 }
 

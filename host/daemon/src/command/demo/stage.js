@@ -47,6 +47,7 @@ async function show() {
   find("script").setAttribute("aria-pressed", String(state.is_script));
   find("blank").replaceChildren(...blankOf(state.blank));
   find("line").setAttribute("aria-pressed", String(!state.line));
+  find("bench-line").setAttribute("aria-pressed", String(!state.bench_line));
   find("people").replaceChildren(...state.people.map(({ number, name, role, code }) =>
     element("tr", {}, [number, name, role.replaceAll("_", " ")].map((text) => element("td", { textContent: text }))
       .concat(element("td", {}, [element("code", { textContent: code ?? "" })])))));
@@ -54,5 +55,6 @@ async function show() {
 
 find("script").addEventListener("click", () => send("/script", {}));
 find("line").addEventListener("click", () => send("/line", { up: find("line").getAttribute("aria-pressed") === "true" }));
+find("bench-line").addEventListener("click", () => send("/line", { of: "bench", up: find("bench-line").getAttribute("aria-pressed") === "true" }));
 setInterval(show, 5_000);
 show();

@@ -108,8 +108,8 @@ struct Play {
     desk: pad::Emulator,
     /// The reader at the door of the other branch.
     elsewhere: Emulator,
-    /// Where cards are encoded.
-    bench: Emulator,
+    /// Where cards are encoded: the reader of the antenna, unless its line is cut, and the pad.
+    bench: Option<Emulator>,
     bench_pad: pad::Emulator,
     /// The number of the blank card that is taken, and where it is.
     blank: u8,
@@ -150,7 +150,7 @@ impl Stage {
             door: Some(door),
             desk,
             elsewhere,
-            bench,
+            bench: Some(bench),
             bench_pad,
             blank: 1,
             spot: Spot::Away,
@@ -188,6 +188,7 @@ impl Stage {
         let shown = Shown {
             play: Arc::clone(&self.play),
             door: self.door,
+            bench: self.bench,
             screens,
             people: people.into(),
             password: password.into(),
@@ -223,11 +224,10 @@ impl Stage {
         if let Ok(play) = Arc::try_unwrap(self.play) {
             let Play { door, desk, elsewhere, bench, bench_pad, .. } = play.into_inner();
             elsewhere.shutdown().await;
-            if let Some(door) = door {
-                door.shutdown().await;
+            for reader in [door, bench].into_iter().flatten() {
+                reader.shutdown().await;
             }
             desk.shutdown().await;
-            bench.shutdown().await;
             bench_pad.shutdown().await;
         }
     }
@@ -238,6 +238,7 @@ impl Stage {
 struct Shown {
     play: Arc<Mutex<Play>>,
     door: SocketAddr,
+    bench: SocketAddr,
     screens: SocketAddr,
     people: Arc<[Person]>,
     password: Arc<str>,
@@ -261,6 +262,18 @@ struct Blank {
 #[derive(Deserialize)]
 struct Line {
     up: bool,
+    #[serde(default)]
+    of: LineOf,
+}
+
+/// A reader whose line can be cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LineOf {
+    #[default]
+    Door,
+    /// The one before whose antenna cards are encoded.
+    Bench,
 }
 
 #[derive(Deserialize)]
@@ -291,6 +304,7 @@ async fn state(State(shown): State<Shown>) -> Json<Value> {
         "password": &*shown.password,
         "is_script": play.is_script,
         "line": play.door.is_some(),
+        "bench_line": play.bench.is_some(),
         "blank": { "number": play.blank, "spot": play.spot.name() },
         "customers": customers,
         "people": people,
@@ -337,18 +351,23 @@ async fn issued(service: &ServiceSlot) -> Vec<(Card, Customer)> {
     found
 }
 
-async fn line(State(shown): State<Shown>, Json(Line { up }): Json<Line>) -> Response {
+async fn line(State(shown): State<Shown>, Json(Line { up, of }): Json<Line>) -> Response {
+    let issued = issued(&shown.service).await;
     let mut play = shown.play.lock().await;
-    if !up && let Some(door) = play.door.take() {
-        door.shutdown().await;
+    let (reader, address) = match of {
+        LineOf::Door => (&mut play.door, shown.door),
+        LineOf::Bench => (&mut play.bench, shown.bench),
+    };
+    if !up && let Some(reader) = reader.take() {
+        reader.shutdown().await;
     }
-    if up && play.door.is_none() {
-        match Emulator::bind(shown.door, Profile::M4, Scenario::default()).await {
-            Ok(door) => play.door = Some(door),
+    if up && reader.is_none() {
+        match Emulator::bind(address, Profile::M4, Scenario::default()).await {
+            Ok(again) => *reader = Some(again),
             Err(error) => return answer(Err(error.into())),
         }
     }
-    answer(play.set())
+    answer(play.set().and_then(|()| play.lay(&issued)))
 }
 
 async fn script(State(shown): State<Shown>, Json(Nothing {}): Json<Nothing>) -> Response {
@@ -408,7 +427,9 @@ impl Play {
     /// Lays the blank card where it is.
     fn lay(&self, issued: &[(Card, Customer)]) -> anyhow::Result<()> {
         let (uhf, pad) = blank_on_desk(self.blank, self.spot, issued);
-        self.bench.set_scenario(Scenario::from_toml(&uhf)?);
+        if let Some(reader) = &self.bench {
+            reader.set_scenario(Scenario::from_toml(&uhf)?);
+        }
         self.bench_pad.set_scenario(pad::Scenario::from_toml(&pad)?);
         Ok(())
     }

@@ -163,6 +163,11 @@ const MOVABLE_CLOCK: &str = "(() => { \
 })()";
 
 impl Browser {
+    /// Switches scripts off in the pages that come.
+    pub(super) fn without_script(&self) {
+        self.tell("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+    }
+
     /// Gives the pages that come a clock that [`Browser::move_clock`] moves.
     pub(super) fn with_movable_clock(&self) {
         self.before_each_page(MOVABLE_CLOCK);

@@ -70,6 +70,11 @@ impl Demo {
         self.play("/line", &json!({ "up": is_up }));
     }
 
+    /// The same of the reader before whose antenna cards are encoded.
+    pub(super) fn bench_line(&self, is_up: bool) {
+        self.play("/line", &json!({ "of": "bench", "up": is_up }));
+    }
+
     /// Puts a blank card somewhere on the desk where cards are encoded.
     pub(super) fn blank(&self, spot: &str) {
         self.play("/blank", &json!({ "spot": spot }));

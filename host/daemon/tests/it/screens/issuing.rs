@@ -46,6 +46,28 @@ async fn approve(reviewer: &Browser, address: &str) {
     reviewer.until_says(".said", "已同意").await;
 }
 
+/// Goes tab by tab to what this selector names, and presses Enter there.
+async fn press_on(browser: &Browser, selector: &str) {
+    browser.find(selector).await;
+    let script = format!("return Boolean(document.activeElement?.matches({}))", json!(selector));
+    for _ in 0..80 {
+        if browser.run(&script).await == json!(true) {
+            return browser.page.active_element().await.unwrap().send_keys("\u{e007}").await.unwrap();
+        }
+        // What is sent to a field for a file is taken for its name, so keys go to the page.
+        let tab = KeyActions::new("keys".to_owned())
+            .then(KeyAction::Down { value: '\u{e004}' })
+            .then(KeyAction::Up { value: '\u{e004}' });
+        browser.page.perform_actions(tab).await.unwrap();
+    }
+    panic!("{selector} is not reached by keys");
+}
+
+/// What has the focus.
+async fn focused(browser: &Browser) -> Value {
+    browser.run("return document.activeElement.id || document.activeElement.className").await
+}
+
 /// The address of the page that is open.
 async fn here(browser: &Browser) -> String {
     browser.page.current_url().await.unwrap().to_string()
@@ -180,48 +202,157 @@ async fn a_photo_is_taken_by_the_camera_and_everything_works_by_keys_alone() {
     let clerk = Browser::open_with_camera(PC, CHINESE).await;
     clerk.log_in(&demo.screens, CLERK, &demo.password).await;
     write_customer(&clerk, &demo.screens, "6103", "林晓雨").await;
-    // Tab by tab to what says this, then Enter.
-    let press_on = async |selector: &str| {
-        let script = format!("return Boolean(document.activeElement?.matches({}))", json!(selector));
-        for _ in 0..60 {
-            if clerk.run(&script).await == json!(true) {
-                break;
-            }
-            // What is sent to a field for a file is taken for its name, so keys go to the page.
-            let tab = KeyActions::new("keys".to_owned())
-                .then(KeyAction::Down { value: '\u{e004}' })
-                .then(KeyAction::Up { value: '\u{e004}' });
-            clerk.page.perform_actions(tab).await.unwrap();
-        }
-        assert_eq!(clerk.run(&script).await, json!(true), "{selector} is not reached by keys");
-        clerk.page.active_element().await.unwrap().send_keys("\u{e007}").await.unwrap();
-    };
-    press_on("#form button.primary").await;
+    press_on(&clerk, "#form button.primary").await;
     clerk.find("#camera:not([hidden])").await;
-    press_on("#camera-start").await;
+    press_on(&clerk, "#camera-start").await;
     eventually("the picture of the camera", async || {
         let script = "return document.querySelector('#camera-live').videoWidth > 0";
         (clerk.run(script).await == json!(true)).then_some(())
     })
     .await;
-    press_on("#camera-take").await;
+    press_on(&clerk, "#camera-take").await;
     clerk.find("#preview:not([hidden])").await;
-    press_on("#photo-form .acts button.primary").await;
+    press_on(&clerk, "#photo-form .acts button.primary").await;
     clerk.until_says("#changes-title", "申请内容").await;
     eventually("the photo", async || {
         let script = "const photo = document.querySelector('.photos img'); return photo?.complete && photo.naturalWidth > 0";
         (clerk.run(script).await == json!(true)).then_some(())
     })
     .await;
-    press_on(".todo form button.primary").await;
+    press_on(&clerk, ".todo form button.primary").await;
     clerk.until_says(".said", "已提交").await;
     // Where somebody reads on is what was said.
-    let focus = clerk.run("return document.activeElement.className").await;
-    assert_eq!(focus, Value::from("said"));
+    assert_eq!(focused(&clerk).await, json!("said"));
     // Elsewhere there is no camera.
     clerk.page.goto(&format!("{}issuing", demo.screens)).await.unwrap();
     let script = "const told = arguments[arguments.length - 1]; \
         navigator.mediaDevices.getUserMedia({ video: true }).then(() => told('open'), (fault) => told(fault.name))";
     let outcome = clerk.page.execute_async(script, Vec::new()).await.unwrap();
     assert_eq!(outcome, json!("NotAllowedError"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_reviewed_and_its_card_encoded_and_handed_over_by_keys_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
+    // What waits stands in the list of work, and what came of it is where somebody reads on.
+    let review = async || {
+        reviewer.page.goto(&format!("{}issuing", demo.screens)).await.unwrap();
+        press_on(&reviewer, "[data-heap=submitted] a[href^='/issuing/request/']").await;
+        press_on(&reviewer, "button.approve").await;
+        reviewer.until_says(".said", "已同意").await;
+        assert_eq!(focused(&reviewer).await, json!("said"));
+    };
+    write_customer(&clerk, &demo.screens, "6104", "林晓雨").await;
+    press_on(&clerk, "#form button.primary").await;
+    press_on(&clerk, ".acts a[href^='/issuing/request/']:not([href$='/photo'])").await;
+    press_on(&clerk, ".todo form button.primary").await;
+    clerk.until_says(".said", "已提交").await;
+    review().await;
+
+    clerk.page.goto(&format!("{}issuing", demo.screens)).await.unwrap();
+    clerk.write("#find", "6104\u{e007}").await;
+    press_on(&clerk, "#found a").await;
+    press_on(&clerk, "a[href$='/card']").await;
+    press_on(&clerk, "[name=submit]").await;
+    clerk.until_says(".case .tag", "待复核").await;
+    review().await;
+
+    clerk.page.refresh().await.unwrap();
+    press_on(&clerk, "form[action$='/encode'] button").await;
+    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    assert_eq!(focused(&clerk).await, json!("bench"));
+    demo.blank("desk");
+    clerk.until_says("#bench-now", "已写好并读回核对无误").await;
+    press_on(&clerk, "form[action$='/verify'] button").await;
+    clerk.until_says("#bench-now", "验卡无误").await;
+    press_on(&clerk, ".todo a[href$='/receipt']").await;
+    clerk.until_says(".receipt", "贵宾卡交付回执").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_lost_while_a_card_is_encoded_is_said_and_gone_on_with_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
+    let asked = approved_card(&clerk, &reviewer, &demo, &picture(folder.path())).await;
+    clerk.page.goto(&asked).await.unwrap();
+    clerk.click("form[action$='/encode'] button").await;
+    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    // The chip is written in part when the antenna goes.
+    demo.blank("torn");
+    clerk.until_says("#bench-now", "写卡时卡被拿开了").await;
+    demo.bench_line(false);
+    demo.blank("desk");
+    clerk.until_says("#bench-now", "连不上天线读写器。请检查连线和电源，恢复后会自动继续。").await;
+    clerk.find("#step-antenna[data-mark=wrong]").await;
+    look(&clerk, "issuing-reader-lost").await;
+    // Nobody has to press anything when it is back.
+    demo.bench_line(true);
+    clerk.until_says("#bench-now", "已写好并读回核对无误").await;
+    // The same while the card is read before the customer.
+    demo.bench_line(false);
+    clerk.click("form[action$='/verify'] button").await;
+    clerk.until_says("#bench-now", "连不上天线读写器").await;
+    demo.bench_line(true);
+    clerk.until_says("#bench-now", "验卡无误").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_script_a_customer_is_opened_reviewed_and_gets_a_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    for browser in [&clerk, &reviewer] {
+        browser.without_script();
+    }
+    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
+    write_customer(&clerk, &demo.screens, "6105", "林晓雨").await;
+    // No script of ours runs: the page does not even know that there is one.
+    assert_eq!(clerk.run("return typeof window.htmx").await, json!("undefined"));
+    clerk.click("#form button.primary").await;
+    clerk.find("#photo-file").await.send_keys(&picture(folder.path())).await.unwrap();
+    clerk.click("#photo-form .acts button.primary").await;
+    clerk.until_says("#changes-title", "申请内容").await;
+    let opening = here(&clerk).await;
+    clerk.click(".todo button.primary").await;
+    clerk.until_says(".case .tag", "待复核").await;
+    assert_eq!(here(&clerk).await, opening);
+    let approve = async |address: &str, state: &str| {
+        reviewer.page.goto(address).await.unwrap();
+        reviewer.click("button.approve").await;
+        reviewer.until_says(".case .tag", state).await;
+        assert_eq!(here(&reviewer).await, address);
+    };
+    approve(&opening, "已办结").await;
+
+    clerk.page.goto(&format!("{}issuing", demo.screens)).await.unwrap();
+    clerk.write("#find", "6105\u{e007}").await;
+    clerk.click("a[href^='/issuing/customer/']:not([href$='/new'])").await;
+    clerk.click("a[href$='/card']").await;
+    clerk.click("[name=submit]").await;
+    clerk.until_says(".case .tag", "待复核").await;
+    let asked = here(&clerk).await;
+    approve(&asked, "已同意").await;
+    clerk.page.goto(&asked).await.unwrap();
+    demo.blank("desk");
+    clerk.click("form[action$='/encode'] button").await;
+    // Whoever looks again sees how far it is.
+    let said = async |text: &str| {
+        eventually(text, async || {
+            clerk.page.goto(&asked).await.ok()?;
+            clerk.texts("#bench-now").await.concat().contains(text).then_some(())
+        })
+        .await;
+    };
+    said("已写好并读回核对无误").await;
+    clerk.click("form[action$='/verify'] button").await;
+    said("验卡无误").await;
+    clerk.find(".todo a[href$='/receipt']").await;
 }

@@ -459,3 +459,43 @@ async fn whoever_looks_at_the_desk_is_told_that_there_is_news_and_not_what() {
     let lobby = hall.log_in("LM1").await;
     assert_eq!(lobby.get("/issuing/news").await.status, 403);
 }
+
+#[tokio::test]
+async fn without_script_whoever_proves_who_they_are_comes_back_to_where_they_were() {
+    let hall = desk().await;
+    let clerk = hall.log_in("IC1").await;
+    let path = request_at(&place(&clerk.send("/issuing/customer/new", &customer("6001", "张小明")).await));
+    submitted(&clerk, &path).await;
+    let reviewer = hall.log_in("AR1").await;
+    let open = reviewer.get(&path).await.html;
+    // The proof of logging in has become old.
+    hall.bank.wait(Duration::from_secs(6 * 60));
+    let send = async |place: &str, from: &str, form: &str| {
+        let from = format!("http://bank:1{from}");
+        let headers = [("cookie", &*reviewer.cookie), ("origin", "http://bank:1"), ("referer", &*from)];
+        hall.ask("POST", place, &headers, &format!("proof={}&{form}", reviewer.proof)).await
+    };
+    let approve = format!("{path}/approve");
+    let form = format!("seen={}&hash={}", hidden(&open, "seen"), hidden(&open, "hash"));
+    let asked = send(&approve, &path, &form).await;
+    assert_eq!((asked.status, hidden(&asked.html, "back")), (403, path.clone()), "{}", asked.html);
+    // A slip changes nothing of it, though it is sent from the page that the refusal was.
+    let wrong = send("/prove", &approve, &format!("back={}&password=x", sent(&path))).await;
+    assert_eq!((wrong.status, hidden(&wrong.html, "back")), (403, path.clone()), "{}", wrong.html);
+    let password = sent(PASSWORD);
+    let proved = send("/prove", &approve, &format!("back={}&password={password}", sent(&path))).await;
+    assert_eq!((proved.status, place(&proved)), (303, path.clone()));
+    assert_eq!(place(&send(&approve, &path, &form).await), path);
+    assert!(reviewer.get(&path).await.html.contains("data-state=\"done\""));
+    // To no page of anybody else.
+    for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example", ""] {
+        let form = format!("back={}&password={password}", sent(elsewhere));
+        assert_eq!(place(&send("/prove", &approve, &form).await), "/", "{elsewhere}");
+    }
+    let headers =
+        [("cookie", &*reviewer.cookie), ("origin", "http://bank:1"), ("referer", "http://evil.example/x")];
+    hall.bank.wait(Duration::from_secs(6 * 60));
+    let form = format!("proof={}&{form}", reviewer.proof);
+    let asked = hall.ask("POST", &approve, &headers, &form).await;
+    assert_eq!(hidden(&asked.html, "back"), "/", "{} {}", asked.status, asked.html);
+}

@@ -69,6 +69,7 @@ issue-stood-in = stood in
 issue-desk = Desk
 issue-at-desk = Desk { $desk }
 issue-stop = Stop
+issue-look-again = See how far it is
 issue-said-submitted = Submitted. A reviewer looks at it now.
 issue-said-approved = Approved.
 issue-said-refused = Refused. Whoever asked is told why.

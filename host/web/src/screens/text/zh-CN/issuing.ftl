@@ -69,6 +69,7 @@ issue-stood-in = 代为复核
 issue-desk = 写卡台
 issue-at-desk = 写卡台 { $desk }
 issue-stop = 停止
+issue-look-again = 刷新进度
 issue-said-submitted = 已提交，等待复核员复核。
 issue-said-approved = 已同意。
 issue-said-refused = 已退回，理由会告知经办人。
