@@ -1,6 +1,7 @@
 //! The issuing desk in a real browser: from a customer who is opened to the same customer at the door.
 
 use std::path::Path;
+use std::time::Duration;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::wd::PrintConfigurationBuilder;
@@ -236,6 +237,7 @@ async fn a_request_is_reviewed_and_its_card_encoded_and_handed_over_by_keys_alon
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
     let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    reviewer.with_movable_clock();
     clerk.log_in(&demo.screens, CLERK, &demo.password).await;
     reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
     // What waits stands in the list of work, and what came of it is where somebody reads on.
@@ -251,6 +253,17 @@ async fn a_request_is_reviewed_and_its_card_encoded_and_handed_over_by_keys_alon
     press_on(&clerk, ".acts a[href^='/issuing/request/']:not([href$='/photo'])").await;
     press_on(&clerk, ".todo form button.primary").await;
     clerk.until_says(".said", "已提交").await;
+    // The ID number is compared in full, and does not stay.
+    reviewer.page.goto(&here(&clerk).await).await.unwrap();
+    reviewer.until_says(".changes .after", "1****************X").await;
+    reviewer.write(".unmask input[name=note]", "与证件核对\u{e007}").await;
+    reviewer.until_says(".changes .full", "11010519491231002X").await;
+    assert_eq!(focused(&reviewer).await, json!("said"));
+    look(&reviewer, "issuing-unmasked").await;
+    reviewer.move_clock(Duration::from_secs(119)).await;
+    assert_eq!(reviewer.texts(".changes .full").await, ["11010519491231002X"]);
+    reviewer.move_clock(Duration::from_secs(2)).await;
+    assert_eq!(reviewer.texts(".changes .full").await, ["1****************X"]);
     review().await;
 
     clerk.page.goto(&format!("{}issuing", demo.screens)).await.unwrap();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rfid_core::{Name, UtcTime};
 
 use super::super::fault::Fault;
-use super::super::grant::Mode;
+use super::super::grant::{May, Mode};
 use super::super::rule::Rule;
 use super::super::{Caller, Service, Sight};
 use super::workshop::Bench;
@@ -16,11 +16,13 @@ use crate::record::{
     Card, CardState, Customer, CustomerDraft, CustomerId, Hand, Key, Personal, Proposal, ProposalKind,
     Record, Request, RequestId, RequestState, Staff, StaffId,
 };
-use crate::rights::{Action, Role};
+use crate::rights::{Action, Cell, Role};
 use crate::store::{Actor, Place, Stored};
 
 /// Versions of a request that are looked at.
 const PAST: usize = 64;
+/// The field of the ID number, as in JSON.
+const ID_NUMBER: &str = "id_number";
 /// Requests that are read at once.
 const READ_AT_ONCE: usize = 100;
 
@@ -290,8 +292,17 @@ impl Service {
     /// # Errors
     /// `Store`.
     pub async fn changes_in(&self, case: &Case) -> Result<Vec<ChangedField>, Fault> {
+        let drafts = self.drafts_of(case).await?;
+        Ok(drafts.map(|(before, after)| fields(before.as_ref(), after)).unwrap_or_default())
+    }
+
+    /// The customer of the request of a case as somebody would write it: before, where there is a before, and after.
+    async fn drafts_of<'a>(
+        &self,
+        case: &'a Case,
+    ) -> Result<Option<(Option<CustomerDraft>, &'a CustomerDraft)>, Fault> {
         match &case.request.record.proposal {
-            Proposal::OpenCustomer { draft, .. } => Ok(fields(None, draft)),
+            Proposal::OpenCustomer { draft, .. } => Ok(Some((None, draft))),
             Proposal::ChangeCustomer { customer, version, draft, .. } => {
                 // The record that the change was made on.
                 let before = self.as_of(&Key::Customer(*customer), *version).await?;
@@ -299,10 +310,51 @@ impl Service {
                     Some(before) => Some(self.draft_of(&before).await?),
                     None => None,
                 };
-                Ok(fields(before.as_ref(), draft))
+                Ok(Some((before, draft)))
             }
-            _ => Ok(Vec::new()),
+            _ => Ok(None),
         }
+    }
+
+    /// Whether the caller may see in full, with a reason, the ID number that the request of a case changes.
+    pub fn may_unmask_in(&self, caller: &Caller, case: &Case) -> bool {
+        let may = caller.grant.may(Action::UnmaskCustomers, Mode::Do, true);
+        case.request.record.state == RequestState::Submitted
+            && may.is_ok_and(|may| of_case(&may, case).is_some())
+    }
+
+    /// The ID number that the request of a case changes, in full on both sides: for whoever compares it before
+    /// somebody decides, and no longer than that.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the request changes no ID number or waits for no decision; `Forbidden`,
+    /// `ReasonNeeded`, `ProofNeeded`, `Store`, `Unaudited`.
+    pub async fn unmasked_in(&self, caller: &Caller, case: &Case) -> Result<ChangedField, Fault> {
+        let may = self.may(caller, Action::UnmaskCustomers).await?;
+        let request = &case.request.record;
+        let Some(cell) = of_case(&may, case) else {
+            return Err(self.nothing(caller, Action::UnmaskCustomers, "request").await);
+        };
+        if cell.reason && caller.reason.is_none() {
+            return Err(Fault::ReasonNeeded(Action::UnmaskCustomers));
+        }
+        caller.is_proved()?;
+        let in_full = |draft: &CustomerDraft| -> Personal<String> {
+            draft.id_number.as_ref().map(|number| number.reveal().clone()).unwrap_or_default().into()
+        };
+        let drafts = self.drafts_of(case).await?.filter(|_| request.state == RequestState::Submitted);
+        let changed = drafts.and_then(|(before, after)| {
+            let (before, after) = (before.as_ref().map(in_full), in_full(after));
+            let was = before.as_ref().map_or("", |before| before.reveal().as_str());
+            (was != after.reveal()).then_some(ChangedField { field: ID_NUMBER, before, after })
+        });
+        let changed = changed.ok_or(Fault::NotFound("ID number"))?;
+        self.did(caller, "customer.unmask", |entry| {
+            entry.object = request.proposal.customer().map(|id| Key::Customer(id).to_string());
+            entry.branch = Some(request.branch.clone());
+        })
+        .await?;
+        Ok(changed)
     }
 
     /// A record as it was in a version, where that is still known.
@@ -420,6 +472,14 @@ impl Service {
     }
 }
 
+/// How far a right reaches in a case: that of its customer, or of its branch where the customer is not opened yet.
+fn of_case(may: &May<'_>, case: &Case) -> Option<Cell> {
+    match &case.customer {
+        Some(customer) => may.of_customer(&customer.stored.record),
+        None => may.in_branch(&case.request.record.branch),
+    }
+}
+
 /// The card that a proposal is about.
 fn card_of(proposal: &Proposal) -> Option<crate::record::CardId> {
     match proposal {
@@ -440,7 +500,7 @@ fn fields(before: Option<&CustomerDraft>, after: &CustomerDraft) -> Vec<ChangedF
     let of_draft: [(&'static str, Of); 10] = [
         ("customer_number", |draft| draft.customer_number.reveal().clone()),
         ("name", |draft| draft.name.reveal().clone()),
-        ("id_number", |draft| draft.id_number.as_ref().map(|text| text.reveal().clone()).unwrap_or_default()),
+        (ID_NUMBER, |draft| draft.id_number.as_ref().map(|text| text.reveal().clone()).unwrap_or_default()),
         ("employer", |draft| draft.employer.reveal().clone()),
         ("vip_class", |draft| draft.vip_class.clone()),
         ("usual_business", |draft| draft.usual_business.reveal().clone()),
@@ -453,7 +513,7 @@ fn fields(before: Option<&CustomerDraft>, after: &CustomerDraft) -> Vec<ChangedF
     let mut compare = |field: &'static str, was: Option<String>, is: String| {
         let is_changed = was.as_ref().map_or(!is.is_empty(), |was| *was != is);
         let shown = |text: String| -> Personal<String> {
-            if field == "id_number" { mask::id_number(&text).into() } else { text.into() }
+            if field == ID_NUMBER { mask::id_number(&text).into() } else { text.into() }
         };
         if is_changed {
             changed.push(ChangedField { field, before: was.map(shown), after: shown(is) });

@@ -71,6 +71,19 @@ document.addEventListener("htmx:after:swap", () => {
   }
 });
 
+// ---- what was asked for in full does not stay
+
+const FULL_FOR_MS = 120_000;
+
+function maskLater() {
+  const full = all("[data-masked]:not([data-timed])");
+  for (const place of full) place.dataset.timed = "yes";
+  if (full.length) setTimeout(() => full.forEach((place) => { place.textContent = place.dataset.masked; }), FULL_FOR_MS);
+}
+
+document.addEventListener("htmx:after:swap", maskLater);
+maskLater();
+
 // ---- an ID number is checked while somebody types it
 
 const TYPING_MS = 250;

@@ -32,6 +32,8 @@ pub(super) struct ChangeView {
     pub(super) label: String,
     pub(super) before: String,
     pub(super) after: String,
+    /// What stands there again in a while, where it is shown in full; as before and after.
+    pub(super) masked: Option<(String, String)>,
 }
 
 /// Something that happened to it.
@@ -52,6 +54,8 @@ pub(super) struct CaseView {
     changes: Vec<ChangeView>,
     /// Whether there is a "before" to look at.
     is_change: bool,
+    /// Whether somebody may see in full what they cannot compare otherwise.
+    may_unmask: bool,
     has_photo: bool,
     has_present_photo: bool,
     card: Option<CardView>,
@@ -160,6 +164,24 @@ pub(super) async fn act(
     }
 }
 
+/// The ID number that a request changes, in full, for whoever compares it.
+pub(super) async fn unmask(
+    State(api): State<Api>,
+    Path(request): Path<String>,
+    Sent(viewer, form): Sent<CaseForm>,
+) -> Result<Response, Refusal> {
+    let unmasked = async {
+        let case = case_at(&api, &viewer, &request).await?;
+        let number = api.service().unmasked_in(&viewer.because(&form.note), &case).await?;
+        let mut view = view_of(&api, &viewer, &case).await?;
+        view.show_in_full(&viewer.text, number);
+        Ok(view)
+    };
+    let view = unmasked.await.map_err(|fault| viewer.refusal(fault))?;
+    let said = viewer.text.say("issue-said-unmasked");
+    answer_with(&api, &viewer, view, StatusCode::OK, said, Vec::new()).await
+}
+
 pub(super) async fn case_at(api: &Api, viewer: &Viewer, request: &str) -> Result<Case, Fault> {
     let id: RequestId = request.parse().map_err(|_| Fault::NotFound("request"))?;
     api.service().case(viewer.caller(), id).await
@@ -175,6 +197,17 @@ pub(super) async fn answer(
     news: Vec<ChangeView>,
 ) -> Result<Response, Refusal> {
     let view = view_of(api, viewer, case).await.map_err(|fault| viewer.refusal(fault))?;
+    answer_with(api, viewer, view, status, said, news).await
+}
+
+async fn answer_with(
+    api: &Api,
+    viewer: &Viewer,
+    view: CaseView,
+    status: StatusCode,
+    said: String,
+    news: Vec<ChangeView>,
+) -> Result<Response, Refusal> {
     let (text, proof) = (viewer.text.clone(), viewer.proof().to_owned());
     if viewer.is_part {
         return Ok((status, shown(&CasePart { text, proof, case: view, said, news })).into_response());
@@ -194,6 +227,18 @@ fn change_view(text: &Text, ChangedField { field, before, after }: ChangedField)
         label: text.of_issuing("field", field),
         before: before.map(|value| shown(worded(value.reveal()))).unwrap_or_default(),
         after: shown(worded(after.reveal())),
+        masked: None,
+    }
+}
+
+impl CaseView {
+    /// Puts a field in full where it stands masked.
+    fn show_in_full(&mut self, text: &Text, field: ChangedField) {
+        let full = change_view(text, field);
+        if let Some(masked) = self.changes.iter_mut().find(|change| change.label == full.label) {
+            let ChangeView { before, after, .. } = std::mem::replace(masked, full);
+            masked.masked = Some((before, after));
+        }
     }
 }
 
@@ -201,6 +246,7 @@ async fn view_of(api: &Api, viewer: &Viewer, case: &Case) -> Result<CaseView, Fa
     let (service, caller, text) = (api.service(), viewer.caller(), &viewer.text);
     let request = &case.request.record;
     let changes = service.changes_in(case).await?;
+    let has_id_number = changes.iter().any(|change| change.field == "id_number");
     let past = service.past_of(case).await?;
     let mut steps = Vec::with_capacity(past.len());
     for step in past {
@@ -246,6 +292,7 @@ async fn view_of(api: &Api, viewer: &Viewer, case: &Case) -> Result<CaseView, Fa
         customer: case.customer.as_ref().map(|sight| CustomerView::of(text, sight)),
         changes: changes.into_iter().map(|field| change_view(text, field)).collect(),
         is_change: matches!(request.proposal, Proposal::ChangeCustomer { .. }),
+        may_unmask: has_id_number && service.may_unmask_in(caller, case),
         has_photo,
         has_present_photo,
         card: case.card.as_ref().map(|card| CardView::of(viewer, card)),

@@ -48,6 +48,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/issuing/request/{request}/photo/{which}/{size}", get(photo::picture))
         .route("/issuing/request/{request}/bench", get(bench::part))
         .route("/issuing/request/{request}/receipt", get(receipt::page))
+        .route("/issuing/request/{request}/unmask", post(case::unmask))
         .route("/issuing/request/{request}/{act}", post(case::act))
 }
 

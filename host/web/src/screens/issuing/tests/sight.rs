@@ -180,3 +180,86 @@ async fn pages_have_nothing_within_them_that_a_browser_would_run() {
         assert_eq!(hall.ask("GET", &format!("/assets/{name}"), &[], "").await.status, 200);
     }
 }
+
+/// What the trail says of who saw an ID number in full: about what, and why.
+async fn unmaskings(hall: &Hall) -> Vec<(String, Option<String>)> {
+    let told = hall.bank.told().await;
+    let unmasked = told.into_iter().map(|recorded| recorded.entry);
+    let unmasked = unmasked.filter(|entry| entry.action == "customer.unmask");
+    unmasked.map(|entry| (entry.object.unwrap_or_default(), entry.reason)).collect()
+}
+
+#[tokio::test]
+async fn an_id_number_that_changes_is_compared_in_full_by_whoever_may_with_a_reason_and_a_proof() {
+    let (old, new) = ("11010519491231002X", "11010519491231109X");
+    let hall = desk().await;
+    let (clerk, reviewer) = (hall.log_in("IC1").await, hall.log_in("AR1").await);
+    opened(&clerk, &reviewer, "6001", "张小明").await;
+    let page = page_of(&hall, "6001").await;
+    let form = clerk.get(&format!("{page}/change")).await.html;
+    let change = format!(
+        "seen={}&customer_number=6001&name=&id_number={new}&employer=&vip_class=gold&usual_business=\
+         &account_manager=AM1&notes=&consent=given",
+        hidden(&form, "seen")
+    );
+    let path = request_at(&place(&clerk.send(&format!("{page}/change"), &change).await));
+    let unmask = format!("{path}/unmask");
+    // Not before it waits for somebody to decide.
+    assert!(!clerk.get(&path).await.html.contains("/unmask\""));
+    assert_eq!(reviewer.send(&unmask, "note=x").await.status, 404);
+    assert_eq!(submitted(&clerk, &path).await.status, 200);
+    // Both look the same, masked; and that is all that a clerk sees.
+    let masked = reviewer.get(&path).await.html;
+    assert!(masked.matches("1****************X").count() >= 2, "{masked}");
+    assert!(masked.contains("/unmask\"") && !masked.contains(old) && !masked.contains(new), "{masked}");
+    assert!(!clerk.get(&path).await.html.contains("/unmask\""));
+    assert_eq!(clerk.send(&unmask, "note=x").await.status, 403);
+    assert_eq!(hall.log_in("AR2").await.send(&unmask, "note=x").await.status, 404);
+    // A reason, and a proof of a moment ago.
+    assert_eq!(reviewer.send(&unmask, "note=+").await.status, 403);
+    hall.bank.wait(Duration::from_secs(6 * 60));
+    let why = format!("note={}", sent("与新证件核对"));
+    let asked = reviewer.send(&unmask, &why).await;
+    assert!(asked.status == 403 && asked.html.contains("action=\"/prove\""), "{}", asked.html);
+    assert_eq!(unmaskings(&hall).await, []);
+    reviewer.send("/prove", &format!("password={}", sent(PASSWORD))).await;
+    let seen = reviewer.send(&unmask, &why).await;
+    assert_eq!(seen.status, 200, "{}", seen.html);
+    for (place, number) in [("before full", old), ("after full", new)] {
+        let cell = format!("<td class=\"{place}\" data-masked=\"1****************X\">{number}</td>");
+        assert!(seen.html.contains(&cell), "{place}: {}", seen.html);
+    }
+    let id = page.rsplit('/').next().unwrap();
+    assert_eq!(unmaskings(&hall).await, [(format!("customer {id}"), Some("与新证件核对".to_owned()))]);
+    // The page keeps nothing of it, and nobody else learns more by it.
+    assert!(!reviewer.get(&path).await.html.contains(new));
+    // Once it is decided there is nothing more to compare.
+    assert_eq!(decided(&reviewer, &path, "approve", "").await.status, 200);
+    assert!(!reviewer.get(&path).await.html.contains("/unmask\""));
+    assert_eq!(reviewer.send(&unmask, &why).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_id_number_of_somebody_who_is_opened_is_compared_in_full_too_and_no_other_field_asks_for_it() {
+    let hall = desk().await;
+    let (clerk, reviewer) = (hall.log_in("IC1").await, hall.log_in("AR1").await);
+    let path = request_at(&place(&clerk.send("/issuing/customer/new", &customer("6001", "张小明")).await));
+    submitted(&clerk, &path).await;
+    let seen = reviewer.send(&format!("{path}/unmask"), "note=x").await;
+    assert!(seen.status == 200 && seen.html.contains(">11010519491231002X</td>"), "{}", seen.html);
+    assert_eq!(decided(&reviewer, &path, "approve", "").await.status, 200);
+    let page = page_of(&hall, "6001").await;
+    let id = page.rsplit('/').next().unwrap();
+    assert_eq!(unmaskings(&hall).await, [(format!("customer {id}"), Some("x".to_owned()))]);
+    let form = clerk.get(&format!("{page}/change")).await.html;
+    let change = format!(
+        "seen={}&customer_number=6001&name=&id_number=&employer={}&vip_class=gold&usual_business=\
+         &account_manager=AM1&notes=&consent=given",
+        hidden(&form, "seen"),
+        sent("东湖机械")
+    );
+    let path = request_at(&place(&clerk.send(&format!("{page}/change"), &change).await));
+    submitted(&clerk, &path).await;
+    assert!(!reviewer.get(&path).await.html.contains("/unmask\""));
+    assert_eq!(reviewer.send(&format!("{path}/unmask"), "note=x").await.status, 404);
+}
