@@ -111,6 +111,19 @@ impl Daemon {
         assert!(kill.unwrap().success());
     }
 
+    /// The process in which a plugin runs, once there is one.
+    pub(crate) fn plugin_process(&self) -> u32 {
+        let parent = format!("PPid:\t{}\n", self.child.id());
+        let is_it = |id: &u32| {
+            let read = |what: &str| std::fs::read_to_string(format!("/proc/{id}/{what}")).unwrap_or_default();
+            read("status").contains(&parent) && read("cmdline").contains("run-plugin")
+        };
+        until("the process of a plugin", || {
+            let processes = std::fs::read_dir("/proc").unwrap().flatten();
+            processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).find(is_it)
+        })
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> ExitStatus {
         self.signal("TERM");

@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::daemon::{Daemon, rfid_host, until};
 
 /// A folder of plugins in C from `examples/bad-plugins/c`, and a configuration beside it.
-struct Vendor {
+pub(crate) struct Vendor {
     folder: tempfile::TempDir,
 }
 
 impl Vendor {
-    fn new(plugins: &[&str]) -> Self {
+    pub(crate) fn new(plugins: &[&str]) -> Self {
         let vendor = Self { folder: tempfile::tempdir().unwrap() };
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bad-plugins/c");
         let files = plugins.iter().map(|name| vendor.plugin(name));
@@ -38,8 +38,13 @@ impl Vendor {
         self.folder.path().join("plugins")
     }
 
-    fn plugin(&self, name: &str) -> PathBuf {
+    pub(crate) fn plugin(&self, name: &str) -> PathBuf {
         self.plugins().join(format!("{name}.so"))
+    }
+
+    /// What the host keeps.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     fn events(&self) -> PathBuf {
@@ -47,7 +52,7 @@ impl Vendor {
     }
 
     /// A branch with one reader, taken from this plugin, and more lines for its table.
-    fn configure(&self, plugin: &str, more: &str) -> PathBuf {
+    pub(crate) fn configure(&self, plugin: &str, more: &str) -> PathBuf {
         let text = format!(
             r#"
 [host]
@@ -69,7 +74,7 @@ path = '{events}'
 readers = ["door"]
 sinks = ["events"]
 "#,
-            data = self.folder.path().join("data").display(),
+            data = self.data().display(),
             plugins = self.plugins().display(),
             events = self.events().display(),
         );
@@ -78,7 +83,7 @@ sinks = ["events"]
         path
     }
 
-    fn first_event(&self) -> Value {
+    pub(crate) fn first_event(&self) -> Value {
         let line =
             until("an event", || fs::read_to_string(self.events()).ok()?.lines().next().map(str::to_owned));
         serde_json::from_str(&line).unwrap()

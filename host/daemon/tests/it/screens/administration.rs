@@ -2,6 +2,7 @@
 //! watch over a host.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rfid_core::{Clock, SystemClock};
@@ -15,6 +16,7 @@ use super::line::Line;
 use super::look::look;
 use super::{CHINESE, ENGLISH, HANDHELD, PC};
 use crate::daemon::Daemon;
+use crate::plugins::Vendor;
 
 const PASSWORD: &str = "trellis ombre fjord walnut";
 const TAB: &str = "\u{e004}";
@@ -72,6 +74,17 @@ async fn type_here(browser: &Browser, keys: &str) {
     browser.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
 }
 
+/// Makes one of the first two accounts, on the page for it.
+async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str, &str)) {
+    browser.write("[name=code]", code).await;
+    browser.click("main button.primary").await;
+    browser.click(&format!("[name=role][value={role}]")).await;
+    browser.write("[name=staff_number]", number).await;
+    browser.write("[name=name]", name).await;
+    browser.click("main button.primary").await;
+    browser.find("#factor-secret").await;
+}
+
 /// Sets the password of whoever was invited and stands before the page for it. Returns the secret.
 async fn enrol(browser: &Browser) -> String {
     let secret = only_text(browser, "#factor-secret").await;
@@ -121,13 +134,7 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
         if number == "SA1" {
             look(&pc, "setup").await;
         }
-        pc.write("[name=code]", &code).await;
-        pc.click("main button.primary").await;
-        pc.click(&format!("[name=role][value={role}]")).await;
-        pc.write("[name=staff_number]", number).await;
-        pc.write("[name=name]", name).await;
-        pc.click("main button.primary").await;
-        pc.find("#factor-secret").await;
+        set_up(&pc, &code, (number, role, name)).await;
         if number == "SA1" {
             look(&pc, "setup-second-factor").await;
         }
@@ -208,6 +215,51 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
     std::fs::write(&config, changed.replace("\"notify\"", "\"notifly\"")).unwrap();
     system.click("form[action$='/changes'] button").await;
     system.until_says("#changes .notice", "notifly").await;
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_runs_stands_on_the_page_of_the_host_and_so_does_that_it_was_started_again() {
+    let vendor = Vendor::new(&["good-minimal"]);
+    let config = vendor.configure(
+        "good-minimal",
+        "branch = \"hubin\"\n\n[branches.hubin]\nname = \"湖滨支行\"\n\n\
+         [sinks.customers]\ntype = \"lookup\"\nsource = \"service\"",
+    );
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("sinks = [\"events\"]", "sinks = [\"customers\", \"events\"]");
+    std::fs::write(&config, text).unwrap();
+    let daemon = Daemon::run(&config);
+    vendor.first_event();
+    let screens = format!("http://{}/", daemon.http);
+    let code = std::fs::read_to_string(vendor.data().join("setup-code")).unwrap();
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.page.goto(&screens).await.unwrap();
+    set_up(&pc, code.trim(), ("SA1", "system_administrator", "罗维")).await;
+    let secret = enrol(&pc).await;
+    pc.log_in_with(&screens, "SA1", PASSWORD, &digits(&secret, true)).await;
+    pc.page.goto(&format!("{screens}administration/host")).await.unwrap();
+    let row = "section[aria-labelledby=plugins-title] tbody tr";
+    pc.until_says(row, "good-minimal.so").await;
+    let sum = Command::new("sha256sum").arg(vendor.plugin("good-minimal")).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let said = pc.texts(row).await.concat();
+    for word in ["独立进程", "door", sum.split_whitespace().next().unwrap()] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let restarts = async || pc.texts(&format!("{row} td.figure")).await;
+    assert_eq!(restarts().await, ["0"]);
+    pc.run("document.querySelector('#plugins-title').scrollIntoView({ block: 'center' })").await;
+    look(&pc, "administration-host-plugin").await;
+    // Its process ends, as one that crashes; a new one takes its place.
+    let killed = daemon.plugin_process();
+    assert!(Command::new("kill").args(["-KILL", &killed.to_string()]).status().unwrap().success());
+    eventually("another process of the plugin", async || {
+        pc.page.refresh().await.ok()?;
+        (restarts().await == ["1"]).then_some(())
+    })
+    .await;
+    assert_ne!(daemon.plugin_process(), killed);
     assert!(daemon.terminate().success());
 }
 
