@@ -4,7 +4,7 @@ use rfid_core::UtcTime;
 
 use super::super::fault::Fault;
 use super::super::{Caller, Service};
-use super::Asked;
+use super::{Asked, is_kept_for};
 use crate::record::{
     Account, Hand, Key, Kind, Personal, Proposal, ProposalKind, Request, RequestState, Staff, StaffId,
 };
@@ -59,16 +59,15 @@ impl Service {
             }
         });
         let latest = self.store.list(&Listing::ever(Kind::Request, Among::All), None, LATEST).await?;
-        let has_code = |request: &Request| {
-            let is_mine = request.submitted.as_ref().is_some_and(|submitted| submitted.by == me);
-            is_mine && request.code_half.is_some()
-        };
+        let has_code = |request: &Request| request.code_half.is_some() && is_kept_for(caller, request);
         let done = latest.into_iter().filter_map(Stored::typed::<Request>);
         found.extend(done.filter(|request| !request.record.state.is_open() && has_code(&request.record)));
         found.sort_by_key(|request| std::cmp::Reverse(request.record.drafted_at));
         let mut shown = Vec::new();
         for request in found {
-            let asked_by = match request.record.submitted.as_ref().map(|submitted| &submitted.by) {
+            // What somebody did alone nobody asked for besides.
+            let asked = request.record.submitted.as_ref().or(request.record.decided.as_ref());
+            let asked_by = match asked.map(|signature| &signature.by) {
                 Some(Hand::Staff(id)) => self.somebody(*id).await?,
                 _ => None,
             };
@@ -158,7 +157,7 @@ fn is_about_the_same(one: &Proposal, other: &Proposal) -> bool {
 mod tests {
     use super::*;
     use crate::rights::Role;
-    use crate::service::bank::Bank;
+    use crate::service::bank::{Bank, PASSWORD};
 
     #[tokio::test]
     async fn whoever_asks_twice_asks_once_and_sees_the_half_of_a_code_until_it_is_fetched() {
@@ -190,5 +189,46 @@ mod tests {
         assert!(matches!(service.account_requests(&auditor).await, Err(Fault::Forbidden(_))));
         assert!(matches!(service.account(&supervisor, "LM7").await, Err(Fault::NotFound(_))));
         assert!(service.account(&security, "LM7").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn security_resets_at_once_and_has_but_half_of_the_code() {
+        let bank = Bank::new().await;
+        let service = &bank.service;
+        let security = bank.person("SE1", &[Role::SecurityAdministrator]).await;
+        let lobby = bank.person("LM1", &[Role::LobbyManager]).await;
+        // Nobody else could hold the other half, and the person would never come back.
+        assert!(matches!(service.reset_account(&security, "LM1").await, Err(Fault::NotAllowed(_))));
+        let supervisor = bank.person("BS1", &[Role::BranchSupervisor]).await;
+        bank.employ("BS2", "b", &[Role::BranchSupervisor]).await;
+        let elsewhere = bank.log_in("BS2", "10.0.0.9").await;
+        assert!(matches!(service.reset_account(&security, "SE1").await, Err(Fault::NotAllowed(_))));
+        for other in [&supervisor, &lobby] {
+            assert!(matches!(service.reset_account(other, "LM1").await, Err(Fault::Forbidden(_))));
+        }
+        let decided = service.reset_account(&security, "LM1").await.unwrap();
+        let (id, told) = (decided.request.record.id, decided.code_half.unwrap());
+        // From now on the old password lets nobody in.
+        let old = service.log_in("10.0.0.7", "LM1", PASSWORD.into(), None).await;
+        assert!(matches!(old, Err(Fault::NotAccepted)));
+        for other in [&security, &elsewhere] {
+            assert!(matches!(service.fetch_code(other, id).await, Err(Fault::NotFound(_))));
+            assert!(service.account_requests(other).await.unwrap().iter().all(|request| !request.has_code));
+        }
+        let seen = service.account_requests(&supervisor).await.unwrap();
+        assert!(seen.len() == 1 && seen[0].has_code && seen[0].whom.number == "LM1");
+        assert_eq!(seen[0].asked_by.as_ref().unwrap().number, "SE1");
+        let kept = service.fetch_code(&supervisor, id).await.unwrap();
+        assert!(matches!(service.fetch_code(&supervisor, id).await, Err(Fault::NotFound(_))), "once");
+        let accept = async |code: &str| {
+            service.accept_invitation("10.0.0.7", "LM1", code, "ombre walnut trellis".into(), None).await
+        };
+        for half in [&told, &kept] {
+            assert!(accept(half).await.is_err());
+        }
+        accept(&format!("{}{}", *kept, *told)).await.unwrap();
+        service.log_in("10.0.0.7", "LM1", "ombre walnut trellis".into(), None).await.unwrap();
+        let told: Vec<String> = bank.told().await.into_iter().map(|recorded| recorded.entry.action).collect();
+        assert!(told.iter().any(|action| action == "account.reset"), "{told:?}");
     }
 }

@@ -245,7 +245,7 @@ impl Service {
         Ok((Proposal::OpenAccount { staff, staff_number, name, roles }, branch.as_str().into()))
     }
 
-    async fn account_to_change(
+    pub(super) async fn account_to_change(
         &self,
         caller: &Caller,
         may: &May<'_>,

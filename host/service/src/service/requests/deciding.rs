@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rfid_core::UtcTime;
+use rfid_core::{Name, UtcTime};
 use zeroize::Zeroizing;
 
 use super::super::fault::Fault;
-use super::super::grant::Mode;
+use super::super::grant::{Grant, Mode};
 use super::super::rule::Rule;
 use super::super::{Caller, Service};
-use super::check_note;
+use super::{check_note, looks_after};
 use crate::record::{
     Account, AccountState, Card, CardState, Customer, CustomerId, Duty, Hand, Key, Kind, Lent, Personal,
     Proposal, Record, Request, RequestId, RequestState, Staff, StaffId, StaffRole,
@@ -96,6 +96,60 @@ impl Service {
             _ => request,
         };
         Ok(Decided { request, code_half })
+    }
+
+    /// Lets somebody set a new password and second factor, at once: whoever may do that alone does. They get one
+    /// half of the code; the other is kept for somebody else who looks after the account, so that nobody sees the
+    /// whole of it but whose account it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden`; `NotAllowed` where it is one's own account, or nobody else looks after it;
+    /// `ProofNeeded`; `Conflict`; `Store`.
+    pub async fn reset_account(&self, caller: &Caller, staff_number: &str) -> Result<Decided, Fault> {
+        let may = self.may_as(caller, Action::ResetAccounts, Mode::Do).await?;
+        let found = self.account_to_change(caller, &may, Action::ResetAccounts, staff_number).await?;
+        let (Staff { id: staff, branch, .. }, version) = (found.0.record, found.1.version);
+        if !self.has_another_keeper(&branch, [caller.grant.who(), Some(staff)]).await? {
+            let why = "nobody else looks after this account, who could hold the other half of the code";
+            return Err(Fault::NotAllowed(why.to_owned()));
+        }
+        caller.is_proved()?;
+        let decided = self.signature(caller);
+        let at = decided.at;
+        let request = Request {
+            id: RequestId::from_bytes(self.new_id()?),
+            branch,
+            state: RequestState::Submitted,
+            proposal: Proposal::ResetAccount { staff, version },
+            drafted_at: at,
+            hands: BTreeSet::from([Hand::of(&caller.actor)]),
+            submitted: None,
+            decided: Some(decided),
+            note: None,
+            stood_in: false,
+            code_half: None,
+        };
+        let Effect { state, records, halves, .. } = self.effect(caller, &request).await?;
+        let halves = halves.map(|[kept, told]| (Personal::new((*kept).clone()), told));
+        let (kept_half, code_half) = halves.unzip();
+        let reset = Request { state, code_half: kept_half, ..request };
+        let request = self.put_at(at, caller, "account.reset", reset, 0, records).await?;
+        self.end_sessions(staff);
+        Ok(Decided { request, code_half })
+    }
+
+    /// Whether somebody who works, besides these, looks after accounts of a branch.
+    async fn has_another_keeper(&self, branch: &Name, but: [Option<StaffId>; 2]) -> Result<bool, Fault> {
+        for Stored { record: Account { staff, state, roles, .. }, .. } in self.all_accounts().await? {
+            if state != AccountState::Active || but.contains(&Some(staff)) {
+                continue;
+            }
+            let Some(keeper) = self.find::<Staff>(Key::Staff(staff)).await? else { continue };
+            if looks_after(&Grant::of_roles(roles, keeper.record.branch, staff), branch) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Refuses a request, and says why.

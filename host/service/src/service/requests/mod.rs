@@ -27,7 +27,7 @@ use rfid_core::Name;
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, FieldFault, check_text};
-use super::grant::Mode;
+use super::grant::{Grant, Mode};
 use super::rule::Rule;
 use super::{Caller, Service};
 use crate::record::{
@@ -338,20 +338,16 @@ impl Service {
         }
     }
 
-    /// The asker's half of the code of an invitation, once.
+    /// The half of the code of an invitation that is kept for the caller, once.
     ///
     /// # Errors
-    /// `NotFound` where there is none, it was fetched already, or somebody else asked.
+    /// `NotFound` where there is none, it was fetched already, or is kept for somebody else.
     pub async fn fetch_code(&self, caller: &Caller, id: RequestId) -> Result<Zeroizing<String>, Fault> {
         if !caller.grant.knows(Action::ResetAccounts) {
             self.may_as(caller, Action::RequestAccounts, Mode::Propose).await?;
         }
         let found: Option<Stored<Request>> = self.find(Key::Request(id)).await?;
-        let me = Hand::of(&caller.actor);
-        let is_mine = |request: &Stored<Request>| {
-            request.record.submitted.as_ref().is_some_and(|signature| signature.by == me)
-        };
-        let Some(request) = found.filter(is_mine) else {
+        let Some(request) = found.filter(|request| is_kept_for(caller, &request.record)) else {
             return Err(self.nothing(caller, Action::RequestAccounts, "request").await);
         };
         let Some(half) = request.record.code_half.clone() else { return Err(Fault::NotFound("code")) };
@@ -359,6 +355,30 @@ impl Service {
         self.put(caller, "request.code", fetched, request.version).await?;
         Ok(Zeroizing::new(half.reveal().clone()))
     }
+}
+
+/// Whether the half of a code that a request keeps is for this caller: for who asked; or, of what somebody did
+/// alone, for whoever else looks after the account, and is not whose it is.
+fn is_kept_for(caller: &Caller, request: &Request) -> bool {
+    let me = Hand::of(&caller.actor);
+    match &request.submitted {
+        Some(submitted) => submitted.by == me,
+        None => {
+            let is_own = caller.grant.who().map(Key::Staff) == Some(request.proposal.subject());
+            request.decided.is_some()
+                && !is_own
+                && !request.hands.contains(&me)
+                && looks_after(&caller.grant, &request.branch)
+        }
+    }
+}
+
+/// Whether somebody has to do with letting people of a branch set a new password.
+fn looks_after(grant: &Grant, branch: &str) -> bool {
+    [Mode::Do, Mode::Propose, Mode::Approve].into_iter().any(|mode| {
+        let may = grant.may(Action::ResetAccounts, mode, true);
+        may.is_ok_and(|may| may.in_branch(branch).is_some())
+    })
 }
 
 /// Checks a note that goes with a decision.

@@ -364,7 +364,7 @@ pub(super) async fn decide(
 }
 
 /// A code in groups of four, as people read it out.
-fn grouped(code: &str) -> String {
+pub(super) fn grouped(code: &str) -> String {
     let chars: Vec<char> = code.chars().collect();
     let groups: Vec<String> = chars.chunks(4).map(|group| group.iter().collect()).collect();
     groups.join(" ")

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Sent, Viewer, shown};
-use super::people::{Due, RoleChoice, choices, chosen, unfit};
+use super::people::{Due, RoleChoice, choices, chosen, grouped, unfit};
 use super::{proposes, roles_said};
 use crate::api::Api;
 
@@ -41,6 +41,10 @@ struct PersonPage {
     may_confirm: bool,
     may_ask: bool,
     may_reset: bool,
+    /// Whether they let somebody set a new password at once.
+    may_reset_now: bool,
+    /// One half of a code, told this once.
+    code: Option<String>,
     choices: Vec<RoleChoice>,
 }
 
@@ -68,7 +72,7 @@ pub(super) async fn page(
     Query(asked): Query<PersonAsked>,
 ) -> Result<Response, Refusal> {
     let done = DONE.into_iter().find(|done| *done == asked.done);
-    of(&api, &viewer, &number, done).await
+    of(&api, &viewer, &number, done, None).await
 }
 
 async fn of(
@@ -76,6 +80,7 @@ async fn of(
     viewer: &Viewer,
     number: &str,
     done: Option<&'static str>,
+    code: Option<String>,
 ) -> Result<Response, Refusal> {
     let text = &viewer.text;
     let page = async {
@@ -103,6 +108,8 @@ async fn of(
             may_confirm: viewer.may(Action::ConfirmAccounts) && account.state != AccountState::Disabled,
             may_ask: proposes(viewer, Action::RequestAccounts),
             may_reset: proposes(viewer, Action::ResetAccounts),
+            may_reset_now: viewer.may(Action::ResetAccounts),
+            code,
             choices: choices(text, &account.roles),
             text: text.clone(),
         })
@@ -137,10 +144,16 @@ pub(super) async fn act(
             let asked = Asked::ResetAccount { staff_number: number.clone() };
             service.ask_for_account(caller, asked).await.map(|_| "reset-asked")
         }
+        "reset-now" => {
+            let reset = service.reset_account(caller, &number).await;
+            let reset = reset.map_err(|fault| viewer.refusal_of(fault, "problem-reset-not-now"))?;
+            let half = reset.code_half.map(|half| grouped(&half));
+            return of(&api, &viewer, &number, Some("reset-now"), half).await;
+        }
         _ => Err(Fault::NotFound("act")),
     };
     match outcome {
-        Ok(done) if viewer.is_part => of(&api, &viewer, &number, Some(done)).await,
+        Ok(done) if viewer.is_part => of(&api, &viewer, &number, Some(done), None).await,
         // Only of somebody who was reached is there something to go back to, so the number is one.
         Ok(done) => Ok(Redirect::to(&format!("/administration/people/{number}?done={done}")).into_response()),
         Err(fault) => Err(viewer.refusal_of(fault, "problem-account-not-now")),

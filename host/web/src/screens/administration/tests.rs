@@ -285,6 +285,44 @@ async fn a_branch_sees_its_own_people_and_readers_and_others_are_not_there() {
 }
 
 #[tokio::test]
+async fn security_resets_at_once_with_half_of_the_code_and_a_supervisor_has_the_other() {
+    let (hall, _) = administered().await;
+    let (security, supervisor) = (hall.log_in("SE1").await, hall.log_in("BS1").await);
+    let lobby = hall.log_in("LM1").await;
+    let reset = "/administration/people/LM1/reset-now";
+    // Whoever asks for it only, is not offered it, and does not do it.
+    assert!(!supervisor.get("/administration/people/LM1").await.html.contains("/reset-now"));
+    assert_eq!(supervisor.send(reset, "").await.status, 403);
+    assert!(!security.get("/administration/people/SE1").await.html.contains("/reset-now"));
+    assert_eq!(security.send("/administration/people/SE1/reset-now", "").await.status, 409);
+    assert!(security.get("/administration/people/LM1").await.html.contains("/reset-now"));
+    hall.bank.wait(std::time::Duration::from_secs(400));
+    let asked = security.send(reset, "").await;
+    assert!(asked.status == 403 && asked.html.contains("action=\"/prove\""), "{}", asked.html);
+    security.send("/prove", &format!("password={}", PASSWORD.replace(' ', "+"))).await;
+    let done = security.send(reset, "").await;
+    assert!(done.status == 200 && done.html.contains("已重置"), "{}", done.html);
+    // At once: the session is over.
+    assert_eq!(lobby.get("/lobby").await.status, 303);
+    let half = |seen: &Seen| {
+        let half = seen.html.split("id=\"code-half\">").nth(1).unwrap().split('<').next().unwrap();
+        half.replace(' ', "")
+    };
+    let waits = supervisor.get("/administration/people").await.html;
+    let id = waits.split("id=\"request-").nth(1).unwrap().split('"').next().unwrap();
+    let code = format!("/administration/people/requests/{id}/code");
+    assert!(waits.contains(&code) && waits.contains("LM1"), "{waits}");
+    assert!(!security.get("/administration/people").await.html.contains(&code));
+    assert_eq!(security.send(&code, "hash=&note=").await.status, 404);
+    let fetched = supervisor.send(&code, "hash=&note=").await;
+    assert_eq!(fetched.status, 200, "{}", fetched.html);
+    let whole = format!("{}{}", half(&fetched), half(&done));
+    let (service, password) = (&hall.bank.service, "ombre walnut trellis");
+    service.accept_invitation("10.0.0.7", "LM1", &whole, password.into(), None).await.unwrap();
+    service.log_in("10.0.0.7", "LM1", password.into(), None).await.unwrap();
+}
+
+#[tokio::test]
 async fn security_asks_the_centre_approves_and_the_person_sets_a_password_with_both_halves() {
     let (hall, _) = administered().await;
     let security = hall.log_in("SE1").await;
