@@ -38,14 +38,14 @@ async fn a_handheld_vibrates_for_each_arrival_and_sounds_once_somebody_has_asked
     };
     // Sound is off until somebody asks for it.
     handheld.find("#sound[aria-pressed=false]").await;
-    assert_eq!(arrives("6001", "王小明").await, json!([[ARRIVED], []]));
+    assert_eq!(arrives("6008", "欧阳娜").await, json!([[ARRIVED], []]));
     // Whoever turns it on hears what it will be.
     handheld.click("#sound").await;
     handheld.find("#sound[aria-pressed=true]").await;
     assert_eq!(noticed(&handheld).await, json!([[], [660]]));
-    assert_eq!(arrives("6002", "李芳").await, json!([[ARRIVED], [660]]));
+    assert_eq!(arrives("6009", "林志远").await, json!([[ARRIVED], [660]]));
     // Whoever is heard by another antenna has arrived already, and a card that is refused is nobody's arrival.
-    demo.place("6002", "hall");
+    demo.place("6009", "hall");
     assert_eq!(arrives("6004", "卡片已挂失").await, json!([[], []]));
     handheld.click("article .greet").await;
     handheld.find("#board li[id^=here]").await;
