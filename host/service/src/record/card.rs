@@ -173,7 +173,7 @@ impl CardState {
 }
 
 /// Where a card may be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AllowedBranches {
     /// Everywhere.

@@ -2,314 +2,235 @@
 //!
 //! It is made from the index when somebody asks for the first time, beside everything else, and the writer
 //! keeps it where the index is. Until it is complete, what is not in it is looked for in the index. A card takes
-//! some 200 bytes here with its customer; nothing of them says who somebody is.
+//! less than 200 bytes here with its customer; nothing of them says who somebody is.
+//!
+//! What a lookup among many cards takes is memory that no cache has. So all of a card and of its customer is in
+//! one line ([`line`]), which stands where the hash of the card's EPC says ([`lines`]): a door waits for memory
+//! once. What is known of a customer is written into the line of each of the customer's cards.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+mod line;
+mod lines;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
-use hashbrown::HashTable;
-use rfid_core::{Name, TagId, TagIdKind};
+use rfid_core::{TagId, TagIdRef};
 use tokio::task::JoinHandle;
 
-use crate::record::{
-    AllowedBranches, Bearer, Card, CardId, CardState, CustomerId, Key, LocalDate, Plastic, Record, StaffId,
-};
+use self::line::{Common, Known, Line, Said, first_tag};
+use self::lines::{Lines, Pointers};
+use crate::record::{Bearer, Card, CardId, CustomerId, Key, Record};
 use crate::store::{Holder, Stored};
+
+/// Cards for which room is made before any is here: a wrong number takes no more than half a gigabyte.
+const MOST_EXPECTED: u64 = 4_000_000;
 
 /// Bearers of cards.
 #[derive(Default)]
-pub(super) struct Bearers {
-    state: RwLock<State>,
+pub(super) struct Bearers<S = RandomState> {
+    state: RwLock<State<S>>,
     /// Whether anybody has asked: an import needs none of it.
     is_wanted: AtomicBool,
     filling: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Not everything is here yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NotYet;
-
-/// No place.
-const NOWHERE: u32 = u32::MAX;
-
-/// Places by hashes. What stands at a place is compared by whoever asks.
-#[derive(Default)]
-struct Places(HashTable<(u64, u32)>);
-
-impl Places {
-    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.0.find(hash, |(other, at)| *other == hash && is_it(*at)).map(|(_, at)| *at)
-    }
-
-    fn put(&mut self, hash: u64, at: u32) {
-        self.0.insert_unique(hash, (hash, at), |(hash, _)| *hash);
-    }
-
-    fn remove(&mut self, hash: u64, at: u32) {
-        if let Ok(entry) = self.0.find_entry(hash, |other| *other == (hash, at)) {
-            entry.remove();
-        }
-    }
+/// What is known of some tags.
+pub(super) struct Found {
+    /// In the order of the tags.
+    pub(super) holders: Vec<Option<Holder>>,
+    /// Numbers of those that are not known and may be in the index, because not everything is here yet.
+    pub(super) not_yet: Vec<usize>,
 }
 
 #[derive(Default)]
-struct State {
-    hashes: RandomState,
-    cards: Vec<Option<CardEntry>>,
-    free: Vec<u32>,
-    by_card: Places,
-    by_tag: Places,
-    customers: Vec<CustomerEntry>,
-    by_customer: Places,
-    /// Few differ: each is here once.
-    names: HashSet<Name>,
+struct State<S> {
+    hashes: Hashes<S>,
+    /// Of all cards that bear a tag, by that which is their first.
+    lines: Lines,
+    /// Those that do not fit into a line.
+    cards: HashMap<CardId, Box<Stored<Card>>>,
+    /// Those who have no card that bears a tag, or of whom more is known than fits into a line.
+    customers: HashMap<CustomerId, Known>,
+    by_card: Pointers,
+    by_customer: Pointers,
+    /// All tags but those first ones that are an EPC.
+    by_other_tag: Pointers,
+    common: Common,
     is_complete: bool,
     /// What was removed while it is filled, and must not come back from a page that was read before.
     removed: HashSet<Key>,
 }
 
-/// A card, with as little beside it as can be.
-struct CardEntry {
-    id: CardId,
-    customer: CustomerId,
-    /// Where the customer stands; [`NOWHERE`] where that was not known when the card came.
-    customer_at: u32,
-    version: u32,
-    valid_from: LocalDate,
-    valid_until: LocalDate,
-    state: CardState,
-    tags: Tags,
-    /// Of the few that have any of it.
-    more: Option<Box<More>>,
-}
+#[derive(Default)]
+struct Hashes<S>(S);
 
-/// What few cards have.
-#[derive(Clone)]
-struct More {
-    branches: AllowedBranches,
-    replaced_by: Option<CardId>,
-    plastic: Option<Plastic>,
-}
-
-/// Kind, length and bytes of a card's EPC and its UID, one behind the other.
-enum Tags {
-    /// As long as those of nearly all cards are: beside the rest of the card, because whoever looks for
-    /// memory elsewhere waits for it.
-    Here(u8, [u8; TAGS_HERE]),
-    Elsewhere(Box<[u8]>),
-}
-
-/// An EPC of 96 bits and a UID of seven bytes.
-const TAGS_HERE: usize = 2 + 12 + 2 + 7;
-
-impl Tags {
-    fn of(card: &Card) -> Self {
-        let mut bytes = Vec::new();
-        for tag in card.tags() {
-            // A tag has at most 62 bytes.
-            bytes.extend([tag.kind() as u8, u8::try_from(tag.bytes().len()).unwrap_or(u8::MAX)]);
-            bytes.extend_from_slice(tag.bytes());
-        }
-        let mut here = [0; TAGS_HERE];
-        match (here.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(&bytes);
-                Self::Here(len, here)
-            }
-            _ => Self::Elsewhere(bytes.into()),
-        }
+impl<S: BuildHasher> Hashes<S> {
+    fn of_tag(&self, tag: TagIdRef<'_>) -> u32 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u8(tag.kind as u8);
+        hasher.write(tag.bytes);
+        Self::upper(hasher.finish())
     }
 
-    fn iter(&self) -> impl Iterator<Item = TagId> {
-        let mut rest = match self {
-            Self::Here(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Self::Elsewhere(bytes) => bytes,
-        };
-        std::iter::from_fn(move || {
-            let (&[kind, len], behind) = rest.split_first_chunk::<2>()?;
-            let (bytes, behind) = behind.split_at_checked(len.into())?;
-            rest = behind;
-            TagId::new(TagIdKind::from_number(kind)?, bytes).ok()
+    fn of_id(&self, id: impl Hash) -> u32 {
+        Self::upper(self.0.hash_one(id))
+    }
+
+    fn of_line(&self, line: &Line) -> u32 {
+        line.first_tag().map_or_else(|hash| hash, |tag| self.of_tag(tag))
+    }
+
+    fn upper(hash: u64) -> u32 {
+        (hash >> 32) as u32
+    }
+}
+
+impl<S: BuildHasher> State<S> {
+    fn holder(&self, tag: &TagId) -> Option<Holder> {
+        let hash = self.hashes.of_tag(tag.as_ref());
+        let with = |first: u32| self.lines.find(first, |line| self.bears(line, tag, first));
+        let first = tag.kind().is_epc().then(|| with(hash)).flatten();
+        let line = first.or_else(|| self.by_other_tag.from(hash).find_map(with))?;
+        let customer = self.common.bearer(line.customer, self.known_by(line)?)?;
+        Some(Holder { card: self.card(line)?, customer })
+    }
+
+    fn bears(&self, line: &Line, tag: &TagId, first: u32) -> bool {
+        line.bears(tag).unwrap_or_else(|hash| {
+            hash == first
+                && self
+                    .cards
+                    .get(&line.card)
+                    .is_some_and(|card| card.record.tags().any(|other| other == *tag))
         })
     }
-}
 
-struct CustomerEntry {
-    id: CustomerId,
-    /// 0 of one that was removed.
-    version: u32,
-    vip_class: Name,
-    account_manager: Option<StaffId>,
-    agrees: bool,
-    closed: bool,
-}
+    fn card(&self, line: &Line) -> Option<Stored<Card>> {
+        line.card(&self.common).or_else(|| self.cards.get(&line.card).map(|card| Stored::clone(card)))
+    }
 
-impl CardEntry {
-    fn new(version: u32, card: &Card, customer_at: Option<u32>) -> Self {
-        let Card { branches, replaced_by, plastic, .. } = card;
-        let is_plain = *branches == AllowedBranches::All && replaced_by.is_none() && plastic.is_none();
-        let more =
-            || More { branches: branches.clone(), replaced_by: *replaced_by, plastic: plastic.clone() };
-        Self {
-            id: card.id,
-            customer: card.customer,
-            customer_at: customer_at.unwrap_or(NOWHERE),
-            version,
-            valid_from: card.valid_from,
-            valid_until: card.valid_until,
-            state: card.state,
-            tags: Tags::of(card),
-            more: (!is_plain).then(|| Box::new(more())),
+    fn known_by(&self, line: &Line) -> Option<Known> {
+        match line.said() {
+            Said::Here(known) => Some(known),
+            Said::Elsewhere => self.customers.get(&line.customer).copied(),
+            Said::Unknown => None,
         }
     }
 
-    fn tags(&self) -> impl Iterator<Item = TagId> {
-        self.tags.iter()
+    fn place_of(&self, id: CardId) -> Option<usize> {
+        let is_it = |line: &Line| line.card == id;
+        self.by_card.from(self.hashes.of_id(id)).find_map(|first| self.lines.place_of(first, is_it))
     }
 
-    fn card(&self) -> Stored<Card> {
-        let of_kind = |is_epc: bool| self.tags().find(|tag| tag.kind().is_epc() == is_epc);
-        let nothing = || More { branches: AllowedBranches::All, replaced_by: None, plastic: None };
-        let More { branches, replaced_by, plastic } = self.more.as_deref().cloned().unwrap_or_else(nothing);
-        let record = Card {
-            id: self.id,
-            customer: self.customer,
-            epc: of_kind(true),
-            uid: of_kind(false),
-            state: self.state,
-            valid_from: self.valid_from,
-            valid_until: self.valid_until,
-            branches,
-            replaced_by,
-            plastic,
-        };
-        Stored { version: self.version, record }
-    }
-}
-
-impl CustomerEntry {
-    fn bearer(&self) -> Stored<Bearer> {
-        let record = Bearer {
-            id: self.id,
-            vip_class: self.vip_class.clone(),
-            account_manager: self.account_manager,
-            agrees: self.agrees,
-            closed: self.closed,
-        };
-        Stored { version: self.version, record }
-    }
-}
-
-impl State {
-    fn card(&self, at: u32) -> Option<&CardEntry> {
-        self.cards.get(at as usize)?.as_ref()
+    fn line_of(&self, customer: CustomerId) -> Option<&Line> {
+        let is_it = |line: &Line| line.customer == customer;
+        self.by_customer.from(self.hashes.of_id(customer)).find_map(|first| self.lines.find(first, is_it))
     }
 
-    fn holder(&self, tag: &TagId) -> Option<Holder> {
-        let bears = |at| self.card(at).is_some_and(|card| card.tags().any(|other| other == *tag));
-        let card = self.card(self.by_tag.find(self.hashes.hash_one(tag), bears)?)?;
-        // A customer stays where it is.
-        let at = match card.customer_at {
-            NOWHERE => self.customer_at(card.customer)?,
-            at => at,
-        };
-        let customer = self.customers.get(at as usize)?;
-        (customer.version > 0).then(|| Holder { card: card.card(), customer: customer.bearer() })
-    }
-
-    fn card_at(&self, id: CardId) -> Option<u32> {
-        let is_it = |at| self.card(at).is_some_and(|card| card.id == id);
-        self.by_card.find(self.hashes.hash_one(id), is_it)
-    }
-
-    fn customer_at(&self, id: CustomerId) -> Option<u32> {
-        let is_it = |at: u32| self.customers.get(at as usize).is_some_and(|customer| customer.id == id);
-        self.by_customer.find(self.hashes.hash_one(id), is_it)
+    fn known(&self, id: CustomerId) -> Option<Known> {
+        self.customers.get(&id).copied().or_else(|| self.known_by(self.line_of(id)?))
     }
 
     /// The version that is here; 0 if there is none.
     fn version(&self, key: &Key) -> u32 {
         match key {
-            Key::Card(id) => self.card_at(*id).and_then(|at| self.card(at)).map_or(0, |card| card.version),
-            Key::Customer(id) => self
-                .customer_at(*id)
-                .and_then(|at| self.customers.get(at as usize))
-                .map_or(0, |customer| customer.version),
+            Key::Card(id) => {
+                let line = self.place_of(*id).and_then(|place| self.lines.get(place));
+                line.and_then(|line| self.card(line)).map_or(0, |card| card.version)
+            }
+            Key::Customer(id) => self.known(*id).map_or(0, |known| known.version),
             _ => 0,
         }
+    }
+
+    fn expect(&mut self, cards: usize) {
+        self.lines.reserve(cards, |line| self.hashes.of_line(line));
+        self.by_card.reserve(cards);
+        self.by_customer.reserve(cards);
     }
 
     fn put(&mut self, version: u32, record: &Record) {
         match record {
             Record::Card(card) => self.put_card(version, card),
-            Record::Customer(customer) => self.put_customer(version, &Bearer::of(customer)),
+            Record::Customer(customer) => {
+                let known = self.common.known(version, &Bearer::of(customer));
+                self.note(customer.id, Some(known));
+            }
             _ => {}
         }
     }
 
     fn put_card(&mut self, version: u32, card: &Card) {
         self.forget_card(card.id);
-        let entry = CardEntry::new(version, card, self.customer_at(card.customer));
-        let tags: Vec<u64> = entry.tags().map(|tag| self.hashes.hash_one(tag)).collect();
-        let at = match self.free.pop() {
-            Some(at) => at,
+        let Some(first) = first_tag(card) else { return };
+        let hash = self.hashes.of_tag(first.as_ref());
+        let known = self.known(card.customer);
+        let mut line = match Line::of(version, card, &mut self.common) {
+            Some(line) => line,
             None => {
-                self.cards.push(None);
-                // More cards than that do not fit into memory.
-                u32::try_from(self.cards.len() - 1).unwrap_or(u32::MAX)
+                self.cards.insert(card.id, Box::new(Stored { version, record: card.clone() }));
+                Line::elsewhere(card, hash)
             }
         };
-        if let Some(place) = self.cards.get_mut(at as usize) {
-            *place = Some(entry);
+        if line.note(known) {
+            self.customers.remove(&card.customer);
         }
-        self.by_card.put(self.hashes.hash_one(card.id), at);
-        tags.into_iter().for_each(|hash| self.by_tag.put(hash, at));
+        self.lines.put(line, |line| self.hashes.of_line(line));
+        self.by_card.put(self.hashes.of_id(card.id), hash);
+        self.by_customer.put(self.hashes.of_id(card.customer), hash);
+        for tag in other_tags(card) {
+            self.by_other_tag.put(self.hashes.of_tag(tag.as_ref()), hash);
+        }
     }
 
     fn forget_card(&mut self, id: CardId) {
-        let Some(at) = self.card_at(id) else { return };
-        let Some(card) = self.cards.get_mut(at as usize).and_then(Option::take) else { return };
-        self.by_card.remove(self.hashes.hash_one(id), at);
-        for tag in card.tags() {
-            self.by_tag.remove(self.hashes.hash_one(tag), at);
+        let Some(place) = self.place_of(id) else { return };
+        let Some(line) = self.lines.take(place, |line| self.hashes.of_line(line)) else { return };
+        let hash = self.hashes.of_line(&line);
+        self.by_card.remove(self.hashes.of_id(id), hash);
+        self.by_customer.remove(self.hashes.of_id(line.customer), hash);
+        for tag in self.card(&line).iter().flat_map(|card| other_tags(&card.record)) {
+            self.by_other_tag.remove(self.hashes.of_tag(tag.as_ref()), hash);
         }
-        self.free.push(at);
+        self.cards.remove(&id);
+        // The customer may get another.
+        if let Said::Here(known) = line.said()
+            && self.line_of(line.customer).is_none()
+        {
+            self.customers.insert(line.customer, known);
+        }
     }
 
-    fn put_customer(&mut self, version: u32, bearer: &Bearer) {
-        let vip_class = match self.names.get(&bearer.vip_class) {
-            Some(name) => name.clone(),
-            None => {
-                self.names.insert(bearer.vip_class.clone());
-                bearer.vip_class.clone()
-            }
-        };
-        let entry = CustomerEntry {
-            id: bearer.id,
-            version,
-            vip_class,
-            account_manager: bearer.account_manager,
-            agrees: bearer.agrees,
-            closed: bearer.closed,
-        };
-        match self.customer_at(bearer.id) {
-            Some(at) => {
-                if let Some(place) = self.customers.get_mut(at as usize) {
-                    *place = entry;
+    /// Notes what is known of a customer now.
+    fn note(&mut self, id: CustomerId, known: Option<Known>) {
+        let mut is_in_lines = false;
+        for hash in self.by_customer.from(self.hashes.of_id(id)) {
+            self.lines.change(hash, |line| {
+                if line.customer == id {
+                    is_in_lines = line.note(known);
                 }
+            });
+        }
+        match known {
+            Some(known) if !is_in_lines => {
+                self.customers.insert(id, known);
             }
-            None => {
-                let at = u32::try_from(self.customers.len()).unwrap_or(u32::MAX);
-                self.customers.push(entry);
-                self.by_customer.put(self.hashes.hash_one(bearer.id), at);
+            _ => {
+                self.customers.remove(&id);
             }
         }
     }
 }
 
-impl Bearers {
+/// The tags by which a card is found, but for the first if that is an EPC.
+fn other_tags(card: &Card) -> impl Iterator<Item = TagId> {
+    let first = first_tag(card).filter(|tag| tag.kind().is_epc());
+    card.tags().filter(move |tag| Some(*tag) != first)
+}
+
+impl<S: BuildHasher> Bearers<S> {
     /// Whether this is the first time that somebody asks, so that filling has to begin.
     pub(super) fn is_first_asked(&self) -> bool {
         !self.is_wanted.load(Ordering::Acquire) && !self.is_wanted.swap(true, Ordering::AcqRel)
@@ -327,14 +248,16 @@ impl Bearers {
         }
     }
 
-    /// What is known of these tags, in their order.
-    pub(super) fn of(&self, tags: &[TagId]) -> Vec<Result<Option<Holder>, NotYet>> {
+    /// What is known of these tags.
+    pub(super) fn of(&self, tags: &[TagId]) -> Found {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let known = |tag: &TagId| match state.holder(tag) {
-            None if !state.is_complete => Err(NotYet),
-            holder => Ok(holder),
-        };
-        tags.iter().map(known).collect()
+        let holders: Vec<_> = tags.iter().map(|tag| state.holder(tag)).collect();
+        let mut not_yet = Vec::new();
+        if !state.is_complete {
+            let unknown = holders.iter().enumerate().filter(|(_, holder)| holder.is_none());
+            not_yet.extend(unknown.map(|(number, _)| number));
+        }
+        Found { holders, not_yet }
     }
 
     /// Takes over what was written: records as they are now, or that they were removed.
@@ -348,19 +271,20 @@ impl Bearers {
             match (key, record) {
                 (_, Some(record)) => state.put(version, record),
                 (Key::Card(id), None) => state.forget_card(*id),
-                (Key::Customer(id), None) => {
-                    if let Some(at) = state.customer_at(*id)
-                        && let Some(customer) = state.customers.get_mut(at as usize)
-                    {
-                        customer.version = 0;
-                    }
-                }
+                (Key::Customer(id), None) => state.note(*id, None),
                 _ => {}
             }
-            if !state.is_complete && record.is_none() {
+            let may_come_back = !state.is_complete && matches!(key, Key::Card(_) | Key::Customer(_));
+            // Neither is a card without tags here.
+            if may_come_back && state.version(key) == 0 {
                 state.removed.insert(key.clone());
             }
         }
+    }
+
+    /// Makes room for as many cards as the index has.
+    pub(super) fn expect(&self, cards: u64) {
+        self.state().expect(usize::try_from(cards.min(MOST_EXPECTED)).unwrap_or_default());
     }
 
     /// Takes in a page of what the index had a moment ago; what was written since then is newer.
@@ -381,109 +305,10 @@ impl Bearers {
         state.removed = HashSet::new();
     }
 
-    fn state(&self) -> RwLockWriteGuard<'_, State> {
+    fn state(&self) -> RwLockWriteGuard<'_, State<S>> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::store::suite;
-
-    fn tags() -> Vec<TagId> {
-        (0..6)
-            .flat_map(|number| [TagIdKind::Epc, TagIdKind::Iso14443Uid].map(|kind| suite::tag(kind, number)))
-            .collect()
-    }
-
-    fn records() -> impl Strategy<Value = (u8, u8, u8, bool)> {
-        (0u8..5, 0u8..4, 0u8..6, proptest::bool::weighted(0.7))
-    }
-
-    proptest! {
-        /// Whatever is written in whatever order, a card is found by its tags as by looking through all.
-        #[test]
-        fn a_tag_leads_to_the_card_that_bears_it(series in proptest::collection::vec(records(), 0..60), filled_at in 0usize..60) {
-            let bearers = Bearers::default();
-            assert!(bearers.is_first_asked() && !bearers.is_first_asked());
-            let mut cards: std::collections::BTreeMap<CardId, Stored<Card>> = Default::default();
-            let mut customers: std::collections::BTreeMap<CustomerId, Stored<Bearer>> = Default::default();
-            let mut version = 0;
-            for (step, (number, of, epc, is_there)) in series.into_iter().enumerate() {
-                version += 1;
-                if number == 0 {
-                    let customer = suite::customer(of, epc);
-                    let key = Key::Customer(customer.id);
-                    let record = Record::from(customer.clone());
-                    bearers.written([(&key, version, is_there.then_some(&record))].into_iter());
-                    customers.remove(&customer.id);
-                    if is_there {
-                        customers.insert(customer.id, Stored { version, record: Bearer::of(&customer) });
-                    }
-                } else {
-                    // As the store does: what another bears is refused before.
-                    let card = suite::card(number, of, epc);
-                    let is_taken = cards.values().any(|other| other.record.id != card.id && card.tags().any(|tag| other.record.tags().any(|theirs| theirs == tag)));
-                    if is_taken && is_there {
-                        continue;
-                    }
-                    let key = Key::Card(card.id);
-                    let record = Record::from(card.clone());
-                    bearers.written([(&key, version, is_there.then_some(&record))].into_iter());
-                    cards.remove(&card.id);
-                    if is_there {
-                        cards.insert(card.id, Stored { version, record: card });
-                    }
-                }
-                if step == filled_at {
-                    // A page that was read long ago brings nothing back.
-                    let old = [Stored { version: 1, record: suite::card(1, 1, 5).into() }];
-                    if !cards.contains_key(&suite::card(1, 1, 5).id) {
-                        let key = Key::Card(suite::card(1, 1, 5).id);
-                        bearers.written([(&key, version, None)].into_iter());
-                    }
-                    bearers.fill(&old);
-                    bearers.complete();
-                }
-            }
-            bearers.complete();
-            for (tag, known) in tags().iter().zip(bearers.of(&tags())) {
-                let Ok(holder) = known else { panic!("it is complete") };
-                let card = cards.values().find(|card| card.record.tags().any(|other| other == *tag));
-                let expected = card.and_then(|card| {
-                    let customer = customers.get(&card.record.customer)?;
-                    Some(Holder { card: card.clone(), customer: customer.clone() })
-                });
-                prop_assert_eq!(holder, expected);
-            }
-        }
-    }
-
-    #[test]
-    fn tags_of_any_length_come_back_as_they_were() {
-        for (epc, uid) in [(12, 7), (12, 10), (1, 4), (62, 10), (16, 4)] {
-            let mut card = suite::card(1, 1, 0);
-            card.epc = Some(TagId::new(TagIdKind::Epc, &vec![7; epc]).unwrap());
-            card.uid = Some(TagId::new(TagIdKind::Iso14443Uid, &vec![9; uid]).unwrap());
-            let entry = CardEntry::new(3, &card, None);
-            assert_eq!(matches!(entry.tags, Tags::Here(..)), epc + uid <= 19, "{epc} {uid}");
-            assert_eq!(entry.card(), Stored { version: 3, record: card });
-        }
-    }
-
-    #[test]
-    fn what_is_not_here_yet_is_not_taken_for_unknown() {
-        let bearers = Bearers::default();
-        let tag = suite::tag(TagIdKind::Epc, 3);
-        assert!(matches!(bearers.of(&[tag])[..], [Err(NotYet)]));
-        bearers.fill(&[Stored { version: 2, record: suite::card(1, 1, 3).into() }]);
-        assert!(matches!(bearers.of(&[tag])[..], [Err(NotYet)]));
-        bearers.fill(&[Stored { version: 1, record: suite::customer(1, 1).into() }]);
-        assert!(matches!(&bearers.of(&[tag])[..], [Ok(Some(holder))] if holder.card.version == 2));
-        bearers.complete();
-        assert!(matches!(bearers.of(&[suite::tag(TagIdKind::Epc, 4)])[..], [Ok(None)]));
-    }
-}
+mod tests;

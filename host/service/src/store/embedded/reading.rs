@@ -8,7 +8,7 @@ use rfid_durable::Store as Sled;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
 use tokio::sync::mpsc;
 
-use super::bearers::{Bearers, NotYet};
+use super::bearers::{Bearers, Found};
 use super::entry::Entry;
 use super::index::{
     self, CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place,
@@ -66,7 +66,9 @@ impl Index {
 
     /// Fills what is kept in memory.
     async fn fill_bearers(&self) -> Result<()> {
-        for kind in [Kind::Customer, Kind::Card] {
+        self.bearers.expect(self.count(Kind::Card).await?);
+        // What is known of a customer goes into cards that are there: none has to be remembered beside them.
+        for kind in [Kind::Card, Kind::Customer] {
             let mut after: Option<Key> = None;
             loop {
                 let page = self.scan(kind, after.as_ref(), AT_ONCE).await?;
@@ -136,13 +138,19 @@ impl Index {
                 }
             }));
         }
-        let known = self.bearers.of(tags);
-        let not_yet: Vec<TagId> =
-            tags.iter().zip(&known).filter_map(|(tag, known)| known.is_err().then_some(*tag)).collect();
-        let mut read =
-            if not_yet.is_empty() { Vec::new() } else { self.read_holders(&not_yet).await? }.into_iter();
-        let mut holder = |known: Result<_, NotYet>| known.unwrap_or_else(|NotYet| read.next().flatten());
-        Ok(known.into_iter().map(&mut holder).collect())
+        let Found { mut holders, not_yet } = self.bearers.of(tags);
+        if !not_yet.is_empty() {
+            let unknown: Vec<TagId> =
+                not_yet.iter().filter_map(|number| tags.get(*number)).copied().collect();
+            // Behind a pointer: whoever finds everything in memory needs no room for it.
+            let read = Box::pin(self.read_holders(&unknown)).await?;
+            for (number, holder) in not_yet.into_iter().zip(read) {
+                if let Some(place) = holders.get_mut(number) {
+                    *place = holder;
+                }
+            }
+        }
+        Ok(holders)
     }
 
     /// Two questions: whose the tags are, which says card and customer, and these.
