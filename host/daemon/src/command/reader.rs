@@ -43,7 +43,11 @@ async fn show(
                     }
                 }
             }
-            println!("power {} dBm", dbm(tune.read_power_cdbm().await?));
+            match tune.read_power_cdbm().await {
+                Ok(cdbm) => println!("power {} dBm", dbm(cdbm)),
+                Err(error) if error.kind() == ErrorKind::Unsupported => println!("power unknown: {error}"),
+                Err(error) => return Err(error.into()),
+            }
             for port in &info.antenna_ports {
                 match tune.read_power_of_port_cdbm(*port).await {
                     Ok(cdbm) => println!("power of antenna {port} {} dBm", dbm(cdbm)),

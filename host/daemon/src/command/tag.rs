@@ -1,5 +1,6 @@
 //! `rfid-host tag`: one tag before one reader, by hand.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
@@ -112,21 +113,24 @@ async fn carry_out(
 async fn find(session: &mut dyn DynSession, place: &TagPlace) -> anyhow::Result<TagTarget> {
     let heard = glimpse::of(session).await?;
     let wanted = place.tag.as_deref().map(|text| text.trim_start_matches("0x").to_uppercase());
-    let mut found = heard.values().filter(|tag| wanted.as_ref().is_none_or(|id| tag.id.hex() == *id));
-    match (found.next(), found.count(), &wanted) {
-        (Some(tag), 0, _) => Ok(*tag),
-        (None, _, None) => bail!("no tag is heard; lay one before the antenna"),
-        (None, _, Some(id)) => bail!(
+    let found = heard.values().filter(|tag| wanted.as_ref().is_none_or(|id| tag.id.hex() == *id));
+    let found: Vec<&TagTarget> = found.collect();
+    // A tag is there as often as antennas hear it.
+    let ids: HashSet<TagId> = found.iter().map(|tag| tag.id).collect();
+    match (found.as_slice(), ids.len(), wanted) {
+        ([tag], ..) => Ok(**tag),
+        ([], _, None) => bail!("no tag is heard; lay one before the antenna"),
+        ([], _, Some(id)) => bail!(
             "{id} is not heard; heard are: {}",
             match heard.len() {
                 0 => "none".to_owned(),
                 _ => heard.values().map(|tag| tag.id.hex()).collect::<Vec<_>>().join(", "),
             }
         ),
-        (Some(_), more, None) => {
-            bail!("{} tags are heard; take all but one away, or name it with --tag", more + 1)
+        ([tag, ..], 1, _) => {
+            bail!("{} is heard by several antennas; name one with --antennas", tag.id.hex())
         }
-        (Some(_), _, Some(id)) => bail!("{id} is heard by several antennas; name one with --antennas"),
+        (_, tags, _) => bail!("{tags} tags are heard; take all but one away, or name it with --tag"),
     }
 }
 
