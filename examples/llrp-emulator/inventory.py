@@ -198,8 +198,10 @@ async def said_by(host, *arguments, fails=False):
     return said
 
 
-def before_antennas(*ports):
-    return {(tag.epc.hex().upper(), port) for tag in TAGS for port in tag.antennas if port in ports}
+def before_antennas(*ports, of=""):
+    """The tags whose EPC begins so, each with the antennas before which it is."""
+    seen = {(tag.epc.hex().upper(), port) for tag in TAGS for port in tag.antennas if port in ports}
+    return {(epc, port) for epc, port in seen if epc.startswith(of)}
 
 
 async def main():
@@ -209,6 +211,10 @@ async def main():
     await inventory(host, work, "as-it-comes", LLRPEmulator(**fast), [], everywhere)
     await inventory(
         host, work, "another-maker", OfAnotherMaker(**fast), ["--antennas", "1,2"], before_antennas(1, 2)
+    )
+    await inventory(
+        host, work, "by-prefix", LLRPEmulator(**fast), ["--set", 'epc_prefixes=["300833b2d"]'],
+        before_antennas(1, 2, 3, 4, of="300833B2D"),
     )
     line = await inventory(
         host, work, "with-wishes", LLRPEmulator(tags=TAGS, reads_per_sec=150.0),

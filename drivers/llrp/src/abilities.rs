@@ -52,6 +52,7 @@ impl<S: Stream> Reader<S> {
             antennas: antenna_ports.to_vec(),
             session: config.session,
             population: config.population,
+            epc_prefixes: config.epc_prefixes.clone(),
             mode: config.mode,
             search_mode: config.search_mode.map(|mode| mode.number()),
             transmitters: self.transmitters.clone(),

@@ -28,6 +28,8 @@ pub(crate) struct Capabilities {
     pub(crate) holds_reports: bool,
     pub(crate) warns_of_full_buffer: bool,
     pub(crate) writes_blocks: bool,
+    /// Filters that it takes in one inventory, if it says so.
+    filters: Option<u16>,
     pub(crate) protocols: Vec<AirProtocol>,
 }
 
@@ -67,7 +69,10 @@ impl Capabilities {
                 .map(|table| table.frequency)
                 .unwrap_or_default();
         }
-        known.writes_blocks = answer.c1g2_llrp_capabilities.is_some_and(|air| air.can_support_block_write);
+        if let Some(air) = answer.c1g2_llrp_capabilities {
+            known.writes_blocks = air.can_support_block_write;
+            known.filters = Some(air.max_num_select_filters_per_query);
+        }
         known
     }
 
@@ -124,6 +129,13 @@ impl Capabilities {
         {
             let modes: Vec<String> = self.modes.iter().map(u32::to_string).collect();
             missing.push(format!("this reader has no mode {mode}; it has {}", modes.join(", ")));
+        }
+        match (config.epc_prefixes.len(), self.filters) {
+            (1.., Some(0)) => missing.push("this reader filters no tags; leave epc_prefixes out".to_owned()),
+            (wanted, Some(most)) if wanted > most.into() => {
+                missing.push(format!("this reader takes {most} epc_prefixes at once; {wanted} are asked for"))
+            }
+            _ => {}
         }
         if (config.search_mode.is_some() || config.phase) && !self.is_impinj() {
             missing.push(format!("search_mode and phase are for Impinj readers; this is: {}", self.model()));
@@ -185,6 +197,7 @@ mod tests {
             // Neither from 1 nor sorted (§7.3).
             powers: vec![(7, 3000), (3, 1000), (9, 2025)],
             modes: vec![0, 1, 1002],
+            filters: Some(2),
             ..Capabilities::default()
         }
     }
@@ -201,15 +214,17 @@ mod tests {
 
     #[test]
     fn what_the_reader_lacks_is_named_with_what_it_has() {
-        let config: crate::LlrpConfig =
-            toml::from_str("address = \"reader\"\nmode = 5\nblock_write = true").unwrap();
+        let config: crate::LlrpConfig = toml::from_str(
+            "address = \"reader\"\nmode = 5\nepc_prefixes = [\"30\", \"31\", \"32\"]\nblock_write = true",
+        )
+        .unwrap();
         let error = speedway().check(&config.check().unwrap(), &[1, 7]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(
             error.detail(),
             Some(
                 "this reader has 4 ports; antenna 7 does not exist; this reader has no mode 5; it has 0, 1, \
-                 1002; this reader does not write in blocks; leave block_write out"
+                 1002; this reader takes 2 epc_prefixes at once; 3 are asked for; this reader does not write in blocks; leave block_write out"
             )
         );
         let unknown = Capabilities::default();

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rfid_core::{ConfigFault, ConfigFaults, DurationText};
+use rfid_core::{ConfigFault, ConfigFaults, DurationText, TagId};
 use rfid_driver_link::host_and_port;
+use rfid_llrp::Bits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ const LLRP_PORT: u16 = 5084;
 
 /// The same over TLS (§1).
 const LLRP_TLS_PORT: u16 = 5085;
+
+/// Digits of the longest EPC.
+const MOST_DIGITS: usize = TagId::MAX_LEN * 2;
 
 /// How often a reader says that it is alive where nothing else is said.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -48,6 +52,13 @@ pub struct LlrpConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub population: Option<u16>,
+    /// Which tags are read: those whose EPC begins with one of these hexadecimal digits, as in
+    /// `["3034", "300833B2D"]`. The reader leaves the others out, so that they take no time. How many
+    /// beginnings it takes at once it says when it is open; an Impinj Speedway takes two. All tags
+    /// if left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(length(min = 1)))]
+    pub epc_prefixes: Vec<String>,
     /// Mode of the radio, by its number in the reader's own table. The reader's choice if left
     /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +153,7 @@ pub(crate) struct Checked {
     pub(crate) version: ProtocolVersion,
     pub(crate) session: Option<u8>,
     pub(crate) population: Option<u16>,
+    pub(crate) epc_prefixes: Vec<Bits>,
     pub(crate) mode: Option<u16>,
     pub(crate) power_cdbm: Option<i16>,
     pub(crate) report_every: u16,
@@ -185,6 +197,18 @@ impl LlrpConfig {
         if self.population == Some(0) {
             faults.push(ConfigFault::new("/population", "1 to 65535 are allowed"));
         }
+        let mut epc_prefixes = Vec::new();
+        for (place, prefix) in self.epc_prefixes.iter().enumerate() {
+            match bits_of(prefix) {
+                Some(bits) => epc_prefixes.push(bits),
+                None => faults.push(ConfigFault::new(
+                    format!("/epc_prefixes/{place}"),
+                    format!(
+                        "\"{prefix}\" is no beginning of an EPC; write 1 to {MOST_DIGITS} hexadecimal digits"
+                    ),
+                )),
+            }
+        }
         // The reader's own table is narrower and known when it is open.
         if self.power_dbm.is_some_and(|dbm| !(-20.0..=40.0).contains(&dbm)) {
             faults.push(ConfigFault::new("/power_dbm", "-20 to 40 are allowed"));
@@ -216,6 +240,7 @@ impl LlrpConfig {
             version: self.version,
             session: self.session,
             population: self.population,
+            epc_prefixes,
             mode: self.mode,
             power_cdbm: self.power_dbm.map(|dbm| (dbm * 100.0).round() as i16),
             report_every: self.report_every,
@@ -228,6 +253,22 @@ impl LlrpConfig {
             connect_time_out: self.connect_time_out.0,
         })
     }
+}
+
+/// Four bits for each hexadecimal digit.
+fn bits_of(digits: &str) -> Option<Bits> {
+    if !(1..=MOST_DIGITS).contains(&digits.len()) {
+        return None;
+    }
+    let values: Vec<u8> = digits
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
+        .collect::<Option<_>>()?;
+    let octets: Vec<u8> = values
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |octet, value| octet << 4 | value) << (4 * (2 - pair.len())))
+        .collect();
+    Some(Bits::new(&octets, (values.len() * 4) as u16))
 }
 
 #[cfg(test)]
@@ -257,7 +298,8 @@ mod tests {
     #[test]
     fn all_faults_come_at_once_with_their_places() {
         let faults = config(
-            "address = \"a b\"\nlisten = \"reader\"\nsession = 4\npopulation = 0\npower_dbm = 99\nreport_every = 0\n\
+            "address = \"a b\"\nlisten = \"reader\"\nsession = 4\npopulation = 0\n\
+             epc_prefixes = [\"3034\", \"\", \"30 34\", \"urn\"]\npower_dbm = 99\nreport_every = 0\n\
              search_mode = \"tag_focus\"\nkeepalive = \"10ms\"\nconnect_time_out = \"0s\"",
         )
         .check()
@@ -268,6 +310,9 @@ mod tests {
             "/listen",
             "/session",
             "/population",
+            "/epc_prefixes/1",
+            "/epc_prefixes/2",
+            "/epc_prefixes/3",
             "/power_dbm",
             "/report_every",
             "/search_mode",
@@ -298,6 +343,15 @@ mod tests {
     fn tls_has_a_port_of_its_own() {
         let checked = config("address = \"reader\"\ntls_ca_file = \"ca.pem\"").check().unwrap();
         assert_eq!(checked.port, 5085);
+    }
+
+    #[test]
+    fn a_prefix_has_four_bits_for_each_digit() {
+        let checked = config("address = \"reader\"\nepc_prefixes = [\"3034\", \"30a\"]").check().unwrap();
+        let bits: Vec<_> = checked.epc_prefixes.iter().map(|bits| (bits.octets(), bits.count())).collect();
+        assert_eq!(bits, [(&[0x30, 0x34][..], 16), (&[0x30, 0xA0], 12)]);
+        assert_eq!(bits_of(&"F".repeat(124)).map(|bits| bits.count()), Some(496));
+        assert_eq!(bits_of(&"F".repeat(125)), None);
     }
 
     #[test]

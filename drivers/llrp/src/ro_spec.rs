@@ -2,15 +2,18 @@
 
 use rfid_core::{ErrorKind, Result};
 use rfid_driver_link::Stream;
-use rfid_llrp::enumeration::{ProtocolID, ROReportTrigger, ROSpecState};
+use rfid_llrp::enumeration::{
+    MemoryBank, ProtocolID, ROReportTrigger, ROSpecState, StateUnawareAction, Truncation,
+};
 use rfid_llrp::impinj;
 use rfid_llrp::message::AddROSpec;
 use rfid_llrp::parameter::{
-    AISpec, AISpecStopTrigger, AntennaConfiguration, C1G2EPCMemorySelector, C1G2InventoryCommand,
-    C1G2RFControl, C1G2SingulationControl, Custom, InventoryParameterSpec, RFTransmitter, ROBoundarySpec,
-    ROReportSpec, ROSpec, TagReportContentSelector,
+    AISpec, AISpecStopTrigger, AntennaConfiguration, C1G2EPCMemorySelector, C1G2Filter, C1G2InventoryCommand,
+    C1G2RFControl, C1G2SingulationControl, C1G2TagInventoryMask, C1G2TagInventoryStateUnawareFilterAction,
+    Custom, InventoryParameterSpec, RFTransmitter, ROBoundarySpec, ROReportSpec, ROSpec,
+    TagReportContentSelector,
 };
-use rfid_llrp::{EncodeFault, Members};
+use rfid_llrp::{Bits, EncodeFault, Members};
 
 use crate::wire::{LONG_PATIENCE, Wire};
 
@@ -27,6 +30,9 @@ const USUAL_SESSION: u8 = 1;
 /// Population where the configuration names none.
 const USUAL_POPULATION: u16 = 32;
 
+/// Bit of its bank at which the EPC begins.
+const EPC_BIT: u16 = 32;
+
 /// What a ROSpec is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -35,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) antennas: Vec<u16>,
     pub(crate) session: Option<u8>,
     pub(crate) population: Option<u16>,
+    /// Beginnings of EPCs of which a tag must have one; empty for all tags.
+    pub(crate) epc_prefixes: Vec<Bits>,
     pub(crate) mode: Option<u16>,
     pub(crate) search_mode: Option<u16>,
     /// Power by antenna; the reader's own where there is none. Antenna 0 stands for all others.
@@ -52,6 +60,7 @@ impl Plan {
     fn is_asked_for(&self) -> bool {
         self.session.is_some()
             || self.population.is_some()
+            || !self.epc_prefixes.is_empty()
             || self.mode.is_some()
             || self.search_mode.is_some()
             || self.phase
@@ -140,7 +149,7 @@ impl Plan {
             rf_transmitter: of(antenna_id).or_else(|| of(0)),
             inventory_commands: vec![C1G2InventoryCommand {
                 tag_inventory_state_aware: false,
-                filters: Vec::new(),
+                filters: self.filters(),
                 rf_control: self.mode.map(|mode_index| C1G2RFControl { mode_index, tari: 0 }),
                 singulation_control: Some(C1G2SingulationControl {
                     session: self.session.unwrap_or(usual_session),
@@ -152,6 +161,19 @@ impl Plan {
             }],
             customs: Vec::new(),
         })
+    }
+
+    /// The first filter takes all other tags out, and each one behind it takes some in again.
+    fn filters(&self) -> Vec<C1G2Filter> {
+        let actions = std::iter::once(StateUnawareAction::SELECT_UNSELECT)
+            .chain(std::iter::repeat(StateUnawareAction::SELECT));
+        let filter = |(prefix, action): (&Bits, StateUnawareAction)| C1G2Filter {
+            t: Truncation::DO_NOT_TRUNCATE,
+            mask: C1G2TagInventoryMask { mb: MemoryBank::EPC, pointer: EPC_BIT, tag_mask: prefix.clone() },
+            state_aware_action: None,
+            state_unaware_action: Some(C1G2TagInventoryStateUnawareFilterAction { action }),
+        };
+        self.epc_prefixes.iter().zip(actions).map(filter).collect()
     }
 
     /// Signal strength in hundredths of a dBm, and the phase for whoever asks.

@@ -307,6 +307,7 @@ impl<S: Stream> Reader<S> {
             antennas: vec![antenna],
             session: None,
             population: None,
+            epc_prefixes: Vec::new(),
             mode: None,
             search_mode: None,
             transmitters: self.transmitters.clone(),

@@ -132,3 +132,35 @@ async fn another_client_is_named_and_when_it_goes_the_reader_is_had() {
     session.close().await.unwrap();
     emulator.shutdown().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn tags_are_read_by_how_their_epc_begins() {
+    let [one, two] = [tag(1), tag(2)].map(|tag| tag.hex());
+    for (prefixes, read) in [
+        (format!("\"{one}\""), vec![&one]),
+        // Half an octet.
+        (format!("\"{}\"", &two.to_lowercase()[..23]), vec![&one, &two]),
+        (format!("\"{two}\", \"{one}\""), vec![&one, &two]),
+        (format!("\"31\", \"{two}\""), vec![&two]),
+        ("\"3001\"".to_owned(), vec![]),
+    ] {
+        for profile in [Profile::R420, Profile::Fx9600, Profile::AlrF800] {
+            let options = format!("epc_prefixes = [{prefixes}]");
+            let mut session = session(profile, &options, Faults::default());
+            begun(&mut *session).await;
+            let (mut collected, error) = read_for(&mut *session, 2 * SECOND).await;
+            assert!(error.is_none(), "{profile:?}: {error:?}");
+            collected.ids.sort();
+            collected.ids.dedup();
+            assert_eq!(collected.ids.iter().collect::<Vec<_>>(), read, "{profile:?} with {prefixes}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_prefixes_than_a_reader_takes_are_refused_before_anything_runs() {
+    let options = "epc_prefixes = [\"30\", \"31\", \"32\"]";
+    let error = session(Profile::R420, options, Faults::default()).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.detail(), Some("this reader takes 2 epc_prefixes at once; 3 are asked for"));
+}
