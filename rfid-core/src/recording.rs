@@ -125,8 +125,13 @@ impl Recorder {
         self.0.is_on.load(Ordering::Relaxed)
     }
 
+    /// What time it is by the clock whose time moments have.
+    pub fn now(&self) -> Stamp {
+        self.0.clock.now()
+    }
+
     /// Says what happened at this moment. Never waits: a recording that falls behind is ended.
-    pub(crate) fn put_at(&self, at: Stamp, what: Happened) {
+    pub fn put_at(&self, at: Stamp, what: Happened) {
         if !self.is_on() {
             return;
         }

@@ -20,7 +20,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::BytesMut;
-use rfid_core::{Error, ErrorKind, Result};
+use rfid_core::{Error, ErrorKind, Result, Stamp};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -37,6 +37,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// same when a recording is played to it.
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    /// When the last bytes were received, by both clocks of the host, if that is known. It must say
+    /// the same when a recording is played to it.
+    fn received_at(&self) -> Option<Stamp> {
+        None
     }
 }
 
@@ -153,6 +159,11 @@ impl<S: Stream> Link<S> {
     /// See [`Stream::now`].
     pub fn now(&self) -> Instant {
         self.stream.now()
+    }
+
+    /// See [`Stream::received_at`].
+    pub fn received_at(&self) -> Option<Stamp> {
+        self.stream.received_at()
     }
 
     /// Ends the connection in an orderly way, if it still stands.

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rfid_core::Stamp;
 use rfid_core::recording::{Happened, Recorder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -28,7 +29,8 @@ impl<C: Connect> Connect for RecordedConnect<C> {
     async fn connect(&mut self) -> io::Result<Self::Stream> {
         let stream = self.connect.connect().await?;
         self.recorder.put(|| Happened::Connected);
-        Ok(Recorded { stream, connected: Instant::now(), recorder: self.recorder.clone() })
+        let recorder = self.recorder.clone();
+        Ok(Recorded { stream, connected: Instant::now(), received: None, recorder })
     }
 }
 
@@ -38,6 +40,8 @@ impl<C: Connect> Connect for RecordedConnect<C> {
 pub struct Recorded<S> {
     stream: S,
     connected: Instant,
+    /// What the recorder was told of when the last bytes came, while anybody records.
+    received: Option<Stamp>,
     recorder: Recorder,
 }
 
@@ -47,6 +51,13 @@ impl<S: Stream> Stream for Recorded<S> {
         self.recorder.put(|| Happened::Asked(now.saturating_duration_since(self.connected)));
         now
     }
+
+    /// While nobody records, the time is that of the question: whoever does not ask for it does not
+    /// pay for looking at the clock with every piece.
+    fn received_at(&self) -> Option<Stamp> {
+        let known = self.stream.received_at().or(self.received);
+        Some(known.unwrap_or_else(|| self.recorder.now()))
+    }
 }
 
 impl<S: Stream> AsyncRead for Recorded<S> {
@@ -54,7 +65,11 @@ impl<S: Stream> AsyncRead for Recorded<S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        this.recorder.put(|| Happened::Received(buf.filled().get(before..).unwrap_or_default().into()));
+        this.received = this.recorder.is_on().then(|| this.recorder.now());
+        if let Some(at) = this.received {
+            let bytes = buf.filled().get(before..).unwrap_or_default();
+            this.recorder.put_at(at, Happened::Received(bytes.into()));
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Capabilities {
     hop_tables: Vec<(u8, Vec<u32>)>,
     fixed_frequencies: Vec<u32>,
     is_hopping: bool,
+    /// Whether its times are those of the day.
+    pub(crate) has_clock: bool,
     pub(crate) holds_reports: bool,
     pub(crate) warns_of_full_buffer: bool,
     pub(crate) writes_blocks: bool,
@@ -41,6 +43,7 @@ impl Capabilities {
             known.model = general.model_name;
             known.firmware = general.firmware_version;
             known.antennas = general.max_number_of_antenna_supported;
+            known.has_clock = general.has_utc_clock_capability;
             known.inputs = general.gpio_capabilities.num_gpis;
             known.outputs = general.gpio_capabilities.num_gpos;
             let speaks = |protocol: ProtocolID| {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rfid_core::abilities::PinLevel;
-use rfid_core::{AirProtocol, Error, ErrorKind, Listening, ReadBuf, Result, TagId, TagIdKind, UtcTime};
+use rfid_core::{
+    AirProtocol, Error, ErrorKind, Listening, ReadBuf, Result, Stamp, TagId, TagIdKind, UtcTime,
+};
 use rfid_driver_link::Stream;
 use rfid_llrp::enumeration::{
     AntennaEventType, ConfigRequest, EventType, KeepaliveTriggerType, ROSpecEventType,
@@ -23,6 +25,7 @@ use crate::abilities::{Reader, input_levels};
 use crate::config::Checked;
 use crate::opening::asked;
 use crate::ro_spec;
+use crate::uptime::UptimeAnchor;
 use crate::wire::{LONG_PATIENCE, PATIENCE, closed_by_reader};
 
 const OP: &str = "read";
@@ -43,6 +46,10 @@ pub(crate) struct Inventory {
     taken: usize,
     /// kHz by channel.
     frequencies: Vec<u32>,
+    /// What the times of the reader are, where it has no clock.
+    uptime: Option<UptimeAnchor>,
+    /// When the report at the front came, for that.
+    received: Option<Stamp>,
     silence: Duration,
     heard: Instant,
     /// When to ask for what has gathered.
@@ -100,6 +107,8 @@ impl Inventory {
             only_ro_spec: plan.names_ro_spec.then_some(ro_spec_id),
             taken: 0,
             frequencies: reader.capabilities.frequencies(),
+            uptime: (!reader.capabilities.has_clock).then(|| reader.wire.uptime.clone()),
+            received: None,
             silence: config.keepalive * 5 / 2,
             heard: now,
             ask: (config.report_every > 1).then(|| reader.wire.now() + ASK_EVERY),
@@ -139,6 +148,9 @@ impl Inventory {
             let header = frame.header;
             match header.number {
                 ROAccessReport::NUMBER => {
+                    if self.uptime.is_some() && self.taken == 0 {
+                        self.received = reader.wire.received_at();
+                    }
                     let rest = frame.body().get(self.taken..).unwrap_or_default();
                     let is_whole = self.take_report(rest, buf);
                     if !is_whole {
@@ -233,7 +245,7 @@ impl Inventory {
         }
     }
 
-    fn take_tag(&self, tag: &TagReport<'_>, buf: &mut ReadBuf) {
+    fn take_tag(&mut self, tag: &TagReport<'_>, buf: &mut ReadBuf) {
         if self.only_ro_spec.is_some() && tag.ro_spec_id() != self.only_ro_spec {
             return;
         }
@@ -261,9 +273,13 @@ impl Inventory {
         if let Some(pc) = tag.pc() {
             read.set_pc(pc);
         }
-        // A time since the reader was started is no time of the day, and is left out.
         if let Some(microseconds) = tag.last_seen_utc().or(tag.first_seen_utc()) {
             read.set_reader_time(UtcTime::from_nanos(microseconds.saturating_mul(1000)));
+        } else if let Some(anchor) = &mut self.uptime
+            && let Some(count) = tag.last_seen_uptime().or(tag.first_seen_uptime())
+            && let Some(received) = self.received
+        {
+            read.set_reader_time(anchor.time_of(count, received));
         }
     }
 
@@ -273,6 +289,9 @@ impl Inventory {
         reader: &mut Reader<S>,
         buf: &mut ReadBuf,
     ) -> Result<()> {
+        if let Some(anchor) = &mut self.uptime {
+            anchor.hear_timestamp(&event.timestamp, reader.wire.received_at());
+        }
         if let Some(gpi) = &event.gpi_event
             && let Ok(pin) = u8::try_from(gpi.gpi_port_number)
         {

@@ -19,8 +19,9 @@
 //!
 //! **Limits.**
 //! - Power, pins and the memory of tags are served while no inventory runs.
-//! - A reader without a clock stamps its reports with the time since it was started. That is no
-//!   time of the day, and a session is not told the host's, so such reads have no reader time.
+//! - A reader without a clock stamps its reports with the time since it was started. What that is in
+//!   the day is found out from when its messages come, for each connection anew: such a reader time
+//!   is late by the shortest delay of the last minute or two at most, and never after the receipt.
 //! - TLS is spoken to readers that are dialled; a reader that dials the host speaks in clear, since
 //!   no source says which side is then the server of TLS. We show no certificate of our own.
 //! - What the standard leaves open was decided so: an acknowledgement echoes the id of the sign of
@@ -40,6 +41,7 @@ mod opening;
 mod ro_spec;
 mod tag_access;
 mod tls;
+mod uptime;
 mod wire;
 
 pub use config::LlrpConfig;

@@ -54,6 +54,7 @@ pub(crate) async fn greeted<S: Stream>(wire: &mut Wire<S>) -> Result<()> {
         let event = if header.number == ReaderEventNotification::NUMBER { wire.event(OP)? } else { None };
         wire.pass(header);
         let Some(event) = event else { continue };
+        wire.uptime.hear_timestamp(&event.timestamp, wire.received_at());
         match event.connection_attempt_event.map(|attempt| attempt.status) {
             Some(ConnectionAttemptStatus::SUCCESS) => return Ok(()),
             // That is said to whoever is connected, of somebody else.

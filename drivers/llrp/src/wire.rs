@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use rfid_core::{Error, ErrorKind, Result, Retry};
+use rfid_core::{Error, ErrorKind, Result, Retry, Stamp};
 use rfid_driver_link::{Link, Stream};
 use rfid_llrp::enumeration::StatusCode;
 use rfid_llrp::message::{ErrorMessage, Keepalive, KeepaliveAck, ROAccessReport, ReaderEventNotification};
@@ -11,6 +11,8 @@ use rfid_llrp::parameter::{LLRPStatus, ReaderEventNotificationData};
 use rfid_llrp::{Decoding, Frame, Header, LONGEST_MESSAGE, Message, Version, first_frame};
 use tokio::time::Instant;
 use zeroize::Zeroize;
+
+use crate::uptime::UptimeAnchor;
 
 /// Room made for receiving: a few hundred tags. Twice as much is kept, so that the rest of a message
 /// moves to the front and the buffer never grows for messages of ordinary length.
@@ -43,6 +45,8 @@ pub(crate) struct Wire<S> {
     last_id: u32,
     /// When whatever is going on must be over.
     limit: Instant,
+    /// What the times are of a reader that counts from its start.
+    pub(crate) uptime: UptimeAnchor,
 }
 
 impl<S: Stream> Wire<S> {
@@ -57,12 +61,18 @@ impl<S: Stream> Wire<S> {
             version: Version::V1_0_1,
             last_id: 0,
             limit,
+            uptime: UptimeAnchor::default(),
         }
     }
 
     /// See [`Stream::now`].
     pub(crate) fn now(&self) -> Instant {
         self.link.now()
+    }
+
+    /// When the last bytes came, if that is known.
+    pub(crate) fn received_at(&self) -> Option<Stamp> {
+        self.link.received_at()
     }
 
     /// By when something must have come that may take so long.

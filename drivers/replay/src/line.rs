@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rfid_core::recording::Happened;
+use rfid_core::Stamp;
+use rfid_core::recording::{Happened, Moment};
 use rfid_driver_link::{RecordedSilence, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ pub(crate) struct Script(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    ahead: VecDeque<Happened>,
+    ahead: VecDeque<Moment>,
     /// Bytes of the first of them that have passed.
     passed: usize,
     /// Statements that the driver has said.
@@ -35,12 +36,14 @@ struct State {
     /// The recording has nothing more to say on this connection.
     is_over: bool,
     asked: Duration,
+    /// When the last bytes were received.
+    received: Option<Stamp>,
 }
 
 impl Script {
     /// Adds what happens next.
-    pub(crate) fn push(&self, happened: Happened) {
-        self.lock().ahead.push_back(happened);
+    pub(crate) fn push(&self, moment: Moment) {
+        self.lock().ahead.push_back(moment);
     }
 
     /// Forgets what is ahead: nobody is to hear it.
@@ -70,9 +73,10 @@ impl Script {
     pub(crate) fn connect(&self) -> io::Result<Line> {
         let mut state = self.lock();
         // What passed before belongs to a connection that was being closed.
-        while let Some(happened) = state.ahead.pop_front() {
-            if happened == Happened::Connected {
+        while let Some(moment) = state.ahead.pop_front() {
+            if moment.what == Happened::Connected {
                 (state.passed, state.is_over, state.asked) = (0, false, Duration::ZERO);
+                state.received = None;
                 return Ok(Line { script: self.clone(), connected: Instant::now() });
             }
         }
@@ -86,9 +90,14 @@ impl Script {
 }
 
 impl State {
+    /// What is to happen next.
+    fn next(&self) -> Option<&Happened> {
+        self.ahead.front().map(|moment| &moment.what)
+    }
+
     /// Driver and recording part here: the driver says this, which the recording does not have.
     fn part_saying(&mut self, said: &[u8]) -> io::Error {
-        let recorded = match self.ahead.front() {
+        let recorded = match self.next() {
             Some(Happened::Sent(bytes)) => bytes.get(self.passed..).unwrap_or_default(),
             _ => &[],
         };
@@ -100,7 +109,7 @@ impl State {
 
     /// Driver and recording part here: the driver does what the recording does not have.
     fn part(&mut self, what: &str, said: &str) -> io::Error {
-        let recorded = match self.ahead.front() {
+        let recorded = match self.next() {
             Some(Happened::Sent(_)) => said.to_owned(),
             Some(Happened::Received(_)) => "it listened".to_owned(),
             Some(Happened::Asked(_)) => "it asked for the time".to_owned(),
@@ -133,7 +142,7 @@ pub struct Line {
 impl Stream for Line {
     fn now(&self) -> Instant {
         let mut state = self.script.lock();
-        if let Some(Happened::Asked(since)) = state.ahead.front() {
+        if let Some(Happened::Asked(since)) = state.next() {
             state.asked = *since;
             state.ahead.pop_front();
         } else if !state.is_over {
@@ -141,6 +150,10 @@ impl Stream for Line {
             let _ = state.part("the driver asks for the time", SPOKE);
         }
         self.connected + state.asked.min(Duration::from_secs(u64::from(u32::MAX)))
+    }
+
+    fn received_at(&self) -> Option<Stamp> {
+        self.script.lock().received
     }
 }
 
@@ -151,13 +164,15 @@ impl AsyncRead for Line {
             return Poll::Ready(Ok(()));
         }
         let passed = state.passed;
-        Poll::Ready(match state.ahead.front() {
+        let at = state.ahead.front().map(|moment| moment.at);
+        Poll::Ready(match state.next() {
             Some(Happened::Received(bytes)) => {
                 let rest = bytes.get(passed..).unwrap_or_default();
                 let length = rest.len().min(buf.remaining());
                 buf.put_slice(rest.get(..length).unwrap_or_default());
                 let is_whole = length == rest.len();
                 state.pass(length, is_whole);
+                state.received = at;
                 Ok(())
             }
             None => Err(RecordedSilence.into()),
@@ -173,7 +188,7 @@ impl AsyncWrite for Line {
             return Poll::Ready(Ok(bytes.len()));
         }
         let passed = state.passed;
-        if let Some(Happened::Sent(recorded)) = state.ahead.front() {
+        if let Some(Happened::Sent(recorded)) = state.next() {
             let rest = recorded.get(passed..).unwrap_or_default();
             let length = rest.len().min(bytes.len());
             if length > 0 && rest.get(..length) == bytes.get(..length) {

@@ -87,7 +87,7 @@ impl Tape {
                 Happened::Down { since } => Mark::Down { since },
                 Happened::Ended(why) => Mark::End(Some(why)),
                 passes => {
-                    self.script.push(passes);
+                    self.script.push(Moment { at, what: passes });
                     if self.decoder.position() - self.mark_at > MOST_BETWEEN_MARKS {
                         return Err(unusable(op, Fault::Damaged(self.mark_at)));
                     }

@@ -69,7 +69,7 @@ async fn hundredths_of_a_dbm_and_the_phase_of_an_impinj_reader_are_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_since_the_reader_was_started_is_no_time_of_the_day() {
+async fn a_time_since_its_start_is_not_believed_of_a_reader_that_has_a_clock() {
     let said = report(&epc(1), |tag| {
         tag.first_seen_timestamp_uptime = Some(FirstSeenTimestampUptime { microseconds: 5_000_000 });
     });

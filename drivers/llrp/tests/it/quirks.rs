@@ -1,14 +1,18 @@
 //! The driver against the emulator with what real readers do (§12), one thing at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_core::abilities::{Bank, TagTarget};
+use rfid_core::recording::Recorder;
 use rfid_core::{
-    AirProtocol, Driver, DynSession, ErrorKind, ReaderSetup, Retry, Settings, TagId, TagIdKind, UtcTime,
+    AirProtocol, Clock, Driver, DynSession, ErrorKind, ReaderSetup, Retry, Settings, Stamp, TagId, TagIdKind,
+    UtcTime,
 };
 use rfid_driver_llrp::emulator::{Emulator, Faults, Profile, Scenario, serve_stream};
 use rfid_driver_llrp::{Llrp, session_over};
 use tokio::io::duplex;
+use tokio::time::Instant;
 
 use crate::peer::{begun, read_for};
 
@@ -131,6 +135,48 @@ async fn another_client_is_named_and_when_it_goes_the_reader_is_had() {
     assert!(error.unwrap().detail().unwrap().contains("ends the connection"));
     session.close().await.unwrap();
     emulator.shutdown().await;
+}
+
+/// The host's clocks in simulated time.
+struct Simulated(Instant);
+
+impl Clock for Simulated {
+    fn now(&self) -> Stamp {
+        let monotonic = self.0.elapsed();
+        Stamp { monotonic, utc: UTC.plus(monotonic) }
+    }
+}
+
+const UTC: UtcTime = UtcTime::from_nanos(1_795_000_000_000_000_000);
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_without_a_clock_says_the_same_times_as_one_that_has_the_hosts() {
+    for options in ["", "report_every = 20"] {
+        let mut times = Vec::new();
+        for no_utc_clock in [false, true] {
+            let scenario = Scenario::steady([tag(1), tag(2)], 20).with_faults(Faults {
+                no_utc_clock,
+                unchanged_left_out: true,
+                ..Faults::default()
+            });
+            let connect = move || {
+                let (ours, theirs) = duplex(64 * 1024);
+                tokio::spawn(serve_stream(theirs, Profile::Fx9600, scenario.clone(), UTC));
+                std::future::ready(Ok(ours))
+            };
+            let settings = Settings::from_toml(&format!("address = \"reader\"\n{options}")).unwrap();
+            let recorder = Recorder::new(Arc::new(Simulated(Instant::now())));
+            let setup = ReaderSetup { recorder, ..ReaderSetup::named("door") };
+            let mut session = session_over(&settings, &setup, connect).unwrap();
+            begun(&mut *session).await;
+            let (collected, error) = read_for(&mut *session, 100 * SECOND).await;
+            assert!(error.is_none(), "{error:?}");
+            times.push(collected.reads.iter().map(|read| read.reader_time()).collect::<Vec<_>>());
+        }
+        let [with_clock, without] = &times[..] else { panic!() };
+        assert!(with_clock.len() > 300 && with_clock.iter().all(Option::is_some), "{with_clock:?}");
+        assert_eq!(with_clock, without, "{options}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,6 +94,27 @@ async fn a_recorded_llrp_reader_gives_the_same_events() {
     }
 }
 
+/// Its times are found out from when its messages came, which is as it was when they are played.
+#[tokio::test(start_paused = true)]
+async fn a_recorded_reader_without_a_clock_gives_the_same_times() {
+    const SCENARIO: &str = r#"
+[faults]
+no_utc_clock = true
+[[tag]]
+epc = "2D0000000000000000000001"
+antenna = 1
+at = "1s"
+for = "3s"
+reads_per_second = 30
+"#;
+    let options = "address = \"reader\"\n";
+    let reader = Reader { driver: "llrp", options, ..Reader::mercury4(SCENARIO) };
+    let recorded = gives_the_same(&[reader], Duration::from_secs(25)).await;
+    let arrived = recorded.events.iter().find(|event| event.kind == EventKind::Arrived).unwrap();
+    let age = arrived.time.since(arrived.reader_time.unwrap());
+    assert!(age < Duration::from_secs(1), "{arrived:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_no_departure_in_a_replay_either() {
     let away = Some((Duration::from_secs(5), Duration::from_secs(40)));
