@@ -144,6 +144,18 @@ impl Recall {
                 }
             )* };
         }
+        macro_rules! remember {
+            ($($field:ident)*) => { $( self.$field = tag.$field; )* };
+        }
+        if said.contains(self.enabled) {
+            // As almost always: nothing is left out, and of others nothing is ever filled in.
+            remember! {
+                ro_spec_id spec_index inventory_parameter_spec_id antenna_id peak_rssi channel_index
+                first_seen last_seen access_spec_id
+            }
+            self.known = said;
+            return;
+        }
         each! {
             ro_spec_id, RO_SPEC_ID;
             spec_index, SPEC_INDEX;

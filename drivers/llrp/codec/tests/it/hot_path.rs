@@ -234,6 +234,40 @@ proptest! {
     }
 
     #[test]
+    fn what_is_filled_in_is_what_was_last_said(
+        data in prop::collection::vec(any_tag(), 0..12),
+        enabled in any::<[bool; 5]>(),
+    ) {
+        let members = [
+            Members::ANTENNA_ID,
+            Members::PEAK_RSSI,
+            Members::FIRST_SEEN,
+            Members::LAST_SEEN,
+            Members::RO_SPEC_ID,
+        ];
+        let wanted = members.iter().zip(enabled).filter(|(_, is_wanted)| *is_wanted);
+        let mut recall = Recall::new(wanted.fold(Members::NONE, |all, (member, _)| all.with(*member)));
+        let said = |tag: &TagReport<'_>| [
+            tag.antenna_id().map(u64::from),
+            tag.peak_rssi().map(|rssi| rssi as u64),
+            tag.first_seen_utc(),
+            tag.last_seen_uptime(),
+            tag.ro_spec_id().map(u64::from),
+        ];
+        let report = ROAccessReport { tag_report_data: data, rf_survey_report_data: vec![], customs: vec![] };
+        let bytes = Message::from(report).encode(Version::V1_1, 1).unwrap();
+        let mut last = [None; 5];
+        for mut tag in tags(&bytes) {
+            let now = said(&tag);
+            let expected: [Option<u64>; 5] =
+                std::array::from_fn(|at| now[at].or(if enabled[at] { last[at] } else { None }));
+            recall.fill(&mut tag);
+            prop_assert_eq!(said(&tag), expected);
+            last = std::array::from_fn(|at| now[at].or(last[at]));
+        }
+    }
+
+    #[test]
     fn any_octets_are_tags_or_faults(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for report in TagReports::of_body(&bytes) {
             let Ok(tag) = report else { continue };
