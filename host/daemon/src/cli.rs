@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rfid_core::abilities::PinLevel;
 use rfid_core::{DurationText, Settings};
 
-pub(crate) use bench::{Bench, BenchMode};
+pub(crate) use bench::{Bench, BenchMode, BenchProtocol};
 pub(crate) use card::{CardAct, CardTarget};
 pub(crate) use discover::Discover;
 pub(crate) use emulate::{Emulated, Field};
@@ -403,6 +403,7 @@ q ends it; arrows and page keys scroll.")]
   rfid-host bench
   rfid-host bench --readers 512 --tags 10000 --seconds 10
   rfid-host bench --rate 10000 --json
+  rfid-host bench --protocol llrp --readers 200 --tags 200000 --rate 200000
 
 The daemon runs as a process of its own, with its data in a folder that goes when the bench ends;
 --data-dir says on which disk. Ends with 1 if a read or an arrival is missing.")]

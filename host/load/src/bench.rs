@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::generator::{Layout, Mode};
 use crate::measure::{Bench, Case, Measured, Subject};
 use crate::program::Log;
+use crate::protocol::Protocol;
 use crate::report::{Figure, Report};
 
 /// Readers and tags that memory is compared with.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub tags: u32,
     /// Records in the directory.
     pub customers: u32,
+    /// What the readers speak.
+    pub protocol: Protocol,
     /// Who begins rounds where readers send all that they can.
     pub mode: Mode,
     /// Reads a second at which the way to the subscriber is timed; half of what the daemon can do if
@@ -50,7 +53,13 @@ impl Settings {
         says("customers are imported");
         let bench = Bench::new(self.daemon.clone(), &self.parent, self.customers, stopped)?;
         let mut report = Report::new(&bench.cpus, self.rounds, self.customers);
-        let layout = Layout { readers: self.readers, tags: self.tags, mode: self.mode, rate: None };
+        let layout = Layout {
+            readers: self.readers,
+            tags: self.tags,
+            protocol: self.protocol,
+            mode: self.mode,
+            rate: None,
+        };
         let mut measure = |what: String, layout: Layout, log: Log| -> Result<Measured> {
             says(&what);
             let case = Case { layout, log, measured: self.measured, burst: 1.0 };

@@ -10,6 +10,7 @@ use crate::bench::growth;
 use crate::generator::{Layout, Mode};
 use crate::measure::{Bench, Case, Measured, Subject};
 use crate::program::Log;
+use crate::protocol::Protocol;
 use crate::report::{Figure, Report};
 
 /// Reads a second of a busy branch.
@@ -116,7 +117,13 @@ impl Comparison {
 
 impl Rounds<'_> {
     fn layout(&self, readers: u32) -> Layout {
-        Layout { readers, tags: self.comparison.tags, mode: Mode::Autonomous, rate: None }
+        Layout {
+            readers,
+            tags: self.comparison.tags,
+            protocol: Protocol::Rql,
+            mode: Mode::Autonomous,
+            rate: None,
+        }
     }
 
     fn case(&self, layout: Layout, log: Log) -> Case {

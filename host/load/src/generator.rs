@@ -15,6 +15,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::machine::Cpus;
+use crate::protocol::Protocol;
 use reader::Reader;
 
 /// A round of a Mercury 4 that listens for 100 to 500 ms gives 20 to 100 rows.
@@ -45,6 +46,8 @@ pub struct Layout {
     pub readers: u32,
     /// Tags before all readers together; each is before one reader, and each reader has one at least.
     pub tags: u32,
+    /// What the readers speak.
+    pub protocol: Protocol,
     /// Who begins a round.
     pub mode: Mode,
     /// Reads a second at which rounds end in time; `None` if readers send all that they can.
@@ -121,7 +124,7 @@ impl Generator {
             let key = epoll::EventData::new_u64(u64::from(number));
             epoll::add(&epoll, &listener, key, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
             let tags = (number..layout.tags.max(layout.readers)).step_by(layout.readers as usize);
-            readers.push(Reader::new(listener, tags, rows, layout.mode));
+            readers.push(Reader::new(listener, tags, rows, layout.protocol, layout.mode));
         }
         let shared = Arc::new(Shared {
             pace: Mutex::new((Pace::Still, 0.0)),

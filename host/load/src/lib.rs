@@ -18,10 +18,13 @@ mod machine;
 mod measure;
 pub mod opening;
 mod program;
+mod protocol;
 mod report;
+pub mod reports;
 pub mod rows;
 
 pub use bench::Settings;
 pub use compare::Comparison;
 pub use generator::{Layout, Mode};
+pub use protocol::{Protocol, Wish};
 pub use report::Report;

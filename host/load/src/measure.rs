@@ -176,6 +176,7 @@ impl<'a> Bench<'a> {
                     folder: folder.path(),
                     directory: (self.customer_count > 0).then_some(&self.directory),
                     readers: generator.addresses(),
+                    protocol: case.layout.protocol,
                     mode: case.layout.mode,
                     log: case.log,
                     max_tags: tags.saturating_mul(2).max(100_000),

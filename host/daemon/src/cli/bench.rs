@@ -22,6 +22,9 @@ pub(crate) struct Bench {
     /// Records in the directory
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) customers: u32,
+    /// What the readers speak
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) protocol: BenchProtocol,
     /// Who begins a round where readers send all that they can
     #[arg(long, value_enum, default_value_t)]
     pub(crate) mode: BenchMode,
@@ -29,14 +32,23 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) json: bool,
     /// Measure everything that performance is judged by beside this program, in several minutes
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["readers", "tags", "rate", "seconds", "customers", "mode"])]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["readers", "tags", "rate", "seconds", "customers", "protocol", "mode"])]
     pub(crate) against: Option<PathBuf>,
     /// So short that it shows only that everything works
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchProtocol {
+    /// As a Mercury 4
+    #[default]
+    Rql,
+    /// As almost all others, a report for each read; nobody asks them for rounds
+    Llrp,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchMode {
     /// The reader
     #[default]

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use rfid_load::{Comparison, Mode, Report, Settings};
+use rfid_load::{Comparison, Mode, Protocol, Report, Settings};
 
-use crate::cli::{Bench, BenchMode};
+use crate::cli::{Bench, BenchMode, BenchProtocol};
 
 /// Measured for as long as shows that everything works.
 const QUICK: Duration = Duration::from_millis(200);
@@ -18,6 +18,9 @@ const FOR_MEMORY: (u32, u32) = (64, 100_000);
 const QUICK_FOR_MEMORY: (u32, u32) = (2, 2_000);
 
 pub(crate) async fn run(asked: Bench, data_dir: Option<&Path>) -> anyhow::Result<()> {
+    if asked.protocol == BenchProtocol::Llrp && asked.mode == BenchMode::Poll {
+        anyhow::bail!("--mode poll asks readers for rounds, which LLRP readers report by themselves");
+    }
     let daemon = std::env::current_exe().context("this program does not know where it is")?;
     let parent = data_dir.map_or_else(std::env::temp_dir, Path::to_owned);
     std::fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
@@ -44,6 +47,10 @@ pub(crate) async fn run(asked: Bench, data_dir: Option<&Path>) -> anyhow::Result
             readers: asked.readers,
             tags: asked.tags,
             customers: asked.customers,
+            protocol: match asked.protocol {
+                BenchProtocol::Rql => Protocol::Rql,
+                BenchProtocol::Llrp => Protocol::Llrp,
+            },
             mode: match asked.mode {
                 BenchMode::Autonomous => Mode::Autonomous,
                 BenchMode::Poll => Mode::Poll,

@@ -40,6 +40,26 @@ fn every_read_and_every_arrival_is_counted() {
 }
 
 #[test]
+fn reads_of_llrp_readers_are_counted_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = || {
+        let mut bench = rfid_host();
+        bench.args(TINY).args(["500", "--protocol", "llrp", "--data-dir"]).arg(folder.path());
+        bench
+    };
+    let output = bench().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for run in report["runs"].as_array().unwrap() {
+        assert_eq!((&run["missing"], &run["missing_arrivals"]), (&0.into(), &0.into()), "{run:#}");
+        assert!(run["reads"].as_u64().unwrap() > 0, "{run:#}");
+    }
+    let output = bench().args(["--mode", "poll"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--mode poll"));
+}
+
+#[test]
 fn an_interrupted_bench_takes_its_daemon_and_its_folder_along() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = rfid_host()

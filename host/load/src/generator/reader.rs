@@ -8,8 +8,7 @@ use rustix::event::epoll::{self, EventFlags};
 use std::os::fd::OwnedFd;
 
 use super::Mode;
-use crate::opening::Statement;
-use crate::rows::{ROW_BYTES, row};
+use crate::protocol::{Protocol, Wish};
 
 /// Rows that are written beforehand, at least, so that a packet can be large.
 const ROWS_BEFOREHAND: usize = 1_000;
@@ -26,6 +25,7 @@ const MOST_AT_ONCE: usize = 256 * 1024;
 pub(super) struct Reader {
     listener: TcpListener,
     client: Option<Client>,
+    protocol: Protocol,
     mode: Mode,
     /// All its tags in rounds, over and over.
     rounds: Vec<u8>,
@@ -38,6 +38,7 @@ pub(super) struct Reader {
 /// Whoever is connected.
 struct Client {
     stream: TcpStream,
+    protocol: Protocol,
     said: Vec<u8>,
     answers: Vec<u8>,
     may_have_room: bool,
@@ -54,29 +55,36 @@ struct Client {
 }
 
 impl Reader {
-    pub(super) fn new(listener: TcpListener, tags: impl Iterator<Item = u32>, rows: u32, mode: Mode) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        tags: impl Iterator<Item = u32>,
+        rows: u32,
+        protocol: Protocol,
+        mode: Mode,
+    ) -> Self {
         let tags: Vec<u32> = tags.collect();
         let times = ROWS_BEFOREHAND.div_ceil(tags.len().max(1));
-        let mut text = String::with_capacity(times * tags.len() * ROW_BYTES * 2);
+        let mut rounds = Vec::with_capacity(times * tags.len() * protocol.read_bytes() * 2);
         let mut count = 0;
         for _ in 0..times {
             for number in &tags {
-                row(*number, &mut text);
+                protocol.read(*number, &mut rounds);
                 count += 1;
                 if count % u64::from(rows) == 0 {
-                    text.push('\n');
+                    rounds.extend_from_slice(protocol.end_of_round());
                 }
             }
         }
         if count % u64::from(rows) != 0 {
-            text.push('\n');
+            rounds.extend_from_slice(protocol.end_of_round());
         }
-        text.shrink_to_fit();
+        rounds.shrink_to_fit();
         Self {
             listener,
             client: None,
+            protocol,
             mode,
-            rounds: text.into_bytes(),
+            rounds,
             rows_of_round: rows as usize,
             rows_of_rounds: count,
             tags,
@@ -100,7 +108,7 @@ impl Reader {
                 let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
                 epoll::add(epoll, &stream, epoll::EventData::new_u64(number), flags)?;
                 // What the one before has not taken is not sent again.
-                self.client = Some(Client::new(stream));
+                self.client = Some(Client::new(stream, self.protocol));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
@@ -146,7 +154,7 @@ impl Reader {
     }
 
     fn block(&self) -> usize {
-        self.rows_of_round * ROW_BYTES + 1
+        self.rows_of_round * self.protocol.read_bytes() + self.protocol.end_of_round().len()
     }
 
     fn is_between_rounds(&self) -> bool {
@@ -158,7 +166,7 @@ impl Reader {
     /// Rows that are whole before this place.
     fn rows_before(&self, at: usize) -> u64 {
         let (rounds, rest) = (at / self.block(), at % self.block());
-        (rounds * self.rows_of_round + (rest / ROW_BYTES).min(self.rows_of_round)) as u64
+        (rounds * self.rows_of_round + (rest / self.protocol.read_bytes()).min(self.rows_of_round)) as u64
     }
 
     /// Sends from the rounds, at most to their end; returns how many rows became whole.
@@ -173,7 +181,8 @@ impl Reader {
             Mode::Autonomous => {
                 let target = self.rows_before(at).saturating_add(rows);
                 let (rounds, rest) = (target / self.rows_of_round as u64, target % self.rows_of_round as u64);
-                (rounds as usize).saturating_mul(self.block()).saturating_add(rest as usize * ROW_BYTES)
+                let rest = rest as usize * self.protocol.read_bytes();
+                (rounds as usize).saturating_mul(self.block()).saturating_add(rest)
             }
         };
         end = end.min(self.rounds.len()).min(at + MOST_AT_ONCE);
@@ -207,7 +216,7 @@ impl Reader {
             return Ok(false);
         }
         if says && client.is_told_to_read && (self.mode == Mode::Autonomous || client.takes_round()) {
-            client.write(b"\n")?;
+            client.write(&self.protocol.sign_of_life())?;
         }
         Ok(true)
     }
@@ -219,7 +228,8 @@ impl Reader {
     /// Whether a tag can be shown now: nothing is half sent.
     pub(super) fn can_show(&self) -> bool {
         let Some(client) = &self.client else { return false };
-        let is_whole = (client.at % self.block()).is_multiple_of(ROW_BYTES) || client.at == self.rounds.len();
+        let is_whole = (client.at % self.block()).is_multiple_of(self.protocol.read_bytes())
+            || client.at == self.rounds.len();
         self.mode == Mode::Autonomous
             && is_whole
             && client.can_send()
@@ -230,11 +240,10 @@ impl Reader {
     /// Shows a tag that was not there before, as often as makes it present.
     pub(super) fn show(&mut self, number: u32) -> Result<()> {
         let Some(client) = &mut self.client else { return Ok(()) };
-        let mut rows = String::new();
+        client.first.clear();
         for _ in 0..READS_TO_CONFIRM {
-            row(number, &mut rows);
+            self.protocol.read(number, &mut client.first);
         }
-        client.first = rows.into_bytes();
         client.first_at = 0;
         self.sent += client.send_first()?;
         Ok(())
@@ -242,11 +251,12 @@ impl Reader {
 }
 
 impl Client {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: TcpStream, protocol: Protocol) -> Self {
         Self {
             stream,
+            protocol,
             said: Vec::new(),
-            answers: Vec::new(),
+            answers: protocol.greeting(),
             may_have_room: true,
             is_told_to_read: false,
             asked: 0,
@@ -269,18 +279,15 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
-        while let Some(end) = self.said.iter().position(|byte| *byte == b';') {
-            let statement: Vec<u8> = self.said.drain(..=end).collect();
-            let statement = Statement::of(&String::from_utf8_lossy(&statement));
-            self.answers.extend_from_slice(statement.answer().as_bytes());
-            match statement {
-                Statement::Asks(_) => {}
-                Statement::Round => {
+        while let Some(wish) = self.protocol.next_wish(&mut self.said, &mut self.answers)? {
+            match wish {
+                Wish::Nothing => {}
+                Wish::Round => {
                     self.is_told_to_read = true;
                     self.asked += 1;
                 }
-                Statement::Begins => self.is_told_to_read = true,
-                Statement::Ends => self.is_told_to_read = false,
+                Wish::Begins => self.is_told_to_read = true,
+                Wish::Ends => self.is_told_to_read = false,
             }
         }
         Ok(true)
@@ -306,15 +313,14 @@ impl Client {
 
     /// Makes ready the first rows of the tags that have not been shown.
     fn arrive(&mut self, tags: &[u32]) {
-        let mut rows = String::with_capacity(ARRIVING * READS_TO_CONFIRM as usize * ROW_BYTES + 1);
+        self.first.clear();
         for number in tags.iter().skip(self.arrived).take(ARRIVING) {
             for _ in 0..READS_TO_CONFIRM {
-                row(*number, &mut rows);
+                self.protocol.read(*number, &mut self.first);
             }
         }
-        rows.push('\n');
+        self.first.extend_from_slice(self.protocol.end_of_round());
         self.arrived = (self.arrived + ARRIVING).min(tags.len());
-        self.first = rows.into_bytes();
         self.first_at = 0;
     }
 
@@ -325,7 +331,8 @@ impl Client {
         self.first = first;
         let before = self.first_at;
         self.first_at += written?;
-        Ok((self.first_at / ROW_BYTES - before / ROW_BYTES) as u64)
+        let bytes = self.protocol.read_bytes();
+        Ok((self.first_at / bytes - before / bytes) as u64)
     }
 
     /// Writes what there is room for.

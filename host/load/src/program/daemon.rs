@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{Counts, Heard, Program, Running, cannot_start, note};
 use crate::generator::Mode;
 use crate::machine::Cpus;
+use crate::protocol::Protocol;
 use crate::rows::number_in;
 
 /// Nothing that is waited for takes longer unless it is broken.
@@ -36,6 +37,7 @@ pub(crate) struct Setting<'a> {
     /// A store of records that is copied to it, if there are any.
     pub(crate) directory: Option<&'a Path>,
     pub(crate) readers: &'a [SocketAddr],
+    pub(crate) protocol: Protocol,
     pub(crate) mode: Mode,
     pub(crate) log: Log,
     pub(crate) max_tags: u32,
@@ -144,12 +146,16 @@ fn configuration(setting: &Setting<'_>, data: &Path) -> String {
     let mut text =
         format!("[host]\nname = \"bench\"\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n\n", data.display());
     let (mut names, mut sinks) = (Vec::new(), vec!["\"customers\""]);
-    let mode = setting.mode.name();
+    let driver = setting.protocol.driver();
+    let mode = match setting.protocol {
+        Protocol::Rql => format!("mode = \"{}\"\n", setting.mode.name()),
+        Protocol::Llrp => String::new(),
+    };
     for (number, address) in setting.readers.iter().enumerate() {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "[readers.r{number}]\ndriver = \"mercury4\"\naddress = \"{address}\"\nmode = \"{mode}\"\nzone = \"z{number}\"\n"
+            "[readers.r{number}]\ndriver = \"{driver}\"\naddress = \"{address}\"\n{mode}zone = \"z{number}\"\n"
         );
         names.push(format!("\"r{number}\""));
     }
