@@ -216,11 +216,16 @@ impl Line {
 
     /// Whether the card bears a tag; the hash of the first one if it stands elsewhere.
     pub(super) fn bears(&self, tag: &TagId) -> Result<bool, u32> {
-        match (self.face, self.tags()) {
-            (Face::Elsewhere(hash), _) => Err(u32::from_be_bytes(hash)),
-            (_, Some(tags)) => Ok(tags.contains(&tag.as_ref())),
-            (_, None) => Ok(false),
-        }
+        let (epc, uid, lengths) = match &self.face {
+            Face::Here { epc, uid, lengths, .. } => (epc, uid, lengths),
+            Face::Elsewhere(hash) => return Err(u32::from_be_bytes(*hash)),
+        };
+        // As arrays: whatever compares slices may read ahead into the next line.
+        Ok(match tag.kind() {
+            kind @ TagIdKind::Epc => fitting(Some(*tag), kind) == Some((*epc, lengths >> 4)),
+            kind @ TagIdKind::Iso14443Uid => fitting(Some(*tag), kind) == Some((*uid, lengths & 15)),
+            _ => false,
+        })
     }
 
     /// The card, unless it stands elsewhere.
