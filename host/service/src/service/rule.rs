@@ -1,5 +1,5 @@
-//! Rules of issuing, and of the hall, that something can be against. Each has a name, so that a screen says it in the language of
-//! who looks.
+//! Rules of issuing, and of the hall, that something can be against. Each has a name, so that a screen says it in
+//! the language of who looks.
 
 use std::fmt;
 

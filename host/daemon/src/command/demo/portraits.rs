@@ -95,9 +95,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_customer_has_a_photo_that_is_no_other_s() {
+    fn every_customer_who_agrees_to_be_recognised_has_a_photo_that_is_no_other_s() {
         let all = all().unwrap();
-        let customers = super::super::CUSTOMERS.lines().skip(1);
+        let customers = super::super::CUSTOMERS.lines().skip(1).filter(|line| !line.ends_with("opted_out"));
         let numbers: Vec<&str> = customers.filter_map(|line| line.split(',').next()).collect();
         assert_eq!(all.iter().map(|(number, _)| *number).collect::<Vec<_>>(), numbers);
         assert_eq!(all.iter().map(|(_, photo)| photo).collect::<BTreeSet<_>>().len(), all.len());
