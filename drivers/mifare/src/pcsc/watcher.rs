@@ -11,13 +11,9 @@ use tokio::sync::watch;
 
 use super::failure::{failed, meaning};
 
-/// A wait ends by itself after this long. It is long because each beginning is a risk: pcsc-lite 1.9.9
-/// sleeps for 400 ms where it finds a card whose ATR is not there yet, which one wait a second did with
-/// one card in a hundred.
-const WAIT: Duration = Duration::from_secs(600);
-
-/// Cancelling a wait that is only about to begin has no effect on pcsc-lite 1.9.9, so it is repeated.
-const CANCEL_EVERY: Duration = Duration::from_millis(5);
+/// A wait ends by itself after this long: cancelling one that is only about to begin has no effect
+/// on pcsc-lite 1.9.9.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// What the reader says of its pad.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,32 +97,23 @@ impl Watcher {
         Ok(Self { sights, context, thread: Some(thread) })
     }
 
-    /// Ends the watch. Blocks until the thread is gone.
+    /// Ends the watch. Blocks until the thread is gone, a second at most.
     pub(super) fn end(mut self) {
-        if let Some(thread) = self.thread.take() {
-            end(&self.context, thread);
+        let thread = self.thread.take();
+        let context = self.context.clone();
+        // Nobody listens any more: the thread ends when its wait does.
+        drop(self);
+        let _ = context.cancel();
+        if let Some(thread) = thread {
+            let _ = thread.join();
         }
     }
 }
 
 impl Drop for Watcher {
-    /// Whoever gives up a watch does not wait for its end.
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            let context = self.context.clone();
-            let ending = std::thread::Builder::new().name("pcsc-end".to_owned());
-            let _ = ending.spawn(move || end(&context, thread));
-        }
+        let _ = self.context.cancel();
     }
-}
-
-/// A wait that is cancelled is the end of the thread.
-fn end(context: &Context, thread: JoinHandle<()>) {
-    while !thread.is_finished() {
-        let _ = context.cancel();
-        std::thread::sleep(CANCEL_EVERY);
-    }
-    let _ = thread.join();
 }
 
 fn watch(context: &Context, states: &mut [ReaderState; 1], to: &watch::Sender<Sight>) {
@@ -140,7 +127,7 @@ fn watch(context: &Context, states: &mut [ReaderState; 1], to: &watch::Sender<Si
                 });
             }
             Err(pcsc::Error::Timeout) => {}
-            Err(pcsc::Error::Cancelled) => return,
+            Err(pcsc::Error::Cancelled) if to.is_closed() => {}
             Err(error) => {
                 to.send_replace(Sight::Lost(meaning(error).to_owned()));
                 return;
