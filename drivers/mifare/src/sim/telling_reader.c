@@ -53,15 +53,20 @@ PASS_ON(IFDHControl,
         (lun, code, command, command_length, answer, room, answer_length))
 PASS_ON(IFDHICCPresence, (DWORD lun), (lun))
 
-/* Waits until the presence of a card differs from what was told last. */
+/* Waits until the presence of a card differs from what was told last. pcscd asks for ten minutes, and would
+ * end no sooner; so it is called back to look each second, which is no time-out: behind one it sleeps for
+ * 400 ms before it waits again. */
 static RESPONSECODE wait_for_change(DWORD lun, int timeout)
 {
     const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
     const DWORD slot = lun & 0xFFFF;
+    RESPONSECODE in_vain = IFD_RESPONSE_TIMEOUT;
     if (slot >= SLOTS)
         return IFD_NO_SUCH_DEVICE;
-    if (timeout < 0 || timeout > LONGEST_WAIT_MS)
+    if (timeout < 0 || timeout > LONGEST_WAIT_MS) {
         timeout = LONGEST_WAIT_MS;
+        in_vain = IFD_SUCCESS;
+    }
     for (int waited = 0; waited < timeout; waited += LOOK_EVERY_MS) {
         RESPONSECODE here = IFDHICCPresence(lun);
         if (here != told[slot]) {
@@ -70,7 +75,7 @@ static RESPONSECODE wait_for_change(DWORD lun, int timeout)
         }
         nanosleep(&pause, NULL);
     }
-    return IFD_RESPONSE_TIMEOUT;
+    return in_vain;
 }
 
 RESPONSECODE IFDHGetCapabilities(DWORD lun, DWORD tag, PDWORD length, PUCHAR value)
