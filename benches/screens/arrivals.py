@@ -11,9 +11,8 @@ import time
 import zlib
 
 import bank as bank_day
+import chromium
 from bank import Bank
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 SCREENS = 50
@@ -110,15 +109,7 @@ class Screen(threading.Thread):
 
 def browser(bank, number):
     """A real handheld in which somebody has logged in."""
-    options = webdriver.ChromeOptions()
-    for argument in ["--headless=new", "--no-sandbox", "--disable-quic", "--disable-background-networking",
-                     "--window-size=412,915"]:
-        options.add_argument(argument)
-    page = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
-    page.get("http://{}:{}/".format(*bank.http))
-    page.find_element(By.NAME, "staff_number").send_keys(number)
-    page.find_element(By.NAME, "password").send_keys(bank_day.PASSWORD)
-    page.find_element(By.CSS_SELECTOR, "main button.primary").click()
+    page = chromium.logged_in(bank, number, "412,915")
     page.find_element(By.CSS_SELECTOR, "#board")
     time.sleep(2)
     page.execute_script(MEASURE)

@@ -9,9 +9,8 @@ import sys
 import time
 
 import bank as bank_day
+import chromium
 from bank import Bank
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 BRANCHES = 300
@@ -47,16 +46,7 @@ def configuration(port):
 
 def supervisor(bank):
     """A browser in which the supervisor of the centre has logged in."""
-    options = webdriver.ChromeOptions()
-    for argument in ["--headless=new", "--no-sandbox", "--disable-quic", "--disable-background-networking",
-                     "--window-size=1920,1080"]:
-        options.add_argument(argument)
-    page = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
-    page.get("http://{}:{}/".format(*bank.http))
-    page.find_element(By.NAME, "staff_number").send_keys("CS1")
-    page.find_element(By.NAME, "password").send_keys(bank_day.PASSWORD)
-    page.find_element(By.NAME, "digits").send_keys(bank.person("CS1").digits())
-    page.find_element(By.CSS_SELECTOR, "main button.primary").click()
+    page = chromium.logged_in(bank, "CS1", "1920,1080", bank.person("CS1").digits())
     page.find_element(By.CSS_SELECTOR, "#branch-b000")
     return page
 

@@ -1,0 +1,21 @@
+"""A real browser in which somebody has logged in."""
+
+import bank as bank_day
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+
+def logged_in(bank, number, size, digits=None):
+    options = webdriver.ChromeOptions()
+    for argument in ["--headless=new", "--no-sandbox", "--disable-quic", "--disable-background-networking",
+                     f"--window-size={size}"]:
+        options.add_argument(argument)
+    page = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
+    page.get("http://{}:{}/".format(*bank.http))
+    page.find_element(By.NAME, "staff_number").send_keys(number)
+    page.find_element(By.NAME, "password").send_keys(bank_day.PASSWORD)
+    if digits:
+        page.find_element(By.NAME, "digits").send_keys(digits)
+    page.find_element(By.CSS_SELECTOR, "main button.primary").click()
+    return page
