@@ -41,6 +41,16 @@ fn card(epc: &str) -> CardDraft {
     }
 }
 
+/// Whoever greets in a branch.
+fn lobby_manager(branch: &str) -> StaffDraft {
+    StaffDraft {
+        staff_number: "S1".to_owned(),
+        name: "李静".into(),
+        role: StaffRole::LobbyManager,
+        branch: branch.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn everything_that_is_wrong_with_a_customer_is_said_at_once() {
     let service = service().await;
@@ -134,12 +144,7 @@ async fn a_customer_without_a_card_is_checked_in_greeted_served_and_leaves() {
     let service = service().await;
     let console = Caller::console();
     service.open_customer(&console, draft("6001")).await.unwrap();
-    let lobby = StaffDraft {
-        staff_number: "S1".to_owned(),
-        name: "李静".into(),
-        role: StaffRole::LobbyManager,
-        branch: "a".to_owned(),
-    };
+    let lobby = lobby_manager("a");
     let (one, other) = (lobby.clone(), StaffDraft { staff_number: "S2".to_owned(), ..lobby });
     service.add_staff(&console, one).await.unwrap();
     service.add_staff(&console, other).await.unwrap();
@@ -164,13 +169,7 @@ async fn a_customer_without_a_card_is_checked_in_greeted_served_and_leaves() {
 async fn duty_begins_once_and_ends_once() {
     let service = service().await;
     let console = Caller::console();
-    let lobby = StaffDraft {
-        staff_number: "S1".to_owned(),
-        name: "李静".into(),
-        role: StaffRole::LobbyManager,
-        branch: "b".to_owned(),
-    };
-    service.add_staff(&console, lobby).await.unwrap();
+    service.add_staff(&console, lobby_manager("b")).await.unwrap();
     let begun = service.begin_duty(&console, "S1").await.unwrap();
     assert_eq!(service.begin_duty(&console, "S1").await.unwrap(), begun);
     assert!(service.end_duty(&console, "S1").await.unwrap().record.until.is_some());
@@ -194,13 +193,7 @@ async fn another_branchs_customer_is_as_if_there_were_none() {
     let console = Caller::console();
     let opened = service.open_customer(&console, draft("6001")).await.unwrap().record.id;
     let bound = service.bind_card(&console, opened, card("2D01")).await.unwrap();
-    let lobby = StaffDraft {
-        staff_number: "S1".to_owned(),
-        name: "李静".into(),
-        role: StaffRole::LobbyManager,
-        branch: "a".to_owned(),
-    };
-    service.add_staff(&console, lobby).await.unwrap();
+    service.add_staff(&console, lobby_manager("a")).await.unwrap();
     let visit = service.check_in(&console, "6001", "a", Some("S1")).await.unwrap().record.id;
     let other = Caller { grant: Grant::of_token(Scope::ALL, Some(["b".into()].into())), ..console };
     let (nobody, never) = (CustomerId::from_bytes([9; 16]), VisitId::from_bytes([9; 16]));
@@ -313,13 +306,7 @@ async fn a_photo_that_nobody_has_is_forgotten_when_it_is_seen_twice() {
 async fn whoever_takes_the_consent_back_is_on_no_screen_any_more() {
     let (service, console) = (service().await, Caller::console());
     service.open_customer(&console, draft("6001")).await.unwrap();
-    let staff = StaffDraft {
-        staff_number: "S1".to_owned(),
-        name: "李静".into(),
-        role: StaffRole::LobbyManager,
-        branch: "a".to_owned(),
-    };
-    service.add_staff(&console, staff).await.unwrap();
+    service.add_staff(&console, lobby_manager("a")).await.unwrap();
     let visit = service.check_in(&console, "6001", "a", Some("S1")).await.unwrap();
     let mut notices = service.recognition().notices().subscribe();
     let customer = service.customer_of_number(&console, "6001").await.unwrap();
@@ -334,13 +321,7 @@ async fn whoever_takes_the_consent_back_is_on_no_screen_any_more() {
 #[tokio::test]
 async fn whoever_has_not_agreed_to_be_recognised_is_not_checked_in_by_hand_either() {
     let (service, console) = (service().await, Caller::console());
-    let staff = StaffDraft {
-        staff_number: "S1".to_owned(),
-        name: "李静".into(),
-        role: StaffRole::LobbyManager,
-        branch: "a".to_owned(),
-    };
-    service.add_staff(&console, staff).await.unwrap();
+    service.add_staff(&console, lobby_manager("a")).await.unwrap();
     let mut notices = service.recognition().notices().subscribe();
     let consents = [("6001", ConsentDraft::OptedOut), ("6002", ConsentDraft::NotAsked)];
     for (number, consent) in consents {
