@@ -39,8 +39,6 @@ use crate::store::{Actor, Among, Change, Commit, CommitFault, Holder, Listing, O
 pub use counters::{BranchCounters, Counters, Glimpses};
 pub use decision::{decide, local_day, start_of_day};
 
-/// Visits of a customer that are looked at: the branches of a day, and more.
-const LATEST_VISITS: usize = 16;
 /// Tries to write a visit that somebody else is writing, too.
 const TRIES: usize = 8;
 /// Between two sightings of somebody who is there that are written.
@@ -162,7 +160,7 @@ impl Recognition {
         }
         let Some(outcome) = outcome else { return Ok(None) };
         for _ in 0..TRIES {
-            let known = self.visits_of(customer.id).await?;
+            let known = self.store.visits_of(customer.id).await?;
             let here = known.iter().rev().find(|stored| {
                 stored.record.branch == *branch
                     && visits::belongs(&stored.record, event, card.id, outcome, self.settings.revisit_within)
@@ -217,16 +215,6 @@ impl Recognition {
             // Nobody may be listening.
             let _ = self.notices.send(notice);
         }
-    }
-
-    async fn visits_of(&self, customer: CustomerId) -> Result<Vec<Stored<Visit>>> {
-        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(customer)));
-        let found = self.store.list(&listing, None, LATEST_VISITS).await?;
-        let visit = |stored: Stored| match stored.record {
-            Record::Visit(record) => Some(Stored { version: stored.version, record }),
-            _ => None,
-        };
-        Ok(found.into_iter().filter_map(visit).collect())
     }
 
     /// The suspicion that an arrival raises, unless it has raised it already.

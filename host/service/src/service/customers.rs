@@ -12,11 +12,9 @@ use crate::record::{
 };
 use crate::rights::{Action, Cell};
 use crate::search::{Position, SearchFilter};
-use crate::store::{Among, Commit, Listing, Stored};
+use crate::store::{Commit, Stored};
 use rfid_core::Name;
 
-/// Visits of a customer that may still go on are among so many.
-const LATEST_VISITS: usize = 16;
 /// Customers that are read at once to fill the index.
 const SCANNED: usize = 256;
 /// Customers that are looked through for one page: of those that are not one's own there may be many.
@@ -102,17 +100,14 @@ impl Service {
     /// Visits of a customer that go on, as they are when they end now: whoever takes the consent back is
     /// on no screen any more.
     async fn open_visits_of(&self, id: CustomerId) -> Result<Vec<Stored<Visit>>, Fault> {
-        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(id)));
         let now = self.now();
-        let found = self.store.list(&listing, None, LATEST_VISITS).await?;
-        let over = |stored: Stored| match stored.record {
-            Record::Visit(visit) if visit.departed_at.is_none() => {
-                let record = Visit { departed_at: Some(now), present: Vec::new(), ..visit };
-                Some(Stored { version: stored.version, record })
-            }
-            _ => None,
-        };
-        Ok(found.into_iter().filter_map(over).take(Commit::MOST - 1).collect())
+        let latest = self.store.visits_of(id).await?;
+        let open = latest.iter().filter(|stored| stored.record.departed_at.is_none());
+        let over = open.map(|Stored { version, record }| {
+            let record = Visit { departed_at: Some(now), present: Vec::new(), ..record.clone() };
+            Stored { version: *version, record }
+        });
+        Ok(over.take(Commit::MOST - 1).collect())
     }
 
     /// Closes a customer, whose cards are refused from then on.
@@ -170,15 +165,11 @@ impl Service {
         let Ok(may) = caller.grant.may(Action::SeeArrivals, Mode::Do, caller.reason.is_some()) else {
             return Ok(false);
         };
-        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(id)));
-        let latest = self.store.list(&listing, None, LATEST_VISITS).await?;
-        Ok(latest.into_iter().any(|stored| match stored.record {
-            Record::Visit(visit) => {
-                visit.departed_at.is_none()
-                    && visit.outcome == Outcome::Recognised
-                    && may.of_visit(&visit).is_some()
-            }
-            _ => false,
+        let latest = self.store.visits_of(id).await?;
+        Ok(latest.iter().any(|Stored { record: visit, .. }| {
+            visit.departed_at.is_none()
+                && visit.outcome == Outcome::Recognised
+                && may.of_visit(visit).is_some()
         }))
     }
 

@@ -158,7 +158,7 @@ impl Service {
         stand_in: CustomerId,
         removed: &mut Removed,
     ) -> Result<(), Fault> {
-        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(person)));
+        let listing = Listing::visits_of(person);
         for _ in 0..ROUNDS {
             let mut after = None;
             let (mut seen, mut parted) = (0, 0);

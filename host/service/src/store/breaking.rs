@@ -80,6 +80,10 @@ impl Store for BreakingStore {
         self.well()?.cards_of(customer).await
     }
 
+    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<crate::record::Visit>]>> {
+        self.well()?.visits_of(customer).await
+    }
+
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {
         self.well()?.list(listing, after, limit).await
     }

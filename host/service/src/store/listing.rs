@@ -2,7 +2,7 @@
 
 use rfid_core::{Name, UtcTime};
 
-use crate::record::{Key, Kind, Record};
+use crate::record::{CustomerId, Key, Kind, Record};
 
 /// Which records are asked for, the latest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ impl Listing {
     /// Those of all times.
     pub const fn ever(kind: Kind, among: Among) -> Self {
         Self { kind, among, from: UtcTime::from_nanos(0), until: UtcTime::from_nanos(u64::MAX) }
+    }
+
+    /// All visits of a customer.
+    pub const fn visits_of(customer: CustomerId) -> Self {
+        Self::ever(Kind::Visit, Among::Of(Key::Customer(customer)))
     }
 }
 

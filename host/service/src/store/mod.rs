@@ -29,7 +29,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::account::failures::{Failures, LockRule, Tried};
 use crate::audit::CentralTrail;
 use crate::record::{
-    Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique,
+    Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Record, Unique, Visit,
 };
 
 #[cfg(any(test, feature = "suite"))]
@@ -41,6 +41,9 @@ pub use listing::{Among, Listing, Place, Timed};
 pub use memory::MemoryStore;
 pub use rows::Rows;
 pub use tally::{By, Figures, Tally, TallyAsk, TallyKey};
+
+/// Visits of a customer of which it is asked which goes on: the branches of a day, and more.
+pub const LATEST_VISITS: usize = 16;
 
 /// A record as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +168,14 @@ pub trait Store: Send + Sync {
 
     /// The cards of a customer, those that became valid last first.
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>>;
+
+    /// The latest visits of a customer, the latest first; at most [`LATEST_VISITS`] of them.
+    ///
+    /// *Time*: this is asked each time somebody who is in a branch is heard.
+    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<Visit>]>> {
+        let found = self.list(&Listing::visits_of(customer), None, LATEST_VISITS).await?;
+        Ok(found.into_iter().filter_map(Stored::typed).collect())
+    }
 
     /// Records that have a time, the latest first, behind `after`; at most `limit` of them.
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>>;

@@ -432,7 +432,7 @@ async fn whoever_arrives_while_being_erased_leaves_nothing_behind() {
         world.approved(&request).await.unwrap();
         arriving.await.unwrap();
         let store = world.service().store();
-        let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(world.person)));
+        let listing = Listing::visits_of(world.person);
         assert_eq!(store.list(&listing, None, 10).await.unwrap(), []);
         assert_eq!(store.get(&[Key::Customer(world.person)]).await.unwrap(), [None]);
         let open = Listing::ever(Kind::Visit, Among::Open);

@@ -11,6 +11,7 @@
 //! * `entry.rs`: the bytes of an entry of the ledger.
 //! * `failures.rs`: tries to log in that failed.
 //! * `index.rs`: which keys of the index a record has.
+//! * `latest.rs`: the latest visits of those who are here, in memory.
 //! * `writer.rs`: the one task that writes.
 //! * `replay.rs`: the ledger into the index.
 //! * `seen.rs`: what a load has brought.
@@ -22,6 +23,7 @@ mod days;
 mod entry;
 mod failures;
 mod index;
+mod latest;
 mod persons;
 mod photos;
 mod reading;
@@ -50,7 +52,7 @@ use super::{
     Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey,
 };
 use crate::account::failures::{Failures, LockRule, Tried};
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique, Visit};
 
 /// The ledger's folder in the data folder.
 pub const LEDGER: &str = "service-ledger";
@@ -166,6 +168,10 @@ impl Store for EmbeddedStore {
 
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
         self.index.cards_of(customer).await
+    }
+
+    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<Visit>]>> {
+        self.index.visits_of(customer).await
     }
 
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {

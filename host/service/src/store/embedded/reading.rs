@@ -14,11 +14,12 @@ use super::index::{
     self, CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place,
     place_in_list, read_place_in_list,
 };
+use super::latest::{Asked, Latest, Visits};
 use super::replay::{self, Counting};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
 use crate::store::erasing::kept_version;
-use crate::store::plan::{Asked, Plan, Row, Written};
-use crate::store::{Commit, Happened, Holder, Listing, Past, Place, Rows, Stored, Version};
+use crate::store::plan::{self, Plan, Row, Written};
+use crate::store::{Commit, Happened, Holder, LATEST_VISITS, Listing, Past, Place, Rows, Stored, Version};
 
 /// Entries that are asked for at once where a list is gone through.
 const AT_ONCE: usize = 256;
@@ -34,13 +35,14 @@ pub(super) struct Index {
     ledger: Ledger,
     rows: Rows,
     bearers: Arc<Bearers>,
+    latest: Arc<Latest>,
     /// Parts of the ledger that cannot be read, in words.
     damage: Arc<Mutex<Option<String>>>,
 }
 
 impl Index {
     pub(super) fn new(sled: Sled, ledger: Ledger, rows: Rows) -> Self {
-        Self { sled, ledger, rows, bearers: Arc::default(), damage: Arc::default() }
+        Self { sled, ledger, rows, bearers: Arc::default(), latest: Arc::default(), damage: Arc::default() }
     }
 
     pub(super) fn sled(&self) -> &Sled {
@@ -62,6 +64,10 @@ impl Index {
 
     pub(super) fn bearers(&self) -> &Bearers {
         &self.bearers
+    }
+
+    pub(super) fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     /// Fills what is kept in memory.
@@ -112,7 +118,7 @@ impl Index {
 
     /// A plan of commits, with everything that they are about.
     pub(super) async fn plan(&self, commits: &[Commit]) -> Result<Plan<'_>> {
-        let Asked { keys, blinds } = Asked::by(&self.rows, commits);
+        let plan::Asked { keys, blinds } = plan::Asked::by(&self.rows, commits);
         let rows = self.read_rows(&keys).await?;
         let values = self.owners(blinds.iter().map(|blind| blind.to_bytes().to_vec()).collect()).await?;
         let owner = |value: Option<Vec<u8>>| value.as_deref().and_then(owner_of).map(|(key, _)| key);
@@ -191,6 +197,20 @@ impl Index {
         let mut cards: Vec<Stored<Card>> = self.get_typed(&keys).await?;
         cards.sort_by_key(|stored| std::cmp::Reverse((stored.record.valid_from, stored.record.id)));
         Ok(cards)
+    }
+
+    /// From memory; from the index what is not there.
+    pub(super) async fn visits_of(&self, customer: CustomerId) -> Result<Visits> {
+        let reading = match self.latest.of(customer) {
+            Asked::Here(visits) => return Ok(visits),
+            Asked::Read(reading) => reading,
+        };
+        let listing = Listing::visits_of(customer);
+        // Behind a pointer: whoever finds them in memory needs no room for it.
+        let found = Box::pin(self.list(&listing, None, LATEST_VISITS)).await?;
+        let visits = found.into_iter().filter_map(Stored::typed).collect();
+        self.latest.read(reading, &visits);
+        Ok(visits)
     }
 
     async fn get_typed<T: TryFrom<Record>>(&self, keys: &[Key]) -> Result<Vec<Stored<T>>> {

@@ -135,7 +135,10 @@ impl Writer {
     async fn change_keys(&mut self, change: KeyChange) -> Result<()> {
         // What the index lacks is read from the ledger, for which it has to be readable.
         self.mend().await?;
-        self.persons.change(self.index.rows(), change).await
+        let changed = self.persons.change(self.index.rows(), change).await;
+        // What can be read no more is not read from memory either.
+        self.index.latest().forget();
+        changed
     }
 
     /// Carries out what may happen of a group of commits, with one sync.
@@ -192,10 +195,13 @@ impl Writer {
         for commit in &planned {
             let changes = commit.changes.iter();
             self.index.bearers().written(
-                changes.map(|PlannedChange { written, after, .. }| {
+                changes.clone().map(|PlannedChange { written, after, .. }| {
                     (&written.key, written.version, after.as_ref())
                 }),
             );
+            self.index.latest().written(changes.map(|PlannedChange { written, before, after }| {
+                (written.version, before.as_ref().map(|(record, _)| record), after.as_ref())
+            }));
         }
         Ok(outcomes)
     }

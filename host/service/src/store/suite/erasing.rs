@@ -167,7 +167,7 @@ pub async fn of_whoever_is_shut_nothing_is_written(rig: &dyn Rig) {
     };
     tokio::task::yield_now().await;
     store.shut(person).await.unwrap();
-    let listing = Listing::ever(Kind::Visit, Among::Of(Key::Customer(person)));
+    let listing = Listing::visits_of(person);
     let there = text(&store.list(&listing, None, 1000).await.unwrap());
     assert!(writing.await.unwrap());
     assert_eq!(text(&store.list(&listing, None, 1000).await.unwrap()), there);

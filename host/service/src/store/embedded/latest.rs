@@ -1,0 +1,214 @@
+//! The latest visits of those who were asked about a moment ago, in memory: whoever is in a branch is heard
+//! again and again, and each time it is asked which visit goes on.
+//!
+//! What is here is what the index has. A list is kept when it was read from the index and nothing was written to
+//! it meanwhile; the writer changes it where the index is changed. Whatever is not plainly the same list with
+//! one visit more, or with another version of one, is forgotten and read again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::index::place_in_list;
+use crate::record::{CustomerId, Key, Record, Visit};
+use crate::store::{LATEST_VISITS, Stored};
+
+/// Visits that are kept, twice so many at most: some 20 MiB.
+const KEPT: usize = 32_768;
+
+/// Visits of a customer, the latest first.
+pub(super) type Visits = Arc<[Stored<Visit>]>;
+
+/// The latest visits of some customers.
+pub(super) struct Latest {
+    state: Mutex<State>,
+    kept: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those who were asked about since the others were put aside.
+    recent: HashMap<CustomerId, Slot>,
+    /// Those who were asked about before that, and are forgotten next.
+    older: HashMap<CustomerId, Slot>,
+    /// Visits in `recent`; a slot counts as one more.
+    weight: usize,
+    /// Told apart from all that were read before.
+    reading: u64,
+}
+
+enum Slot {
+    /// Somebody reads them from the index, and nothing was written since.
+    Read(u64),
+    Here(Visits),
+}
+
+/// What is known of the visits of a customer.
+pub(super) enum Asked {
+    /// These are they.
+    Here(Visits),
+    /// They have to be read; [`Latest::read`] takes them.
+    Read(Reading),
+}
+
+/// That somebody reads the visits of a customer from the index.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    customer: CustomerId,
+    number: u64,
+}
+
+impl Default for Latest {
+    fn default() -> Self {
+        Self::keeping(KEPT)
+    }
+}
+
+impl Latest {
+    fn keeping(kept: usize) -> Self {
+        Self { state: Mutex::default(), kept }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The visits of a customer, or that they are read now.
+    pub(super) fn of(&self, customer: CustomerId) -> Asked {
+        let mut state = self.state();
+        if let Some(Slot::Here(visits)) = state.recent.get(&customer) {
+            return Asked::Here(Arc::clone(visits));
+        }
+        if let Some(Slot::Here(visits)) = state.older.remove(&customer) {
+            state.keep(customer, Slot::Here(Arc::clone(&visits)), self.kept);
+            return Asked::Here(visits);
+        }
+        state.reading += 1;
+        let number = state.reading;
+        state.keep(customer, Slot::Read(number), self.kept);
+        Asked::Read(Reading { customer, number })
+    }
+
+    /// Takes what was read since [`Latest::of`] said so, unless something was written meanwhile.
+    pub(super) fn read(&self, Reading { customer, number }: Reading, visits: &Visits) {
+        let mut state = self.state();
+        let slot = state.recent.get(&customer).or_else(|| state.older.get(&customer));
+        if matches!(slot, Some(Slot::Read(awaited)) if *awaited == number) {
+            state.keep(customer, Slot::Here(Arc::clone(visits)), self.kept);
+        }
+    }
+
+    /// Takes over what was written: what a record was and what it is now.
+    pub(super) fn written<'a>(
+        &self,
+        changes: impl Iterator<Item = (u32, Option<&'a Record>, Option<&'a Record>)>,
+    ) {
+        let mut state = None;
+        for (version, before, after) in changes {
+            let (before, after) = (before.and_then(visit), after.and_then(visit));
+            if before.or(after).is_some() {
+                state.get_or_insert_with(|| self.state()).written(version, before, after);
+            }
+        }
+    }
+
+    /// Forgets everything: what was written is not known one by one.
+    pub(super) fn forget(&self) {
+        let mut state = self.state();
+        let reading = state.reading;
+        *state = State { reading, ..State::default() };
+    }
+}
+
+impl State {
+    fn keep(&mut self, customer: CustomerId, slot: Slot, kept: usize) {
+        self.remove(customer);
+        if self.weight >= kept {
+            self.older = std::mem::take(&mut self.recent);
+            self.weight = 0;
+        }
+        self.weight += slot.weight();
+        self.recent.insert(customer, slot);
+    }
+
+    fn remove(&mut self, customer: CustomerId) {
+        self.older.remove(&customer);
+        if let Some(slot) = self.recent.remove(&customer) {
+            self.weight -= slot.weight();
+        }
+    }
+
+    fn written(&mut self, version: u32, before: Option<&Visit>, after: Option<&Visit>) {
+        let customers = [before, after].map(|visit| visit.map(|visit| visit.customer));
+        let next = match (before, after) {
+            (None, Some(after)) => self.here(after.customer).and_then(|here| with_new(here, version, after)),
+            (Some(before), Some(after)) if before.customer == after.customer => {
+                self.here(after.customer).and_then(|here| with_changed(here, version, after))
+            }
+            _ => None,
+        };
+        match (after, next) {
+            (Some(after), Some(visits)) => self.replace(after.customer, visits),
+            // It is read again; what is being read may be from before.
+            _ => customers.into_iter().flatten().for_each(|customer| self.remove(customer)),
+        }
+    }
+
+    fn here(&self, customer: CustomerId) -> Option<&Visits> {
+        match self.recent.get(&customer).or_else(|| self.older.get(&customer))? {
+            Slot::Here(visits) => Some(visits),
+            Slot::Read(_) => None,
+        }
+    }
+
+    /// Where it is: whoever is written to is not asked about.
+    fn replace(&mut self, customer: CustomerId, visits: Visits) {
+        if let Some(slot) = self.recent.get_mut(&customer) {
+            self.weight += visits.len();
+            self.weight -= slot.weight() - 1;
+            *slot = Slot::Here(visits);
+        } else {
+            self.older.insert(customer, Slot::Here(visits));
+        }
+    }
+}
+
+impl Slot {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Read(_) => 1,
+            Self::Here(visits) => visits.len() + 1,
+        }
+    }
+}
+
+fn visit(record: &Record) -> Option<&Visit> {
+    match record {
+        Record::Visit(visit) => Some(visit),
+        _ => None,
+    }
+}
+
+fn place(visit: &Visit) -> Vec<u8> {
+    place_in_list(visit.arrived_at, &Key::Visit(visit.id))
+}
+
+/// These with one that is later than all of them; one among them may be behind those that are kept.
+fn with_new(here: &Visits, version: u32, visit: &Visit) -> Option<Visits> {
+    let is_latest = here.first().is_none_or(|first| place(visit) < place(&first.record));
+    let new = Stored { version, record: visit.clone() };
+    is_latest.then(|| std::iter::once(new).chain(here.iter().cloned()).take(LATEST_VISITS).collect())
+}
+
+/// These with another version of one of them, in its place.
+fn with_changed(here: &Visits, version: u32, visit: &Visit) -> Option<Visits> {
+    let at = here.iter().position(|stored| stored.record.id == visit.id)?;
+    let mut visits = Arc::clone(here);
+    // Whoever was given them keeps them as they were.
+    let stored = Arc::make_mut(&mut visits).get_mut(at)?;
+    let is_in_place = stored.record.arrived_at == visit.arrived_at;
+    *stored = Stored { version, record: visit.clone() };
+    is_in_place.then_some(visits)
+}
+
+#[cfg(test)]
+mod tests;
