@@ -82,28 +82,32 @@ def epc(number):
 
 
 class Screen(threading.Thread):
-    """What a handheld asks for: the stream, and at each arrival the board and the photo."""
+    """What a handheld asks for: the stream, and at each arrival the board and the photo, over a connection that
+    it keeps."""
 
     def __init__(self, bank, person):
         super().__init__(daemon=True)
         self.bank, self.cookie, self.asked = bank, person.cookie, 0
         self.start()
 
-    def get(self, path):
-        connection = http.client.HTTPConnection(*self.bank.http, timeout=60)
+    def connection(self):
+        return http.client.HTTPConnection(*self.bank.http, timeout=60)
+
+    def get(self, connection, path):
         connection.request("GET", path, headers={"Cookie": self.cookie, "HX-Request": "true"})
         return connection.getresponse()
 
     def run(self):
-        for line in self.get("/api/v1/arrivals"):
+        stream, asking = self.connection(), self.connection()
+        for line in self.get(stream, "/api/v1/arrivals"):
             if not line.startswith(b"data:"):
                 continue
             visit = json.loads(line[5:])
             if "greeted" in visit or "departed_at" in visit or "arrived_at" not in visit:
                 continue
-            board = self.get(f"/lobby/board?main={visit['id']}").read().decode()
+            board = self.get(asking, f"/lobby/board?main={visit['id']}").read().decode()
             if photo := re.search(r'src="(/photos/[^"]+/large)"', board):
-                self.get(photo.group(1)).read()
+                self.get(asking, photo.group(1)).read()
             self.asked += 1
 
 
