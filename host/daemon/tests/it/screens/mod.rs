@@ -275,7 +275,9 @@ async fn every_screen_and_state_keeps_the_rules_of_accessibility() {
         demo.place(number, place);
     }
     for name in ["王小明", "李芳", "周建国"] {
+        // The lists of a screen are asked for one by one.
         pc.until_says("#day", name).await;
+        pc.until_says("#recent", name).await;
         handheld.until_says("#board", name).await;
     }
     handheld.until_says(".refused", "卡片已挂失").await;
