@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::browser::Browser;
+use super::browser::{Browser, eventually};
 
 /// Where axe-core is, as `./test` says.
 const AXE: &str = "RFID_AXE";
@@ -17,8 +17,17 @@ const CHECK: &str = "const told = arguments[arguments.length - 1]; \
     axe.run(document, { runOnly: tags }).then(({ violations }) => told(violations.map(({ id, help, nodes }) => \
     `${id}: ${help}: ${nodes.map((node) => node.html).join(' | ')}`)))";
 
+/// What comes fades in, and until it is there it has less contrast. What turns for as long as somebody waits does not
+/// end.
+const IS_STILL: &str = "return document.getAnimations() \
+    .every((one) => one.playState !== 'running' || one.effect.getComputedTiming().endTime === Infinity)";
+
 /// Fails with whatever is wrong with the page as it is, and takes a picture if one is asked for.
 pub(super) async fn look(browser: &Browser, what: &str) {
+    eventually("a page on which nothing moves", async || {
+        browser.run(IS_STILL).await.as_bool()?.then_some(())
+    })
+    .await;
     match std::env::var(AXE) {
         Ok(path) => {
             let axe = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
