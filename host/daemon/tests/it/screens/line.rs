@@ -27,17 +27,22 @@ impl Line {
         let (cutting, told) = (Arc::clone(&is_cut), Arc::clone(&cut));
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
+                // Before it is asked whether the line is cut: a connection that is being made is cut as well.
+                let told = Arc::clone(&told).notified_owned();
                 if cutting.load(Ordering::SeqCst) {
                     continue;
                 }
-                let told = Arc::clone(&told);
                 tokio::spawn(async move {
-                    let Ok(socket) = TcpSocket::new_v4() else { return };
-                    let Ok(()) = socket.bind(SocketAddr::new(from, 0)) else { return };
-                    let Ok(mut far) = socket.connect(host).await else { return };
+                    let joined = async {
+                        let socket = TcpSocket::new_v4()?;
+                        socket.bind(SocketAddr::new(from, 0))?;
+                        let mut far = socket.connect(host).await?;
+                        tokio::io::copy_bidirectional(&mut near, &mut far).await
+                    };
+                    // An end that went is no fault of the line.
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        () = told.notified() => {}
+                        _ = joined => {}
+                        () = told => {}
                     }
                 });
             }
