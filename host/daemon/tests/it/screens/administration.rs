@@ -292,8 +292,12 @@ async fn a_system_administrator_tunes_an_antenna_by_what_it_hears() {
         const watch = new MutationObserver(() => { drawn += 1; }); \
         watch.observe(document.querySelector('#chart'), { childList: true }); \
         setTimeout(() => told(drawn), 3000)";
-    let drawn = pc.page.execute_async(script, Vec::new()).await.unwrap().as_u64().unwrap();
-    assert!((3..=14).contains(&drawn), "{drawn} in three seconds");
+    // A machine that is busy tells late, and then what it owes at once; one that is not is as it should be.
+    eventually("four drawings a second at most", async || {
+        let drawn = pc.page.execute_async(script, Vec::new()).await.ok()?.as_u64()?;
+        (3..=14).contains(&drawn).then_some(())
+    })
+    .await;
     look(&pc, "administration-reader").await;
     // At the other antenna nobody stands.
     pc.page.find(fantoccini::Locator::Css("#antenna")).await.unwrap().select_by_value("2").await.unwrap();
