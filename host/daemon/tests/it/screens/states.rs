@@ -64,6 +64,8 @@ async fn whoever_waits_for_an_answer_sees_where_it_will_be() {
     eventually("nothing that is waited for", async || is_quiet(&handheld).await.then_some(())).await;
     // A screen that refreshes itself says nothing of it, however long it takes.
     handheld.run("hold()").await;
+    // What was announced before still stands there.
+    handheld.run("document.querySelector('#announce').textContent = ''").await;
     demo.place("6009", "door");
     handheld.until_says("#announce", "有客户到访").await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
