@@ -2,6 +2,7 @@
 //! copy, and somebody who does not want to be recognised. Those who come are not in the script of the demo, which may
 //! have had its first seconds.
 
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::json;
 
 use super::browser::{Browser, eventually};
@@ -72,6 +73,39 @@ async fn whoever_waits_for_an_answer_sees_where_it_will_be() {
     assert!(is_quiet(&handheld).await);
     handheld.run("letGo()").await;
     handheld.until_says("#board", "林志远").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_is_not_lost_to_an_answer_that_comes_while_the_button_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.before_each_page(HOLDABLE);
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    demo.place("6007", "door");
+    pc.until_says("#current .name", "马超").await;
+    demo.place("6008", "door");
+    pc.until_says("#recent", "欧阳娜").await;
+    // Somebody else is asked for, and before the answer is there the button of whoever is shown goes down.
+    pc.run(
+        "window.answered = 0; document.addEventListener('htmx:finally:request', ({ detail: { ctx } }) => { \
+            if (ctx.request.action.startsWith('/desk/current/')) window.answered += 1; }); \
+         hold(); \
+         [...document.querySelectorAll('#recent a')].find((one) => one.textContent.includes('欧阳娜')).click()",
+    )
+    .await;
+    let element = pc.find("#current [data-key=g]").await;
+    let mouse = || MouseActions::new("mouse".to_owned());
+    let onto = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+    let down = mouse().then(onto).then(PointerAction::Down { button: MOUSE_BUTTON_LEFT });
+    pc.page.perform_actions(down).await.unwrap();
+    pc.run("letGo()").await;
+    eventually("the answer", async || (pc.run("return answered").await.as_u64() > Some(0)).then_some(()))
+        .await;
+    assert_eq!(pc.texts("#current .name").await, ["马超"]);
+    let up = mouse().then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+    pc.page.perform_actions(up).await.unwrap();
+    pc.until_says("#day tr[data-state=greeted]", "马超").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 const COVER_AFTER_MS = 120_000; // Personal data leaves an unattended screen.
 const NEW_FOR_MS = 120_000; // What is older is never announced as new.
 const HOLD_MS = 2_500; // Nobody is swapped away from under a finger.
+const LIFT_MS = 50; // Where a screen is touched, the click comes after the finger has gone.
 const GATHER_MS = 150; // Changes that come together are shown together.
 const RETRY_MS = 3_000;
 const SLOW_MS = 300; // Whoever has waited so long is told that something comes.
@@ -194,8 +195,25 @@ function show(place, path) {
   htmx.ajax("GET", path, { source: place, target: place, swap: "innerMorph", isLate });
 }
 
+/** Whether a link or a button is pressed: whatever came into its place would take the click from it. */
+let isPressed = false;
+/** Answers that came meanwhile. */
+const heldBack = [];
+let lifting;
+
+function release() {
+  isPressed = false;
+  for (const ctx of heldBack.splice(0)) htmx.swap(ctx);
+}
+
 document.addEventListener("htmx:before:swap", (event) => {
-  if (!event.detail.ctx.isLate?.()) return;
+  const { ctx } = event.detail;
+  if (isPressed) {
+    event.preventDefault();
+    heldBack.push(ctx);
+    return;
+  }
+  if (!ctx.isLate?.()) return;
   event.preventDefault();
   // The change may be one of who is there by now.
   if (screen === "lobby") showBoard();
@@ -328,8 +346,19 @@ addEventListener("click", (event) => {
   if (event.target.matches?.("[data-dismiss]")) find("#notice").replaceChildren();
 });
 
-for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
-  addEventListener(kind, () => { isHeld = kind === "pointerdown"; });
+addEventListener("pointerdown", (event) => {
+  isHeld = true;
+  // What opens when it is pressed, as a list does, may never say that it is let go of.
+  if (event.button !== 0 || !event.target.closest?.("a, button")) return;
+  clearTimeout(lifting);
+  isPressed = true;
+});
+for (const kind of ["pointerup", "pointercancel", "blur"]) {
+  addEventListener(kind, () => {
+    isHeld = false;
+    clearTimeout(lifting);
+    lifting = setTimeout(release, LIFT_MS);
+  });
 }
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, stayOpen);
 
