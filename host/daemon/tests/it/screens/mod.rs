@@ -111,13 +111,20 @@ async fn an_account_manager_works_by_keys_alone() {
     pc.until_says("#current", "人工登记").await;
 }
 
-/// Answers for the current customer come so late, and are counted as they come.
-const SLOW_ANSWERS: &str = "window.asked = 0; window.answered = 0; const real = window.fetch.bind(window); \
+/// Answers about the current customer come late, those to what was done to them later still, and they are counted as
+/// they come.
+const SLOW_ANSWERS: &str = "window.asked = 0; window.refreshes = 0; window.answered = 0; \
+    const real = window.fetch.bind(window); const later = (ms) => new Promise((over) => setTimeout(over, ms)); \
     window.fetch = async (to, how) => { \
-        if (!String(to).startsWith('/desk/current/')) return real(to, how); \
+        const isAct = String(to).startsWith('/acts/'); const isRefresh = String(to).startsWith('/desk/current/'); \
+        if (!isAct && !isRefresh) return real(to, how); \
         window.asked += 1; \
-        await new Promise((over) => setTimeout(over, 1_000)); \
-        try { return await real(to, how); } finally { window.answered += 1; } }";
+        if (isRefresh) { window.refreshes += 1; await later(1_000); } \
+        try { \
+            const answer = await real(to, how); \
+            if (isAct) await later(3_000); \
+            return answer; \
+        } finally { window.answered += 1; } }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_was_chosen_is_not_replaced_by_an_answer_about_somebody_else_that_comes_late() {
@@ -132,12 +139,13 @@ async fn whoever_was_chosen_is_not_replaced_by_an_answer_about_somebody_else_tha
     pc.run(SLOW_ANSWERS).await;
     // The screen refreshes whom it shows, and somebody else is chosen before the answer is there.
     pc.press("g").await;
-    eventually("a refresh", async || (pc.run("return asked").await.as_u64() > Some(0)).then_some(())).await;
+    eventually("a refresh", async || (pc.run("return refreshes").await.as_u64() > Some(0)).then_some(()))
+        .await;
     pc.run(
         "[...document.querySelectorAll('#recent a')].find((one) => one.textContent.includes('李芳')).click()",
     )
     .await;
-    // What happens meanwhile refreshes whom the screen still shows.
+    // What happens meanwhile refreshes whom the screen still shows, and its own answer comes last of all.
     pc.press("s").await;
     pc.until_says("#current .name", "李芳").await;
     eventually("all answers", async || pc.run("return asked === answered").await.as_bool()?.then_some(()))

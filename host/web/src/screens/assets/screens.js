@@ -374,6 +374,12 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   if (!["click", "submit", "choose", "change"].includes(ctx.sourceEvent?.type)) return;
   find("#notice")?.replaceChildren();
   const place = ctx.target;
+  // What was done was done to whoever was there, and replaces nobody who is there by then. What could not be done is
+  // said elsewhere, and always.
+  if (ctx.sourceEvent.type === "submit" && place?.id === "current") {
+    const shown = shownIn("#current");
+    ctx.isLate = () => ctx.target === place && shownIn("#current") !== shown;
+  }
   ctx.slow = setTimeout(() => { slow.set(ctx, place); sayLoading(); }, SLOW_MS);
 });
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
