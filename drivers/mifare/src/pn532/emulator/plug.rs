@@ -81,7 +81,9 @@ pub(super) async fn run(
     let mut socket = Some(socket);
     loop {
         let plug = *told.borrow_and_update();
-        let outage = outages.iter().find(|outage| (outage.from..outage.until).contains(&board.elapsed()));
+        // One moment for both, or an outage that begins between the two is slept through.
+        let now = board.elapsed();
+        let outage = outages.iter().find(|outage| (outage.from..outage.until).contains(&now));
         if plug.is_pulled || outage.is_some() {
             socket = None;
         } else if socket.is_none() {
@@ -92,7 +94,7 @@ pub(super) async fn run(
         if socket.is_some() || plug.is_pulled || outage.is_some() {
             says.send_replace(plug);
         }
-        let change_at = next_change(&outages, board.elapsed());
+        let change_at = next_change(&outages, now);
         // Without its cable the chip has no power.
         let mut chip = Chip::default();
         let served = async {
