@@ -90,6 +90,9 @@ pub(crate) enum Command {
         /// Where the screens and the interface are [default: 127.0.0.1:8460, or any port if that is taken]
         #[arg(long, value_name = "ADDRESS:PORT")]
         listen: Option<std::net::SocketAddr>,
+        /// Begin with nobody before the readers: for tests, whose customers come when they are put somewhere
+        #[arg(long, hide = true)]
+        nobody: bool,
     },
     /// Run a configuration until SIGTERM or Ctrl-C
     #[command(after_help = "Example:

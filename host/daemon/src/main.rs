@@ -88,8 +88,8 @@ fn run(command: Command, global: &Global) -> anyhow::Result<()> {
     let data_dir = global.data_dir.as_deref();
     let work = async {
         match command {
-            Command::Demo { lasts, listen } => {
-                command::demo::run(lasts.map(Into::into), listen, data_dir).await
+            Command::Demo { lasts, listen, nobody } => {
+                command::demo::run(lasts.map(Into::into), listen, data_dir, !nobody).await
             }
             Command::Run { files } => command::run::run(&files, data_dir).await,
             Command::Check { files, deny_warnings, connect, verbose, format } => {

@@ -46,6 +46,7 @@ pub(crate) async fn run(
     lasts: Option<Duration>,
     listen: Option<SocketAddr>,
     data_dir: Option<&Path>,
+    is_script: bool,
 ) -> anyhow::Result<()> {
     let folder = Folder::new(data_dir)?;
     let stopped = tokio::spawn(told_to_stop());
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     let password = password(&folder.path)?;
     let people = open_customers(&folder.path, &password).await?;
     // The script begins when there is somebody who hears it.
-    let stage = Stage::build(&link, &bench).await?;
+    let stage = Stage::build(&link, &bench, is_script).await?;
 
     let registry = Registry::built_in(Stores::new(&folder.path));
     let mut events = registry.hub.subscribe(None)?;

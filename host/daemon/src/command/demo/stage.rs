@@ -126,17 +126,20 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Readers that hear what the script says.
-    pub(super) async fn build(desk: &Path, bench_pad: &Path) -> anyhow::Result<Self> {
-        let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::from_toml(DOOR)?)
+    /// Readers that hear what the script says, or nobody.
+    pub(super) async fn build(desk: &Path, bench_pad: &Path, is_script: bool) -> anyhow::Result<Self> {
+        let (at_door, at_desk) = if is_script {
+            (Scenario::from_toml(DOOR)?, pad::Scenario::from_toml(DESK)?)
+        } else {
+            Default::default()
+        };
+        let door = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, at_door)
             .await
             .context("the emulated reader cannot listen")?;
         let elsewhere = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::default())
             .await
             .context("the emulated reader of the other branch cannot listen")?;
-        let desk = pad::Emulator::start(desk, pad::Scenario::from_toml(DESK)?)
-            .await
-            .context("the emulated pad cannot be made")?;
+        let desk = pad::Emulator::start(desk, at_desk).await.context("the emulated pad cannot be made")?;
         let bench = Emulator::bind((Ipv4Addr::LOCALHOST, 0), Profile::M4, Scenario::default())
             .await
             .context("the emulated reader of the desk cannot listen")?;
@@ -146,7 +149,7 @@ impl Stage {
         let [address, other, bench_address] = [door.local_addr(), elsewhere.local_addr(), bench.local_addr()];
         let play = Play {
             walkers: walkers(),
-            is_script: true,
+            is_script,
             door: Some(door),
             desk,
             elsewhere,

@@ -27,7 +27,7 @@ impl Demo {
     /// The same with its screens at this address.
     pub(super) fn start_at(folder: &Path, listen: &str) -> Self {
         let mut child = rfid_host()
-            .args(["demo", "--listen", listen, "--data-dir"])
+            .args(["demo", "--nobody", "--listen", listen, "--data-dir"])
             .arg(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -49,15 +49,12 @@ impl Demo {
             line.trim().to_owned()
         };
         let first = |text: String| text.split_whitespace().next().unwrap().to_owned();
-        let demo = Self {
+        Self {
             child,
             screens: first(value("screens")),
             stage: first(value("stage")),
             password: value("log in").split_whitespace().last().unwrap().to_owned(),
-        };
-        // The script stops with the first move.
-        demo.place("6001", "outside");
-        demo
+        }
     }
 
     /// Puts a customer somewhere.

@@ -1,6 +1,5 @@
 //! States that a screen is in for a moment, or for a few customers: something that takes long, a card that may be a
-//! copy, and somebody who does not want to be recognised. Those who come are not in the script of the demo, which may
-//! have had its first seconds.
+//! copy, and somebody who does not want to be recognised.
 
 use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::json;
