@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use rfid_service::rights::Action;
-use rfid_service::service::view::{AccountView, RecordedView, TrailView};
+use rfid_service::service::Decided;
+use rfid_service::service::view::{AccountView, RecordedView, RequestView, TrailView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -90,6 +91,19 @@ pub(super) fn routes() -> Vec<Route> {
             body: None,
             answer: Answer::One(StatusCode::OK, "Account", schema::<AccountView>),
             handler: post(confirm),
+        },
+        Route {
+            method: "post",
+            path: "/api/v1/accounts/{staff_number}/reset",
+            id: "resetAccount",
+            summary: "Lets somebody set a new password and second factor, at once. Needs a fresh proof of who it is; \
+                      the answer has half of the code, and somebody else who looks after the account fetches the other",
+            needs: Needs::Right(&[Action::ResetAccounts]),
+            query: &[],
+            if_match: false,
+            body: None,
+            answer: Answer::One(StatusCode::OK, "Request", schema::<RequestView>),
+            handler: post(reset),
         },
         Route {
             method: "get",
@@ -186,6 +200,16 @@ async fn disable(
 ) -> Result<Response, Refused> {
     let (staff, account) = api.service.disable_account(&caller, &number).await?;
     Ok(written(account.version, &AccountView::of(&staff, &account)))
+}
+
+async fn reset(
+    State(api): State<Api>,
+    Calling(caller): Calling,
+    Path(number): Path<String>,
+) -> Result<Response, Refused> {
+    let Decided { request, code_half } = api.service.reset_account(&caller, &number).await?;
+    let view = RequestView { code_half: code_half.map(|half| (*half).clone()), ..RequestView::of(&request) };
+    Ok(written(request.version, &view))
 }
 
 async fn confirm(

@@ -260,6 +260,7 @@ fn rows() -> Vec<Row> {
         row("getAccounts", "/api/v1/accounts", none(), &[(A::LockAccounts, Do)], List),
         row("confirmAccount", "/api/v1/accounts/S1/confirm", none(), &[(A::ConfirmAccounts, Do)], Staff),
         row("disableAccount", "/api/v1/accounts/S1/disable", none(), &[(A::LockAccounts, Do)], Staff),
+        row("resetAccount", "/api/v1/accounts/S1/reset", none(), &[(A::ResetAccounts, Do)], Staff),
         row(
             "draftRequest",
             "/api/v1/requests",

@@ -307,6 +307,8 @@ fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Refused
 }
 
 #[cfg(test)]
+mod accounts_tests;
+#[cfg(test)]
 mod exports_tests;
 #[cfg(test)]
 mod matrix_tests;
