@@ -1,7 +1,7 @@
 // The stage of the demo: says where customers are, and asks what is played.
 
 const places = { door: "门口 · Door", hall: "大厅 · Hall", wanders: "走动 · Wanders", desk: "柜台 · Desk", elsewhere: "东门支行 · Dongmen", outside: "离开 · Leaves" };
-const spots = { pad: "只放读卡板 · On the pad alone", desk: "放好 · On pad and before antenna", torn: "写到一半拿开 · Torn away while written", two: "两张卡 · Two cards", away: "拿开 · Take away" };
+const spots = { pad: "只放读卡板 · On the pad alone", desk: "放好 · On pad and before antenna", torn: "写到一半拿开 · Torn away while written", two: "两张卡 · Two cards", slow: "读卡板很慢 · Slow pad", mute: "读卡板不应答 · Mute pad", away: "拿开 · Take away" };
 const find = (id) => document.getElementById(id);
 
 function element(name, properties = {}, children = []) {
@@ -48,6 +48,7 @@ async function show() {
   find("blank").replaceChildren(...blankOf(state.blank));
   find("line").setAttribute("aria-pressed", String(!state.line));
   find("bench-line").setAttribute("aria-pressed", String(!state.bench_line));
+  find("pad-line").setAttribute("aria-pressed", String(!state.pad_line));
   find("people").replaceChildren(...state.people.map(({ number, name, role, code }) =>
     element("tr", {}, [number, name, role.replaceAll("_", " ")].map((text) => element("td", { textContent: text }))
       .concat(element("td", {}, [element("code", { textContent: code ?? "" })])))));
@@ -56,5 +57,6 @@ async function show() {
 find("script").addEventListener("click", () => send("/script", {}));
 find("line").addEventListener("click", () => send("/line", { up: find("line").getAttribute("aria-pressed") === "true" }));
 find("bench-line").addEventListener("click", () => send("/line", { of: "bench", up: find("bench-line").getAttribute("aria-pressed") === "true" }));
+find("pad-line").addEventListener("click", () => send("/line", { of: "pad", up: find("pad-line").getAttribute("aria-pressed") === "true" }));
 setInterval(show, 5_000);
 show();

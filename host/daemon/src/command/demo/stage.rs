@@ -74,6 +74,10 @@ enum Spot {
     Torn,
     /// Two cards at once.
     Two,
+    /// Where it belongs, on a pad that takes its time: long enough to pull its cable while the chip is written.
+    Slow,
+    /// Where it belongs, on a pad that says nothing.
+    Mute,
 }
 
 impl Spot {
@@ -84,6 +88,8 @@ impl Spot {
             Self::Desk => "desk",
             Self::Torn => "torn",
             Self::Two => "two",
+            Self::Slow => "slow",
+            Self::Mute => "mute",
         }
     }
 }
@@ -111,6 +117,8 @@ struct Play {
     /// Where cards are encoded: the reader of the antenna, unless its line is cut, and the pad.
     bench: Option<Emulator>,
     bench_pad: pad::Emulator,
+    /// Whether the cable of that pad is plugged in.
+    has_bench_pad: bool,
     /// The number of the blank card that is taken, and where it is.
     blank: u8,
     spot: Spot,
@@ -155,6 +163,7 @@ impl Stage {
             elsewhere,
             bench: Some(bench),
             bench_pad,
+            has_bench_pad: true,
             blank: 1,
             spot: Spot::Away,
         };
@@ -277,6 +286,8 @@ enum LineOf {
     Door,
     /// The one before whose antenna cards are encoded.
     Bench,
+    /// The pad on which they lie meanwhile: its serial port is gone from the machine.
+    Pad,
 }
 
 #[derive(Deserialize)]
@@ -308,6 +319,7 @@ async fn state(State(shown): State<Shown>) -> Json<Value> {
         "is_script": play.is_script,
         "line": play.door.is_some(),
         "bench_line": play.bench.is_some(),
+        "pad_line": play.has_bench_pad,
         "blank": { "number": play.blank, "spot": play.spot.name() },
         "customers": customers,
         "people": people,
@@ -360,6 +372,14 @@ async fn line(State(shown): State<Shown>, Json(Line { up, of }): Json<Line>) -> 
     let (reader, address) = match of {
         LineOf::Door => (&mut play.door, shown.door),
         LineOf::Bench => (&mut play.bench, shown.bench),
+        LineOf::Pad => {
+            match up {
+                true => play.bench_pad.plug_in().await,
+                false => play.bench_pad.pull().await,
+            }
+            play.has_bench_pad = up;
+            return answer(Ok(()));
+        }
     };
     if !up && let Some(reader) = reader.take() {
         reader.shutdown().await;
@@ -498,6 +518,12 @@ fn blank_on_desk(number: u8, spot: Spot, issued: &[(Card, Customer)]) -> (String
             lay(number, "", true);
             lay(number.wrapping_add(1), "", true);
         }
+        Spot::Slow | Spot::Mute => lay(number, "", true),
+    }
+    match spot {
+        Spot::Slow => pad.push_str("[faults]\nanswer_delay = \"100ms\"\n"),
+        Spot::Mute => pad.push_str("[faults]\nmute = true\n"),
+        Spot::Away | Spot::Pad | Spot::Desk | Spot::Torn | Spot::Two => {}
     }
     (uhf, pad)
 }
@@ -533,7 +559,7 @@ mod tests {
             assert!(Scenario::from_toml(&elsewhere).is_ok(), "{elsewhere}");
             assert!(pad::Scenario::from_toml(&desk).is_ok(), "{desk}");
         }
-        for spot in [Spot::Away, Spot::Pad, Spot::Desk, Spot::Torn, Spot::Two] {
+        for spot in [Spot::Away, Spot::Pad, Spot::Desk, Spot::Torn, Spot::Two, Spot::Slow, Spot::Mute] {
             let (uhf, pad) = blank_on_desk(7, spot, &[]);
             assert!(Scenario::from_toml(&uhf).is_ok(), "{uhf}");
             assert!(pad::Scenario::from_toml(&pad).is_ok(), "{pad}");

@@ -72,6 +72,11 @@ impl Demo {
         self.play("/line", &json!({ "of": "bench", "up": is_up }));
     }
 
+    /// The same of the cable of the pad there.
+    pub(super) fn pad_line(&self, is_up: bool) {
+        self.play("/line", &json!({ "of": "pad", "up": is_up }));
+    }
+
     /// Puts a blank card somewhere on the desk where cards are encoded.
     pub(super) fn blank(&self, spot: &str) {
         self.play("/blank", &json!({ "spot": spot }));

@@ -321,6 +321,42 @@ async fn a_reader_that_is_lost_while_a_card_is_encoded_is_said_and_gone_on_with_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pad_whose_cable_is_pulled_or_that_says_nothing_is_said_and_gone_on_with_when_it_is_back() {
+    const LOST: &str = "连不上读卡板。请检查连线和电源，恢复后会自动继续。";
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
+    let asked = approved_card(&clerk, &reviewer, &demo, &picture(folder.path())).await;
+    clerk.page.goto(&asked).await.unwrap();
+    clerk.click("form[action$='/encode'] button").await;
+    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    // Before any card lies there.
+    demo.pad_line(false);
+    clerk.until_says("#bench-now", LOST).await;
+    clerk.find("#step-pad[data-mark=wrong]").await;
+    look(&clerk, "issuing-pad-lost").await;
+    demo.pad_line(true);
+    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    // While the chip is written: what is in it is half of what belongs there.
+    demo.blank("slow");
+    clerk.find("#step-chip[data-mark=now]").await;
+    demo.pad_line(false);
+    clerk.until_says("#bench-now", LOST).await;
+    demo.blank("desk");
+    demo.pad_line(true);
+    // Nobody has to press anything when it is back.
+    clerk.until_says("#bench-now", "已写好并读回核对无误").await;
+    // A pad that is there and says nothing, while the card is read before the customer.
+    demo.blank("mute");
+    clerk.click("form[action$='/verify'] button").await;
+    clerk.until_says("#bench-now", LOST).await;
+    demo.blank("desk");
+    clerk.until_says("#bench-now", "验卡无误").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_script_a_customer_is_opened_reviewed_and_gets_a_card() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
