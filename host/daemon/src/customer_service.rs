@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::anchoring::{Anchors, watch_of};
+use crate::backups::Backups;
 use crate::config::{Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 use crate::desks::Desks;
 use crate::service_slot::ServiceSlot;
@@ -62,6 +63,7 @@ pub(crate) struct CustomerService {
     safeguards: JoinHandle<()>,
     watch: Arc<Watch>,
     anchors: Anchors,
+    backups: Arc<Backups>,
     /// Where the code of the first accounts stands.
     setup: PathBuf,
 }
@@ -125,6 +127,7 @@ impl CustomerService {
         });
         let looking = Arc::clone(&service);
         let safeguards = tokio::spawn(async move { look_at_safeguards(&looking).await });
+        let backups = Backups::open(config, Arc::clone(&service), Arc::clone(&anchors.clock)).await;
         let setup = data_dir.join(SETUP_FILE);
         let keeping = Arc::clone(&service);
         let keeper = tokio::spawn(async move { keeping.keep_sessions().await });
@@ -142,11 +145,17 @@ impl CustomerService {
             safeguards,
             watch,
             anchors,
+            backups,
             setup,
         };
         running.take_branches(&config.service).await?;
         running.offer_setup(config).await?;
         Ok(running)
+    }
+
+    /// What makes backups of its store.
+    pub(crate) fn backups(&self) -> &Arc<Backups> {
+        &self.backups
     }
 
     /// Makes the branches those of the configuration.
@@ -211,6 +220,8 @@ impl CustomerService {
 
     /// Ends it when everything is written.
     pub(crate) async fn stop(self) {
+        // First: what becomes of a backup that is under way belongs into the trail.
+        self.backups.stop().await;
         let tasks = [
             self.sweeper,
             self.exporter,

@@ -3,6 +3,7 @@
 
 mod anchoring;
 mod backlog;
+mod backups;
 mod certificate;
 mod checkpoints;
 mod cli;

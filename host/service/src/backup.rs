@@ -10,8 +10,11 @@
 //! later is erased again when a host opens what was restored, by the list of erased persons that lies beside
 //! the store and is not touched here.
 
+mod runs;
+
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +23,9 @@ use rfid_ledger::{Entry, Ledger, LedgerSettings, NewRecord, Reader};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use runs::{BackupOutcome, BackupRun, BackupRuns, RUNS};
+
+use crate::audit::space::{Disk, SystemDisk};
 use crate::hex::hex;
 use crate::off_runtime::off_runtime;
 use crate::store::embedded::{LEDGER, PERSONS, PHOTOS, put_in_place};
@@ -32,6 +38,8 @@ const FORM: u32 = 2;
 const FORM_WITHOUT_PERSONS: u32 = 1;
 /// Bytes that are appended with one sync.
 const GROUP_BYTES: usize = 512 * 1024;
+/// What has to be left on a disk besides what is copied to it: others write there as well.
+const ROOM_BESIDES: u64 = 64 * 1024 * 1024;
 
 /// What a backup says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +61,30 @@ pub struct Manifest {
     pub persons_sha256: Option<String>,
 }
 
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries of the ledger that are copied.
+    pub entries: u64,
+    /// Entries that there were when it was begun.
+    pub of_entries: u64,
+    /// Files of photos that are copied, which comes after the ledger. How many there are is not known before.
+    pub photo_files: u64,
+}
+
+/// Goes on whatever is told: for who only looks on.
+pub fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Asks whoever looks on whether to go on.
+fn told(progress: &mut impl FnMut(Progress) -> ControlFlow<()>, how_far: Progress) -> Result<()> {
+    match progress(how_far) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::new(ErrorKind::Cancelled, "copy").with_detail("it was stopped")),
+    }
+}
+
 fn failed(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
     let path = path.display().to_string();
     move |error| Error::new(ErrorKind::Io, op).with_detail(path.clone()).with_source(error)
@@ -63,27 +95,28 @@ fn refused(op: &'static str, detail: impl Into<String>) -> Error {
 }
 
 /// Copies the store of `data_dir`, which may be running, into `target`, which must be empty or not
-/// there. `progress` is told how many entries are copied. What is appended from now on is not in it; the
-/// last entries may be ones whose writers have no answer yet.
+/// there. `progress` is told how far it is and says whether to go on. What is appended from now on is not in
+/// it; the last entries may be ones whose writers have no answer yet.
 ///
 /// # Errors
 /// `Config` where there is nothing to copy or the target is not empty, `Damaged` where the ledger
-/// cannot be read, `Io`.
+/// cannot be read, `Cancelled` where `progress` says so, `Io` also where there is no room for it.
 pub async fn back_up(
     data_dir: &Path,
     target: &Path,
     clock: Arc<dyn Clock>,
-    progress: impl FnMut(u64) + Send,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()> + Send,
 ) -> Result<Manifest> {
     if !data_dir.join(LEDGER).is_dir() {
         return Err(refused("back up", format!("there is no customer service in {}", data_dir.display())));
     }
     must_be_empty("back up", target)?;
+    must_have_room(data_dir, target).await?;
     let made_at = clock.now().utc;
     // First: whoever is erased while the rest is copied can be read with these, and is erased again.
     let persons_sha256 = copy_persons(data_dir, target).await?;
-    let (entries, ledger_sha256) = copy_ledger(data_dir, target, clock, progress).await?;
-    let (photo_files, photos_sha256) = copy_photos(data_dir, target).await?;
+    let (entries, ledger_sha256) = copy_ledger(data_dir, target, clock, &mut progress).await?;
+    let (photo_files, photos_sha256) = copy_photos(data_dir, target, entries, &mut progress).await?;
     let form = FORM;
     let manifest =
         Manifest { form, made_at, entries, ledger_sha256, photo_files, photos_sha256, persons_sha256 };
@@ -105,26 +138,15 @@ pub async fn back_up(
 ///
 /// # Errors
 /// `Config` where there is a store already or no backup, `Damaged` where it is not what it says,
-/// `Unsupported` where a newer version made it, `Io`.
+/// `Unsupported` where a newer version made it, `Cancelled` where `progress` says so, `Io`.
 pub async fn restore(
     backup: &Path,
     data_dir: &Path,
     clock: Arc<dyn Clock>,
-    progress: impl FnMut(u64) + Send,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()> + Send,
 ) -> Result<Manifest> {
-    let path = backup.join(MANIFEST);
-    let text = fs::read(&path).map_err(|_| {
-        refused(
-            "restore",
-            format!(
-                "there is no {MANIFEST} in {}: this is no backup, or one that was interrupted",
-                backup.display()
-            ),
-        )
-    })?;
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
-        Error::new(ErrorKind::Damaged, "restore").with_detail(path.display().to_string()).with_source(error)
-    })?;
+    let from = backup.to_owned();
+    let manifest = off_runtime("restore", move || manifest_of(&from)).await?;
     if ![FORM, FORM_WITHOUT_PERSONS].contains(&manifest.form) {
         let detail = "a newer version made this backup; use that version, or a newer one";
         return Err(Error::new(ErrorKind::Unsupported, "restore").with_detail(detail));
@@ -136,8 +158,8 @@ pub async fn restore(
     remove(&beside).await?;
     let copied = async {
         let persons_sha256 = copy_persons(backup, &beside).await?;
-        let (entries, ledger_sha256) = copy_ledger(backup, &beside, clock, progress).await?;
-        let (photo_files, photos_sha256) = copy_photos(backup, &beside).await?;
+        let (entries, ledger_sha256) = copy_ledger(backup, &beside, clock, &mut progress).await?;
+        let (photo_files, photos_sha256) = copy_photos(backup, &beside, entries, &mut progress).await?;
         let (form, made_at) = (manifest.form, manifest.made_at);
         let copied =
             Manifest { form, made_at, entries, ledger_sha256, photo_files, photos_sha256, persons_sha256 };
@@ -178,6 +200,26 @@ pub async fn restore(
     Ok(manifest)
 }
 
+/// What a backup says of itself. Blocks.
+///
+/// # Errors
+/// `Config` where there is no backup, `Damaged` where it cannot be read.
+pub fn manifest_of(backup: &Path) -> Result<Manifest> {
+    let path = backup.join(MANIFEST);
+    let text = fs::read(&path).map_err(|_| {
+        refused(
+            "restore",
+            format!(
+                "there is no {MANIFEST} in {}: this is no backup, or one that was interrupted",
+                backup.display()
+            ),
+        )
+    })?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::new(ErrorKind::Damaged, "restore").with_detail(path.display().to_string()).with_source(error)
+    })
+}
+
 /// Removes what an interrupted restore left.
 async fn remove(folder: &Path) -> Result<()> {
     let folder = folder.to_owned();
@@ -212,11 +254,54 @@ fn must_be_empty(op: &'static str, folder: &Path) -> Result<()> {
     }
 }
 
+/// Bytes in the files of a folder and below. What goes meanwhile is not counted. Blocks.
+///
+/// # Errors
+/// `Io`.
+pub fn bytes_in(folder: &Path) -> Result<u64> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(failed("measure", folder))?,
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry.map_err(failed("measure", folder))?;
+        match entry.metadata() {
+            Ok(about) if about.is_dir() => bytes += bytes_in(&entry.path())?,
+            Ok(about) => bytes += about.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("measure", &entry.path())(error)),
+        }
+    }
+    Ok(bytes)
+}
+
+/// A backup that does not fit is refused before it fills the disk, which may be the one that the host lives on.
+async fn must_have_room(data_dir: &Path, target: &Path) -> Result<()> {
+    let (data_dir, target) = (data_dir.to_owned(), target.to_owned());
+    off_runtime("back up", move || {
+        let needed = bytes_in(&data_dir.join(LEDGER))? + bytes_in(&data_dir.join(PHOTOS))?;
+        // It may not be there yet; then what it will stand in is.
+        let there = target.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let left = SystemDisk.room(there)?.left;
+        if left >= needed.saturating_add(ROOM_BESIDES) {
+            return Ok(());
+        }
+        let detail = format!(
+            "up to {needed} bytes are to be copied, and {} has room for {left}, of which {ROOM_BESIDES} are left free; \
+             make room there or name another folder",
+            there.display()
+        );
+        Err(Error::new(ErrorKind::Io, "back up").with_detail(detail))
+    })
+    .await
+}
+
 async fn copy_ledger(
     from: &Path,
     to: &Path,
     clock: Arc<dyn Clock>,
-    mut progress: impl FnMut(u64) + Send,
+    progress: &mut (impl FnMut(Progress) -> ControlFlow<()> + Send),
 ) -> Result<(u64, String)> {
     let settings = LedgerSettings { keep_for: None, reserve_bytes: 0, ..LedgerSettings::default() };
     let ledger = Ledger::open(to.join(LEDGER), settings.with_random_id(), clock).await?;
@@ -225,9 +310,22 @@ async fn copy_ledger(
         let folder = folder.clone();
         off_runtime("copy", move || last_number(&folder)).await?
     };
-    let mut reader = Reader::new(folder, 0);
+    let copied = append_all(&ledger, Reader::new(folder, 0), last, progress).await;
+    // Also where it failed: whoever removes the half of a copy finds nobody writing to it.
+    ledger.close().await;
+    copied
+}
+
+async fn append_all(
+    ledger: &Ledger,
+    mut reader: Reader,
+    last: u64,
+    progress: &mut (impl FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<(u64, String)> {
     let mut hash = Sha256::new();
-    let mut entries = 0;
+    // A store keeps everything, so its numbers count its entries.
+    let mut how_far = Progress { of_entries: last, ..Progress::default() };
+    told(progress, how_far)?;
     loop {
         let (back, group) = off_runtime("copy", move || {
             let group = read_group(&mut reader, last)?;
@@ -242,12 +340,11 @@ async fn copy_ledger(
             hash.update((record.content.len() as u64).to_be_bytes());
             hash.update(&record.content);
         }
-        entries += group.len() as u64;
+        how_far.entries += group.len() as u64;
         ledger.append(group).await?;
-        progress(entries);
+        told(progress, how_far)?;
     }
-    ledger.close().await;
-    Ok((entries, hex(&hash.finalize())))
+    Ok((how_far.entries, hex(&hash.finalize())))
 }
 
 /// The last number that is there now. Copying up to it ends, however quickly others write.
@@ -305,35 +402,53 @@ async fn copy_persons(from: &Path, to: &Path) -> Result<Option<String>> {
     .await
 }
 
-/// Copies what is there; a photo that goes meanwhile is not.
-async fn copy_photos(from: &Path, to: &Path) -> Result<(u64, String)> {
+/// Copies what is there, a folder of them at a time; a photo that goes meanwhile is not.
+async fn copy_photos(
+    from: &Path,
+    to: &Path,
+    entries: u64,
+    progress: &mut (impl FnMut(Progress) -> ControlFlow<()> + Send),
+) -> Result<(u64, String)> {
     let (from, to) = (from.join(PHOTOS), to.join(PHOTOS));
-    off_runtime("copy", move || {
-        let mut hash = Sha256::new();
-        let mut files = 0;
-        fs::create_dir_all(&to).map_err(failed("copy", &to))?;
-        for folder in names(&from)? {
-            let target = to.join(&folder);
-            fs::create_dir_all(&target).map_err(failed("copy", &target))?;
-            // One with a dot is being written.
-            for name in names(&from.join(&folder))?.into_iter().filter(|name| !name.contains('.')) {
-                let path = from.join(&folder).join(&name);
-                let bytes = match fs::read(&path) {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                    bytes => bytes.map_err(failed("copy", &path))?,
-                };
-                write_durably(&target.join(&name), &bytes)?;
-                hash.update(name.as_bytes());
-                hash.update((bytes.len() as u64).to_be_bytes());
-                hash.update(&bytes);
-                files += 1;
-            }
-            sync_folder(&target)?;
-        }
-        sync_folder(&to)?;
-        Ok((files, hex(&hash.finalize())))
-    })
-    .await
+    let folders = {
+        let (from, to) = (from.clone(), to.clone());
+        off_runtime("copy", move || {
+            fs::create_dir_all(&to).map_err(failed("copy", &to))?;
+            names(&from)
+        })
+        .await?
+    };
+    let mut hash = Sha256::new();
+    let mut how_far = Progress { entries, of_entries: entries, photo_files: 0 };
+    for folder in folders {
+        let (from, to) = (from.join(&folder), to.join(&folder));
+        let (copied, back) = off_runtime("copy", move || copy_folder_of_photos(&from, &to, hash)).await?;
+        hash = back;
+        how_far.photo_files += copied;
+        told(progress, how_far)?;
+    }
+    off_runtime("copy", move || sync_folder(&to)).await?;
+    Ok((how_far.photo_files, hex(&hash.finalize())))
+}
+
+fn copy_folder_of_photos(from: &Path, to: &Path, mut hash: Sha256) -> Result<(u64, Sha256)> {
+    fs::create_dir_all(to).map_err(failed("copy", to))?;
+    let mut files = 0;
+    // One with a dot is being written.
+    for name in names(from)?.into_iter().filter(|name| !name.contains('.')) {
+        let path = from.join(&name);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            bytes => bytes.map_err(failed("copy", &path))?,
+        };
+        write_durably(&to.join(&name), &bytes)?;
+        hash.update(name.as_bytes());
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(&bytes);
+        files += 1;
+    }
+    sync_folder(to)?;
+    Ok((files, hash))
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {
@@ -402,13 +517,13 @@ mod tests {
                 }
             })
         };
-        let manifest = back_up(&at("data"), &at("backup"), clock(), |_| ()).await.unwrap();
+        let manifest = back_up(&at("data"), &at("backup"), clock(), go_on).await.unwrap();
         busy.abort();
         // Ended, not finished.
         assert!(busy.await.is_err());
         store.close().await;
         assert!(manifest.entries >= 50 && manifest.photo_files == 2);
-        assert_eq!(restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap(), manifest);
+        assert_eq!(restore(&at("backup"), &at("again"), clock(), go_on).await.unwrap(), manifest);
         let again = open(&at("again")).await;
         assert_eq!(again.count(Kind::Customer).await.unwrap(), 50);
         assert_eq!(again.count(Kind::Visit).await.unwrap(), manifest.entries - 50);
@@ -417,9 +532,9 @@ mod tests {
         assert_eq!(found, Some(photo.large));
         again.close().await;
         // Over a store there is no restoring, and no backup goes over another.
-        let error = restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap_err();
+        let error = restore(&at("backup"), &at("again"), clock(), go_on).await.unwrap_err();
         assert!(error.to_string().contains("is not empty"), "{error}");
-        assert!(back_up(&at("data"), &at("backup"), clock(), |_| ()).await.is_err());
+        assert!(back_up(&at("data"), &at("backup"), clock(), go_on).await.is_err());
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -431,7 +546,7 @@ mod tests {
             put(&store, number).await;
         }
         store.close().await;
-        back_up(&at("data"), &at("backup"), clock(), |_| ()).await.unwrap();
+        back_up(&at("data"), &at("backup"), clock(), go_on).await.unwrap();
         let segment = fs::read_dir(at("backup").join(LEDGER))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -442,7 +557,7 @@ mod tests {
             let mut spoilt = whole.clone();
             spoilt[at_byte] ^= 1;
             fs::write(&segment, spoilt).unwrap();
-            let error = restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap_err();
+            let error = restore(&at("backup"), &at("again"), clock(), go_on).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
             assert!(!at("again").join(LEDGER).exists() && !at("again").join(RESTORING).exists());
         }
@@ -450,12 +565,12 @@ mod tests {
         fs::create_dir_all(at("again").join(RESTORING).join(LEDGER)).unwrap();
         fs::write(&segment, whole).unwrap();
         assert!(
-            restore(&at("data"), &at("again"), clock(), |_| ())
+            restore(&at("data"), &at("again"), clock(), go_on)
                 .await
                 .unwrap_err()
                 .to_string()
                 .contains("no backup")
         );
-        restore(&at("backup"), &at("again"), clock(), |_| ()).await.unwrap();
+        restore(&at("backup"), &at("again"), clock(), go_on).await.unwrap();
     }
 }

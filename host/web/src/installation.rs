@@ -4,11 +4,14 @@
 //! ([`Installation`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
 use rfid_core::{Name, ReaderState, UtcTime};
+use rfid_service::backup::{BackupRun, Progress};
 use rfid_service::recognition::Glimpses;
+use rfid_service::service::{Caller, Fault};
 use tokio::sync::broadcast;
 
 /// How the parts of a host are. Asked for each time a screen is shown.
@@ -44,6 +47,54 @@ pub trait Installation: Send + Sync {
 
     /// Reads the configuration anew and takes the host to it. `None` as above.
     fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>>;
+
+    /// How backups of the customer service are; nothing where it does not run.
+    fn backups(&self) -> Option<BackupsCondition>;
+
+    /// Begins a backup for the caller, if they may have one made, and returns: it is made beside everything else,
+    /// and [`Installation::backups`] says how far it is and what came of it.
+    fn back_up<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<(), BackupRefusal>>;
+}
+
+/// How backups of the customer service are.
+#[derive(Clone, Debug)]
+pub struct BackupsCondition {
+    /// Where they go.
+    pub place: BackupPlace,
+    /// How far the one is that is under way.
+    pub under_way: Option<Progress>,
+    /// The latest that were asked for, the latest first; the one that is under way among them.
+    pub runs: Vec<BackupRun>,
+}
+
+/// Where backups go that are asked for here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupPlace {
+    /// Each into a folder of its own in this one.
+    Folder(PathBuf),
+    /// The configuration names no folder.
+    NotConfigured,
+    /// The store is a database, which its own tools copy.
+    Database,
+}
+
+/// Why no backup is begun.
+#[derive(Debug)]
+pub enum BackupRefusal {
+    /// The configuration names no folder.
+    NotConfigured,
+    /// The store is a database.
+    Database,
+    /// Another is under way.
+    UnderWay,
+    /// The service says no.
+    Fault(Fault),
+}
+
+impl From<Fault> for BackupRefusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// What comes, or would come, of reading the configuration anew: what changes, or in English why it is refused.

@@ -1,13 +1,14 @@
 //! `rfid-host backup`, `restore`, `migrate-store` and `tables`: what is done to a store as a whole, each
 //! with its place in the trail of the console.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 use rfid_service::audit::{self, Entry, Trail};
-use rfid_service::backup::{self, Manifest};
+use rfid_service::backup::{self, Manifest, Progress};
 use rfid_service::moving::{self, Progress as Moving};
 use rfid_service::randomness::{Randomness, SystemRandomness};
 use rfid_service::seal::Keys;
@@ -63,10 +64,15 @@ fn embedded(place: &ServicePlace, data_dir: Option<&Path>) -> anyhow::Result<Kep
 }
 
 /// Shows how many entries are copied so far.
-fn counting() -> (ProgressBar, impl FnMut(u64) + Send) {
+fn counting() -> (ProgressBar, impl FnMut(Progress) -> ControlFlow<()> + Send) {
     let bar = ProgressBar::new_spinner();
     let shown = bar.clone();
-    (bar, move |entries| shown.set_message(format!("{entries} entries")))
+    let show = move |Progress { entries, of_entries, photo_files }| {
+        shown.set_message(format!("{entries} of {of_entries} entries, {photo_files} photo files"));
+        shown.tick();
+        ControlFlow::Continue(())
+    };
+    (bar, show)
 }
 
 pub(crate) async fn back_up(

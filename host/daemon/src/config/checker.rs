@@ -77,7 +77,7 @@ impl<'a> Checker<'a> {
         let host = self.host();
         let http = self.http(host.as_ref());
         let ledger = self.ledger();
-        let store = self.store();
+        let store = self.store(host.as_ref().map(|host| host.data_dir.as_path()));
         self.plugin_sections();
         let branches = self.names("branches");
         let service = self.service();

@@ -16,6 +16,8 @@ pub(crate) struct Difference {
     pub(crate) pipelines: Parts,
     /// Whether the master secret is another, which is taken over without a restart.
     pub(crate) secrets: bool,
+    /// Whether backups go elsewhere, which is taken over without a restart as well.
+    pub(crate) backups: bool,
     /// Keys whose change takes effect only when the host is started anew.
     pub(crate) needs_restart: Vec<&'static str>,
 }
@@ -72,9 +74,11 @@ impl Difference {
         let pipelines = Parts::between(named_pipelines(before), named_pipelines(after), |a, b| {
             a == b && places(before, a) == places(after, b) && !b.sinks.iter().any(|sink| sinks.begins(sink))
         });
-        let secrets = before.store.is_same_place(&after.store) && before.store != after.store;
+        let is_same_store = before.store.is_same_place(&after.store);
+        let secrets = is_same_store && before.store != after.store;
+        let backups = is_same_store && before.store.backup_dir != after.store.backup_dir;
         let needs_restart = needs_restart(before, after);
-        let mut difference = Self { readers, sinks, pipelines, secrets, needs_restart };
+        let mut difference = Self { readers, sinks, pipelines, secrets, backups, needs_restart };
         difference.replays_together(before, after);
         difference
     }
@@ -107,6 +111,7 @@ impl Difference {
             && self.sinks.is_empty()
             && self.pipelines.is_empty()
             && !self.secrets
+            && !self.backups
             && self.needs_restart.is_empty()
     }
 }
@@ -228,6 +233,17 @@ mod tests {
         let difference = Difference::between(&before, &after);
         assert_eq!(names(&difference.readers.restarted), ["hubin_back"], "what is live is its own affair");
         assert!(difference.pipelines.is_empty());
+    }
+
+    #[test]
+    fn another_folder_for_backups_needs_no_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |table: &str| config(folder.path(), &format!("{GOOD}\n[store]\n{table}\n"));
+        let (before, after) = (with(""), with("backup_dir = \"/mnt/backup\""));
+        let difference = Difference::between(&before, &after);
+        assert!(difference.backups && !difference.secrets && !difference.is_empty(), "{difference:?}");
+        assert_eq!(difference.needs_restart, Vec::<&str>::new());
+        assert!(Difference::between(&after, &after).is_empty());
     }
 
     #[test]

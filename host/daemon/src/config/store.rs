@@ -1,5 +1,7 @@
 //! `[store]`: where customers, cards and visits are kept, and under which secret.
 
+use std::path::{Path, PathBuf};
+
 use rfid_core::Secret;
 use rfid_core::settings::schema_of;
 use schemars::JsonSchema;
@@ -7,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::checker::Checker;
+use super::checker::{At, Checker};
+use super::fault::Severity;
 use super::tree::join;
 
 /// `[store]` in the file.
@@ -23,11 +26,15 @@ pub(super) struct StoreSection {
     key: Option<Secret>,
     /// Master secrets of before, for reading what was sealed under them.
     older_keys: Vec<Secret>,
+    /// Folder in which each backup that is asked for in a browser gets a folder of its own, best on another disk.
+    /// It has to be there: what a disk is mounted on is not made while the disk is away. Embedded stores only.
+    #[schemars(length(min = 1))]
+    backup_dir: Option<String>,
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { kind: StoreKind::Sled, url: None, key: None, older_keys: Vec::new() }
+        Self { kind: StoreKind::Sled, url: None, key: None, older_keys: Vec::new(), backup_dir: None }
     }
 }
 
@@ -53,6 +60,8 @@ pub(crate) struct StoreConfig {
     pub(crate) key: Option<MasterKey>,
     /// Those of before.
     pub(crate) older_keys: Vec<MasterKey>,
+    /// Where backups go that are asked for in a browser.
+    pub(crate) backup_dir: Option<PathBuf>,
     /// Differs if a secret has.
     secrets: u64,
 }
@@ -60,7 +69,7 @@ pub(crate) struct StoreConfig {
 impl StoreConfig {
     /// What is usual: embedded, under a secret of its own.
     pub(crate) fn embedded() -> Self {
-        Self { url: None, key: None, older_keys: Vec::new(), secrets: 0 }
+        Self { url: None, key: None, older_keys: Vec::new(), backup_dir: None, secrets: 0 }
     }
 }
 
@@ -80,7 +89,7 @@ impl PartialEq for StoreConfig {
 
 impl Checker<'_> {
     /// `[store]`, as far as it is in order; what is usual where there is none.
-    pub(super) fn store(&mut self) -> Option<StoreConfig> {
+    pub(super) fn store(&mut self, data_dir: Option<&Path>) -> Option<StoreConfig> {
         let mut whole = match self.tree.root.get("store") {
             None => Value::Object(Map::new()),
             Some(table @ Value::Object(_)) => table.clone(),
@@ -115,7 +124,30 @@ impl Checker<'_> {
         for (index, key) in section.older_keys.iter().enumerate() {
             older_keys.extend(self.master_key(&join("/store/older_keys", &index.to_string()), key));
         }
-        (self.faults.len() == faults).then_some(StoreConfig { url: section.url, key, older_keys, secrets })
+        let backup_dir = section.backup_dir.map(PathBuf::from);
+        if let Some(folder) = &backup_dir {
+            self.backup_dir(folder, data_dir, section.url.is_some());
+        }
+        let is_in_order = self.faults.len() == faults;
+        if backup_dir.as_ref().is_some_and(|folder| is_in_order && !folder.is_dir()) {
+            let message = "there is no such folder now; no backup is made until it is there";
+            self.add("/store/backup_dir", At::Value, Severity::Warning, message, None);
+        }
+        is_in_order.then_some(StoreConfig { url: section.url, key, older_keys, backup_dir, secrets })
+    }
+
+    fn backup_dir(&mut self, folder: &Path, data_dir: Option<&Path>, is_database: bool) {
+        const POINTER: &str = "/store/backup_dir";
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if is_database {
+            let message = "a database is copied by its own tools (pg_dump, pg_basebackup); leave it out";
+            return self.at_value(POINTER, message);
+        }
+        if data_dir.is_some_and(|data_dir| whole(folder).starts_with(whole(data_dir))) {
+            let message =
+                "lies in host.data_dir, with which its backups would be lost; name a folder elsewhere";
+            self.at_value(POINTER, message);
+        }
     }
 
     fn master_key(&mut self, pointer: &str, text: &Secret) -> Option<MasterKey> {
@@ -157,6 +189,21 @@ mod tests {
         assert!(named.url.is_none());
         let central = store(&with("kind = \"postgres\"\nurl = \"postgres://bank:geheim@db/rfid\""));
         assert_eq!(central.url.unwrap().reveal(), "postgres://bank:geheim@db/rfid");
+    }
+
+    #[test]
+    fn backups_go_to_a_folder_of_an_embedded_store_that_lies_elsewhere() {
+        let config =
+            checked(&with("backup_dir = \"/mnt/backup\"")).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        assert_eq!(config.store.backup_dir.as_deref(), Some(std::path::Path::new("/mnt/backup")));
+        let wrong = |table: &str| checked(&with(table)).err().unwrap().join("\n");
+        let inside = config.host.data_dir.join("backups");
+        let said = wrong(&format!("backup_dir = '{}'", inside.display()));
+        assert!(said.contains("store.backup_dir: lies in host.data_dir"), "{said}");
+        let database =
+            "kind = \"postgres\"\nurl = \"postgres://bank:geheim@db/rfid\"\nbackup_dir = \"/mnt/backup\"";
+        assert!(wrong(database).contains("store.backup_dir: a database is copied by its own tools"));
+        assert!(wrong("backup_dir = \"\"").contains("store.backup_dir"));
     }
 
     #[test]

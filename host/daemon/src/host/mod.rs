@@ -82,6 +82,7 @@ impl Host {
         };
         let routes = match &service {
             Some(service) => {
+                board.show_backups(service.backups());
                 let installation: Arc<dyn Installation> = Arc::<Board>::clone(&board);
                 service.routes(&config.service, installation, Arc::clone(&clock))?
             }
@@ -154,7 +155,11 @@ impl Host {
         next.http = self.config.http.clone();
         next.ledger = self.config.ledger;
         if !difference.secrets {
+            let backup_dir = next.store.backup_dir.take();
             next.store = self.config.store.clone();
+            if difference.backups {
+                next.store.backup_dir = backup_dir;
+            }
         }
         next.service = self.config.service.with_branches_of(&next.service);
         if let Some(service) = &self.service {
@@ -167,6 +172,7 @@ impl Host {
         }
         if let Some(service) = self.service.as_ref().filter(|_| !difference.is_empty()) {
             service.note_configuration().await;
+            service.backups().go_to(next.store.backup_dir.clone());
         }
         if next.replays().any(|reader| difference.readers.begins(reader)) {
             self.replay_clock = self.registry.replay.play_together(next.replays().cloned());

@@ -1,7 +1,7 @@
 //! What HTTP knows of the host at this moment, and what it may ask of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rfid_core::UtcTime;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::view::View;
 use super::webhooks;
+use crate::backups::Backups;
 use crate::config::Difference;
 
 /// Somebody asks for the configuration to be read anew.
@@ -43,6 +44,8 @@ pub(crate) struct Board {
     last_reload: Mutex<Option<LastReload>>,
     /// As it takes effect, without secrets; empty until somebody says it.
     configuration: Mutex<String>,
+    /// Of the customer service, where it runs.
+    backups: OnceLock<Arc<Backups>>,
     stopping: AtomicBool,
     reloads: mpsc::Sender<ReloadRequest>,
     /// When the host's clock stood at zero.
@@ -55,6 +58,7 @@ impl Board {
             view: Mutex::new(Arc::new(view)),
             last_reload: Mutex::new(None),
             configuration: Mutex::default(),
+            backups: OnceLock::new(),
             stopping: AtomicBool::new(false),
             reloads,
             clock_began,
@@ -69,6 +73,16 @@ impl Board {
     /// Shows this as the configuration that takes effect.
     pub(crate) fn show_configuration(&self, text: String) {
         *self.configuration.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// Lets backups be asked for from now on.
+    pub(crate) fn show_backups(&self, backups: &Arc<Backups>) {
+        // A host has one service for as long as it runs.
+        let _ = self.backups.set(Arc::clone(backups));
+    }
+
+    pub(super) fn backups_of_service(&self) -> Option<&Arc<Backups>> {
+        self.backups.get()
     }
 
     pub(super) fn shown_configuration(&self) -> String {

@@ -7,9 +7,11 @@ use futures_util::future::BoxFuture;
 use rfid_core::{Name, ReadBuf};
 use rfid_durable::Health;
 use rfid_loader::Isolation;
+use rfid_service::service::{Caller, Fault};
 use rfid_web::installation::{
-    AntennaCondition, ChangeKind, ConfigurationAnswer, ConfigurationChange, HostCondition, Installation,
-    PipelineCondition, PluginCondition, ReaderCondition, SinkCondition, StoreCondition,
+    AntennaCondition, BackupRefusal, BackupsCondition, ChangeKind, ConfigurationAnswer, ConfigurationChange,
+    HostCondition, Installation, PipelineCondition, PluginCondition, ReaderCondition, SinkCondition,
+    StoreCondition,
 };
 use tokio::sync::broadcast;
 
@@ -114,6 +116,20 @@ impl Installation for Board {
     fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
         async { Self::reload(self).await.map(answer) }.boxed()
     }
+
+    fn backups(&self) -> Option<BackupsCondition> {
+        self.backups_of_service().map(|backups| backups.condition())
+    }
+
+    fn back_up<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<(), BackupRefusal>> {
+        async {
+            match self.backups_of_service() {
+                Some(backups) => backups.begin(caller).await,
+                None => Err(Fault::NotFound("customer service").into()),
+            }
+        }
+        .boxed()
+    }
 }
 
 fn answer(outcome: ReloadOutcome) -> ConfigurationAnswer {
@@ -136,6 +152,9 @@ fn answer(outcome: ReloadOutcome) -> ConfigurationAnswer {
     }
     if difference.secrets {
         changes.push(ConfigurationChange { kind: ChangeKind::Replaced, part: "store.key".to_owned() });
+    }
+    if difference.backups {
+        changes.push(ConfigurationChange { kind: ChangeKind::Replaced, part: "store.backup_dir".to_owned() });
     }
     let waits = |key: &&str| ConfigurationChange { kind: ChangeKind::Waits, part: (*key).to_owned() };
     changes.extend(difference.needs_restart.iter().map(waits));

@@ -102,8 +102,10 @@ actions! {
     SeeHealth = "health.see",
     /// See the rules of passwords, sessions, retention and exports.
     SeePolicies = "policies.see",
-    /// See when a backup was last made.
+    /// See which backups were made, and what came of them.
     SeeBackups = "backups.see",
+    /// Have a backup made.
+    MakeBackups = "backups.make",
     /// See reports.
     SeeReports = "reports.see",
     /// Read the audit trail.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod audited;
+mod backing_up;
 mod branches;
 mod break_glass;
 pub(crate) mod cards;
@@ -47,6 +48,7 @@ use crate::search::{CardIndex, SearchIndex};
 use crate::store::{Actor, Change, Commit, Listing, Origin, Store, Stored};
 
 pub use accounts::{Identified, Invited, LoggedIn, Reviewed};
+pub use backing_up::{BackupAct, BackupMade};
 pub use branches::BranchDraft;
 pub use break_glass::LentRight;
 pub use erasing::ErasedList;
@@ -57,7 +59,7 @@ pub use fault::{Fault, FieldFault};
 pub use grant::{Grant, Scope};
 pub use guests::{Attendant, Extent, Guest};
 pub use history::{HistoryFilter, VisitState};
-pub use overseeing::{BackupMade, Overseen, Policies, RetentionRun};
+pub use overseeing::{Overseen, Policies, RetentionRun};
 pub use requests::{
     AccountRequest, Asked, AtDesk, Bench, CardDesk, Case, CaseActs, ChangedField, CustomerPatch, Decided,
     Decision, Desk, DeskFault, DeskStep, DeskTrouble, DeskWork, EncodePlan, Ended, IssuingSettings,

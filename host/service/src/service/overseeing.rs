@@ -2,11 +2,8 @@
 //! here stands who may, and what of it is in the trail.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use memchr::memmem::Finder;
-use rfid_core::{Error, ErrorKind, Name, UtcTime};
-use rfid_ledger::{Entry as LedgerEntry, Reader};
+use rfid_core::{Name, UtcTime};
 
 use super::exports::ExportSettings;
 use super::fault::Fault;
@@ -14,12 +11,11 @@ use super::requests::IssuingSettings;
 use super::retention::RetentionSettings;
 use super::{Caller, Service};
 use crate::account::AccountSettings;
-use crate::audit::{self, Entry, Outcome};
+use crate::audit::{Entry, Outcome};
 use crate::rights::Action;
 
-/// The name in the trail of a run of retention, and of a backup.
+/// The name in the trail of a run of retention.
 const RETENTION: &str = "retention.run";
-const BACKUP: &str = "store.backup";
 /// Records of the trail that are looked through for runs of retention.
 const LOOKED_THROUGH: usize = 20_000;
 
@@ -62,15 +58,6 @@ pub struct RetentionRun {
     pub at: UtcTime,
     /// What it did, under the names of the trail.
     pub facts: BTreeMap<String, String>,
-}
-
-/// A backup that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackupMade {
-    /// When.
-    pub at: UtcTime,
-    /// Where to.
-    pub to: String,
 }
 
 impl Service {
@@ -181,64 +168,18 @@ impl Service {
         runs.truncate(limit);
         Ok(runs)
     }
-
-    /// The last backup that was made at the console of this host, as the trail of the console tells of it.
-    ///
-    /// # Errors
-    /// `Forbidden`, `Store`.
-    pub async fn last_backup(&self, caller: &Caller) -> Result<Option<BackupMade>, Fault> {
-        self.may(caller, Action::SeeBackups).await?;
-        let folder = self.trail.as_ref().and_then(|trail| trail.folder().parent());
-        let Some(folder) = folder.map(|parent| parent.join(audit::CONSOLE_FOLDER)) else { return Ok(None) };
-        let joined = tokio::task::spawn_blocking(move || last_backup_in(&folder)).await;
-        let found = joined.map_err(|error| Error::new(ErrorKind::Internal, "audit").with_source(error))??;
-        Ok(found)
-    }
 }
 
-fn is_done(action: &'static str) -> impl Fn(&Entry) -> bool {
+/// Whether an entry says that something of this name was done.
+pub(super) fn is_done(action: &'static str) -> impl Fn(&Entry) -> bool {
     move |entry| entry.action == action && entry.outcome == Outcome::Done
-}
-
-/// Blocks.
-fn last_backup_in(folder: &Path) -> Result<Option<BackupMade>, Error> {
-    if !folder.is_dir() {
-        return Ok(None);
-    }
-    // Most records are about something else, and need not be read for that to be seen.
-    let finder = Finder::new(BACKUP);
-    let mut made: Vec<(u64, Entry)> = Vec::new();
-    let mut reader = Reader::new(folder, 0);
-    while let Some(entry) = reader.next_entry()? {
-        let LedgerEntry::Content(content) = entry else { continue };
-        if finder.find(&content.bytes).is_none() {
-            continue;
-        }
-        let entry = audit::read_entry(content.number, &content.bytes)?;
-        match entry.follows {
-            Some(number) => made.retain(|(other, _)| *other != number),
-            None if is_done(BACKUP)(&entry) => made.push((content.number, entry)),
-            None => {}
-        }
-    }
-    Ok(made.pop().map(|(_, entry)| BackupMade {
-        at: entry.at,
-        to: entry.facts.get("to").cloned().unwrap_or_default(),
-    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use zeroize::Zeroizing;
-
     use super::*;
-    use crate::audit::Trail;
     use crate::rights::Role;
-    use crate::seal::Keys;
     use crate::service::bank::Bank;
-    use crate::store::Actor;
 
     #[tokio::test]
     async fn a_branch_oversees_its_own_and_the_centre_what_is_of_no_branch() {
@@ -285,28 +226,6 @@ mod tests {
         let never = async { panic!("it was done") };
         let refused = bank.service.reload_configuration::<()>(&caller, never).await;
         assert!(matches!(refused, Err(Fault::ProofNeeded)));
-    }
-
-    #[tokio::test]
-    async fn the_last_backup_that_did_not_fail_is_told() {
-        let bank = Bank::new().await;
-        let system = bank.person("SA1", &[Role::SystemAdministrator]).await;
-        assert_eq!(bank.service.last_backup(&system).await.unwrap(), None);
-        let keys = Arc::new(Keys::new(&Zeroizing::new([7; 32]), &[]).unwrap());
-        let folder = bank.folder.path().join(audit::CONSOLE_FOLDER);
-        let trail = Trail::open(&folder, keys, bank.clock.clone()).await.unwrap();
-        let entry = |to: &str| {
-            let entry = Entry::new(bank.service.now(), Actor::Console, "console", BACKUP);
-            Entry { facts: [("to".to_owned(), to.to_owned())].into(), ..entry }
-        };
-        trail.act(entry("/mnt/one")).await.unwrap();
-        let failed = trail.act(entry("/mnt/two")).await.unwrap();
-        trail.undone(failed, entry("/mnt/two"), "it failed").await.unwrap();
-        trail.close().await;
-        let made = bank.service.last_backup(&system).await.unwrap().unwrap();
-        assert_eq!(made.to, "/mnt/one");
-        let auditor = bank.person("AU1", &[Role::Auditor]).await;
-        assert!(matches!(bank.service.last_backup(&auditor).await, Err(Fault::Forbidden(_))));
     }
 
     #[tokio::test]

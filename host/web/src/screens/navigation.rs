@@ -38,6 +38,7 @@ const SCREENS: &[Screen] = &[
         name: "administration/host",
         is_of: |viewer| viewer.may(Action::SeeHealth) && watches_over_others(viewer),
     },
+    Screen { name: "administration/backups", is_of: |viewer| viewer.may(Action::SeeBackups) },
     Screen { name: "administration/tokens", is_of: |viewer| viewer.may(Action::SeeClients) },
     Screen { name: "administration/policies", is_of: |viewer| viewer.may(Action::SeePolicies) },
     Screen { name: "administration/rights", is_of: watches_over_others },

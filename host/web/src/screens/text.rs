@@ -268,6 +268,8 @@ mod tests {
             "people-kind-",
             "people-state-",
             "readers-state-",
+            "backup-outcome-",
+            "size-",
             "host-change-",
             "host-isolation-",
             "count-",

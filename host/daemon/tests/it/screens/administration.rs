@@ -18,13 +18,13 @@ use super::{CHINESE, ENGLISH, HANDHELD, PC};
 use crate::daemon::Daemon;
 use crate::plugins::Vendor;
 
-const PASSWORD: &str = "trellis ombre fjord walnut";
+pub(super) const PASSWORD: &str = "trellis ombre fjord walnut";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 const SPACE: &str = "\u{e00d}";
 
 /// What an authenticator shows now, or that which comes next: none is taken twice.
-fn digits(secret: &str, is_next: bool) -> String {
+pub(super) fn digits(secret: &str, is_next: bool) -> String {
     let secret: Personal<String> = secret.replace(' ', "").into();
     let now = SystemClock::new().now().utc;
     let at = if is_next { now.plus(Duration::from_secs(30)) } else { now };
@@ -41,7 +41,7 @@ fn digits_in_demo(folder: &Path, number: &str) -> String {
 }
 
 /// Goes on in another window with the session of somebody who has logged in.
-async fn take_over(session: &Browser, browser: &Browser, screens: &str) {
+pub(super) async fn take_over(session: &Browser, browser: &Browser, screens: &str) {
     let cookie = session.page.get_named_cookie("__Host-rfid-session").await.unwrap();
     browser.page.goto(&format!("{screens}login")).await.unwrap();
     browser.page.add_cookie(cookie).await.unwrap();
@@ -53,7 +53,7 @@ async fn only_text(browser: &Browser, selector: &str) -> String {
 }
 
 /// Nothing is wider than the screen.
-async fn fits(browser: &Browser, what: &str) {
+pub(super) async fn fits(browser: &Browser, what: &str) {
     let script = "return document.documentElement.scrollWidth <= innerWidth";
     assert_eq!(browser.run(script).await, json!(true), "{what} is wider than its screen");
 }
@@ -75,7 +75,7 @@ async fn type_here(browser: &Browser, keys: &str) {
 }
 
 /// Makes one of the first two accounts, on the page for it.
-async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str, &str)) {
+pub(super) async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str, &str)) {
     browser.write("[name=code]", code).await;
     browser.click("main button.primary").await;
     browser.click(&format!("[name=role][value={role}]")).await;
@@ -86,7 +86,7 @@ async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str
 }
 
 /// Sets the password of whoever was invited and stands before the page for it. Returns the secret.
-async fn enrol(browser: &Browser) -> String {
+pub(super) async fn enrol(browser: &Browser) -> String {
     let secret = only_text(browser, "#factor-secret").await;
     browser.find("svg.qr path").await;
     browser.write("[name=digits]", &digits(&secret, false)).await;
@@ -356,6 +356,7 @@ async fn an_auditor_reads_and_verifies_the_trail_by_keys_in_light_and_dark() {
         ("policies", "Passwords"),
         ("rights", "Rights"),
         ("host", "demo"),
+        ("backups", "Backup"),
     ] {
         dark.page.goto(&format!("{}administration/{page}", demo.screens)).await.unwrap();
         dark.until_says("h2", heading).await;

@@ -2,6 +2,7 @@
 
 mod administration;
 mod announcing;
+mod backups;
 mod browser;
 mod centre;
 mod demo;

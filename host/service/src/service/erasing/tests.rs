@@ -357,7 +357,7 @@ async fn a_backup_that_knows_the_person_is_restored_without() {
     let world = World::new(Arc::clone(&store), folder).await;
     let clock: Arc<dyn rfid_core::Clock> = world.bank.clock.clone();
     let backup = copies.path().join("backup");
-    crate::backup::back_up(&data_dir, &backup, Arc::clone(&clock), |_| ()).await.unwrap();
+    crate::backup::back_up(&data_dir, &backup, Arc::clone(&clock), crate::backup::go_on).await.unwrap();
     let request = world.asked().await;
     world.approved(&request).await.unwrap();
     store.close().await;
@@ -366,7 +366,7 @@ async fn a_backup_that_knows_the_person_is_restored_without() {
     {
         std::fs::remove_dir_all(data_dir.join(part)).unwrap();
     }
-    crate::backup::restore(&backup, &data_dir, clock, |_| ()).await.unwrap();
+    crate::backup::restore(&backup, &data_dir, clock, crate::backup::go_on).await.unwrap();
     let restored = embedded(&data_dir).await;
     assert!(restored.get(&[Key::Customer(world.person)]).await.unwrap()[0].is_some());
     assert_eq!(restored.erasures().await.unwrap(), []);

@@ -8,7 +8,7 @@ use rfid_service::service::Fault;
 
 use super::super::text::Text;
 use super::super::viewer::{Frame, Nothing, Refusal, Sent, Viewer, shown};
-use super::policies::BackupView;
+use super::backups::LastBackup;
 use super::readers::ReaderRow;
 use super::{counts_said, uptime_said};
 use crate::api::Api;
@@ -61,7 +61,7 @@ struct HostPage {
     stores: Vec<StoreCondition>,
     whole: Option<Whole>,
     may_reload: bool,
-    backup: Option<BackupView>,
+    backup: Option<LastBackup>,
 }
 
 #[derive(Template)]
@@ -102,7 +102,7 @@ pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Respo
         let readers = host.readers();
         let not_well = readers.iter().filter(|reader| seen.has(reader.branch.as_ref()) && !reader.is_well());
         let backup = match viewer.may(Action::SeeBackups) {
-            true => Some(BackupView::of(&api, &viewer).await?),
+            true => Some(LastBackup::of(&api, &viewer).await?),
             false => None,
         };
         Ok(HostPage {

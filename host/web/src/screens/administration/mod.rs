@@ -4,11 +4,13 @@
 //! * `rights.rs`: the matrix of who may do what.
 //! * `readers.rs`, `listening.rs`: readers, and what an antenna hears just now.
 //! * `host.rs`: pipelines, sinks, plugins, health and the configuration.
+//! * `backups.rs`: backups of the store, asked for and made.
 //! * `tokens.rs`, `policies.rs`: other systems, and the rules of the host.
 //! * `trail.rs`: the audit trail.
 //! * `setup.rs`, `invitation.rs`: how somebody comes to an account, before anybody knows them.
 //! * `me.rs`: one's own sessions and password.
 
+mod backups;
 mod host;
 mod invitation;
 mod listening;
@@ -50,6 +52,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/administration/host", get(host::page))
         .route("/administration/host/changes", post(host::changes))
         .route("/administration/host/reload", post(host::reload))
+        .route("/administration/backups", get(backups::page).post(backups::make))
+        .route("/administration/backups/now", get(backups::now))
         .route("/administration/tokens", get(tokens::page))
         .route("/administration/policies", get(policies::page))
         .route("/administration/audit", get(trail::page).post(trail::filtered))

@@ -4,28 +4,16 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rfid_service::rights::Action;
-use rfid_service::service::{Fault, Policies};
+use rfid_service::service::Policies;
 
 use super::super::text::Text;
 use super::super::viewer::{Frame, Refusal, Viewer, shown};
+use super::backups::LastBackup;
 use super::span_said;
 use crate::api::Api;
 
 /// Runs of retention that are shown.
 const RUNS: usize = 10;
-
-/// What is known of backups.
-pub(super) struct BackupView {
-    /// When and where to the last one was made; nothing if the trail knows of none.
-    pub(super) last: Option<(String, String)>,
-}
-
-impl BackupView {
-    pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
-        let made = api.service().last_backup(viewer.caller()).await?;
-        Ok(Self { last: made.map(|made| (viewer.text.moment(made.at), made.to)) })
-    }
-}
 
 /// Rules of one kind: what each is called, how it is, and where it stands in the configuration.
 struct Rules {
@@ -46,7 +34,7 @@ struct PoliciesPage {
     frame: Frame,
     kinds: Vec<Rules>,
     runs: Vec<Run>,
-    backup: Option<BackupView>,
+    backup: Option<LastBackup>,
 }
 
 pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Response, Refusal> {
@@ -63,7 +51,7 @@ pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Respo
             kinds: kinds(text, &policies),
             runs: runs.collect(),
             backup: match viewer.may(Action::SeeBackups) {
-                true => Some(BackupView::of(&api, &viewer).await?),
+                true => Some(LastBackup::of(&api, &viewer).await?),
                 false => None,
             },
             text: text.clone(),

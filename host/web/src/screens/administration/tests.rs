@@ -1,4 +1,6 @@
-use std::sync::{Arc, Mutex};
+mod backups;
+
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -8,7 +10,7 @@ use rfid_service::account::second_factor;
 use rfid_service::record::Personal;
 use rfid_service::rights::Role;
 use rfid_service::service::bank::{Bank, PASSWORD};
-use rfid_service::service::{Caller, Grant, IssuingSettings, Scope};
+use rfid_service::service::{Caller, Grant, IssuingSettings, Scope, Service};
 use tokio::sync::broadcast;
 
 use super::super::trying::{Browser, Hall, Seen};
@@ -21,6 +23,10 @@ struct MadeUp {
     /// What reading the configuration anew comes to, and how often somebody did.
     answer: Mutex<Option<ConfigurationAnswer>>,
     reloads: Mutex<usize>,
+    /// How backups are, how many somebody had made, and who says whether they may.
+    backups: Mutex<BackupsCondition>,
+    made: Mutex<usize>,
+    service: OnceLock<Arc<Service>>,
 }
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{202e}'\"&";
@@ -32,7 +38,15 @@ impl MadeUp {
             ConfigurationChange { kind: ChangeKind::Waits, part: "host.listen".to_owned() },
         ];
         let answer = Mutex::new(Some(Ok(changes)));
-        Arc::new(Self { heard: broadcast::channel(4).0, answer, reloads: Mutex::new(0) })
+        let place = BackupPlace::Folder("/mnt/backup".into());
+        Arc::new(Self {
+            heard: broadcast::channel(4).0,
+            answer,
+            reloads: Mutex::new(0),
+            backups: Mutex::new(BackupsCondition { place, under_way: None, runs: Vec::new() }),
+            made: Mutex::new(0),
+            service: OnceLock::new(),
+        })
     }
 }
 
@@ -119,6 +133,27 @@ impl Installation for MadeUp {
         *self.reloads.lock().unwrap() += 1;
         self.look_at_configuration()
     }
+
+    fn backups(&self) -> Option<BackupsCondition> {
+        Some(self.backups.lock().unwrap().clone())
+    }
+
+    fn back_up<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<(), BackupRefusal>> {
+        async {
+            self.service.get().unwrap().may_back_up(caller).await?;
+            let condition = self.backups.lock().unwrap().clone();
+            match condition.place {
+                BackupPlace::NotConfigured => Err(BackupRefusal::NotConfigured),
+                BackupPlace::Database => Err(BackupRefusal::Database),
+                BackupPlace::Folder(_) if condition.under_way.is_some() => Err(BackupRefusal::UnderWay),
+                BackupPlace::Folder(_) => {
+                    *self.made.lock().unwrap() += 1;
+                    Ok(())
+                }
+            }
+        }
+        .boxed()
+    }
 }
 
 /// Everybody: number, branch, role.
@@ -149,6 +184,7 @@ async fn administered() -> (Hall, Arc<MadeUp>) {
         bank.employ(number, branch, &[role]).await;
     }
     let made_up = MadeUp::new();
+    assert!(made_up.service.set(Arc::clone(&bank.service)).is_ok());
     let installation: Arc<dyn Installation> = Arc::<MadeUp>::clone(&made_up);
     (Hall::over(bank, clients, Some(installation)), made_up)
 }
@@ -156,18 +192,19 @@ async fn administered() -> (Hall, Arc<MadeUp>) {
 #[tokio::test]
 async fn each_role_sees_its_pages_and_no_others() {
     let (hall, _) = administered().await;
-    // Pages in the order of the columns; people, readers, host, tokens, policies, audit, rights.
-    const PAGES: [&str; 7] = ["people", "readers", "host", "tokens", "policies", "audit", "rights"];
+    // Pages in the order of the columns; people, readers, host, backups, tokens, policies, audit, rights.
+    const PAGES: [&str; 8] =
+        ["people", "readers", "host", "backups", "tokens", "policies", "audit", "rights"];
     for (number, seen) in [
-        ("LM1", "..h...."),
-        ("AM1", "......."),
-        ("IC1", "......."),
-        ("AR1", "......."),
-        ("BS1", "prh..ar"),
-        ("CS1", "prhtpar"),
-        ("SA1", "prh...r"),
-        ("SE1", "p.htp.r"),
-        ("AU1", "..h..ar"),
+        ("LM1", "..h....."),
+        ("AM1", "........"),
+        ("IC1", "........"),
+        ("AR1", "........"),
+        ("BS1", "prh...ar"),
+        ("CS1", "prhbtpar"),
+        ("SA1", "prhb...r"),
+        ("SE1", "p.hbtp.r"),
+        ("AU1", "..h...ar"),
     ] {
         let browser = hall.log_in(number).await;
         for (page, mark) in PAGES.into_iter().zip(seen.chars()) {
@@ -192,6 +229,7 @@ async fn each_role_sees_its_pages_and_no_others() {
         for (path, may) in [
             ("/administration/readers/door_a/reads", number == "SA1"),
             ("/administration/audit/verification", number == "AU1"),
+            ("/administration/backups/now", ["CS1", "SA1", "SE1"].contains(&number)),
         ] {
             let (status, _) = hall.stream(path, &browser.cookie).await;
             assert_eq!(status == 200, may, "{number} {path}");
@@ -200,6 +238,7 @@ async fn each_role_sees_its_pages_and_no_others() {
         for (path, may) in [
             ("/administration/host/changes", number == "SA1"),
             ("/administration/host/reload", number == "SA1"),
+            ("/administration/backups", number == "SA1"),
             ("/administration/audit/verification", number == "AU1"),
             ("/administration/people/LM1/end-sessions", ["BS1", "CS1", "SE1"].contains(&number)),
         ] {
@@ -213,9 +252,18 @@ async fn each_role_sees_its_pages_and_no_others() {
 #[tokio::test]
 async fn nobody_without_a_session_comes_to_any_page_and_no_frame_holds_one() {
     let (hall, _) = administered().await;
-    for page in
-        ["people", "people/LM1", "rights", "readers", "readers/door_a", "host", "tokens", "policies", "audit"]
-    {
+    for page in [
+        "people",
+        "people/LM1",
+        "rights",
+        "readers",
+        "readers/door_a",
+        "host",
+        "backups",
+        "tokens",
+        "policies",
+        "audit",
+    ] {
         let seen = hall.ask("GET", &format!("/administration/{page}"), &[], "").await;
         assert_eq!((seen.status, &seen.headers["location"]), (303, &"/login".parse().unwrap()), "{page}");
     }
@@ -235,6 +283,7 @@ async fn what_is_sent_from_elsewhere_or_without_proof_changes_nothing() {
     let open = "staff_number=LM9&name=x&branch=a&role_lobby_manager=on";
     for (browser, path, form) in [
         (&system, "/administration/host/reload", ""),
+        (&system, "/administration/backups", ""),
         (&security, "/administration/people", open),
         (&security, "/administration/people/LM1/disable", ""),
         (&security, "/administration/people/LM1/end-sessions", ""),
@@ -252,7 +301,7 @@ async fn what_is_sent_from_elsewhere_or_without_proof_changes_nothing() {
             assert_eq!(hall.ask("POST", path, &headers, form).await.status, status, "{path} {headers:?}");
         }
     }
-    assert_eq!(*made_up.reloads.lock().unwrap(), 0);
+    assert_eq!((*made_up.reloads.lock().unwrap(), *made_up.made.lock().unwrap()), (0, 0));
     assert!(hall.bank.service.account_requests(&Caller::console()).await.unwrap().is_empty());
     for path in ["/setup", "/setup/code", "/invitation", "/invitation/begin", "/invitation/password"] {
         let seen = hall.ask("POST", path, &[("origin", "https://elsewhere:1")], "code=x").await;
@@ -515,7 +564,7 @@ async fn the_host_is_shown_and_reloaded_after_a_look_and_by_whoever_has_proved_w
         "libacme.so",
         "待送 12 条",
         "branch-host",
-        "rfid-host backup",
+        "href=\"/administration/backups\"",
     ] {
         assert!(host.contains(said), "{said}: {host}");
     }
@@ -559,7 +608,8 @@ async fn tokens_and_rules_are_told_to_security() {
     );
     hall.bank.service.keep_no_longer(None).await.unwrap();
     let policies = security.get("/administration/policies").await.html;
-    for said in ["15 个字符", "30 分钟", "90 天", "13 个月", "accounts.idle_after", "没有备份"] {
+    for said in ["15 个字符", "30 分钟", "90 天", "13 个月", "accounts.idle_after", "没有已知的备份"]
+    {
         assert!(policies.contains(said), "{said}: {policies}");
     }
     let rights = security.get("/administration/rights").await.html;

@@ -13,8 +13,8 @@ use tokio::sync::broadcast;
 
 use super::live::APART;
 use crate::installation::{
-    AntennaCondition, ConfigurationAnswer, HostCondition, Installation, PipelineCondition, PluginCondition,
-    ReaderCondition, SinkCondition, StoreCondition,
+    AntennaCondition, BackupRefusal, BackupsCondition, ConfigurationAnswer, HostCondition, Installation,
+    PipelineCondition, PluginCondition, ReaderCondition, SinkCondition, StoreCondition,
 };
 use crate::screens::trying::{Browser, Hall, staffed};
 
@@ -71,6 +71,14 @@ impl Installation for Readers {
 
     fn reload(&self) -> BoxFuture<'_, Option<ConfigurationAnswer>> {
         Box::pin(async { None })
+    }
+
+    fn backups(&self) -> Option<BackupsCondition> {
+        None
+    }
+
+    fn back_up<'a>(&'a self, _: &'a Caller) -> BoxFuture<'a, Result<(), BackupRefusal>> {
+        Box::pin(async { Err(BackupRefusal::NotConfigured) })
     }
 }
 
