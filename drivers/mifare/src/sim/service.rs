@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ const LOCK: &str = "rfid-host-pcscd.lock";
 
 /// Where the service makes its socket.
 const SOCKET_FOLDER: &str = "/run/pcscd";
+/// Where it takes connections.
+const SOCKET: &str = "/run/pcscd/pcscd.comm";
 
 /// Where Debian puts the virtual reader.
 const VPCD: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
@@ -113,9 +116,9 @@ impl PcscService {
             .stderr(log)
             .spawn()?;
         self.daemon = Some(daemon);
-        // A socket that takes connections may belong to a service that knows no reader yet.
+        // Either may come first, and what is left of the daemon before keeps the port for a moment, too.
         let start = Instant::now();
-        while TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        while !(is_listened_to(port)? && UnixStream::connect(SOCKET).is_ok()) {
             if start.elapsed() > PATIENCE {
                 let said = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
                 return Err(io::Error::other(format!("pcscd does not come up: {said}")));
@@ -174,6 +177,23 @@ fn compiled(folder: &Path) -> io::Result<PathBuf> {
             "the telling reader does not compile; is libpcsclite-dev there? {said}"
         )))
     }
+}
+
+/// Whether somebody takes connections to this port, which is not asked by trying to: the reader would take whoever
+/// tries for a card.
+fn is_listened_to(port: u16) -> io::Result<bool> {
+    const LISTENING: &str = "0A";
+    let has = |table: &str| {
+        let local = format!(":{port:04X}");
+        table.lines().any(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            let is_local = columns.next().is_some_and(|address| address.ends_with(&local));
+            is_local && columns.nth(1) == Some(LISTENING)
+        })
+    };
+    // Where there is no IPv6, there is no second table.
+    let others = std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    Ok(has(&std::fs::read_to_string("/proc/net/tcp")?) || has(&others))
 }
 
 /// vpcd has two slots on ports that follow one another.
