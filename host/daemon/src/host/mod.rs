@@ -154,12 +154,8 @@ impl Host {
         next.host = self.config.host.clone();
         next.http = self.config.http.clone();
         next.ledger = self.config.ledger;
-        if !difference.secrets {
-            let backup_dir = next.store.backup_dir.take();
+        if !self.config.store.is_same_place(&next.store) {
             next.store = self.config.store.clone();
-            if difference.backups {
-                next.store.backup_dir = backup_dir;
-            }
         }
         next.service = self.config.service.with_branches_of(&next.service);
         if let Some(service) = &self.service {

@@ -132,10 +132,9 @@ fn last_backup_in(folder: &Path) -> Result<Option<BackupMade>, Error> {
             None => {}
         }
     }
-    Ok(made.pop().map(|(_, entry)| BackupMade {
-        at: entry.at,
-        to: entry.facts.get("to").cloned().unwrap_or_default(),
-    }))
+    Ok(made
+        .pop()
+        .map(|(_, entry)| BackupMade { at: entry.at, to: entry.facts.get(TO).cloned().unwrap_or_default() }))
 }
 
 #[cfg(test)]

@@ -512,19 +512,18 @@ fn blank_on_desk(number: u8, spot: Spot, issued: &[(Card, Customer)]) -> (String
     match spot {
         Spot::Away => {}
         Spot::Pad => lay(number, "", false),
-        Spot::Desk => lay(number, "", true),
+        Spot::Desk | Spot::Slow | Spot::Mute => lay(number, "", true),
         Spot::Torn => lay(number, "torn_write = { after = 0, bytes = 7 }", true),
         Spot::Two => {
             lay(number, "", true);
             lay(number.wrapping_add(1), "", true);
         }
-        Spot::Slow | Spot::Mute => lay(number, "", true),
     }
-    match spot {
-        Spot::Slow => pad.push_str("[faults]\nanswer_delay = \"100ms\"\n"),
-        Spot::Mute => pad.push_str("[faults]\nmute = true\n"),
-        Spot::Away | Spot::Pad | Spot::Desk | Spot::Torn | Spot::Two => {}
-    }
+    pad.push_str(match spot {
+        Spot::Slow => "[faults]\nanswer_delay = \"100ms\"\n",
+        Spot::Mute => "[faults]\nmute = true\n",
+        Spot::Away | Spot::Pad | Spot::Desk | Spot::Torn | Spot::Two => "",
+    });
     (uhf, pad)
 }
 

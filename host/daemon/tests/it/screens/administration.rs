@@ -18,13 +18,13 @@ use super::{CHINESE, ENGLISH, HANDHELD, PC};
 use crate::daemon::Daemon;
 use crate::plugins::Vendor;
 
-pub(super) const PASSWORD: &str = "trellis ombre fjord walnut";
+const PASSWORD: &str = "trellis ombre fjord walnut";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 const SPACE: &str = "\u{e00d}";
 
 /// What an authenticator shows now, or that which comes next: none is taken twice.
-pub(super) fn digits(secret: &str, is_next: bool) -> String {
+fn digits(secret: &str, is_next: bool) -> String {
     let secret: Personal<String> = secret.replace(' ', "").into();
     let now = SystemClock::new().now().utc;
     let at = if is_next { now.plus(Duration::from_secs(30)) } else { now };
@@ -75,7 +75,7 @@ async fn type_here(browser: &Browser, keys: &str) {
 }
 
 /// Makes one of the first two accounts, on the page for it.
-pub(super) async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str, &str)) {
+async fn set_up(browser: &Browser, code: &str, (number, role, name): (&str, &str, &str)) {
     browser.write("[name=code]", code).await;
     browser.click("main button.primary").await;
     browser.click(&format!("[name=role][value={role}]")).await;
@@ -86,7 +86,7 @@ pub(super) async fn set_up(browser: &Browser, code: &str, (number, role, name): 
 }
 
 /// Sets the password of whoever was invited and stands before the page for it. Returns the secret.
-pub(super) async fn enrol(browser: &Browser) -> String {
+async fn enrol(browser: &Browser) -> String {
     let secret = only_text(browser, "#factor-secret").await;
     browser.find("svg.qr path").await;
     browser.write("[name=digits]", &digits(&secret, false)).await;
@@ -218,6 +218,17 @@ async fn an_empty_host_comes_to_its_two_administrators_who_open_the_first_accoun
     assert!(daemon.terminate().success());
 }
 
+/// The system administrator of a host that has nobody yet, logged in.
+pub(super) async fn first_administrator(screens: &str, data: &Path) -> Browser {
+    let code = std::fs::read_to_string(data.join("setup-code")).unwrap();
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.page.goto(screens).await.unwrap();
+    set_up(&pc, code.trim(), ("SA1", "system_administrator", "罗维")).await;
+    let secret = enrol(&pc).await;
+    pc.log_in_with(screens, "SA1", PASSWORD, &digits(&secret, true)).await;
+    pc
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_runs_stands_on_the_page_of_the_host_and_so_does_that_it_was_started_again() {
     let vendor = Vendor::new(&["good-minimal"]);
@@ -232,12 +243,7 @@ async fn a_plugin_that_runs_stands_on_the_page_of_the_host_and_so_does_that_it_w
     let daemon = Daemon::run(&config);
     vendor.first_event();
     let screens = format!("http://{}/", daemon.http);
-    let code = std::fs::read_to_string(vendor.data().join("setup-code")).unwrap();
-    let pc = Browser::open(PC, CHINESE).await;
-    pc.page.goto(&screens).await.unwrap();
-    set_up(&pc, code.trim(), ("SA1", "system_administrator", "罗维")).await;
-    let secret = enrol(&pc).await;
-    pc.log_in_with(&screens, "SA1", PASSWORD, &digits(&secret, true)).await;
+    let pc = first_administrator(&screens, &vendor.data()).await;
     pc.page.goto(&format!("{screens}administration/host")).await.unwrap();
     let row = "section[aria-labelledby=plugins-title] tbody tr";
     pc.until_says(row, "good-minimal.so").await;

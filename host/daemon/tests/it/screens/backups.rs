@@ -6,22 +6,17 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::administration::{PASSWORD, digits, enrol, fits, set_up, take_over};
+use super::administration::{first_administrator, fits, take_over};
 use super::browser::Browser;
 use super::look::look;
-use super::{CHINESE, HANDHELD, PC};
+use super::{CHINESE, HANDHELD};
 use crate::daemon::{Daemon, rfid_host, until};
 use crate::service::{Bank, ask};
 
 /// The system administrator of a bank that has none yet, on the page of backups.
 async fn system_of(bank: &Bank, daemon: &Daemon) -> (Browser, String) {
     let screens = format!("http://{}/", daemon.http);
-    let code = fs::read_to_string(bank.path("data").join("setup-code")).unwrap();
-    let pc = Browser::open(PC, CHINESE).await;
-    pc.page.goto(&screens).await.unwrap();
-    set_up(&pc, code.trim(), ("SA1", "system_administrator", "罗维")).await;
-    let secret = enrol(&pc).await;
-    pc.log_in_with(&screens, "SA1", PASSWORD, &digits(&secret, true)).await;
+    let pc = first_administrator(&screens, &bank.path("data")).await;
     pc.page.goto(&format!("{screens}administration/backups")).await.unwrap();
     (pc, screens)
 }

@@ -290,17 +290,23 @@ async fn a_request_is_reviewed_and_its_card_encoded_and_handed_over_by_keys_alon
     clerk.until_says(".receipt", "贵宾卡交付回执").await;
 }
 
+/// The clerk with a card that is approved, before a desk that waits for it to be laid on the pad.
+async fn encoding(demo: &Demo, folder: &Path) -> Browser {
+    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
+    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
+    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
+    let asked = approved_card(&clerk, &reviewer, demo, &picture(folder)).await;
+    clerk.page.goto(&asked).await.unwrap();
+    clerk.click("form[action$='/encode'] button").await;
+    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    clerk
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_is_lost_while_a_card_is_encoded_is_said_and_gone_on_with_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
-    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
-    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
-    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
-    let asked = approved_card(&clerk, &reviewer, &demo, &picture(folder.path())).await;
-    clerk.page.goto(&asked).await.unwrap();
-    clerk.click("form[action$='/encode'] button").await;
-    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    let clerk = encoding(&demo, folder.path()).await;
     // The chip is written in part when the antenna goes.
     demo.blank("torn");
     clerk.until_says("#bench-now", "写卡时卡被拿开了").await;
@@ -325,13 +331,7 @@ async fn a_pad_whose_cable_is_pulled_or_that_says_nothing_is_said_and_gone_on_wi
     const LOST: &str = "连不上读卡板。请检查连线和电源，恢复后会自动继续。";
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(folder.path());
-    let (clerk, reviewer) = (Browser::open(PC, CHINESE).await, Browser::open(PC, CHINESE).await);
-    clerk.log_in(&demo.screens, CLERK, &demo.password).await;
-    reviewer.log_in_with(&demo.screens, REVIEWER, &demo.password, &demo.code_of(REVIEWER)).await;
-    let asked = approved_card(&clerk, &reviewer, &demo, &picture(folder.path())).await;
-    clerk.page.goto(&asked).await.unwrap();
-    clerk.click("form[action$='/encode'] button").await;
-    clerk.until_says("#bench-now", "请把卡平放在读卡板上").await;
+    let clerk = encoding(&demo, folder.path()).await;
     // Before any card lies there.
     demo.pad_line(false);
     clerk.until_says("#bench-now", LOST).await;

@@ -163,9 +163,8 @@ impl State {
     /// Where it is: whoever is written to is not asked about.
     fn replace(&mut self, customer: CustomerId, visits: Visits) {
         if let Some(slot) = self.recent.get_mut(&customer) {
-            self.weight += visits.len();
-            self.weight -= slot.weight() - 1;
-            *slot = Slot::Here(visits);
+            let before = std::mem::replace(slot, Slot::Here(visits));
+            self.weight = self.weight - before.weight() + slot.weight();
         } else {
             self.older.insert(customer, Slot::Here(visits));
         }

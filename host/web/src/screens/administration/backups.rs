@@ -22,7 +22,11 @@ pub(super) struct LastBackup {
 }
 
 impl LastBackup {
-    pub(super) async fn of(api: &Api, viewer: &Viewer) -> Result<Self, Fault> {
+    /// Nothing for whoever may not know of backups.
+    pub(super) async fn shown_to(viewer: &Viewer, api: &Api) -> Result<Option<Self>, Fault> {
+        if !viewer.may(Action::SeeBackups) {
+            return Ok(None);
+        }
         let at_console = api.service().last_backup(viewer.caller()).await?;
         let at_console = at_console.map(|made| (made.at, made.to));
         let runs = condition_of(api).map(|condition| condition.runs).unwrap_or_default();
@@ -31,7 +35,7 @@ impl LastBackup {
             BackupOutcome::UnderWay | BackupOutcome::Failed { .. } => None,
         });
         let last = at_console.into_iter().chain(here).max_by_key(|(at, _)| *at);
-        Ok(Self { last: last.map(|(at, to)| (viewer.text.moment(at), to)) })
+        Ok(Some(Self { last: last.map(|(at, to)| (viewer.text.moment(at), to)) }))
     }
 }
 
@@ -44,6 +48,7 @@ struct UnderWay {
 }
 
 /// One that was asked for.
+#[derive(Default)]
 struct RunRow {
     began: String,
     to: String,
@@ -118,19 +123,10 @@ impl Backups {
 
 fn row(text: &Text, run: BackupRun) -> RunRow {
     let took = |at: UtcTime| span_said(text, std::time::Duration::from_secs(at.since(run.began).as_secs()));
-    let mut row = RunRow {
-        began: text.second(run.began),
-        to: run.to.display().to_string(),
-        outcome: "under-way",
-        outcome_said: String::new(),
-        took: String::new(),
-        entries: String::new(),
-        photos: String::new(),
-        size: String::new(),
-        why: String::new(),
-    };
+    let mut row =
+        RunRow { began: text.second(run.began), to: run.to.display().to_string(), ..RunRow::default() };
     match run.outcome {
-        BackupOutcome::UnderWay => {}
+        BackupOutcome::UnderWay => row.outcome = "under-way",
         BackupOutcome::Made { at, entries, photo_files, bytes } => {
             row.outcome = "made";
             row.took = took(at);

@@ -101,10 +101,7 @@ pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Respo
         let condition = host.host();
         let readers = host.readers();
         let not_well = readers.iter().filter(|reader| seen.has(reader.branch.as_ref()) && !reader.is_well());
-        let backup = match viewer.may(Action::SeeBackups) {
-            true => Some(LastBackup::of(&api, &viewer).await?),
-            false => None,
-        };
+        let backup = LastBackup::shown_to(&viewer, &api).await?;
         Ok(HostPage {
             frame: Frame::of(&api, &viewer, "administration/host").await?,
             proof: viewer.proof().to_owned(),

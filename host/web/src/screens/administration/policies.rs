@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use rfid_service::rights::Action;
 use rfid_service::service::Policies;
 
 use super::super::text::Text;
@@ -50,10 +49,7 @@ pub(super) async fn page(State(api): State<Api>, viewer: Viewer) -> Result<Respo
             frame: Frame::of(&api, &viewer, "administration/policies").await?,
             kinds: kinds(text, &policies),
             runs: runs.collect(),
-            backup: match viewer.may(Action::SeeBackups) {
-                true => Some(LastBackup::of(&api, &viewer).await?),
-                false => None,
-            },
+            backup: LastBackup::shown_to(&viewer, &api).await?,
             text: text.clone(),
         })
     };
