@@ -27,7 +27,7 @@ fn decode(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let frame = first_frame(black_box(&report), 1 << 20).unwrap().unwrap();
                 for tag in TagReports::of_frame(&frame).unwrap() {
-                    black_box(&tag.unwrap());
+                    black_box(tag.as_ref().unwrap());
                 }
             });
         });
@@ -38,10 +38,10 @@ fn decode(criterion: &mut Criterion) {
     group.bench_function("32 tags, with what is left out filled in", |bencher| {
         bencher.iter(|| {
             let frame = first_frame(black_box(&report), 1 << 20).unwrap().unwrap();
-            for tag in TagReports::of_frame(&frame).unwrap() {
-                let mut tag = tag.unwrap();
-                recall.fill(&mut tag);
-                black_box(&tag);
+            for mut tag in TagReports::of_frame(&frame).unwrap() {
+                let tag = tag.as_mut().unwrap();
+                recall.fill(tag);
+                black_box(&*tag);
             }
         });
     });

@@ -231,10 +231,10 @@ impl Inventory {
                 self.taken += before;
                 return false;
             }
-            match tags.next() {
-                Some(Ok(mut tag)) => {
-                    self.recall.fill(&mut tag);
-                    self.take_tag(&tag, buf);
+            match &mut tags.next() {
+                Some(Ok(tag)) => {
+                    self.recall.fill(tag);
+                    self.take_tag(tag, buf);
                 }
                 Some(Err(fault)) => {
                     buf.add_lost(1);

@@ -15,6 +15,9 @@ const TAG_REPORT_DATA: u16 = 240;
 const EPC_DATA: u16 = 241;
 const CUSTOM: u16 = 1023;
 
+/// The octets of an EPC, and how many bits it has.
+type Epc<'a> = (&'a [u8], u16);
+
 /// One TagReportData: what it says of a tag.
 #[derive(Clone, Copy, Debug)]
 pub struct TagReport<'a> {
@@ -196,7 +199,13 @@ impl<'a> TagReport<'a> {
     /// Reads the body of a TagReportData that begins at `offset` of its message.
     #[inline]
     fn read(body: &'a [u8], offset: usize) -> Result<Self, Fault> {
-        let mut tag = Self { body, ..Self::BLANK };
+        // What comes with every tag is kept in variables and put together in the end: a value is slow to be
+        // copied when its parts were written one by one just before.
+        let mut rare = Self { body, ..Self::BLANK };
+        let mut members = Members::NONE;
+        let (mut epc, mut epc_bits): (&[u8], u16) = (&[], 0);
+        let (mut first_seen, mut last_seen, mut ro_spec_id) = (0, 0, 0);
+        let (mut antenna_id, mut channel_index, mut tag_seen_count, mut peak_rssi) = (0, 0, 0, 0);
         let mut rest = body;
         // Each arm takes its octets and goes on; where they are not there, the loop ends.
         while let Some((&first, tail)) = rest.split_first() {
@@ -206,7 +215,7 @@ impl<'a> TagReport<'a> {
                         Some((octets, tail)) => {
                             let $octets = *octets;
                             $do;
-                            tag.members.insert($member);
+                            members.insert($member);
                             rest = tail;
                             continue;
                         }
@@ -216,76 +225,92 @@ impl<'a> TagReport<'a> {
             }
             match first {
                 0x8D => {
-                    if let Some((epc, tail)) = tail.split_first_chunk::<12>() {
-                        tag.epc = epc;
-                        tag.epc_bits = 96;
-                        tag.members.insert(Members::EPC);
+                    if let Some((octets, tail)) = tail.split_first_chunk::<12>() {
+                        (epc, epc_bits) = (octets, 96);
+                        members.insert(Members::EPC);
                         rest = tail;
                         continue;
                     }
                 }
-                0x81 => take!(2, |o| tag.antenna_id = u16::from_be_bytes(o), Members::ANTENNA_ID),
-                0x82 => take!(8, |o| tag.first_seen = u64::from_be_bytes(o), Members::FIRST_SEEN),
+                0x81 => take!(2, |o| antenna_id = u16::from_be_bytes(o), Members::ANTENNA_ID),
+                0x82 => take!(8, |o| first_seen = u64::from_be_bytes(o), Members::FIRST_SEEN),
                 0x83 => take!(
                     8,
-                    |o| tag.first_seen = u64::from_be_bytes(o),
+                    |o| first_seen = u64::from_be_bytes(o),
                     Members::FIRST_SEEN.with(Members::FIRST_SEEN_IS_UPTIME)
                 ),
-                0x84 => take!(8, |o| tag.last_seen = u64::from_be_bytes(o), Members::LAST_SEEN),
+                0x84 => take!(8, |o| last_seen = u64::from_be_bytes(o), Members::LAST_SEEN),
                 0x85 => take!(
                     8,
-                    |o| tag.last_seen = u64::from_be_bytes(o),
+                    |o| last_seen = u64::from_be_bytes(o),
                     Members::LAST_SEEN.with(Members::LAST_SEEN_IS_UPTIME)
                 ),
-                0x86 => take!(1, |o| tag.peak_rssi = i8::from_be_bytes(o), Members::PEAK_RSSI),
-                0x87 => take!(2, |o| tag.channel_index = u16::from_be_bytes(o), Members::CHANNEL_INDEX),
-                0x88 => take!(2, |o| tag.tag_seen_count = u16::from_be_bytes(o), Members::TAG_SEEN_COUNT),
-                0x89 => take!(4, |o| tag.ro_spec_id = u32::from_be_bytes(o), Members::RO_SPEC_ID),
-                0x8A => take!(
-                    2,
-                    |o| tag.inventory_parameter_spec_id = u16::from_be_bytes(o),
-                    Members::INVENTORY_PARAMETER_SPEC_ID
-                ),
-                0x8B => take!(2, |o| tag.crc = u16::from_be_bytes(o), Members::CRC),
-                0x8C => take!(2, |o| tag.pc = u16::from_be_bytes(o), Members::PC),
-                0x8E => take!(2, |o| tag.spec_index = u16::from_be_bytes(o), Members::SPEC_INDEX),
-                0x90 => take!(4, |o| tag.access_spec_id = u32::from_be_bytes(o), Members::ACCESS_SPEC_ID),
-                0x93 => take!(2, |o| tag.xpc[0] = u16::from_be_bytes(o), Members::XPC_W1),
-                0x94 => take!(2, |o| tag.xpc[1] = u16::from_be_bytes(o), Members::XPC_W2),
+                0x86 => take!(1, |o| peak_rssi = i8::from_be_bytes(o), Members::PEAK_RSSI),
+                0x87 => take!(2, |o| channel_index = u16::from_be_bytes(o), Members::CHANNEL_INDEX),
+                0x88 => take!(2, |o| tag_seen_count = u16::from_be_bytes(o), Members::TAG_SEEN_COUNT),
+                0x89 => take!(4, |o| ro_spec_id = u32::from_be_bytes(o), Members::RO_SPEC_ID),
                 _ => {
-                    if let Some(behind) = tag.take_other(rest) {
+                    if let Some((behind, other_epc)) = rare.take_other(rest) {
+                        if let Some(other_epc) = other_epc {
+                            (epc, epc_bits) = other_epc;
+                            members.insert(Members::EPC);
+                        }
                         rest = behind;
                         continue;
                     }
                 }
             }
             // Where the next parameter would begin is not known.
-            tag.skipped += 1;
+            rare.skipped += 1;
             break;
         }
-        if !tag.members.contains(Members::EPC) {
+        members.insert(rare.members);
+        if !members.contains(Members::EPC) {
             return Err(Fault { offset, inside: "TagReportData", kind: FaultKind::Missing("EPC") });
         }
-        Ok(tag)
+        Ok(Self {
+            epc,
+            epc_bits,
+            members,
+            first_seen,
+            last_seen,
+            ro_spec_id,
+            antenna_id,
+            channel_index,
+            tag_seen_count,
+            peak_rssi,
+            ..rare
+        })
     }
 
-    /// Takes a parameter that is not one of those that come with every tag.
-    fn take_other(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+    /// Takes a parameter that is not one of those that come with every tag. Returns what stands behind it,
+    /// and the EPC if it is one.
+    #[inline(never)]
+    fn take_other(&mut self, rest: &'a [u8]) -> Option<(&'a [u8], Option<Epc<'a>>)> {
         let (number, body, behind) = next_parameter(rest)?;
+        macro_rules! take {
+            ($place:expr, $type:ty, $member:ident) => {{
+                $place = <$type>::from_be_bytes(*body.first_chunk()?);
+                self.members.insert(Members::$member);
+            }};
+        }
         match number {
-            EPC_DATA => match body.split_first_chunk::<2>() {
-                Some((count, octets)) => {
-                    let bits = u16::from_be_bytes(*count);
-                    match octets.get(..usize::from(bits).div_ceil(8)) {
-                        Some(epc) => {
-                            (self.epc, self.epc_bits) = (epc, bits);
-                            self.members.insert(Members::EPC);
-                        }
-                        None => self.skipped += 1,
-                    }
+            10 => take!(self.inventory_parameter_spec_id, u16, INVENTORY_PARAMETER_SPEC_ID),
+            11 => take!(self.crc, u16, CRC),
+            12 => take!(self.pc, u16, PC),
+            14 => take!(self.spec_index, u16, SPEC_INDEX),
+            16 => take!(self.access_spec_id, u32, ACCESS_SPEC_ID),
+            19 => take!(self.xpc[0], u16, XPC_W1),
+            20 => take!(self.xpc[1], u16, XPC_W2),
+            EPC_DATA => {
+                if let Some((count, octets)) = body.split_first_chunk::<2>()
+                    && let bits = u16::from_be_bytes(*count)
+                    && let Some(epc) = octets.get(..usize::from(bits).div_ceil(8))
+                {
+                    return Some((behind, Some((epc, bits))));
                 }
-                None => self.skipped += 1,
-            },
+                self.skipped += 1;
+            }
             CUSTOM => match custom(body) {
                 Some((impinj::VENDOR, subtype, data)) => self.take_impinj(subtype, data),
                 Some(_) => {}
@@ -300,7 +325,7 @@ impl<'a> TagReport<'a> {
             15 => {}
             _ => self.skipped += 1,
         }
-        Some(behind)
+        Some((behind, None))
     }
 
     fn take_impinj(&mut self, subtype: u32, data: &[u8]) {

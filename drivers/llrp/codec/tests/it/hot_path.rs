@@ -183,7 +183,18 @@ prop_compose! {
             last_seen_timestamp_utc: None,
             last_seen_timestamp_uptime: last.map(|microseconds| LastSeenTimestampUptime { microseconds }),
             tag_seen_count: count.map(|tag_count| TagSeenCount { tag_count }),
-            air_protocol_data: pc.map(|pc_bits| C1G2PC { pc_bits }.into()).into_iter().collect(),
+            air_protocol_data: pc
+                .into_iter()
+                .flat_map(|bits| -> [AirProtocolTagData; 4] {
+                    let [crc, xpcw1, xpcw2] = [1, 2, 3].map(|more| bits.wrapping_add(more));
+                    [
+                        C1G2PC { pc_bits: bits }.into(),
+                        C1G2CRC { crc }.into(),
+                        C1G2XPCW1 { xpcw1 }.into(),
+                        C1G2XPCW2 { xpcw2 }.into(),
+                    ]
+                })
+                .collect(),
             access_spec_id: spec.map(|access_spec_id| AccessSpecID { access_spec_id }),
             op_spec_results: words
                 .map(|read_data| C1G2ReadOpSpecResult {
@@ -218,6 +229,15 @@ proptest! {
             prop_assert_eq!(tag.peak_rssi(), data.peak_rssi.as_ref().map(|rssi| rssi.peak_rssi));
             prop_assert_eq!(tag.tag_seen_count(), data.tag_seen_count.as_ref().map(|count| count.tag_count));
             prop_assert_eq!(tag.ro_spec_id(), data.ro_spec_id.as_ref().map(|id| id.ro_spec_id));
+            prop_assert_eq!(tag.access_spec_id(), data.access_spec_id.as_ref().map(|id| id.access_spec_id));
+            prop_assert_eq!(tag.spec_index(), data.spec_index.as_ref().map(|index| index.spec_index));
+            let inventory = data.inventory_parameter_spec_id.as_ref();
+            let inventory = inventory.map(|id| id.inventory_parameter_spec_id);
+            prop_assert_eq!(tag.inventory_parameter_spec_id(), inventory);
+            let channel = data.channel_index.as_ref().map(|index| index.channel_index);
+            prop_assert_eq!(tag.channel_index(), channel);
+            let more = |more: u16| channel.map(|bits| bits.wrapping_add(more));
+            prop_assert_eq!((tag.pc(), tag.crc(), tag.xpc()), (more(0), more(1), [more(2), more(3)]));
             let first = data.first_seen_timestamp_utc.as_ref().map(|time| time.microseconds);
             prop_assert_eq!(tag.first_seen_utc(), first);
             let last = data.last_seen_timestamp_uptime.as_ref().map(|time| time.microseconds);
