@@ -26,6 +26,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 pub struct LedgerSettings {
     /// Segments are about this long.
     pub segment_bytes: u64,
+    /// A segment that was begun so long ago is ended by the next record, however short it is: only whole
+    /// segments can be taken out.
+    pub segment_for: Option<Duration>,
     /// Segments whose records are all older are removed.
     pub keep_for: Option<Duration>,
     /// Beyond so many bytes the oldest segments are removed, one for each new one.
@@ -52,6 +55,7 @@ impl Default for LedgerSettings {
     fn default() -> Self {
         Self {
             segment_bytes: 16 * 1024 * 1024,
+            segment_for: None,
             keep_for: Some(Duration::from_secs(400 * 24 * 3_600)),
             keep_bytes: None,
             reserve_bytes: 16 * 1024 * 1024,
@@ -92,6 +96,7 @@ enum Request {
     Append(Vec<writer::Entry>, oneshot::Sender<io::Result<Vec<Appended>>>),
     Lose(u64, String, (UtcTime, UtcTime), oneshot::Sender<io::Result<Gap>>),
     GiveUpReserve(oneshot::Sender<io::Result<bool>>),
+    RemoveThrough(u64, oneshot::Sender<io::Result<u64>>),
 }
 
 impl Ledger {
@@ -111,6 +116,7 @@ impl Ledger {
             let lock = lock(&path)?;
             let plan = Plan {
                 segment_bytes: settings.segment_bytes,
+                segment_for: settings.segment_for,
                 reserve_bytes: settings.reserve_bytes,
                 keep_for: settings.keep_for,
                 keep_bytes: settings.keep_bytes,
@@ -153,6 +159,15 @@ impl Ledger {
     /// `Io` when the ledger is closed.
     pub async fn give_up_reserve(&self) -> Result<bool> {
         self.owner.ask("give up", &self.folder, Request::GiveUpReserve).await
+    }
+
+    /// Removes the segments in which nothing lies behind this number, the oldest first; the last one always
+    /// stays. Returns the number of the first record that is kept.
+    ///
+    /// # Errors
+    /// `Io`: some may be gone; the same call again goes on.
+    pub async fn remove_through(&self, number: u64) -> Result<u64> {
+        self.owner.ask("remove", &self.folder, |answer| Request::RemoveThrough(number, answer)).await
     }
 
     /// Reads it behind number `after`, up to what is durable.
@@ -225,6 +240,11 @@ impl Work for LedgerWork {
                 }
                 Request::GiveUpReserve(answer) => {
                     let _ = answer.send(Ok(self.writer.give_up_reserve()));
+                }
+                Request::RemoveThrough(number, answer) => {
+                    let removed = self.writer.remove_segments_through(number);
+                    self.status.note(&self.writer);
+                    let _ = answer.send(removed);
                 }
             }
         }

@@ -49,5 +49,6 @@ pub use owner::is_in_use;
 pub use queue::{Queue, QueueSettings};
 pub use reader::{Content, Damage, Entry, Reader, identity};
 pub use record::ContentId;
+pub use segments::{SegmentHead, segment_heads};
 pub use status::LedgerStatus;
 pub use verify::{Fault, Report, verify};

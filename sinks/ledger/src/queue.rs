@@ -165,6 +165,7 @@ impl QueueWork {
         let lock = lock(folder)?;
         let plan = Plan {
             segment_bytes: SEGMENT_BYTES.min(settings.most_bytes),
+            segment_for: None,
             reserve_bytes: settings.reserve_bytes,
             keep_for: None,
             keep_bytes: None,

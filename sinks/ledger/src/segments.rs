@@ -3,7 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::Files;
+use rfid_core::{Result, UtcTime};
+
+use crate::files::{Disk, Files};
+use crate::reader;
+use crate::record::{HEADER_LEN, Header};
 
 /// Version of the format, which stands in the name of each file.
 const VERSION: u32 = 1;
@@ -14,6 +18,38 @@ pub(crate) struct Segment {
     /// Number of its first record.
     pub(crate) first: u64,
     pub(crate) path: PathBuf,
+}
+
+/// What is known of a segment without reading its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHead {
+    /// Number of its first record. What lies before it is older.
+    pub first: u64,
+    /// When it was begun; nothing where that cannot be read.
+    pub begun: Option<UtcTime>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// The segments of a ledger in their order, also while it is written. Blocks.
+///
+/// # Errors
+/// `Io` when a file cannot be read, `Unsupported` for one of a newer version.
+pub fn segment_heads(folder: &Path) -> Result<Vec<SegmentHead>> {
+    let mut heads = Vec::new();
+    for Segment { first, path } in list(&Disk, folder).map_err(|error| reader::failed(folder, error))? {
+        let read = || Ok::<_, io::Error>((Disk.read_part(&path, 0, HEADER_LEN)?, Disk.len(&path)?));
+        match read() {
+            Ok((bytes, len)) => {
+                let begun = Header::read(&bytes).map(|header| header.begun);
+                heads.push(SegmentHead { first, begun, bytes: len });
+            }
+            // Removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(reader::failed(folder, error)),
+        }
+    }
+    Ok(heads)
 }
 
 /// Where the segment that begins with this number is kept.

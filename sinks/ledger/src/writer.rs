@@ -26,6 +26,8 @@ const RESERVE_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) segment_bytes: u64,
+    /// A segment that is older is ended, however short it is.
+    pub(crate) segment_for: Option<Duration>,
     pub(crate) reserve_bytes: u64,
     /// Segments whose last record is older are removed.
     pub(crate) keep_for: Option<Duration>,
@@ -232,9 +234,11 @@ impl Writer {
     }
 
     fn write_bytes(&mut self, bytes: &[u8], records: u64, now: UtcTime) -> io::Result<()> {
+        let begun = self.segments.back().map(|known| known.begun);
+        let is_old = begun.zip(self.plan.segment_for).is_some_and(|(begun, most)| now.since(begun) >= most);
         let is_full = |current: &Current| {
             current.written.records > 0
-                && current.written.bytes + bytes.len() as u64 > self.plan.segment_bytes
+                && (is_old || current.written.bytes + bytes.len() as u64 > self.plan.segment_bytes)
         };
         if self.current.as_ref().is_some_and(is_full) {
             self.seal(now);
@@ -339,6 +343,16 @@ impl Writer {
         // The next segment first: its name is what remembers the numbers.
         self.current = Some(self.begin_segment(now)?);
         self.remove_oldest()
+    }
+
+    /// Removes the segments that hold nothing behind this number, and never the last one. Returns the number
+    /// of the first record that is kept.
+    pub(crate) fn remove_segments_through(&mut self, number: u64) -> io::Result<u64> {
+        while self.can_remove_through(number) {
+            self.remove_oldest()?;
+        }
+        self.files.sync_folder(&self.folder)?;
+        Ok(self.first())
     }
 
     fn remove_oldest(&mut self) -> io::Result<()> {

@@ -16,7 +16,14 @@ use crate::writer::{Entry, Plan, Writer};
 const NOW: UtcTime = UtcTime::from_nanos(1_700_000_000_000_000_000);
 
 fn plan(segment_bytes: u64) -> Plan {
-    Plan { segment_bytes, reserve_bytes: 4_096, keep_for: None, keep_bytes: None, new_id: [9; 16] }
+    Plan {
+        segment_bytes,
+        segment_for: None,
+        reserve_bytes: 4_096,
+        keep_for: None,
+        keep_bytes: None,
+        new_id: [9; 16],
+    }
 }
 
 fn open(folder: &Path) -> Writer {
@@ -264,6 +271,34 @@ fn old_segments_go_one_at_a_time_even_when_the_clock_is_years_ahead() {
     let mut reader = Reader::new(folder.path(), 0);
     let first = writer.first();
     assert_eq!(reader.next_entry().unwrap(), Some(reader::Entry::Gone { first }));
+}
+
+#[test]
+fn what_is_taken_out_goes_by_whole_segments_and_numbers_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { segment_for: Some(Duration::from_secs(3_600)), ..plan(4_096) };
+    let mut writer = Writer::open(Box::new(Disk), folder.path(), plan.clone(), None).unwrap();
+    // Two in an hour, and each hour has a segment of its own, however little is in it.
+    for n in 0..6 {
+        let now = NOW.plus(Duration::from_secs(1_800 * n));
+        assert_eq!(writer.append(&[entry(n, 10)], now).unwrap()[0].number, n + 1);
+    }
+    let heads = crate::segment_heads(folder.path()).unwrap();
+    let firsts: Vec<u64> = heads.iter().map(|head| head.first).collect();
+    assert_eq!(firsts, [1, 3, 5]);
+    assert_eq!(heads[1].begun, Some(NOW.plus(Duration::from_secs(3_600))));
+    // What shares a segment with what stays, stays.
+    assert_eq!(writer.remove_segments_through(3).unwrap(), 3);
+    // The last segment stays in any case.
+    assert_eq!(writer.remove_segments_through(u64::MAX - 1).unwrap(), 5);
+    assert_eq!(writer.remove_segments_through(u64::MAX - 1).unwrap(), 5);
+    drop(writer);
+    let mut writer = Writer::open(Box::new(Disk), folder.path(), plan, None).unwrap();
+    assert_eq!((writer.first(), writer.last()), (5, 6));
+    let later = NOW.plus(Duration::from_secs(100_000));
+    assert_eq!(writer.append(&[entry(6, 10)], later).unwrap()[0].number, 7);
+    let kept: Vec<u64> = crate::segment_heads(folder.path()).unwrap().iter().map(|head| head.first).collect();
+    assert_eq!(kept, [5, 7]);
 }
 
 #[test]
