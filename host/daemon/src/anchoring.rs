@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rfid_core::{Clock, Result, UtcTime};
 use rfid_service::audit::anchors::{self, Anchor};
+use rfid_service::audit::archive::Archives;
 use rfid_service::audit::signatures::PublicKey;
 use rfid_service::audit::space::{SpaceWatch, SystemDisk};
-use rfid_service::audit::{Copying, Head, SigningState, Trail, Watch};
+use rfid_service::audit::{ArchivingState, Copying, Head, SigningState, Trail, Watch};
+use rfid_service::seal::Keys;
 use rfid_service::store::Store;
 
 use crate::config::AuditConfig;
@@ -108,6 +110,7 @@ pub(crate) async fn watch_of(
     of: &str,
     store: &Arc<dyn Store>,
     trail: &Arc<Trail>,
+    keys: &Arc<Keys>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Watch> {
     let mut could_change = Vec::new();
@@ -131,7 +134,18 @@ pub(crate) async fn watch_of(
         None => None,
         Some(_) => Some(SigningState::new(last_signed(config, of)?)),
     };
-    Ok(Watch { copying, could_change, space, signing })
+    let archiving = match &config.archiving {
+        None => None,
+        Some(config) => {
+            let archives = Archives::new(&config.folder, Some(Arc::clone(keys)));
+            let (looking, id) = (archives.clone(), trail.id());
+            // A disk that is not there is no reason not to recognise anybody; it is told all the same.
+            let latest = tokio::task::spawn_blocking(move || looking.latest(id)).await;
+            let latest = latest.ok().and_then(Result::ok).flatten();
+            Some(ArchivingState::new(archives, latest))
+        }
+    };
+    Ok(Watch { copying, could_change, space, signing, archiving })
 }
 
 /// When the last signed anchor of a trail was made, that is in all files.

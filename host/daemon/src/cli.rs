@@ -26,7 +26,7 @@ pub(crate) use card::{CardAct, CardTarget};
 pub(crate) use discover::Discover;
 pub(crate) use emulate::{Emulated, Field};
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
-pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
+pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct, When};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use record::Record;
 pub(crate) use service::{

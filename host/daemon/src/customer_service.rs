@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::anchoring::{Anchors, watch_of};
+use crate::archiving::Archiver;
 use crate::backups::Backups;
 use crate::config::{Config, MasterKey, ServiceConfig, StoreConfig, parse_key};
 use crate::desks::Desks;
@@ -60,6 +61,7 @@ pub(crate) struct CustomerService {
     desks: JoinHandle<()>,
     anchorer: JoinHandle<()>,
     copier: Option<JoinHandle<()>>,
+    archiver: JoinHandle<()>,
     safeguards: JoinHandle<()>,
     watch: Arc<Watch>,
     anchors: Anchors,
@@ -74,11 +76,13 @@ impl CustomerService {
         let (data_dir, settings) = (&config.host.data_dir, &config.service);
         let keys = keys_of(data_dir, &config.store)?;
         let store = open_store(data_dir, &config.store, &keys, Arc::clone(&clock)).await?;
-        let trail = Arc::new(
-            Trail::open(&data_dir.join(audit::FOLDER), Arc::clone(&keys), Arc::clone(&clock)).await?,
-        );
+        // Where there are archives, nothing goes before it is in one.
+        let keep_for = settings.audit.archiving.is_none().then_some(audit::KEPT_FOR);
+        let folder = data_dir.join(audit::FOLDER);
+        let trail = Trail::open_kept_for(&folder, Arc::clone(&keys), Arc::clone(&clock), keep_for).await?;
+        let trail = Arc::new(trail);
         let of = trail_name(config);
-        let watch = Arc::new(watch_of(&settings.audit, &of, &store, &trail, &clock).await?);
+        let watch = Arc::new(watch_of(&settings.audit, &of, &store, &trail, &keys, &clock).await?);
         let (recognition, randomness) = (settings.recognition.clone(), Arc::new(SystemRandomness));
         let sessions = SessionFile::in_folder(
             data_dir,
@@ -113,6 +117,18 @@ impl CustomerService {
         let exporter = tokio::spawn(async move { exporting.keep_exports().await });
         let following = Arc::clone(&service);
         let follower = tokio::spawn(async move { following.follow_others().await });
+        let archiving = Archiver {
+            trail: Arc::clone(&trail),
+            keys: Arc::clone(&keys),
+            clock: Arc::clone(&clock),
+            of: of.clone(),
+            console: data_dir.join(audit::CONSOLE_FOLDER),
+            console_of: format!("{} {}", config.host.name, audit::CONSOLE_FOLDER),
+            central: service.store().central_trail(),
+            config: settings.audit.archiving.clone(),
+            watch: Arc::clone(&watch),
+        };
+        let archiver = tokio::spawn(archiving.keep());
         let key = settings.audit.public_key.as_deref().map(signing::public_key).transpose()?;
         let anchors =
             Anchors { trail, clock, of, config: settings.audit.clone(), key, watch: Arc::clone(&watch) };
@@ -142,6 +158,7 @@ impl CustomerService {
             desks,
             anchorer,
             copier,
+            archiver,
             safeguards,
             watch,
             anchors,
@@ -229,6 +246,7 @@ impl CustomerService {
             self.keeper,
             self.desks,
             self.anchorer,
+            self.archiver,
             self.safeguards,
         ];
         for task in tasks.into_iter().chain(self.copier) {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod anchoring;
+mod archiving;
 mod backlog;
 mod backups;
 mod certificate;

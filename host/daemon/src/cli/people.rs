@@ -1,8 +1,11 @@
 //! Who may log in, what each may do, and what they did.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use rfid_core::UtcTime;
+use rfid_service::record::LocalDate;
 
 use super::ServicePlace;
 
@@ -64,6 +67,9 @@ pub(crate) enum AuditAct {
 The daemon may run meanwhile. Names the first bad record, and ends with 1, if something is wrong. Without
 anchors an end that was cut off cannot be noticed; those of the configuration are looked at by themselves.
 
+Archives of the trail (audit.archives, or --archives) are gone through as well, as one chain with what is
+online: one that is missing or was changed is named.
+
 Where the store is PostgreSQL, the trail is compared with the central one there, and the first difference is
 named. With a public key, signed anchors have to be of that key.")]
     Verify {
@@ -84,16 +90,66 @@ named. With a public key, signed anchors have to be of that key.")]
         #[arg(long)]
         json: bool,
     },
-    /// Print the last records, the first first
-    #[command(after_help = "Example:
-  rfid-host audit show --last 20 --config branch.toml | jq .")]
+    /// Print the last records, or those of a time, the first first
+    #[command(after_help = "Examples:
+  rfid-host audit show --last 20 --config branch.toml | jq .
+  rfid-host audit show --from 2026-01-01 --until 2026-02-01 --config branch.toml
+
+What is of a time is looked for in the archives, too (audit.archives, or --archives).")]
     Show {
         #[command(flatten)]
         audited: Audited,
-        /// How many
-        #[arg(long, default_value_t = 50, value_name = "COUNT")]
-        last: usize,
+        /// How many at most, the last ones; 50 if no time is named
+        #[arg(long, value_name = "COUNT")]
+        last: Option<usize>,
+        /// From when on: a day, as in 2026-11-01, or a moment, as in 2026-11-01T08:00:00+08:00
+        #[arg(long, value_name = "TIME")]
+        from: Option<When>,
+        /// Until before when
+        #[arg(long, value_name = "TIME")]
+        until: Option<When>,
     },
+    /// Take old records out of the trail into a sealed archive
+    #[command(after_help = "Examples:
+  rfid-host audit archive --dry-run --config branch.toml
+  rfid-host audit archive --console --before 2026-01-01 --config branch.toml
+  rfid-host audit archive --to /mnt/archives --before 2026-01-01 --data-dir /var/lib/rfid-host/data
+
+A host that runs does this by itself once a day where audit.archives names a folder, for its own trail and
+for that of the commands; nobody else can do it to its own as long. Whole segments of the trail are taken out,
+of a month at most, and never the last 256 records. The archive is written, read back and noted in the trail
+before anything is removed: what was interrupted is gone on with by the next run. Archives are sealed under the
+master secret of the host, so keep that, too.")]
+    Archive {
+        #[command(flatten)]
+        audited: Audited,
+        /// Records from before: a day, as in 2026-11-01, or a moment; by audit.online_for if left out
+        #[arg(long, value_name = "TIME")]
+        before: Option<When>,
+        /// The folder for the archive, in place of audit.archives; it has to be there
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// Say what would be taken out, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// A day of the bank, or a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    Day(LocalDate),
+    At(UtcTime),
+}
+
+impl FromStr for When {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let day = text.parse().map(Self::Day).ok();
+        day.or_else(|| text.parse().map(Self::At).ok())
+            .ok_or("is neither a day, as in 2026-11-01, nor a moment, as in 2026-11-01T08:00:00+08:00")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +159,9 @@ pub(crate) struct Audited {
     /// A file of anchors, besides those of the configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) anchors: Vec<PathBuf>,
+    /// A folder of archives, in place of that of the configuration
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archives: Option<PathBuf>,
     /// The trail of what was done by commands, not that of the daemon
     #[arg(long)]
     pub(crate) console: bool,

@@ -74,7 +74,7 @@ pub(super) async fn open(place: &ServicePlace, data_dir: Option<&Path>) -> anyho
         Copying::new(Arc::clone(&trail), central, kept.trail.as_str(), kept.table_within, clock())
     });
     let space = SpaceWatch::new(trail.folder(), Arc::new(SystemDisk), SpaceLimits::default());
-    let watch = Watch { copying, could_change: Vec::new(), space, signing: None };
+    let watch = Watch { copying, could_change: Vec::new(), space, signing: None, archiving: None };
     let service = Service::new(store, kept.recognition, clock(), randomness)
         .with_trail(trail)
         .with_watch(Arc::new(watch))

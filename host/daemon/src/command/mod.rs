@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod archives;
 pub(crate) mod bench;
 pub(crate) mod card;
 pub(crate) mod check;

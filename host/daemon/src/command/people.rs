@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::ProgressBar;
 use rfid_core::{Secret, UtcTime};
-use rfid_ledger::{Entry as LedgerEntry, Reader};
 use rfid_service::audit::anchors::{self, Anchor};
+use rfid_service::audit::archive::Archives;
 use rfid_service::audit::signatures::PublicKey;
-use rfid_service::audit::{self, Compared, Faulty, Verified};
+use rfid_service::audit::{self, Archived, Compared, Faulty, Verified};
 use rfid_service::record::StaffRole;
 use rfid_service::rights::{Language, Matrix, Role};
 use rfid_service::service::{Caller, Fault, StaffDraft};
 use rfid_service::store::postgres::central_trail;
 
+use super::archives;
 use super::customers::{close, open};
 use crate::cli::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct};
-use crate::config::{AuditConfig, Config};
+use crate::config::{AuditConfig, Config, StoreConfig};
 use crate::signing;
 
 pub(crate) async fn user(act: UserAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
@@ -75,32 +76,40 @@ pub(crate) fn rights(language: RightsLanguage) {
 }
 
 /// Where a trail lies, what it is called in anchors, and where those are.
-struct Place {
-    folder: PathBuf,
-    of: String,
+pub(super) struct Place {
+    pub(super) folder: PathBuf,
+    pub(super) of: String,
     anchors: Vec<PathBuf>,
     public_key: Option<PathBuf>,
     /// Where the trails of all hosts are, if anywhere.
-    database: Option<Secret>,
+    pub(super) database: Option<Secret>,
+    /// Its archives, if there is a folder of them.
+    pub(super) archives: Option<Archives>,
 }
 
-fn place(audited: &Audited, data_dir: Option<&Path>) -> anyhow::Result<Place> {
+pub(super) fn place(audited: &Audited, data_dir: Option<&Path>) -> anyhow::Result<Place> {
     let name = if audited.console { audit::CONSOLE_FOLDER } else { audit::FOLDER };
-    let (data_dir, host, mut anchors, public_key, database) = match audited.place.daemon.files() {
+    let (data_dir, host, store, audit) = match audited.place.daemon.files() {
         Some(files) => {
             let Config { host, service, store, .. } = super::checked_config(&files, data_dir)?;
-            let AuditConfig { anchors, public_key, .. } = service.audit;
-            (host.data_dir, Some(host.name), anchors, public_key, store.url)
+            (host.data_dir, Some(host.name), store, Some(service.audit))
         }
-        None => (data_dir.unwrap_or(Path::new("./data")).to_owned(), None, Vec::new(), None, None),
+        None => (data_dir.unwrap_or(Path::new("./data")).to_owned(), None, StoreConfig::embedded(), None),
     };
+    let (mut anchors, public_key, archiving) = match audit {
+        Some(AuditConfig { anchors, public_key, archiving, .. }) => (anchors, public_key, archiving),
+        None => (Vec::new(), None, None),
+    };
+    let archives = audited.archives.clone().or(archiving.map(|archiving| archiving.folder));
+    let archives = archives.map(|folder| archives::opened(folder, &data_dir, &store)).transpose()?;
     anchors.extend(audited.anchors.iter().cloned());
     anyhow::ensure!(
         anchors.is_empty() || host.is_some(),
         "anchors name the host that they are of: name its configuration by --config"
     );
     let of = format!("{} {name}", host.unwrap_or_default());
-    Ok(Place { folder: data_dir.join(name), of, anchors, public_key, database })
+    let database = store.url;
+    Ok(Place { folder: data_dir.join(name), of, anchors, public_key, database, archives })
 }
 
 pub(crate) async fn audit(act: &AuditAct, data_dir: Option<&Path>) -> anyhow::Result<()> {
@@ -115,7 +124,13 @@ pub(crate) async fn audit(act: &AuditAct, data_dir: Option<&Path>) -> anyhow::Re
             }
             verify(&place, audited.console, replaced, *json).await
         }
-        AuditAct::Show { audited, last } => show(&place(audited, data_dir)?.folder, *last),
+        AuditAct::Show { audited, last, from, until } => {
+            let shown = archives::Shown::new(*last, *from, *until, &audited.place, data_dir)?;
+            archives::show(&place(audited, data_dir)?, &shown)
+        }
+        AuditAct::Archive { audited, before, to, dry_run } => {
+            archives::archive(audited, *before, to.as_deref(), *dry_run, data_dir).await
+        }
     }
 }
 
@@ -147,10 +162,14 @@ async fn verify(place: &Place, is_console: bool, replaced: &[String], as_json: b
         }
     }
     let bar = ProgressBar::new_spinner();
-    let verified = audit::verify(&place.folder, &known, |number| {
+    let progress = |number| {
         bar.set_message(format!("{number} records"));
         bar.tick();
-    });
+    };
+    let verified = match &place.archives {
+        Some(archives) => audit::verify_all(&place.folder, archives, &known, progress),
+        None => audit::verify(&place.folder, &known, progress),
+    };
     bar.finish_and_clear();
     let verified = verified?;
     let mut fault = verified.fault.as_ref().map(|fault| format!("record {} {}", fault.number, fault.what));
@@ -209,7 +228,8 @@ fn difference(compared: &Compared, replaced: &[String]) -> Option<String> {
 }
 
 fn print_json(found: &Found) {
-    let Verified { first, head, records, anchors: agreeing, until, fault } = &found.verified;
+    let Verified { first, head, records, anchors: agreeing, until, fault, archives, known_from } =
+        &found.verified;
     let faulty = |fault: &Option<Faulty>| {
         fault.as_ref().map(|fault| serde_json::json!({ "number": fault.number, "what": fault.what }))
     };
@@ -232,6 +252,12 @@ fn print_json(found: &Found) {
         "head": head.hash,
         "records": records,
         "until": until,
+        "archives": archives.map(|Archived { count, records, are_opened }| {
+            serde_json::json!({ "count": count, "records": records, "opened": are_opened })
+        }),
+        "known_from": known_from.as_ref().map(|known| {
+            serde_json::json!({ "number": first, "said_by": known.number, "archive_removed": known.archive })
+        }),
         "anchors": found.anchors,
         "anchors_agreeing": agreeing,
         "signed": signed,
@@ -243,8 +269,23 @@ fn print_json(found: &Found) {
 }
 
 fn print_text(found: &Found) {
-    let Verified { first, head, records, anchors: agreeing, .. } = &found.verified;
+    let Verified { first, head, records, anchors: agreeing, archives, known_from, .. } = &found.verified;
     println!("{} from number {first} to {}", super::counted(*records, "record"), head.number);
+    if let Some(Archived { count, records, are_opened }) = archives {
+        let (count, records) = (super::counted(*count, "archive"), super::counted(*records, "record"));
+        println!("{records} of them in {count}");
+        if !are_opened && *records != super::counted(0, "record") {
+            println!(
+                "the master secret is not at hand, so archives were held against their sums and not opened"
+            );
+        }
+    }
+    if let Some(known) = known_from {
+        println!(
+            "what came before is gone: record {} says that {} was removed at {}",
+            known.number, known.archive, known.at
+        );
+    }
     println!("the chain ends with {}", head.hash);
     match found.anchors {
         0 => println!("there are no anchors, so an end that was cut off would not be noticed"),
@@ -258,27 +299,4 @@ fn print_text(found: &Found) {
         let agreeing = super::counted(compared.agreeing, "record");
         println!("{agreeing} of the central trail are the same, and it lacks {lacks} yet");
     }
-}
-
-fn show(folder: &Path, last: usize) -> anyhow::Result<()> {
-    anyhow::ensure!(folder.is_dir(), "there is no audit trail in {}", folder.display());
-    let mut reader = Reader::new(folder, 0);
-    let mut kept = std::collections::VecDeque::new();
-    while let Some(entry) = reader.next_entry().context("the audit trail cannot be read")? {
-        if let LedgerEntry::Content(content) = entry {
-            if kept.len() == last {
-                kept.pop_front();
-            }
-            kept.push_back((content.number, content.bytes));
-        }
-    }
-    for (number, bytes) in kept {
-        let entry = audit::read_entry(number, &bytes)?;
-        let mut line = serde_json::to_value(entry)?;
-        if let Some(line) = line.as_object_mut() {
-            line.shift_insert(0, "number".to_owned(), number.into());
-        }
-        super::read::say(&format!("{line}\n"));
-    }
-    Ok(())
 }

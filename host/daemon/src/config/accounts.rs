@@ -1,8 +1,6 @@
-//! `[accounts]`, `[issuing]`, `[audit]` and `[desks.NAME]`: who logs in, how cards are issued and where,
-//! and how it is proved.
+//! `[accounts]`, `[issuing]` and `[desks.NAME]`: who logs in, and how cards are issued and where.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rfid_core::epc::{Epc, Scheme};
@@ -10,7 +8,6 @@ use rfid_core::settings::schema_of;
 use rfid_core::{DurationText, Name, Secret};
 use rfid_service::account::AccountSettings;
 use rfid_service::account::password::Cost;
-use rfid_service::audit::space::SpaceLimits;
 use rfid_service::service::IssuingSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,7 +16,6 @@ use serde_json::{Map, Value};
 use super::ReaderConfig;
 use super::checker::{Checker, not_there};
 use super::tree::join;
-use crate::signing;
 
 /// Shortest secret from which passwords of tags are made, in characters.
 const SHORTEST_KEY: usize = 32;
@@ -155,57 +151,6 @@ impl Default for IssuingSection {
     }
 }
 
-/// `[audit]` in the file.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct AuditSection {
-    /// Files, best on other machines, to which the end of the trail is written again and again, so that a
-    /// trail that was cut off or made anew is noticed.
-    anchors: Vec<PathBuf>,
-    /// How often.
-    #[schemars(extend("format" = "duration"))]
-    every: String,
-    /// A program and its arguments, which no shell sees: it is given a line that says where the trail ends,
-    /// and prints a signature of that line, Ed25519. The key is where this host cannot read it.
-    sign_with: Vec<String>,
-    /// How often it is asked.
-    #[schemars(extend("format" = "duration"))]
-    sign_every: String,
-    /// It is given up when it has not answered for so long.
-    #[schemars(extend("format" = "duration"))]
-    sign_within: String,
-    /// The public half of the key, in PEM: each signature is looked at before it is kept, and again by
-    /// `rfid-host audit verify`.
-    public_key: Option<PathBuf>,
-    /// Where the store is PostgreSQL, all trails are in a table there, too: that it lacks something for
-    /// longer than this is told.
-    #[schemars(extend("format" = "duration"))]
-    table_within: String,
-    /// Hundredths of the disk of the trail from which on it is told that it fills up.
-    #[schemars(range(min = 1, max = 100))]
-    space_warning_percent: u8,
-    /// The same for an alarm.
-    #[schemars(range(min = 1, max = 100))]
-    space_alarm_percent: u8,
-}
-
-impl Default for AuditSection {
-    fn default() -> Self {
-        let SpaceLimits { warning_percent, alarm_percent } = SpaceLimits::default();
-        Self {
-            anchors: Vec::new(),
-            every: "10m".to_owned(),
-            sign_with: Vec::new(),
-            sign_every: "24h".to_owned(),
-            sign_within: "30s".to_owned(),
-            public_key: None,
-            table_within: "1m".to_owned(),
-            space_warning_percent: warning_percent,
-            space_alarm_percent: alarm_percent,
-        }
-    }
-}
-
 /// `[desks.NAME]` in the file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -218,36 +163,6 @@ pub(super) struct DeskSection {
     /// characters that nobody can guess. Without it tags are not locked.
     #[serde(default)]
     lock_key: Option<Secret>,
-}
-
-/// How it is proved what was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AuditConfig {
-    /// Where the end of the trail is written.
-    pub(crate) anchors: Vec<PathBuf>,
-    /// How often.
-    pub(crate) every: Duration,
-    /// By what it is signed, if by anything.
-    pub(crate) signing: Option<SigningConfig>,
-    /// File of the public half of the key.
-    pub(crate) public_key: Option<PathBuf>,
-    /// How long the table of all trails may lack something.
-    pub(crate) table_within: Duration,
-    /// When it is told that its disk fills up.
-    pub(crate) space: SpaceLimits,
-}
-
-/// By what the end of the trail is signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SigningConfig {
-    /// The program.
-    pub(crate) program: PathBuf,
-    /// Its arguments.
-    pub(crate) arguments: Vec<String>,
-    /// How often.
-    pub(crate) every: Duration,
-    /// How long it may take.
-    pub(crate) within: Duration,
 }
 
 /// A desk where cards are encoded.
@@ -335,63 +250,6 @@ impl Checker<'_> {
             bank_name: section.bank_name,
         };
         (self.faults.len() == faults).then_some(settings)
-    }
-
-    pub(super) fn audit(&mut self) -> Option<AuditConfig> {
-        let section: AuditSection = self.single("audit")?;
-        let every = DurationText::parse(&section.every).ok().map(|DurationText(span)| span)?;
-        if every < Duration::from_secs(1) {
-            self.at_value("/audit/every", "is too often: a second at least");
-            return None;
-        }
-        let faults = self.faults.len();
-        let space = SpaceLimits {
-            warning_percent: section.space_warning_percent,
-            alarm_percent: section.space_alarm_percent,
-        };
-        if space.alarm_percent < space.warning_percent {
-            let message = "is below audit.space_warning_percent: an alarm comes after the warning";
-            self.at_value("/audit/space_alarm_percent", message);
-        }
-        let duration = |text: &str| DurationText::parse(text).ok().map(|DurationText(span)| span);
-        let (sign_every, sign_within, table_within) = (
-            duration(&section.sign_every)?,
-            duration(&section.sign_within)?,
-            duration(&section.table_within)?,
-        );
-        let mut words = section.sign_with.into_iter();
-        let signing = words.next().map(|program| SigningConfig {
-            program: PathBuf::from(program),
-            arguments: words.collect(),
-            every: sign_every,
-            within: sign_within,
-        });
-        if let Some(signing) = &signing {
-            if !signing.program.is_absolute() {
-                let message =
-                    "is no absolute path: which program it is must not depend on where the host was started";
-                self.at_value("/audit/sign_with/0", message);
-            }
-            if section.anchors.is_empty() {
-                self.at_value("/audit/sign_with", "signs anchors, and audit.anchors names no file for any");
-            }
-            if signing.every < every {
-                let message = "is more often than audit.every, at which anchors are made";
-                self.at_value("/audit/sign_every", message);
-            }
-        }
-        let (anchors, public_key) = (section.anchors, section.public_key);
-        if let Some(Err(error)) = public_key.as_deref().map(signing::public_key) {
-            self.at_value("/audit/public_key", format!("is not to be used: {error:#}"));
-        }
-        (self.faults.len() == faults).then_some(AuditConfig {
-            anchors,
-            every,
-            signing,
-            public_key,
-            table_within,
-            space,
-        })
     }
 
     /// A table that is there once, or not at all.
@@ -544,17 +402,5 @@ pad = "issue_pad"
         assert!(wrong("[issuing]\ncompany_prefix = \"12\"").contains("issuing.company_prefix: makes no EPC"));
         let said = wrong("[accounts]\nbreak_glass_at_most = \"5h\"");
         assert!(said.contains("accounts.break_glass_at_most"), "{said}");
-        assert!(wrong("[audit]\nevery = \"1ms\"").contains("audit.every"));
-        assert!(wrong("[audit]\nspace_alarm_percent = 70").contains("audit.space_alarm_percent"));
-        let said = wrong("[audit]\npublic_key = \"/not/there.pub\"");
-        assert!(
-            said.contains("audit.public_key: is not to be used") && said.contains("/not/there.pub"),
-            "{said}"
-        );
-        let said = wrong("[audit]\nsign_with = [\"sign\"]");
-        assert!(said.contains("audit.sign_with.0: is no absolute path"), "{said}");
-        assert!(said.contains("audit.sign_with: signs anchors"), "{said}");
-        let said = wrong("[audit]\nanchors = [\"/a\"]\nsign_with = [\"/bin/s\"]\nsign_every = \"1m\"");
-        assert!(said.contains("audit.sign_every"), "{said}");
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use rfid_core::settings::schema_of;
 use serde_json::{Map, Value};
 
-use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
+use super::accounts::{AccountsSection, DeskSection, IssuingSection};
+use super::audit::AuditSection;
 use super::exports::ExportsSection;
 use super::http::HttpSection;
 use super::plugins::PluginSection;

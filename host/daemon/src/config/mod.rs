@@ -6,6 +6,7 @@
 //! not exist, two readers on one address, an option without effect) is checked last.
 
 mod accounts;
+mod audit;
 mod checker;
 mod conflicts;
 mod difference;
@@ -37,7 +38,8 @@ use rfid_core::settings::ConfigFault;
 use rfid_core::{Driver, Name, ReaderSetup, Settings};
 use rfid_ledger::LedgerSettings;
 
-pub(crate) use accounts::{AuditConfig, Desk, SigningConfig};
+pub(crate) use accounts::Desk;
+pub(crate) use audit::{ArchivingConfig, AuditConfig, SigningConfig};
 pub(crate) use conflicts::zones;
 pub(crate) use difference::Difference;
 pub(crate) use effective::{as_json, as_toml};

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{AccountsSection, AuditSection, DeskSection, IssuingSection};
+use super::accounts::{AccountsSection, DeskSection, IssuingSection};
+use super::audit::AuditSection;
 use super::exports::ExportsSection;
 use super::http::HttpSection;
 use super::plugins::{PLUGIN_KEYS, PluginSection, plugin_keys};

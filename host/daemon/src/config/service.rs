@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::accounts::AuditConfig;
+use super::audit::AuditConfig;
 use super::checker::{At, Checker, not_there};
 use super::fault::Severity;
 use super::sections::BranchSection;

@@ -207,6 +207,15 @@ impl HostMetrics {
         let signed = of_host(signed.map_or(0, |at| at.as_nanos() / 1_000_000_000));
         let help = "When the end of the audit trail was last signed, in seconds since 1970; 0 for never";
         write(out, "rfid_audit_signed_timestamp_seconds", help, Gauge, "host", signed)?;
+        let seconds = |at: Option<rfid_core::UtcTime>| at.map_or(0, |at| at.as_nanos() / 1_000_000_000);
+        let oldest = of_host(seconds(trail.oldest()));
+        let help =
+            "When the first record of the audit trail that is online was written, in seconds since 1970";
+        write(out, "rfid_audit_oldest_timestamp_seconds", help, Gauge, "host", oldest)?;
+        let archived = watch.archiving.as_ref().and_then(|archiving| archiving.last());
+        let archived = of_host(seconds(archived.map(|(at, _)| at)));
+        let help = "When old records of the audit trail last went into an archive, in seconds since 1970; 0 for never";
+        write(out, "rfid_audit_archived_timestamp_seconds", help, Gauge, "host", archived)?;
         let lag = watch.copying.as_ref().map(|copying| copying.lag());
         let (records, since) = lag.map_or((0, 0), |lag| (lag.records, lag.since.as_secs()));
         let help = "Records that the central audit trail lacks; 0 where there is none";

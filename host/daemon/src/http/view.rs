@@ -171,7 +171,8 @@ impl View {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// How the audit trail is: its room, what the central one lacks, when its end was last signed.
+    /// How the audit trail is: its room, how far it goes back, what the central one lacks, when its end was
+    /// last signed, and the last archive.
     fn audit_state(&self) -> Value {
         let Some((trail, watch)) = self.service.as_ref().and_then(|it| Some((it.trail()?, it.watch()?)))
         else {
@@ -190,7 +191,16 @@ impl View {
             })
         });
         let signed = watch.signing.as_ref().map(|signing| json!({ "last": signing.last() }));
-        json!({ "last": trail.last(), "space": space, "central": central, "signed": signed })
+        let archives = watch.archiving.as_ref().map(|archiving| {
+            let (made, name) = archiving.last().unzip();
+            json!({
+                "last": made, "last_name": name, "looked": archiving.looked(), "error": archiving.complaint(),
+            })
+        });
+        json!({
+            "last": trail.last(), "oldest": trail.oldest(), "space": space, "central": central, "signed": signed,
+            "archives": archives,
+        })
     }
 
     /// One line for each reader: how it is and since when.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod antennas;
+mod archives;
 mod bench;
 mod capture;
 mod cards;

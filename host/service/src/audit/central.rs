@@ -203,6 +203,11 @@ impl Copying {
         }
     }
 
+    /// Number of the last record that is there, as far as it was seen since the start.
+    pub fn copied(&self) -> u64 {
+        self.copied.load(Ordering::Acquire)
+    }
+
     /// What is wrong: the table is behind for too long, or never gets what it lacks.
     pub fn complaint(&self) -> Option<String> {
         let Lag { records, since, error } = self.lag();

@@ -12,6 +12,7 @@
 //! It never holds what tells who a customer is: ids, names of fields, and of their values a keyed
 //! hash.
 //!
+//! * [`archive`]: what was online for long enough, sealed in files elsewhere.
 //! * `central.rs`: the table of all hosts' trails.
 //! * `entry.rs`: what a record says.
 //! * `chain.rs`: the bytes of a record.
@@ -23,6 +24,7 @@
 //! * `verifying.rs`: whether a trail is what was written.
 
 pub mod anchors;
+pub mod archive;
 mod central;
 mod chain;
 mod changes;
@@ -36,15 +38,16 @@ mod writing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use rfid_core::{Clock, Error, ErrorKind, Result};
+use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
 use rfid_ledger::{Ledger, LedgerSettings, Reader};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::writing::{Request, Writing};
+use crate::off_runtime::off_runtime;
 use crate::seal::Keys;
 
 pub use central::{CentralTrail, Compared, Copying, Lag, TrailName, compare};
@@ -52,15 +55,17 @@ pub use chain::{Hash, Head};
 pub use changes::changed_fields;
 pub use entry::{Entry, Outcome};
 pub use reading::Recorded;
-pub use verifying::{Faulty, Verified, verify};
-pub use watching::{SigningState, Watch};
+pub use verifying::{Archived, Faulty, KnownFrom, Verified, verify, verify_all};
+pub use watching::{ArchivingState, SigningState, Watch};
 
 /// The trail's folder in the data folder of a host.
 pub const FOLDER: &str = "audit";
 /// The same of what is done by commands while the host may run.
 pub const CONSOLE_FOLDER: &str = "audit-console";
-/// So long it is kept: three years.
-const KEPT_FOR: Duration = Duration::from_secs(3 * 366 * 24 * 3600);
+/// So long it is kept by a host that has no archives: three years.
+pub const KEPT_FOR: Duration = Duration::from_secs(3 * 366 * 24 * 3600);
+/// Only whole segments are taken out, so none goes on for longer than a month.
+const SEGMENT_FOR: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Requests that wait for the task that writes.
 const WAITING: usize = 1024;
 /// Acts that may have been under way when a host ended.
@@ -74,6 +79,9 @@ pub struct Trail {
     written: watch::Receiver<u64>,
     ledger: Ledger,
     keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
+    /// When the first record that is kept was written, in nanoseconds; 0 where that is not known.
+    oldest: AtomicU64,
     ended: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -84,13 +92,39 @@ impl std::fmt::Debug for Trail {
 }
 
 impl Trail {
-    /// Opens the trail of a folder, or begins one.
+    /// Opens the trail of a folder, or begins one. Nothing of it goes by itself.
     ///
     /// # Errors
     /// `Busy` when another process writes it; `Damaged` when its last record cannot be read; `Io`.
     pub async fn open(folder: &Path, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let settings = LedgerSettings { keep_for: Some(KEPT_FOR), ..LedgerSettings::default() };
-        let ledger = Ledger::open(folder, settings.with_random_id(), clock).await?;
+        Self::open_kept_for(folder, keys, clock, None).await
+    }
+
+    /// The same, of which what is older than `keep_for` goes by itself.
+    ///
+    /// # Errors
+    /// As [`Trail::open`].
+    pub async fn open_kept_for(
+        folder: &Path,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        keep_for: Option<Duration>,
+    ) -> Result<Self> {
+        let settings = LedgerSettings { keep_for, ..Self::ledger_settings() };
+        Self::open_with(folder, keys, clock, settings).await
+    }
+
+    fn ledger_settings() -> LedgerSettings {
+        LedgerSettings { keep_for: None, segment_for: Some(SEGMENT_FOR), ..LedgerSettings::default() }
+    }
+
+    async fn open_with(
+        folder: &Path,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        settings: LedgerSettings,
+    ) -> Result<Self> {
+        let ledger = Ledger::open(folder, settings.with_random_id(), Arc::clone(&clock)).await?;
         let head = reading::head(&ledger).await?;
         let (requests, waiting) = mpsc::channel(WAITING);
         let is_failing = Arc::new(AtomicBool::new(false));
@@ -98,7 +132,44 @@ impl Trail {
         let writing = Writing::new(ledger.clone(), head, Arc::clone(&is_failing), tell);
         let task = tokio::spawn(writing.run(waiting));
         let folder = folder.to_owned();
-        Ok(Self { folder, requests, is_failing, written, ledger, keys, ended: Mutex::new(Some(task)) })
+        let ended = Mutex::new(Some(task));
+        let oldest = AtomicU64::new(0);
+        let trail = Self { folder, requests, is_failing, written, ledger, keys, clock, oldest, ended };
+        trail.look_for_oldest().await?;
+        Ok(trail)
+    }
+
+    /// Looks when the first record that is kept was written.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub async fn look_for_oldest(&self) -> Result<()> {
+        let folder = self.folder.clone();
+        let heads = off_runtime("audit", move || rfid_ledger::segment_heads(&folder)).await?;
+        let begun = heads.first().and_then(|head| head.begun);
+        self.oldest.store(begun.map_or(0, UtcTime::as_nanos), Ordering::Release);
+        Ok(())
+    }
+
+    /// When the first record that is kept was written, as it was last looked for.
+    pub fn oldest(&self) -> Option<UtcTime> {
+        let oldest = self.oldest.load(Ordering::Acquire);
+        (oldest > 0).then_some(UtcTime::from_nanos(oldest))
+    }
+
+    /// The keys of the host whose trail it is.
+    fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    fn now(&self) -> UtcTime {
+        self.clock.now().utc
+    }
+
+    /// Removes the segments in which nothing lies behind this number: an archive has them.
+    async fn take_out_through(&self, number: u64) -> Result<()> {
+        self.ledger.remove_through(number).await?;
+        self.look_for_oldest().await
     }
 
     /// Writes what is about to be done. When this returns, it is on the disk. Returns its number.

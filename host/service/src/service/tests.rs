@@ -356,7 +356,8 @@ async fn how_full_the_disk_of_the_trail_is_stands_in_the_trail_when_it_changes()
 
     let disk = Arc::new(ToldDisk(10.into()));
     let space = SpaceWatch::new(std::path::Path::new("/trail"), disk.clone(), SpaceLimits::default());
-    let watch = audit::Watch { copying: None, could_change: Vec::new(), space, signing: None };
+    let watch =
+        audit::Watch { copying: None, could_change: Vec::new(), space, signing: None, archiving: None };
     let watch = Arc::new(watch);
     let bank = super::bank::Bank::new().await.changed(|service| service.with_watch(watch.clone()));
     for used in [10, 79, 80, 85, 95, 95, 100, 60] {

@@ -143,8 +143,13 @@ impl Service {
         let folder = trail.folder().to_owned();
         // What is on its way is written first.
         trail.head().await?;
+        let archives = self.watch().and_then(|watch| Some(watch.archiving.as_ref()?.archives().clone()));
         let verified = off_runtime("verify", move || {
-            audit::verify(&folder, &known, |number| reached.store(number, Ordering::Relaxed))
+            let progress = |number| reached.store(number, Ordering::Relaxed);
+            match archives {
+                Some(archives) => audit::verify_all(&folder, &archives, &known, progress),
+                None => audit::verify(&folder, &known, progress),
+            }
         });
         let verified = verified.await?;
         self.did(caller, "audit.verify", |entry| {
