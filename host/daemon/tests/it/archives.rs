@@ -143,16 +143,22 @@ fn whenever_a_command_that_archives_is_killed_everything_is_there() {
         command.args(["audit", "archive", "--console", "--config"]).arg(bank.config());
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    for delay in [30, 60, 90, 120, 160, 200, 260, 320, 400, 500, 700] {
+    // Each time a little later, until it has ended before: in the middle of everything that it does.
+    let (mut delay, mut has_ended, mut half_way) = (Duration::from_millis(100), false, 0);
+    while !has_ended {
         let mut running = archive();
-        std::thread::sleep(Duration::from_millis(delay));
-        // It may have ended.
+        std::thread::sleep(delay);
+        has_ended = running.try_wait().unwrap().is_some();
+        // It may have ended just now.
         let _ = running.kill();
         running.wait().unwrap();
+        half_way += u32::from(std::fs::read_dir(bank.path("archives")).unwrap().count() > 0);
         let found = verified(&bank, &["--console"]);
-        assert_eq!((&found["fault"], &found["first"]), (&Value::Null, &json!(1)), "{delay}: {found}");
-        assert!(found["records"].as_u64().unwrap() >= all, "{delay}: {found}");
+        assert_eq!((&found["fault"], &found["first"]), (&Value::Null, &json!(1)), "{delay:?}: {found}");
+        assert!(found["records"].as_u64().unwrap() >= all, "{delay:?}: {found}");
+        delay = delay * 5 / 4;
     }
+    assert!(half_way > 0, "something was begun");
     assert!(archive().wait().unwrap().success());
     let found = verified(&bank, &["--console"]);
     assert_eq!((&found["fault"], &found["archives"]["count"]), (&Value::Null, &json!(1)), "{found}");
