@@ -6,11 +6,13 @@
 //! 5,000,000.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rfid_core::{Clock, Name, Result, SystemClock, UtcTime};
+use rfid_service::audit::archive::{Archives, Ask};
 use rfid_service::audit::{self, Entry, Trail};
 use rfid_service::randomness::SystemRandomness;
 use rfid_service::recognition::RecognitionSettings;
@@ -179,6 +181,30 @@ async fn trail() {
     assert_eq!((verified.records, verified.fault), (u64::from(RECORDS), None));
     let per_second = f64::from(RECORDS) / begun.elapsed().as_secs_f64();
     show("records verified", format!("{per_second:.0} a second"), "above 200,000");
+    archives(folder.path()).await;
+}
+
+/// The same records, nearly all of them sealed in archives.
+async fn archives(trail_folder: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let archives = Archives::new(folder.path(), Some(keys()));
+    let trail = Trail::open(trail_folder, keys(), clock()).await.unwrap();
+    let before = clock().now().utc;
+    let (by, from) = (Actor::Host, "host".to_owned());
+    let ask = Ask { trail: "bench audit".to_owned(), before, at_most: u64::MAX, by, from };
+    let begun = Instant::now();
+    let made = trail.archive(&archives, &ask, Arc::new(SystemRandomness)).await.unwrap();
+    let records: u64 = made.iter().map(|one| one.contents.last + 1 - one.contents.first).sum();
+    let per_second = records as f64 / begun.elapsed().as_secs_f64();
+    show("records archived", format!("{per_second:.0} a second"), "");
+    trail.close().await;
+    let begun = Instant::now();
+    let verified = audit::verify_all(trail_folder, &archives, &[], |_| {}).unwrap();
+    let archived = verified.archives.unwrap();
+    assert_eq!((verified.fault, verified.first, archived.records), (None, 1, records));
+    let per_second = verified.records as f64 / begun.elapsed().as_secs_f64();
+    let share = 100 * records / verified.records;
+    show(&format!("verified, {share} % in archives"), format!("{per_second:.0} a second"), "above 200,000");
 }
 
 fn main() {

@@ -292,7 +292,7 @@ embedded, or ask it over HTTP (/api/v1/reports).")]
         #[command(subcommand)]
         act: UserAct,
     },
-    /// Verify and read the audit trail
+    /// Verify and read the audit trail, and archive what is old
     Audit {
         #[command(subcommand)]
         act: AuditAct,

@@ -8,7 +8,8 @@ use rfid_service::audit::space::SpaceLimits;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::checker::Checker;
+use super::checker::{At, Checker};
+use super::fault::Severity;
 use crate::signing;
 
 /// `[audit]` in the file.
@@ -173,7 +174,12 @@ impl Checker<'_> {
         if let Some(Err(error)) = public_key.as_deref().map(signing::public_key) {
             self.at_value("/audit/public_key", format!("is not to be used: {error:#}"));
         }
-        (self.faults.len() == faults).then_some(AuditConfig {
+        let is_in_order = self.faults.len() == faults;
+        if is_in_order && archiving.as_ref().is_some_and(|archiving| !archiving.folder.is_dir()) {
+            let message = "there is no such folder now; nothing is archived until it is there";
+            self.add("/audit/archives", At::Value, Severity::Warning, message, None);
+        }
+        is_in_order.then_some(AuditConfig {
             anchors,
             every,
             signing,

@@ -216,6 +216,9 @@ impl HostMetrics {
         let archived = of_host(seconds(archived.map(|(at, _)| at)));
         let help = "When old records of the audit trail last went into an archive, in seconds since 1970; 0 for never";
         write(out, "rfid_audit_archived_timestamp_seconds", help, Gauge, "host", archived)?;
+        let failing = watch.archiving.as_ref().is_some_and(|archiving| archiving.complaint().is_some());
+        let help = "Whether old records of the audit trail could not be archived at the last try";
+        write(out, "rfid_audit_archiving_failing", help, Gauge, "host", of_host(u64::from(failing)))?;
         let lag = watch.copying.as_ref().map(|copying| copying.lag());
         let (records, since) = lag.map_or((0, 0), |lag| (lag.records, lag.since.as_secs()));
         let help = "Records that the central audit trail lacks; 0 where there is none";

@@ -121,6 +121,12 @@ fn a_host_takes_old_records_out_by_itself_and_commands_see_one_chain() {
     let before = SystemClock::new().now().utc.to_string();
     let said = refused(&bank, &["audit", "archive", "--before", &before]);
     assert!(said.contains("there is no folder of archives"), "{said}");
+    let checked = bank.command(&["check"], None);
+    let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(
+        checked.status.success() && said.contains("audit.archives: there is no such folder now"),
+        "{said}"
+    );
     let daemon = Daemon::run(&bank.config());
     let ready = crate::daemon::until("the complaint", || {
         let error = daemon.status()["service"]["audit"]["archives"]["error"].clone();
