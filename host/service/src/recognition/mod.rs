@@ -150,8 +150,15 @@ impl Recognition {
         Origin { by: Actor::Host, at: self.clock.now().utc, from: "reader".to_owned() }
     }
 
-    /// What is noted on an event, and the visit that it is part of.
-    async fn take(&self, event: &Event, branch: &Name, holder: &Holder) -> Result<Option<Noted>> {
+    /// What is noted on an event, and the visit that it is part of. `latest` are the latest visits of the
+    /// customer, if they were just asked for.
+    async fn take(
+        &self,
+        event: &Event,
+        branch: &Name,
+        holder: &Holder,
+        mut latest: Option<Arc<[Stored<Visit>]>>,
+    ) -> Result<Option<Noted>> {
         let (card, customer) = (&holder.card.record, &holder.customer.record);
         let day = local_day(event.time, &self.settings.zone);
         let outcome = decide(card, customer, branch, day, event.authentic);
@@ -160,7 +167,10 @@ impl Recognition {
         }
         let Some(outcome) = outcome else { return Ok(None) };
         for _ in 0..TRIES {
-            let known = self.store.visits_of(customer.id).await?;
+            let known = match latest.take() {
+                Some(latest) => latest,
+                None => self.store.visits_of(&[customer.id]).await?.pop().unwrap_or_default(),
+            };
             let here = known.iter().rev().find(|stored| {
                 stored.record.branch == *branch
                     && visits::belongs(&stored.record, event, card.id, outcome, self.settings.revisit_within)
@@ -270,15 +280,17 @@ impl Recognition {
         }))
     }
 
-    /// The events of one customer, in order.
+    /// The events of one customer, in order. Each may make another visit the latest.
     async fn take_all(
         &self,
         events: Vec<(usize, &Event, &Name)>,
         holder: &Holder,
+        latest: Arc<[Stored<Visit>]>,
     ) -> Result<Vec<(usize, Option<Noted>)>> {
+        let mut latest = Some(latest);
         let mut noted = Vec::with_capacity(events.len());
         for (at, event, branch) in events {
-            noted.push((at, self.take(event, branch, holder).await?));
+            noted.push((at, self.take(event, branch, holder, latest.take()).await?));
         }
         Ok(noted)
     }
@@ -341,7 +353,15 @@ impl Directory for Recognition {
             }
         }
         let mut noted = vec![None; events.len()];
-        let all = by_customer.into_values().map(|(events, holder)| self.take_all(events, holder));
+        if by_customer.is_empty() {
+            return Ok(noted);
+        }
+        let customers: Vec<CustomerId> = by_customer.keys().copied().collect();
+        let latest = self.store.visits_of(&customers).await?;
+        let all = by_customer
+            .into_values()
+            .zip(latest)
+            .map(|((events, holder), latest)| self.take_all(events, holder, latest));
         for (at, record) in try_join_all(all).await?.into_iter().flatten() {
             if let Some(place) = noted.get_mut(at) {
                 *place = record;

@@ -97,11 +97,15 @@ impl Service {
         Ok(Sight { stored, is_masked: seen.masked })
     }
 
+    async fn latest_visits_of(&self, id: CustomerId) -> Result<Arc<[Stored<Visit>]>, Fault> {
+        Ok(self.store.visits_of(&[id]).await?.pop().unwrap_or_default())
+    }
+
     /// Visits of a customer that go on, as they are when they end now: whoever takes the consent back is
     /// on no screen any more.
     async fn open_visits_of(&self, id: CustomerId) -> Result<Vec<Stored<Visit>>, Fault> {
         let now = self.now();
-        let latest = self.store.visits_of(id).await?;
+        let latest = self.latest_visits_of(id).await?;
         let open = latest.iter().filter(|stored| stored.record.departed_at.is_none());
         let over = open.map(|Stored { version, record }| {
             let record = Visit { departed_at: Some(now), present: Vec::new(), ..record.clone() };
@@ -165,7 +169,7 @@ impl Service {
         let Ok(may) = caller.grant.may(Action::SeeArrivals, Mode::Do, caller.reason.is_some()) else {
             return Ok(false);
         };
-        let latest = self.store.visits_of(id).await?;
+        let latest = self.latest_visits_of(id).await?;
         Ok(latest.iter().any(|Stored { record: visit, .. }| {
             visit.departed_at.is_none()
                 && visit.outcome == Outcome::Recognised

@@ -80,8 +80,8 @@ impl Store for BreakingStore {
         self.well()?.cards_of(customer).await
     }
 
-    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<crate::record::Visit>]>> {
-        self.well()?.visits_of(customer).await
+    async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Arc<[Stored<crate::record::Visit>]>>> {
+        self.well()?.visits_of(customers).await
     }
 
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {

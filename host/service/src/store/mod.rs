@@ -169,12 +169,16 @@ pub trait Store: Send + Sync {
     /// The cards of a customer, those that became valid last first.
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>>;
 
-    /// The latest visits of a customer, the latest first; at most [`LATEST_VISITS`] of them.
+    /// The latest visits of each of these customers, the latest first; at most [`LATEST_VISITS`] of each.
     ///
     /// *Time*: this is asked each time somebody who is in a branch is heard.
-    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<Visit>]>> {
-        let found = self.list(&Listing::visits_of(customer), None, LATEST_VISITS).await?;
-        Ok(found.into_iter().filter_map(Stored::typed).collect())
+    async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Arc<[Stored<Visit>]>>> {
+        let mut of_each = Vec::with_capacity(customers.len());
+        for customer in customers {
+            let found = self.list(&Listing::visits_of(*customer), None, LATEST_VISITS).await?;
+            of_each.push(found.into_iter().filter_map(Stored::typed).collect());
+        }
+        Ok(of_each)
     }
 
     /// Records that have a time, the latest first, behind `after`; at most `limit` of them.

@@ -53,7 +53,7 @@ pub(super) enum Asked {
 /// That somebody reads the visits of a customer from the index.
 #[derive(Clone, Copy)]
 pub(super) struct Reading {
-    customer: CustomerId,
+    pub(super) customer: CustomerId,
     number: u64,
 }
 

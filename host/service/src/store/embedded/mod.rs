@@ -170,8 +170,8 @@ impl Store for EmbeddedStore {
         self.index.cards_of(customer).await
     }
 
-    async fn visits_of(&self, customer: CustomerId) -> Result<Arc<[Stored<Visit>]>> {
-        self.index.visits_of(customer).await
+    async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Arc<[Stored<Visit>]>>> {
+        self.index.visits_of(customers).await
     }
 
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {

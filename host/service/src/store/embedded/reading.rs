@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::try_join_all;
 use rfid_core::{Error, ErrorKind, Result, TagId};
 use rfid_durable::Store as Sled;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
@@ -14,7 +15,7 @@ use super::index::{
     self, CARDS, COUNTS, ID_NUMBERS, LISTS, PAST, ROWS, UNIQUE, key_at, list_of, past_of, place,
     place_in_list, read_place_in_list,
 };
-use super::latest::{Asked, Latest, Visits};
+use super::latest::{Asked, Latest, Reading, Visits};
 use super::replay::{self, Counting};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
 use crate::store::erasing::kept_version;
@@ -200,14 +201,35 @@ impl Index {
     }
 
     /// From memory; from the index what is not there.
-    pub(super) async fn visits_of(&self, customer: CustomerId) -> Result<Visits> {
-        let reading = match self.latest.of(customer) {
-            Asked::Here(visits) => return Ok(visits),
-            Asked::Read(reading) => reading,
-        };
-        let listing = Listing::visits_of(customer);
+    pub(super) async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Visits>> {
+        let mut of_each = Vec::with_capacity(customers.len());
+        let (mut places, mut readings) = (Vec::new(), Vec::new());
+        for customer in customers {
+            match self.latest.of(*customer) {
+                Asked::Here(visits) => of_each.push(visits),
+                Asked::Read(reading) => {
+                    places.push(of_each.len());
+                    readings.push(reading);
+                    of_each.push(Visits::default());
+                }
+            }
+        }
+        if readings.is_empty() {
+            return Ok(of_each);
+        }
+        let read = readings.into_iter().map(|reading| self.read_visits(reading));
         // Behind a pointer: whoever finds them in memory needs no room for it.
-        let found = Box::pin(self.list(&listing, None, LATEST_VISITS)).await?;
+        let read = Box::pin(try_join_all(read)).await?;
+        for (place, visits) in places.into_iter().zip(read) {
+            if let Some(place) = of_each.get_mut(place) {
+                *place = visits;
+            }
+        }
+        Ok(of_each)
+    }
+
+    async fn read_visits(&self, reading: Reading) -> Result<Visits> {
+        let found = self.list(&Listing::visits_of(reading.customer), None, LATEST_VISITS).await?;
         let visits = found.into_iter().filter_map(Stored::typed).collect();
         self.latest.read(reading, &visits);
         Ok(visits)

@@ -54,7 +54,7 @@ use super::{
 };
 use crate::account::failures::{Failures, LockRule, Tried};
 use crate::audit::CentralTrail;
-use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique};
+use crate::record::{Card, Customer, CustomerId, IdNumber, Key, Kind, Month, PhotoId, Unique, Visit};
 
 pub use central::central_trail;
 pub use connecting::is_address;
@@ -142,6 +142,10 @@ impl Store for PostgresStore {
 
     async fn cards_of(&self, customer: CustomerId) -> Result<Vec<Stored<Card>>> {
         self.reading.cards_of(customer).await
+    }
+
+    async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Arc<[Stored<Visit>]>>> {
+        self.reading.visits_of(customers).await
     }
 
     async fn list(&self, listing: &Listing, after: Option<Place>, limit: usize) -> Result<Vec<Stored>> {

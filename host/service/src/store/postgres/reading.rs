@@ -1,6 +1,7 @@
 //! Everything that is asked.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rfid_core::{Error, ErrorKind, Result, TagId, UtcTime};
 use sqlx::Row as _;
@@ -9,11 +10,15 @@ use tokio::sync::mpsc;
 
 use super::changing::{key_of, kind_number, nanos, stray, version_of};
 use super::connecting::{Condition, failed, to_its_end};
-use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique};
+use crate::record::{
+    Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique, Visit,
+};
 use crate::seal::Blind;
 use crate::store::erasing::kept_version;
 use crate::store::plan::Written;
-use crate::store::{Among, Happened, Holder, Listing, Origin, Past, PhotoSize, Place, Rows, Stored};
+use crate::store::{
+    Among, Happened, Holder, LATEST_VISITS, Listing, Origin, Past, PhotoSize, Place, Rows, Stored,
+};
 
 /// Commits of the journal that are read at once, and ahead of whoever reads them.
 const JOURNALED_AT_ONCE: i64 = 256;
@@ -201,6 +206,35 @@ impl Reading {
             Ok(cards)
         })
         .await
+    }
+
+    /// One question, whatever the number of customers.
+    pub(super) async fn visits_of(&self, customers: &[CustomerId]) -> Result<Vec<Arc<[Stored<Visit>]>>> {
+        let asked: Vec<Vec<u8>> = customers.iter().map(|customer| customer.to_bytes().to_vec()).collect();
+        let limit = i64::try_from(LATEST_VISITS).unwrap_or(i64::MAX);
+        let visits: Vec<Stored<Visit>> = self
+            .ask("list", |this| async move {
+                let rows = sqlx::query(
+                    "select latest.key, latest.version, latest.body \
+                     from (select distinct unnest($1::bytea[]) as owner) as asked \
+                     cross join lateral (select key, version, body, at from visit \
+                     where owner = asked.owner and body is not null order by at desc, key desc limit $2) as latest \
+                     order by latest.at desc, latest.key desc",
+                )
+                .bind(asked)
+                .bind(limit)
+                .fetch_all(&this.pool)
+                .await
+                .map_err(failed("list"))?;
+                this.typed_in(Kind::Visit, &rows)
+            })
+            .await?;
+        let mut of_each: HashMap<CustomerId, Vec<Stored<Visit>>> = HashMap::new();
+        for visit in visits {
+            of_each.entry(visit.record.customer).or_default().push(visit);
+        }
+        let latest = |customer| of_each.get(customer).map(|visits| visits.as_slice().into());
+        Ok(customers.iter().map(|customer| latest(customer).unwrap_or_default()).collect())
     }
 
     fn typed_in<T: TryFrom<Record>>(&self, kind: Kind, rows: &[PgRow]) -> Result<Vec<Stored<T>>> {
