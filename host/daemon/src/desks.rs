@@ -135,6 +135,15 @@ fn fault(step: DeskStep, error: Error) -> DeskFault {
     }
 }
 
+/// Why a reader was not opened. No card was asked yet, so what was denied is the reader: a serial port, say, that
+/// the host may not open.
+fn not_opened(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Denied => Error::new(ErrorKind::Config, "open").with_source(error),
+        _ => error,
+    }
+}
+
 /// Does something in a session with a reader, which is left as it was found whatever comes of it.
 macro_rules! in_session {
     ($reader:expr, $session:ident => $work:expr) => {{
@@ -142,7 +151,7 @@ macro_rules! in_session {
         let $session: &mut dyn DynSession = &mut *opened;
         let outcome = match $session.open().await {
             Ok(_) => $work.await,
-            Err(error) => Err(error),
+            Err(error) => Err(not_opened(error)),
         };
         let closed = opened.close().await;
         outcome.and_then(|done| closed.map(|()| done))
@@ -278,6 +287,9 @@ mod tests {
                 DeskTrouble::RandomUid,
             ),
             (DeskStep::Tag, Error::new(ErrorKind::Connect, "open"), DeskTrouble::AntennaLost),
+            (DeskStep::Chip, Error::new(ErrorKind::Denied, "write"), DeskTrouble::Locked),
+            (DeskStep::Pad, not_opened(Error::new(ErrorKind::Denied, "open")), DeskTrouble::NotSetUp),
+            (DeskStep::Pad, not_opened(Error::new(ErrorKind::Connect, "open")), DeskTrouble::PadLost),
         ] {
             assert_eq!(fault(step, error).trouble, trouble, "{step:?}");
         }
