@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import selectors
+import socket
 import statistics
 import struct
 import sys
@@ -81,34 +83,96 @@ def epc(number):
     return f"2D{number:022X}"
 
 
-class Screen(threading.Thread):
-    """What a handheld asks for: the stream, and at each arrival the board and the photo, over a connection that
-    it keeps."""
+class Connection:
+    """A connection that a screen keeps, once it has asked. What comes is taken from it as soon as it is there."""
 
-    def __init__(self, bank, person):
+    def __init__(self, bank, cookie, opened):
+        self.bank, self.socket, self.opened = bank, None, opened
+        self.head = f"Host: bank\r\nCookie: {cookie}\r\nHX-Request: true\r\n\r\n"
+        self.came = bytearray()
+
+    def ask(self, path):
+        if self.socket is None:
+            self.socket = socket.create_connection(self.bank.http)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket.setblocking(False)
+            self.opened(self.socket)
+        # Shorter than what any socket takes at once.
+        self.socket.send(f"GET {path} HTTP/1.1\r\n{self.head}".encode())
+
+    def receive(self):
+        while True:
+            try:
+                part = self.socket.recv(1 << 18)
+            except BlockingIOError:
+                return
+            if not part:
+                raise EOFError
+            self.came += part
+
+    def answer(self):
+        """The body of an answer that has come as a whole."""
+        end = self.came.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", self.came[:end])[1])
+        if len(self.came) < end + 4 + length:
+            return None
+        body = bytes(self.came[end + 4:end + 4 + length])
+        del self.came[:end + 4 + length]
+        return body
+
+
+class Screen:
+    """What a handheld asks for: the stream, and at each arrival the board and the photo."""
+
+    def __init__(self, bank, person, waiting):
+        opened = lambda what: lambda socket: waiting.register(socket, selectors.EVENT_READ, what)
+        self.stream = Connection(bank, person.cookie, opened(self.told))
+        self.asking = Connection(bank, person.cookie, opened(self.answered))
+        self.stream.ask("/api/v1/arrivals")
+
+    def told(self):
+        self.stream.receive()
+        while (end := self.stream.came.find(b"\n")) >= 0:
+            line = bytes(self.stream.came[:end])
+            del self.stream.came[:end + 1]
+            if line.startswith(b"data:"):
+                visit = json.loads(line[5:])
+                if "greeted" not in visit and "departed_at" not in visit and "arrived_at" in visit:
+                    self.asking.ask(f"/lobby/board?main={visit['id']}")
+
+    def answered(self):
+        """How many answers have come; a board is followed by its photo."""
+        self.asking.receive()
+        answers = 0
+        while (body := self.asking.answer()) is not None:
+            answers += 1
+            if photo := re.search(rb'src="(/photos/[^"]+/large)"', body):
+                self.asking.ask(photo[1].decode())
+        return answers
+
+
+class Screens(threading.Thread):
+    """Handhelds by the dozen, on one thread: what they look at costs the host, and what they are next to
+    nothing."""
+
+    def __init__(self):
         super().__init__(daemon=True)
-        self.bank, self.cookie, self.asked = bank, person.cookie, 0
-        self.start()
+        self.waiting, self.count, self.answers = selectors.DefaultSelector(), 0, 0
 
-    def connection(self):
-        return http.client.HTTPConnection(*self.bank.http, timeout=60)
-
-    def get(self, connection, path):
-        connection.request("GET", path, headers={"Cookie": self.cookie, "HX-Request": "true"})
-        return connection.getresponse()
+    def add(self, bank, person):
+        Screen(bank, person, self.waiting)
+        self.count += 1
 
     def run(self):
-        stream, asking = self.connection(), self.connection()
-        for line in self.get(stream, "/api/v1/arrivals"):
-            if not line.startswith(b"data:"):
-                continue
-            visit = json.loads(line[5:])
-            if "greeted" in visit or "departed_at" in visit or "arrived_at" not in visit:
-                continue
-            board = self.get(asking, f"/lobby/board?main={visit['id']}").read().decode()
-            if photo := re.search(r'src="(/photos/[^"]+/large)"', board):
-                self.get(asking, photo.group(1)).read()
-            self.asked += 1
+        while True:
+            for ready, _ in self.waiting.select():
+                try:
+                    self.answers += ready.data() or 0
+                except EOFError:
+                    # The host ends; whether all was answered the count says.
+                    return
 
 
 def browser(bank, number):
@@ -141,13 +205,14 @@ requests_per_minute = 60000
         security, centre = bank.person("SE1"), bank.person("CS1")
         for person in [security, centre]:
             person.log_in()
-        screens = []
+        screens = Screens()
         for number in range((SCREENS - 1 + SESSIONS_OF_A_PERSON - 1) // SESSIONS_OF_A_PERSON):
             person = bank.employ(f"H{number:02}", ["lobby_manager"], security, centre)
-            screens.append(Screen(bank, person))
-            if len(screens) < SCREENS - 1:
+            screens.add(bank, person)
+            if screens.count < SCREENS - 1:
                 person.log_in()
-                screens.append(Screen(bank, person))
+                screens.add(bank, person)
+        screens.start()
         scenario = bank.work / "door.toml"
         tags = "".join(
             f'[[tag]]\nepc = "{epc(number)}"\nat = "{int(number * APART_S * 1000) + 500}ms"\nfor = "500ms"\n'
@@ -157,9 +222,8 @@ requests_per_minute = 60000
             bank.emulate("mercury4", "--listen", f"127.0.0.1:{bank.door}", "--scenario", str(scenario))
             time.sleep(arrivals * APART_S + 6)
             took = sorted(page.execute_script("return window.took"))
-        asked = sum(screen.asked for screen in screens)
-        print(f"{len(screens) + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(took)} photos painted; "
-              f"the others asked for {asked} boards and photos")
+        print(f"{screens.count + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(took)} photos painted; "
+              f"the others got {screens.answers} boards and photos")
         if not took:
             sys.exit("nothing was painted")
         at = lambda part: took[min(len(took) - 1, int(len(took) * part))]
