@@ -20,9 +20,10 @@ use crate::model::{Block, CardKind, Key, KeySlot, Uid, kind_of_atr};
 /// After so long a card that is there and gave no UID is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// How often a card that lies there is asked whether it is still the same: a service that looks by
-/// itself only now and then does not notice a swap between two looks.
-const CONFIRM: Duration = Duration::from_millis(500);
+/// How often a card that lies there is asked whether it is still the same: a service does not notice a
+/// swap between two looks of its own, and one in a hundred that the reader tells of. Whoever lays
+/// another card on is heard within 150 ms all the same.
+const CONFIRM: Duration = Duration::from_millis(120);
 
 /// For so long a card that was seen may be silent before it counts as unreadable. The service needs
 /// up to 400 ms to notice that one was lifted (§1.2).
