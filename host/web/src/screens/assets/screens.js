@@ -147,11 +147,23 @@ function showBoard() {
   const wanted = newest && !holds ? newest : main;
   if (wanted === newest) newest = undefined;
   else if (newest) setTimeout(showBoard, HOLD_MS);
-  if (wanted !== main) shownAt = Date.now();
+  if (wanted !== main) {
+    shownAt = Date.now();
+    fetchPhoto(wanted);
+  }
   // Whom somebody chose stays; whoever only waited makes room once somebody has greeted them.
   const isChosen = wanted === main && !article?.classList.contains("state-waiting");
   const query = wanted ? `?${isChosen ? "main" : "keep"}=${encodeURIComponent(wanted)}` : "";
   show("#board", `/lobby/board${query}`);
+}
+
+/** Kept here, the browser takes it from memory when it is shown. */
+let photo;
+
+/** Asks for the photo of whoever is to be shown beside the answer that shows it, and not behind that. */
+function fetchPhoto(visit) {
+  photo = new Image();
+  photo.src = `/photos/${encodeURIComponent(visit)}/large`;
 }
 
 function showArrivals() {
@@ -178,6 +190,7 @@ function showDesk() {
     && document.activeElement.matches("input, select, textarea");
   if (isWriting) return;
   const wanted = isFree && newest ? newest : current?.dataset.visit;
+  if (wanted && wanted === newest) fetchPhoto(wanted);
   if (wanted && (wanted === newest || changed.has(wanted))) showCurrent(wanted);
   newest = undefined;
 }
@@ -285,6 +298,7 @@ function stayOpen() {
 
 function hide() {
   if (screen !== "lobby") return;
+  photo = undefined;
   find("#board").replaceChildren();
   find("#found")?.replaceChildren();
   find(".find form")?.reset();
