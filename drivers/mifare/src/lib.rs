@@ -47,16 +47,17 @@
 //! **Tested on** a real `pcscd` with a virtual reader that plays four families; no hardware has been
 //! seen.
 //!
-//! **Figures**, from `cargo run --release -p rfid-driver-mifare --features pcsc --example figures -- 40` on
-//! two cores that compiled at the same time. PN532, 5 ms an answer: 1K dump 667 ms, 1.05 times what a bare
-//! client takes; a card laid on is seen within 115 ms; an idle pad takes 0.3 % of a processor, the emulated
-//! chip included. PC/SC: an idle pad takes nothing that can be measured. What the daemon makes of a
-//! thousand cards and a hundred outages is played by `rfid-faults pad` and `pad-pcsc`.
+//! **Figures**, from `cargo run --release -p rfid-driver-mifare --features pcsc --example figures -- 20` on
+//! two cores. PN532, 5 ms an answer: 1K dump 518 ms, 1.01 times what a bare client takes; a card laid on is
+//! seen within 111 ms; an idle pad takes 0.8 % of a processor, the emulated chip included. PC/SC: 1K dump
+//! 11.2 ms, 1.46 times what a bare client takes; a card laid on is seen within 12 ms; an idle pad takes 0.2 %,
+//! what plays the reader included. What the daemon makes of a thousand cards and a hundred outages is played
+//! by `rfid-faults pad` and `pad-pcsc`.
 //!
 //! **Limits.** Readers that keep keys only in lasting memory (Omnikey 5x21) are refused. Escape
 //! commands, lamps and buzzers are not used. Where the PC/SC service looks at its reader only now and
-//! then, it misses a swap between two looks; so a card that lies there is asked for its UID twice a
-//! second; its kind may still be that of the first one. What is called MAD is neither read nor written.
+//! then, it misses a swap between two looks; so a card that lies there is asked for its UID eight times
+//! a second; its kind may still be that of the first one. What is called MAD is neither read nor written.
 #![forbid(unsafe_code)]
 
 mod card;
