@@ -37,6 +37,11 @@ impl UtcTime {
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
+
+    /// The moment this much earlier; the epoch where that would lie before it.
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(span)))
+    }
 }
 
 impl fmt::Display for UtcTime {
@@ -178,6 +183,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&time).unwrap(), r#""2004-12-02T07:40:45.00359Z""#);
         assert_eq!(serde_json::from_str::<UtcTime>(r#""2004-12-02T07:40:45.00359Z""#).unwrap(), time);
         assert!(serde_json::from_str::<UtcTime>(r#""1969-12-31T23:59:59Z""#).is_err());
+    }
+
+    #[test]
+    fn a_moment_later_or_earlier_stays_representable() {
+        let (time, span) = (UtcTime::from_nanos(5), Duration::from_nanos(3));
+        assert_eq!((time.plus(span), time.minus(span)), (UtcTime::from_nanos(8), UtcTime::from_nanos(2)));
+        assert_eq!(time.minus(Duration::MAX), UtcTime::from_nanos(0));
+        assert_eq!(time.plus(Duration::MAX), UtcTime::from_nanos(u64::MAX));
     }
 
     #[test]

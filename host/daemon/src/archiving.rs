@@ -82,12 +82,12 @@ impl Archiver {
         let at_most = self.watch.copying.as_ref().map_or(u64::MAX, Copying::copied);
         let ask = Ask {
             trail: self.of.clone(),
-            before: before(now, config.online_for),
+            before: now.minus(config.online_for),
             at_most,
             by: Actor::Host,
             from: "host".to_owned(),
         };
-        let remove_before = config.archives_for.map(|kept| before(now, kept));
+        let remove_before = config.archives_for.map(|kept| now.minus(kept));
         let made = self.trail.archive(archives, &ask, Arc::new(SystemRandomness)).await?;
         remove(&self.trail, archives, remove_before, &ask).await?;
         self.console(archives, &Ask { trail: self.console_of.clone(), ..ask }, remove_before).await?;
@@ -164,10 +164,4 @@ pub(crate) async fn archive_once(
     .await;
     trail.close().await;
     outcome
-}
-
-/// The moment so long before now.
-pub(crate) fn before(now: UtcTime, span: Duration) -> UtcTime {
-    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-    UtcTime::from_nanos(now.as_nanos().saturating_sub(nanos))
 }

@@ -8,8 +8,7 @@ use crate::config::options_without_secrets;
 /// When a clock's monotonic part stood at zero, to be asked once: the wall clock may be set.
 pub(crate) fn clock_began(clock: &dyn Clock) -> UtcTime {
     let now = clock.now();
-    let since = u64::try_from(now.monotonic.as_nanos()).unwrap_or(u64::MAX);
-    UtcTime::from_nanos(now.utc.as_nanos().saturating_sub(since))
+    now.utc.minus(now.monotonic)
 }
 
 /// The beginning of a recording of this reader.

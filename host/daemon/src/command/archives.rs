@@ -16,7 +16,7 @@ use rfid_service::store::postgres::central_trail;
 
 use super::customers::clock;
 use super::people::{Place, place};
-use crate::archiving::{archive_once, before as earlier};
+use crate::archiving::archive_once;
 use crate::cli::{Audited, ServicePlace, When};
 use crate::config::{ArchivingConfig, StoreConfig};
 use crate::customer_service::{KEY_FILE, keys_of};
@@ -57,7 +57,7 @@ pub(super) async fn archive(
     let now = clock().now().utc;
     let before = match (before, &config) {
         (Some(when), _) => moment(when, &zone),
-        (None, Some(config)) => earlier(now, config.online_for),
+        (None, Some(config)) => now.minus(config.online_for),
         (None, None) => {
             anyhow::bail!("how old is old? Name a day by --before, or audit.archives in a configuration")
         }
@@ -96,7 +96,7 @@ pub(super) async fn archive(
     let central = found.database.as_ref().map(|url| central_trail(url.reveal())).transpose()?;
     let ask =
         Ask { trail: found.of, before, at_most: u64::MAX, by: Actor::Console, from: "console".to_owned() };
-    let remove_before = config.and_then(|config| config.archives_for).map(|kept| earlier(now, kept));
+    let remove_before = config.and_then(|config| config.archives_for).map(|kept| now.minus(kept));
     let central = central.map(|central| (central, clock()));
     let ran = archive_once(&Arc::new(trail), central, &archives, &ask, remove_before)
         .await

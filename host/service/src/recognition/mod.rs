@@ -122,10 +122,7 @@ impl Recognition {
     /// # Errors
     /// Those of the store.
     pub async fn end_forgotten(&self) -> Result<usize> {
-        let now = self.clock.now().utc;
-        let forgotten =
-            Duration::from_nanos(now.as_nanos()).saturating_sub(self.settings.ends_without_sighting);
-        let until = UtcTime::from_nanos(u64::try_from(forgotten.as_nanos()).unwrap_or(u64::MAX));
+        let until = self.clock.now().utc.minus(self.settings.ends_without_sighting);
         let listing = Listing { kind: Kind::Visit, among: Among::Open, from: UtcTime::from_nanos(0), until };
         let mut ended = 0;
         for stored in self.store.list(&listing, None, 1000).await? {

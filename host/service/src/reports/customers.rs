@@ -54,9 +54,7 @@ impl Making<'_> {
     pub(super) async fn absent(&self, days: u16) -> Result<Table, Fault> {
         let end = self.days.span().last().copied().unwrap_or_default();
         let span = Duration::from_secs(u64::from(days) * 24 * 3600);
-        let since = UtcTime::from_nanos(
-            end.as_nanos().saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-        );
+        let since = end.minus(span);
         // In whichever branch: a customer who comes to another is not absent.
         let ask = TallyAsk {
             edges: vec![UtcTime::from_nanos(0), end],

@@ -1,6 +1,7 @@
 //! The work of people: greeting, serving, duty.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rfid_core::UtcTime;
 
@@ -11,7 +12,7 @@ use crate::spreadsheet::Cell;
 use crate::store::{Among, By, Figures, Listing, Stored, Tally};
 
 /// Nobody is on duty for longer: before the first day so far back a duty may have begun that goes on.
-const LONGEST_DUTY: u64 = 7 * 24 * 3600 * 1_000_000_000;
+const LONGEST_DUTY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Making<'_> {
     pub(super) async fn staff(&self) -> Result<Table, Fault> {
@@ -129,7 +130,7 @@ impl Making<'_> {
         let (Some(begin), Some(end)) = (span.first().copied(), span.last().copied()) else {
             return Ok(Vec::new());
         };
-        let from = UtcTime::from_nanos(begin.as_nanos().saturating_sub(LONGEST_DUTY));
+        let from = begin.minus(LONGEST_DUTY);
         let listing = Listing { kind: Kind::Duty, among: Among::All, from, until: end };
         let now = self.service.now();
         let within = |Stored { record: duty, .. }: Stored<Duty>| {

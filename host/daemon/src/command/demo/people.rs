@@ -1,5 +1,7 @@
 //! People of the demo: accounts that are made as everywhere, by two who ask and approve.
 
+use std::time::Duration;
+
 use rfid_core::{Clock, Error, ErrorKind, UtcTime};
 use rfid_service::account::second_factor;
 use rfid_service::record::{Personal, StaffRole};
@@ -12,7 +14,7 @@ const SECURITY: (&str, &str, &str, Role) = ("S901", "何安", "10.0.0.1", Role::
 const SYSTEM: (&str, &str, &str, Role) = ("S902", "罗维", "10.0.0.2", Role::SystemAdministrator);
 
 /// How long the digits of a second factor are good for.
-const STEP_NANOS: u64 = 30_000_000_000;
+const STEP: Duration = Duration::from_secs(30);
 
 /// Everybody else who logs in to the demo: number, name, role.
 const PEOPLE: [(&str, &str, Role); 7] = [
@@ -123,7 +125,7 @@ async fn accept(
     secret: Option<&Personal<String>>,
 ) -> Result<(), Fault> {
     let try_once = async || {
-        let before = UtcTime::from_nanos(clock.now().utc.as_nanos().saturating_sub(STEP_NANOS));
+        let before = clock.now().utc.minus(STEP);
         let digits = secret.map(|secret| second_factor::digits(secret, before)).transpose()?;
         service.accept_invitation(from, number, code, password.into(), digits.as_deref()).await
     };

@@ -236,7 +236,7 @@ impl Service {
 
     /// Nobody has two exports made at once, or gets by many small ones what takes an approval.
     async fn may_export_alone(&self, me: StaffId, exports: &Exports, rows: u64) -> Result<(), Fault> {
-        let since = UtcTime::from_nanos(self.now().as_nanos().saturating_sub(A_DAY.as_nanos() as u64));
+        let since = self.now().minus(A_DAY);
         let among = Among::Of(Key::Staff(me));
         let listing =
             Listing { kind: Kind::Export, among, from: since, until: UtcTime::from_nanos(u64::MAX) };

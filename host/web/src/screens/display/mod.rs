@@ -13,7 +13,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use rfid_core::UtcTime;
 use rfid_service::mask;
 use rfid_service::record::{Outcome, Way};
 use rfid_service::rights::{Action, Role};
@@ -169,11 +168,10 @@ async fn board_of(api: &Api, viewer: &Viewer) -> Result<Board, Fault> {
         return Err(Fault::Forbidden(Action::SeeArrivals));
     }
     let service = api.service();
-    let since = service.now().as_nanos().saturating_sub(SHOWN_FOR.as_nanos().try_into().unwrap_or(u64::MAX));
     let filter = VisitFilter {
         branch: Some(viewer.branch().clone()),
         open: true,
-        from: UtcTime::from_nanos(since.saturating_add(1)),
+        from: service.now().minus(SHOWN_FOR).plus(Duration::from_nanos(1)),
         ..VisitFilter::ALL
     };
     let (guests, _) = service.guests(viewer.caller(), &filter, None, LOOKED_AT).await?;
