@@ -306,9 +306,10 @@ async fn copy_ledger(
     let settings = LedgerSettings { keep_for: None, reserve_bytes: 0, ..LedgerSettings::default() };
     let ledger = Ledger::open(to.join(LEDGER), settings.with_random_id(), clock).await?;
     let folder = from.join(LEDGER);
+    // Copying up to what is there now ends, however quickly others write.
     let last = {
         let folder = folder.clone();
-        off_runtime("copy", move || last_number(&folder)).await?
+        off_runtime("copy", move || rfid_ledger::last_number(&folder)).await?
     };
     let copied = append_all(&ledger, Reader::new(folder, 0), last, progress).await;
     // Also where it failed: whoever removes the half of a copy finds nobody writing to it.
@@ -345,18 +346,6 @@ async fn append_all(
         told(progress, how_far)?;
     }
     Ok((how_far.entries, hex(&hash.finalize())))
-}
-
-/// The last number that is there now. Copying up to it ends, however quickly others write.
-fn last_number(folder: &Path) -> Result<u64> {
-    let mut reader = Reader::new(folder, 0);
-    let mut last = 0;
-    while let Some(entry) = reader.next_entry()? {
-        if let Entry::Content(content) = entry {
-            last = content.number;
-        }
-    }
-    Ok(last)
 }
 
 /// Reads on, as much as is appended at once.

@@ -47,7 +47,7 @@ pub use gap::Gap;
 pub use ledger::{Appended, Ledger, LedgerSettings, NewRecord};
 pub use owner::is_in_use;
 pub use queue::{Queue, QueueSettings};
-pub use reader::{Content, Damage, Entry, Reader, identity};
+pub use reader::{Content, Damage, Entry, Reader, identity, last_number};
 pub use record::ContentId;
 pub use segments::{SegmentHead, segment_heads};
 pub use status::LedgerStatus;

@@ -114,6 +114,23 @@ pub fn identity(folder: &Path) -> Result<Option<[u8; 16]>> {
     Ok(None)
 }
 
+/// The number of the last content of a ledger that is there now, also while it is written; 0 where there is
+/// none. Blocks.
+///
+/// # Errors
+/// As [`Reader::next_entry`].
+pub fn last_number(folder: &Path) -> Result<u64> {
+    // What is before the last segment has lower numbers.
+    let before = segments::segment_heads(folder)?.last().map_or(0, |head| head.first.saturating_sub(1));
+    let (mut reader, mut last) = (Reader::new(folder, before), before);
+    while let Some(entry) = reader.next_entry()? {
+        if let Entry::Content(content) = entry {
+            last = content.number;
+        }
+    }
+    Ok(last)
+}
+
 impl Reader {
     /// Behind number `after`; 0 for everything that is kept.
     pub fn new(folder: impl Into<PathBuf>, after: u64) -> Self {

@@ -299,6 +299,9 @@ fn what_is_taken_out_goes_by_whole_segments_and_numbers_go_on() {
     assert_eq!(writer.append(&[entry(6, 10)], later).unwrap()[0].number, 7);
     let kept: Vec<u64> = crate::segment_heads(folder.path()).unwrap().iter().map(|head| head.first).collect();
     assert_eq!(kept, [5, 7]);
+    assert_eq!(reader::last_number(folder.path()).unwrap(), 7);
+    let nothing = tempfile::tempdir().unwrap();
+    assert_eq!(reader::last_number(nothing.path()).unwrap(), 0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) async fn archive(
     anyhow::ensure!(before <= now, "--before is later than now");
     anyhow::ensure!(found.folder.is_dir(), "there is no audit trail in {}", found.folder.display());
     if dry_run {
-        let last = last(&found.folder)?;
+        let last = rfid_ledger::last_number(&found.folder)?;
         let planned = archive::plan(&found.folder, before, last.saturating_sub(KEPT_ONLINE))?;
         print_planned(&planned, before);
         return Ok(());
@@ -140,18 +140,6 @@ fn print_made(Manifest { file, bytes, sha256, contents }: &Manifest, folder: &Pa
         contents.until,
         bytes / 1024
     );
-}
-
-/// Number of the last record that can be read.
-fn last(folder: &Path) -> anyhow::Result<u64> {
-    let from = rfid_ledger::segment_heads(folder)?.last().map_or(0, |head| head.first.saturating_sub(1));
-    let (mut reader, mut last) = (Reader::new(folder, from), from);
-    while let Some(entry) = reader.next_entry()? {
-        if let LedgerEntry::Content(content) = entry {
-            last = content.number;
-        }
-    }
-    Ok(last)
 }
 
 /// Which records are shown.
