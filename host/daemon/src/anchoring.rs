@@ -138,10 +138,8 @@ pub(crate) async fn watch_of(
         None => None,
         Some(config) => {
             let archives = Archives::new(&config.folder, Some(Arc::clone(keys)));
-            let (looking, id) = (archives.clone(), trail.id());
             // A disk that is not there is no reason not to recognise anybody; it is told all the same.
-            let latest = tokio::task::spawn_blocking(move || looking.latest(id)).await;
-            let latest = latest.ok().and_then(Result::ok).flatten();
+            let latest = archives.latest(trail.id()).await.ok().flatten();
             Some(ArchivingState::new(archives, latest))
         }
     };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rfid_core::{Clock, Error, ErrorKind, Result, UtcTime};
+use rfid_core::{Clock, ErrorKind, Result, UtcTime};
 use rfid_service::audit::archive::{Archives, Ask, Manifest, is_due};
 use rfid_service::audit::{CentralTrail, Copying, Trail, Watch};
 use rfid_service::randomness::SystemRandomness;
@@ -95,13 +95,7 @@ impl Archiver {
     }
 
     async fn console(&self, archives: &Archives, ask: &Ask, remove_before: Option<UtcTime>) -> Result<()> {
-        let (folder, looking, before) = (self.console.clone(), archives.clone(), ask.before);
-        let due = tokio::task::spawn_blocking(move || {
-            Ok(folder.is_dir() && is_due(&folder, &looking, before, remove_before)?)
-        });
-        let due: Result<bool> =
-            due.await.map_err(|error| Error::new(ErrorKind::Internal, "archive").with_source(error))?;
-        if !due? {
+        if !is_due(&self.console, archives, ask.before, remove_before).await? {
             return Ok(());
         }
         let trail = Trail::open(&self.console, Arc::clone(&self.keys), Arc::clone(&self.clock)).await;

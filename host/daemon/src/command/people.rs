@@ -166,10 +166,7 @@ async fn verify(place: &Place, is_console: bool, replaced: &[String], as_json: b
         bar.set_message(format!("{number} records"));
         bar.tick();
     };
-    let verified = match &place.archives {
-        Some(archives) => audit::verify_all(&place.folder, archives, &known, progress),
-        None => audit::verify(&place.folder, &known, progress),
-    };
+    let verified = audit::verify(&place.folder, place.archives.as_ref(), &known, progress);
     bar.finish_and_clear();
     let verified = verified?;
     let mut fault = verified.fault.as_ref().map(|fault| format!("record {} {}", fault.number, fault.what));

@@ -204,10 +204,10 @@ impl HostMetrics {
             write(out, "rfid_audit_disk_used_percent", help, Gauge, "host", percent)?;
         }
         let signed = watch.signing.as_ref().and_then(|signing| signing.last());
-        let signed = of_host(signed.map_or(0, |at| at.as_nanos() / 1_000_000_000));
+        let seconds = |at: Option<rfid_core::UtcTime>| at.map_or(0, |at| at.as_nanos() / 1_000_000_000);
+        let signed = of_host(seconds(signed));
         let help = "When the end of the audit trail was last signed, in seconds since 1970; 0 for never";
         write(out, "rfid_audit_signed_timestamp_seconds", help, Gauge, "host", signed)?;
-        let seconds = |at: Option<rfid_core::UtcTime>| at.map_or(0, |at| at.as_nanos() / 1_000_000_000);
         let oldest = of_host(seconds(trail.oldest()));
         let help =
             "When the first record of the audit trail that is online was written, in seconds since 1970";

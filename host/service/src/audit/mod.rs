@@ -55,7 +55,7 @@ pub use chain::{Hash, Head};
 pub use changes::changed_fields;
 pub use entry::{Entry, Outcome};
 pub use reading::Recorded;
-pub use verifying::{Archived, Faulty, KnownFrom, Verified, verify, verify_all};
+pub use verifying::{Archived, Faulty, KnownFrom, Verified, verify};
 pub use watching::{ArchivingState, SigningState, Watch};
 
 /// The trail's folder in the data folder of a host.

@@ -67,7 +67,7 @@ async fn a_trail_goes_on_where_it_ended_and_can_be_verified() {
     let second = written(folder.path(), 2).await;
     let anchors =
         [Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head: first, signature: None }];
-    let verified = verify(folder.path(), &anchors, |_| {}).unwrap();
+    let verified = verify(folder.path(), None, &anchors, |_| {}).unwrap();
     assert_eq!((verified.first, verified.head, verified.records), (1, second, 5));
     assert_eq!((verified.anchors, verified.fault), (1, None));
 }
@@ -116,7 +116,7 @@ async fn every_kind_of_tampering_is_found_at_its_record() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         forged(folder.path(), contents).await;
-        let verified = verify(folder.path(), std::slice::from_ref(&anchor), |_| {}).unwrap();
+        let verified = verify(folder.path(), None, std::slice::from_ref(&anchor), |_| {}).unwrap();
         let fault = verified.fault.unwrap_or_else(|| panic!("{name} is not found"));
         assert_eq!(fault.number, number, "{name}: {}", fault.what);
     }
@@ -183,7 +183,7 @@ proptest! {
             let changed = tempfile::tempdir().unwrap();
             forged(changed.path(), contents).await;
             let anchor = Anchor { trail: "t".to_owned(), at: UtcTime::from_nanos(1), head, signature: None };
-            let verified = verify(changed.path(), &[anchor], |_| {}).unwrap();
+            let verified = verify(changed.path(), None, &[anchor], |_| {}).unwrap();
             let number = verified.fault.map(|fault| fault.number).unwrap_or_default();
             assert!((record as u64 + 1..=record as u64 + 2).contains(&number), "{number}");
         });

@@ -68,30 +68,13 @@ pub struct Faulty {
     pub what: String,
 }
 
-/// Goes through the online part of the trail of a folder, also while it is written, and compares it with
-/// anchors. Blocks. Ends at the first thing that is wrong.
+/// Goes through the trail of a folder, also while it is written, and compares it with anchors: what is online,
+/// and its archives if there are any, which are one chain. Blocks. Ends at the first thing that is wrong.
 ///
 /// # Errors
-/// `Config` where there is none; `Io` when a file cannot be read, `Unsupported` for one of a newer
-/// version.
-pub fn verify(folder: &Path, anchors: &[Anchor], progress: impl FnMut(u64)) -> Result<Verified> {
-    go_through(folder, None, anchors, progress)
-}
-
-/// The same of its archives and what is online, which are one chain.
-///
-/// # Errors
-/// As [`verify`]; `Config` where the folder of archives is not there.
-pub fn verify_all(
-    folder: &Path,
-    archives: &Archives,
-    anchors: &[Anchor],
-    progress: impl FnMut(u64),
-) -> Result<Verified> {
-    go_through(folder, Some(archives), anchors, progress)
-}
-
-fn go_through(
+/// `Config` where there is none, or no folder of archives; `Io` when a file cannot be read, `Unsupported` for one
+/// of a newer version.
+pub fn verify(
     folder: &Path,
     archives: Option<&Archives>,
     anchors: &[Anchor],

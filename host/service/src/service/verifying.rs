@@ -146,10 +146,7 @@ impl Service {
         let archives = self.watch().and_then(|watch| Some(watch.archiving.as_ref()?.archives().clone()));
         let verified = off_runtime("verify", move || {
             let progress = |number| reached.store(number, Ordering::Relaxed);
-            match archives {
-                Some(archives) => audit::verify_all(&folder, &archives, &known, progress),
-                None => audit::verify(&folder, &known, progress),
-            }
+            audit::verify(&folder, archives.as_ref(), &known, progress)
         });
         let verified = verified.await?;
         self.did(caller, "audit.verify", |entry| {

@@ -55,20 +55,23 @@ impl Trail {
         let mut made = Vec::new();
         // What waits is written first: what is read from here on is on the disk.
         self.head().await?;
-        for (archive, manifest) in work.clone().unfinished().await? {
-            self.finish(&work, &archive, manifest, ask, &mut made, told).await?;
+        for placed in work.clone().unfinished().await? {
+            made.push(self.finish(placed, ask, told).await?);
         }
         let at_most = ask.at_most.min(self.last().saturating_sub(KEPT_ONLINE));
         let (trail, before) = (work.trail.clone(), ask.before);
         let planned = off_runtime("archive", move || super::plan(&trail, before, at_most)).await?;
+        if planned.is_empty() {
+            return Ok(made);
+        }
+        let trail = work.trail.clone();
+        let notes = Arc::new(off_runtime("archive", move || notes::all(&trail)).await?);
         for one in planned {
             let (made_at, trail) = (self.now(), ask.trail.clone());
+            let (looking, told_of) = (work.clone(), Arc::clone(&notes));
+            let contents =
+                off_runtime("archive", move || looking.contents(&one, trail, made_at, &told_of)).await?;
             let writing = work.clone();
-            let (writing, contents) = off_runtime("archive", move || {
-                let contents = writing.contents(&one, trail, made_at)?;
-                Ok((writing, contents))
-            })
-            .await?;
             let archive = Archive::at(&work.folder, &work.id, contents.first, contents.last);
             let (to, kept, random) = (archive.clone(), contents.clone(), Arc::clone(&randomness));
             off_runtime("archive", move || writing.write(&to, &kept, random.as_ref())).await?;
@@ -81,27 +84,19 @@ impl Trail {
             off_runtime("archive", move || folder::put_in_place(&folder::half_made(to.path()), to.path()))
                 .await?;
             told(Step::Placed)?;
-            self.finish(&work, &archive, manifest, ask, &mut made, told).await?;
+            let is_noted = notes::say(&notes, false, &archive);
+            made.push(self.finish(Placed { archive, manifest, is_noted }, ask, told).await?);
         }
         Ok(made)
     }
 
     /// What is left to do when an archive is in its place and was read back.
-    async fn finish(
-        &self,
-        work: &Work,
-        archive: &Archive,
-        manifest: Manifest,
-        ask: &Ask,
-        made: &mut Vec<Manifest>,
-        told: Told<'_>,
-    ) -> Result<()> {
-        let (to, kept, folder) = (archive.clone(), manifest.clone(), work.trail.clone());
-        let is_noted = off_runtime("archive", move || {
-            if to.manifest()?.is_none() {
-                to.describe(&kept)?;
-            }
-            Ok(notes::say(&notes::all(&folder)?, false, &to))
+    async fn finish(&self, placed: Placed, ask: &Ask, told: Told<'_>) -> Result<Manifest> {
+        let Placed { archive, manifest, is_noted } = placed;
+        let (to, kept) = (archive.clone(), manifest.clone());
+        off_runtime("archive", move || match to.manifest()? {
+            Some(_) => Ok(()),
+            None => to.describe(&kept),
         })
         .await?;
         told(Step::Described)?;
@@ -117,9 +112,16 @@ impl Trail {
             "old records of the audit trail are in an archive"
         );
         told(Step::Removed)?;
-        made.push(manifest);
-        Ok(())
+        Ok(manifest)
     }
+}
+
+/// An archive that is in its place and was read back.
+struct Placed {
+    archive: Archive,
+    manifest: Manifest,
+    /// Whether the trail says already that it is there.
+    is_noted: bool,
 }
 
 /// What is known of both sides.
@@ -136,7 +138,7 @@ struct Work {
 impl Work {
     /// Archives in their place of which something is online still, each read back: a run ended before it
     /// had removed that.
-    async fn unfinished(self) -> Result<Vec<(Archive, Manifest)>> {
+    async fn unfinished(self) -> Result<Vec<Placed>> {
         off_runtime("archive", move || {
             folder::clean(&self.folder, &self.id)?;
             let heads = rfid_ledger::segment_heads(&self.trail)?;
@@ -168,13 +170,28 @@ impl Work {
                 })?;
                 found.push((archive.clone(), Manifest { file: archive.name, ..manifest }));
             }
-            Ok(found)
+            if found.is_empty() {
+                return Ok(Vec::new());
+            }
+            let notes = notes::all(&self.trail)?;
+            let placed = |(archive, manifest)| Placed {
+                is_noted: notes::say(&notes, false, &archive),
+                archive,
+                manifest,
+            };
+            Ok(found.into_iter().map(placed).collect())
         })
         .await
     }
 
     /// What an archive of these numbers would hold, if the chain is whole there.
-    fn contents(&self, planned: &Planned, trail: String, made_at: UtcTime) -> Result<Contents> {
+    fn contents(
+        &self,
+        planned: &Planned,
+        trail: String,
+        made_at: UtcTime,
+        notes: &[Note],
+    ) -> Result<Contents> {
         let (mut before, mut head, mut times) = (None, Head::EMPTY, (UtcTime::default(), UtcTime::default()));
         self.each_online(planned.first, planned.last, |content| {
             let (bears, _) = chain::split(&content.bytes).ok_or_else(|| broken(content.number))?;
@@ -188,17 +205,17 @@ impl Work {
             Ok(())
         })?;
         let before = before.ok_or_else(|| broken(planned.first))?;
-        let previous = self.previous(planned.first, before)?;
+        let previous = self.previous(planned.first, before, notes)?;
         let (first, last, id) = (planned.first, planned.last, self.id.clone());
         let (from, until) = times;
         Ok(Contents { trail, id, previous, first, last, from, until, before, hash: head.hash, made_at })
     }
 
     /// Name of the archive that ends before this number, which bears the hash that its last record must have.
-    fn previous(&self, first: u64, before: Hash) -> Result<Option<String>> {
+    /// The trail tells of it in `notes`, if it was not made in this run.
+    fn previous(&self, first: u64, before: Hash, notes: &[Note]) -> Result<Option<String>> {
         let there = folder::list(&self.folder, &self.id)?.into_iter().rfind(|other| other.last < first);
-        let noted = notes::all(&self.trail)?.into_iter().filter(|note| note.last < first);
-        let noted = noted.max_by_key(|note| note.last);
+        let noted = notes.iter().filter(|note| note.last < first).max_by_key(|note| note.last);
         let name = match (there, noted) {
             (Some(archive), noted) if noted.as_ref().is_none_or(|note| note.last <= archive.last) => {
                 let contents = archive.open()?.contents().clone();
@@ -209,7 +226,7 @@ impl Work {
                 Some(archive.name)
             }
             // It may be kept elsewhere; that it is missing verifying says.
-            (_, Some(Note { file, .. })) => Some(file),
+            (_, Some(Note { file, .. })) => Some(file.clone()),
             _ => None,
         };
         Ok(name)

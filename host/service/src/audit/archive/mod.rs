@@ -3,7 +3,7 @@
 //! An archive is a file of whole segments of one trail ([`mod@format`]), sealed under the master secret, and
 //! beside it a [`Manifest`] that says in clear what is in it: which numbers, from when to when, the hash that
 //! its first record bears and that of its last, and the SHA-256 of the file. Its name says trail and numbers.
-//! Archives and what is online are one chain, which [`super::verify_all`] walks.
+//! Archives and what is online are one chain, which [`super::verify`] walks.
 //!
 //! What is taken out goes these steps, each of them durable before the next ([`Step`]): the archive is written
 //! beside its place, read back and held against what is online, put in its place, described by its manifest,
@@ -36,6 +36,7 @@ use rfid_core::{Error, ErrorKind, Result, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use super::Hash;
+use crate::off_runtime::off_runtime;
 use crate::seal::Keys;
 use crate::store::Actor;
 
@@ -110,13 +111,17 @@ impl Archives {
         folder::list(&self.folder, &crate::hex::hex(&id))
     }
 
-    /// When the latest archive of a trail was made, and its name. Blocks.
+    /// When the latest archive of a trail was made, and its name.
     ///
     /// # Errors
     /// As [`Archives::of`]; `Damaged` where it does not say so.
-    pub fn latest(&self, id: [u8; 16]) -> Result<Option<(UtcTime, String)>> {
-        let latest = self.of(id)?.into_iter().next_back();
-        latest.map(|archive| Ok((archive.open()?.contents().made_at, archive.name))).transpose()
+    pub async fn latest(&self, id: [u8; 16]) -> Result<Option<(UtcTime, String)>> {
+        let looking = self.clone();
+        off_runtime("archive", move || {
+            let latest = looking.of(id)?.into_iter().next_back();
+            latest.map(|archive| Ok((archive.open()?.contents().made_at, archive.name))).transpose()
+        })
+        .await
     }
 }
 

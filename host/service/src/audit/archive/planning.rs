@@ -6,6 +6,7 @@ use rfid_core::{Result, UtcTime};
 use rfid_ledger::SegmentHead;
 
 use super::Archives;
+use crate::off_runtime::off_runtime;
 
 /// An archive is ended when it would have more bytes of segments.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -35,11 +36,24 @@ pub fn plan(folder: &Path, before: UtcTime, at_most: u64) -> Result<Vec<Planned>
 }
 
 /// Whether a run would have something to do with the trail of a folder: something to archive, something to
-/// finish, or an archive of which the last record is older than `remove_before`. Blocks.
+/// finish, or an archive of which the last record is older than `remove_before`. Nothing where there is no trail.
 ///
 /// # Errors
 /// As [`plan`] and [`Archives::of`].
-pub fn is_due(
+pub async fn is_due(
+    folder: &Path,
+    archives: &Archives,
+    before: UtcTime,
+    remove_before: Option<UtcTime>,
+) -> Result<bool> {
+    let (folder, archives) = (folder.to_owned(), archives.clone());
+    off_runtime("archive", move || {
+        Ok(folder.is_dir() && is_due_in(&folder, &archives, before, remove_before)?)
+    })
+    .await
+}
+
+fn is_due_in(
     folder: &Path,
     archives: &Archives,
     before: UtcTime,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::format::ArchiveWriter;
 use super::*;
 use crate::audit::tests::{contents as online, entry, forged_as, keys};
-use crate::audit::{Faulty, Trail, Verified, verify, verify_all};
+use crate::audit::{Faulty, Trail, Verified, verify};
 use crate::randomness::SystemRandomness;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -86,7 +86,7 @@ impl World {
     }
 
     fn verified(&self) -> Verified {
-        verify_all(&self.trail_folder(), &self.archives(), &[], |_| {}).unwrap()
+        verify(&self.trail_folder(), Some(&self.archives()), &[], |_| {}).unwrap()
     }
 
     fn fault(&self) -> Faulty {
@@ -162,26 +162,26 @@ async fn what_is_old_is_in_an_archive_and_all_of_it_is_one_chain() {
     // There is nothing more to do.
     assert!(world.archive(DAY * 25).await.is_empty());
     // What is online is verified by itself, too.
-    assert_eq!(verify(&world.trail_folder(), &[], |_| {}).unwrap().first, 201);
+    assert_eq!(verify(&world.trail_folder(), None, &[], |_| {}).unwrap().first, 201);
 }
 
 #[tokio::test]
 async fn without_the_master_secret_manifests_and_sums_are_held_against_each_other() {
     let world = World::with_two().await;
     let archives = Archives::new(world.archives().folder(), None);
-    let verified = verify_all(&world.trail_folder(), &archives, &[], |_| {}).unwrap();
+    let verified = verify(&world.trail_folder(), Some(&archives), &[], |_| {}).unwrap();
     assert_eq!((verified.fault, verified.first, verified.records), (None, 1, 802));
     assert!(!verified.archives.unwrap().are_opened);
     let path = world.file(&world.listed()[0].name);
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
-    let fault = verify_all(&world.trail_folder(), &archives, &[], |_| {}).unwrap().fault.unwrap();
+    let fault = verify(&world.trail_folder(), Some(&archives), &[], |_| {}).unwrap().fault.unwrap();
     assert!(fault.what.contains("SHA-256"), "{}", fault.what);
     // Another master secret opens nothing, and says what to do.
     let other = Keys::new(&Zeroizing::new([9; 32]), &[]).unwrap();
     let archives = Archives::new(archives.folder(), Some(Arc::new(other)));
-    let fault = verify_all(&world.trail_folder(), &archives, &[], |_| {}).unwrap().fault.unwrap();
+    let fault = verify(&world.trail_folder(), Some(&archives), &[], |_| {}).unwrap().fault.unwrap();
     assert!(fault.what.contains("older ones"), "{}", fault.what);
 }
 

@@ -494,5 +494,5 @@ fn the_trail_is_verified_by_whoever_has_its_folder_alone() {
         world.service().trail().unwrap().close().await;
         world.bank.folder
     });
-    assert!(audit::verify(&folder.path().join("audit"), &[], |_| {}).unwrap().records > 10);
+    assert!(audit::verify(&folder.path().join("audit"), None, &[], |_| {}).unwrap().records > 10);
 }
