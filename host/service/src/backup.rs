@@ -13,7 +13,6 @@
 mod runs;
 
 use std::fs;
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,9 +25,10 @@ use sha2::{Digest, Sha256};
 pub use runs::{BackupOutcome, BackupRun, BackupRuns, RUNS};
 
 use crate::audit::space::{Disk, SystemDisk};
+use crate::durable_file;
 use crate::hex::hex;
 use crate::off_runtime::off_runtime;
-use crate::store::embedded::{LEDGER, PERSONS, PHOTOS, put_in_place};
+use crate::store::embedded::{LEDGER, PERSONS, PHOTOS, put_in_place_of_secret};
 
 const MANIFEST: &str = "backup.json";
 /// Where a backup is copied to before it is put in its place.
@@ -177,7 +177,7 @@ pub async fn restore(
     off_runtime("restore", move || {
         let (from, to) = (beside.join(PERSONS), data_dir.join(PERSONS));
         if from.is_file() {
-            put_in_place(&from, &to).map_err(failed("restore", &to))?;
+            put_in_place_of_secret(&from, &to).map_err(failed("restore", &to))?;
         }
         // The ledger last: without it there is no store.
         for part in [PHOTOS, LEDGER] {
@@ -231,16 +231,11 @@ async fn remove(folder: &Path) -> Result<()> {
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = fs::File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(failed("copy", path))
+    durable_file::write(path, bytes).map_err(failed("copy", path))
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("copy", folder))
+    durable_file::sync_folder(folder).map_err(failed("copy", folder))
 }
 
 fn must_be_empty(op: &'static str, folder: &Path) -> Result<()> {

@@ -24,6 +24,7 @@ pub mod account;
 pub mod audit;
 pub mod backup;
 pub mod bulk;
+mod durable_file;
 pub mod export;
 mod hex;
 pub mod mask;

@@ -5,9 +5,8 @@
 //! runs is the longer of what that clock says and of what the machine has run meanwhile, which nobody sets; where
 //! the clock says that it is earlier than it was, no session goes on.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::session::KeptSession;
+use crate::durable_file;
 use crate::off_runtime::off_runtime;
 use crate::randomness::Randomness;
 use crate::seal::Keys;
@@ -142,7 +142,7 @@ impl SessionFile {
             let text = serde_json::to_vec(&kept)
                 .map_err(|error| Error::new(ErrorKind::Internal, "sessions").with_source(error))?;
             let sealed = keys.seal(PLACE, &[&[FORM][..], &text].concat(), randomness.as_ref())?;
-            replace(&path, &sealed).map_err(|error| failed(&path, error))
+            durable_file::replace(&path, &sealed).map_err(|error| failed(&path, error))
         })
         .await?;
         *written = Some(counted);
@@ -169,19 +169,6 @@ fn between(kept: &Kept, now: UtcTime, run: Option<&Run>) -> Option<Duration> {
 
 fn failed(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, "sessions").with_detail(path.display().to_string()).with_source(error)
-}
-
-/// Puts a file in the place of one that is there, wholly or not at all, also after a power cut. Blocks.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

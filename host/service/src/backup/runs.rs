@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rfid_core::{Error, ErrorKind, Result, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use super::{failed, sync_folder, write_durably};
+use super::failed;
+use crate::durable_file;
 use crate::off_runtime::off_runtime;
 
 /// The file's name in a data folder.
@@ -128,13 +129,8 @@ impl BackupRuns {
         let text = serde_json::to_vec_pretty(runs)
             .map_err(|error| Error::new(ErrorKind::Internal, "backups").with_source(error))?;
         let path = Arc::clone(&self.path);
-        off_runtime("backups", move || {
-            let part = path.with_extension("part");
-            write_durably(&part, &text)?;
-            fs::rename(&part, &*path).map_err(failed("backups", &path))?;
-            path.parent().map_or(Ok(()), sync_folder)
-        })
-        .await
+        off_runtime("backups", move || durable_file::replace(&path, &text).map_err(failed("backups", &path)))
+            .await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<BackupRun>> {

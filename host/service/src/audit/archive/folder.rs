@@ -1,8 +1,7 @@
 //! The files of a folder of archives: an archive, its manifest beside it, and what a run left half made.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, ErrorKind as IoErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind as IoErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rfid_core::{Error, ErrorKind, Result};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::format::{ArchiveReader, MOST_HEAD};
 use super::{Contents, damaged, failed};
 use crate::audit::Hash;
+use crate::durable_file;
 
 const PREFIX: &str = "audit-";
 const ARCHIVE: &str = ".v1.archive";
@@ -90,8 +90,7 @@ impl Archive {
         text.push(b'\n');
         let path = self.manifest_path();
         let half_made = half_made(&path);
-        let mut file = begin(&half_made)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed(&half_made))?;
+        durable_file::write(&half_made, &text).map_err(failed(&half_made))?;
         put_in_place(&half_made, &path)
     }
 
@@ -120,17 +119,11 @@ pub(super) fn half_made(path: &Path) -> PathBuf {
 
 /// A file for the user of the host alone, which nothing was written to yet.
 pub(super) fn begin(path: &Path) -> Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed(path))
+    durable_file::begin(path).map_err(failed(path))
 }
 
 pub(super) fn put_in_place(half_made: &Path, path: &Path) -> Result<()> {
-    fs::rename(half_made, path).map_err(failed(path))?;
-    sync_folder_of(path)
-}
-
-fn sync_folder_of(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
+    durable_file::put_in_place(half_made, path).map_err(failed(path))
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -138,7 +131,7 @@ fn remove(path: &Path) -> Result<()> {
         Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(()),
         removed => removed.map_err(failed(path))?,
     }
-    sync_folder_of(path)
+    durable_file::sync_folder_of(path).map_err(failed(path))
 }
 
 /// The archives of a trail, in the order of their numbers.

@@ -1,8 +1,8 @@
 //! The file of an export as it lies on the disk: sealed under a key that is kept nowhere.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -12,6 +12,7 @@ use rfid_core::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::durable_file;
 use crate::hex::hex;
 use crate::randomness::{self, Randomness};
 use crate::record::ExportId;
@@ -94,17 +95,12 @@ fn path(folder: &Path, id: ExportId) -> PathBuf {
 pub(super) fn write(folder: &Path, id: ExportId, sealed: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let part = folder.join(format!("{id}{PART}"));
-    // One that an end of the host left half-way.
-    remove_path(&part)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    let written = file.write_all(sealed).and_then(|()| file.sync_all());
-    if let Err(error) = written {
+    if let Err(error) = durable_file::write(&part, sealed) {
         // What was wrong first is what counts.
-        let _ = remove_path(&part);
+        let _ = durable_file::remove(&part);
         return Err(error);
     }
-    fs::rename(&part, path(folder, id))?;
-    fs::File::open(folder)?.sync_all()
+    durable_file::put_in_place(&part, &path(folder, id))
 }
 
 /// The bytes of a file. Blocks.
@@ -114,8 +110,8 @@ pub(super) fn read(folder: &Path, id: ExportId) -> io::Result<Vec<u8>> {
 
 /// Removes a file, whole or not. Allowed twice. Blocks.
 pub(super) fn remove(folder: &Path, id: ExportId) -> io::Result<()> {
-    remove_path(&folder.join(format!("{id}{PART}")))?;
-    remove_path(&path(folder, id))
+    durable_file::remove(&folder.join(format!("{id}{PART}")))?;
+    durable_file::remove(&path(folder, id))
 }
 
 /// Exports of which there is a file, whole or not. Blocks.
@@ -133,13 +129,6 @@ pub(super) fn there(folder: &Path) -> io::Result<Vec<ExportId>> {
         found.extend(id.and_then(|id| id.parse::<ExportId>().ok()));
     }
     Ok(found)
-}
-
-fn remove_path(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_core::{Error, ErrorKind, Result, UtcTime};
 
-use super::put_in_place;
+use super::put_in_place_of_secret;
 use crate::account::failures::{FailureBook, Failures, LockRule, REMEMBERED, Tried};
+use crate::durable_file;
 use crate::off_runtime::off_runtime;
 use crate::store::Rows;
 
@@ -163,14 +164,8 @@ impl Inner {
         }
         self.file = None;
         let unfinished = self.path.with_extension("part");
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            put_in_place(&unfinished, &self.path)
-        };
-        let written = write();
+        let written = durable_file::write(&unfinished, &bytes)
+            .and_then(|()| put_in_place_of_secret(&unfinished, &self.path));
         self.lie = if written.is_ok() { self.book.all().count() } else { usize::MAX };
         written.map_err(failed(&self.path))
     }

@@ -62,7 +62,7 @@ pub const INDEX: &str = "service";
 pub const PERSONS: &str = "service-persons";
 /// The file of tries to log in that failed in the data folder.
 pub const FAILURES: &str = "login-failures";
-pub(crate) use persons::put_in_place;
+pub(crate) use persons::put_in_place_of_secret;
 
 /// The photos' folder in the data folder.
 pub const PHOTOS: &str = "photos";

@@ -5,12 +5,12 @@
 //! it for as long as it likes, sealed under the master secret.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rfid_core::{Error, ErrorKind, Result};
 
+use crate::durable_file;
 use crate::off_runtime::io_off_runtime;
 use crate::seal::PersonKeys;
 use crate::store::Rows;
@@ -67,22 +67,18 @@ impl PersonFile {
 
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.unfinished();
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        put_in_place(&unfinished, &self.0)
+        durable_file::write(&unfinished, bytes)?;
+        put_in_place_of_secret(&unfinished, &self.0)
     }
 }
 
 /// Moves a file to where another may be, whose bytes are written over. Blocks.
-pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn put_in_place_of_secret(from: &Path, to: &Path) -> io::Result<()> {
     let before = match OpenOptions::new().write(true).open(to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         opened => Some(opened?),
     };
-    fs::rename(from, to)?;
-    File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    durable_file::put_in_place(from, to)?;
     before.map_or(Ok(()), overwrite)
 }
 

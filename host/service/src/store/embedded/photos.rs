@@ -1,14 +1,15 @@
 //! Photos: one file for each form, named by what is in it, sealed.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rfid_core::Result;
 
+use crate::durable_file;
 use crate::off_runtime::io_off_runtime;
 use crate::record::{CustomerId, PhotoId};
 use crate::store::{Photo, PhotoSize, Rows};
@@ -84,7 +85,7 @@ impl Photos {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                     // What is forgotten must not be there again after a power cut.
-                    Ok(()) => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?,
+                    Ok(()) => durable_file::sync_folder_of(&path)?,
                 }
             }
             Ok(())
@@ -104,13 +105,9 @@ impl Photos {
         private_folder(folder)?;
         // Two may write the same photo at once.
         let unfinished = path.with_extension(format!("part{}", UNFINISHED.fetch_add(1, Ordering::Relaxed)));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        File::open(folder)?.sync_all()?;
-        File::open(&self.folder)?.sync_all()
+        durable_file::write(&unfinished, bytes)?;
+        durable_file::put_in_place(&unfinished, &path)?;
+        durable_file::sync_folder(&self.folder)
     }
 }
 
