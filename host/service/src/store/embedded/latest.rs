@@ -5,9 +5,9 @@
 //! it meanwhile; the writer changes it where the index is changed. Whatever is not plainly the same list with
 //! one visit more, or with another version of one, is forgotten and read again.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::generations::Generations;
 use super::index::place_in_list;
 use crate::record::{CustomerId, Key, Record, Visit};
 use crate::store::{LATEST_VISITS, Stored};
@@ -19,19 +19,11 @@ const KEPT: usize = 32_768;
 pub(super) type Visits = Arc<[Stored<Visit>]>;
 
 /// The latest visits of some customers.
-pub(super) struct Latest {
-    state: Mutex<State>,
-    kept: usize,
-}
+pub(super) struct Latest(Mutex<State>);
 
-#[derive(Default)]
 struct State {
-    /// Those who were asked about since the others were put aside.
-    recent: HashMap<CustomerId, Slot>,
-    /// Those who were asked about before that, and are forgotten next.
-    older: HashMap<CustomerId, Slot>,
-    /// Visits in `recent`; a slot counts as one more.
-    weight: usize,
+    /// A slot weighs its visits and one more.
+    slots: Generations<CustomerId, Slot>,
     /// Told apart from all that were read before.
     reading: u64,
 }
@@ -65,35 +57,30 @@ impl Default for Latest {
 
 impl Latest {
     fn keeping(kept: usize) -> Self {
-        Self { state: Mutex::default(), kept }
+        Self(Mutex::new(State { slots: Generations::keeping(kept, Slot::weight), reading: 0 }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The visits of a customer, or that they are read now.
     pub(super) fn of(&self, customer: CustomerId) -> Asked {
         let mut state = self.state();
-        if let Some(Slot::Here(visits)) = state.recent.get(&customer) {
+        if let Some(Slot::Here(visits)) = state.slots.asked(&customer) {
             return Asked::Here(Arc::clone(visits));
-        }
-        if let Some(Slot::Here(visits)) = state.older.remove(&customer) {
-            state.keep(customer, Slot::Here(Arc::clone(&visits)), self.kept);
-            return Asked::Here(visits);
         }
         state.reading += 1;
         let number = state.reading;
-        state.keep(customer, Slot::Read(number), self.kept);
+        state.slots.keep(customer, Slot::Read(number));
         Asked::Read(Reading { customer, number })
     }
 
     /// Takes what was read since [`Latest::of`] said so, unless something was written meanwhile.
     pub(super) fn read(&self, Reading { customer, number }: Reading, visits: &Visits) {
         let mut state = self.state();
-        let slot = state.recent.get(&customer).or_else(|| state.older.get(&customer));
-        if matches!(slot, Some(Slot::Read(awaited)) if *awaited == number) {
-            state.keep(customer, Slot::Here(Arc::clone(visits)), self.kept);
+        if matches!(state.slots.peek(&customer), Some(Slot::Read(awaited)) if *awaited == number) {
+            state.slots.keep(customer, Slot::Here(Arc::clone(visits)));
         }
     }
 
@@ -113,30 +100,11 @@ impl Latest {
 
     /// Forgets everything: what was written is not known one by one.
     pub(super) fn forget(&self) {
-        let mut state = self.state();
-        let reading = state.reading;
-        *state = State { reading, ..State::default() };
+        self.state().slots.forget();
     }
 }
 
 impl State {
-    fn keep(&mut self, customer: CustomerId, slot: Slot, kept: usize) {
-        self.remove(customer);
-        if self.weight >= kept {
-            self.older = std::mem::take(&mut self.recent);
-            self.weight = 0;
-        }
-        self.weight += slot.weight();
-        self.recent.insert(customer, slot);
-    }
-
-    fn remove(&mut self, customer: CustomerId) {
-        self.older.remove(&customer);
-        if let Some(slot) = self.recent.remove(&customer) {
-            self.weight -= slot.weight();
-        }
-    }
-
     fn written(&mut self, version: u32, before: Option<&Visit>, after: Option<&Visit>) {
         let customers = [before, after].map(|visit| visit.map(|visit| visit.customer));
         let next = match (before, after) {
@@ -147,26 +115,17 @@ impl State {
             _ => None,
         };
         match (after, next) {
-            (Some(after), Some(visits)) => self.replace(after.customer, visits),
+            // Whoever is written to is not asked about.
+            (Some(after), Some(visits)) => self.slots.replace(&after.customer, Slot::Here(visits)),
             // It is read again; what is being read may be from before.
-            _ => customers.into_iter().flatten().for_each(|customer| self.remove(customer)),
+            _ => customers.iter().flatten().for_each(|customer| self.slots.remove(customer)),
         }
     }
 
     fn here(&self, customer: CustomerId) -> Option<&Visits> {
-        match self.recent.get(&customer).or_else(|| self.older.get(&customer))? {
+        match self.slots.peek(&customer)? {
             Slot::Here(visits) => Some(visits),
             Slot::Read(_) => None,
-        }
-    }
-
-    /// Where it is: whoever is written to is not asked about.
-    fn replace(&mut self, customer: CustomerId, visits: Visits) {
-        if let Some(slot) = self.recent.get_mut(&customer) {
-            let before = std::mem::replace(slot, Slot::Here(visits));
-            self.weight = self.weight - before.weight() + slot.weight();
-        } else {
-            self.older.insert(customer, Slot::Here(visits));
         }
     }
 }

@@ -16,6 +16,7 @@ use super::index::{
     place_in_list, read_place_in_list,
 };
 use super::latest::{Asked, Latest, Reading, Visits};
+use super::remembered::Remembered;
 use super::replay::{self, Counting};
 use crate::record::{Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, Record, Unique};
 use crate::store::erasing::kept_version;
@@ -37,13 +38,22 @@ pub(super) struct Index {
     rows: Rows,
     bearers: Arc<Bearers>,
     latest: Arc<Latest>,
+    remembered: Arc<Remembered>,
     /// Parts of the ledger that cannot be read, in words.
     damage: Arc<Mutex<Option<String>>>,
 }
 
 impl Index {
     pub(super) fn new(sled: Sled, ledger: Ledger, rows: Rows) -> Self {
-        Self { sled, ledger, rows, bearers: Arc::default(), latest: Arc::default(), damage: Arc::default() }
+        Self {
+            sled,
+            ledger,
+            rows,
+            bearers: Arc::default(),
+            latest: Arc::default(),
+            remembered: Arc::default(),
+            damage: Arc::default(),
+        }
     }
 
     pub(super) fn sled(&self) -> &Sled {
@@ -69,6 +79,10 @@ impl Index {
 
     pub(super) fn latest(&self) -> &Latest {
         &self.latest
+    }
+
+    pub(super) fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     /// Fills what is kept in memory.
@@ -107,9 +121,14 @@ impl Index {
             .collect()
     }
 
+    /// From memory; from the index what is not there.
     pub(super) async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>> {
-        let rows = self.read_rows(keys).await?;
-        Ok(rows.into_iter().map(|row| row.and_then(stored)).collect())
+        let asked = self.remembered.of(keys);
+        if asked.missing.is_empty() {
+            return Ok(asked.here);
+        }
+        let rows = self.read_rows(&asked.missing).await?;
+        Ok(self.remembered.read(asked, rows.into_iter().map(|row| row.and_then(stored)).collect()))
     }
 
     /// Whose these hidden values are: the value of each that is there.

@@ -224,6 +224,7 @@ async fn apply_group(index: &Index, counts: &mut Counts, mut group: Vec<Counting
     });
     index.bearers().written(now);
     index.latest().forget();
+    index.remembered().forget();
     Ok(())
 }
 

@@ -138,6 +138,7 @@ impl Writer {
         let changed = self.persons.change(self.index.rows(), change).await;
         // What can be read no more is not read from memory either.
         self.index.latest().forget();
+        self.index.remembered().forget();
         changed
     }
 
@@ -180,6 +181,8 @@ impl Writer {
         // From here on it has happened, whatever becomes of the index.
         self.applied = appended.last().map_or(self.applied, |appended| appended.number);
         let mut counts = Counts::read(&self.index).await?;
+        let written = planned.iter().flat_map(|commit| &commit.changes);
+        self.index.remembered().writing(written.map(|change| change.written.key.clone()));
         let mut batches = Vec::new();
         for (commit, appended) in planned.iter().zip(appended) {
             let mut parts = Batches::default();
@@ -192,6 +195,7 @@ impl Writer {
         }
         // They reach the index in this order and share a sync.
         try_join_all(batches).await?;
+        self.index.remembered().written();
         for commit in &planned {
             let changes = commit.changes.iter();
             self.index.bearers().written(
