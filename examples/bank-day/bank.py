@@ -22,6 +22,9 @@ import urllib.parse
 
 PASSWORD = "trellis ombre fjord walnut"
 
+# A script that is told to end lets its host and its emulators end, too.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
 CONFIGURATION = """
 [host]
 name = "xizhou-centre"

@@ -4,9 +4,9 @@ Two reviewers approve the same request, and one approves what somebody edits: a 
 the two happens. Then kill -9 in the middle of an approval, of encoding a card, of an export and of a change of
 keys, at many points of each: each is wholly done or wholly not, as the trail says, and can be gone on with.
 
-    kills.py HOST WORK [TIMES]
+    kills.py HOST WORK TIMES STORE
 
-TIMES is how often each is killed, 3 if it is left out."""
+TIMES is how often each is killed, STORE is embedded or postgres."""
 
 import collections
 import datetime
@@ -336,15 +336,16 @@ def play(host, work, times, database):
 
 
 def main():
-    host, work = sys.argv[1], sys.argv[2]
-    times = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    host, work, times, store = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        print("kill -9, the store embedded")
-        play(host, pathlib.Path(folder), times, None)
-    with tempfile.TemporaryDirectory(dir=work) as folder, Database() as database:
+        if store == "embedded":
+            print("kill -9, the store embedded")
+            play(host, pathlib.Path(folder), times, None)
+            return
         print("kill -9, the store in PostgreSQL")
-        os.environ["BANK_DATABASE"] = database.url
-        play(host, pathlib.Path(folder), times, database)
+        with Database() as database:
+            os.environ["BANK_DATABASE"] = database.url
+            play(host, pathlib.Path(folder), times, database)
 
 
 if __name__ == "__main__":
