@@ -38,6 +38,8 @@ pub struct Comparison {
     pub customers: u32,
     /// Numbers of readers that send all that they can.
     pub readers: Vec<u32>,
+    /// Readers of a busy branch.
+    pub busy_branch: u32,
     /// Few, and many, readers whose cost and memory is compared.
     pub few_and_many_readers: (u32, u32),
     /// Tags in the field.
@@ -65,6 +67,7 @@ impl Comparison {
             rounds: 5,
             customers: 100_000,
             readers: vec![1, 8, 64, 512],
+            busy_branch: 64,
             few_and_many_readers: (8, 1_000),
             tags: 200,
             tracked: vec![1_000, 100_000],
@@ -79,6 +82,7 @@ impl Comparison {
             rounds: 1,
             customers: 1_000,
             readers: vec![1, 8],
+            busy_branch: 8,
             few_and_many_readers: (2, 16),
             tracked: vec![100, 1_000],
             ..Self::whole(daemon, ceiling, parent)
@@ -124,6 +128,11 @@ impl Rounds<'_> {
             mode: Mode::Autonomous,
             rate: None,
         }
+    }
+
+    /// A busy branch, at so many reads a second.
+    fn busy(&self, rate: f64) -> Layout {
+        Layout { rate: Some(rate), ..self.layout(self.comparison.busy_branch) }
     }
 
     fn case(&self, layout: Layout, log: Log) -> Case {
@@ -175,9 +184,9 @@ impl Rounds<'_> {
     }
 
     fn busy_branch(&mut self) -> Result<()> {
-        let layout = Layout { rate: Some(BUSY_BRANCH), ..self.layout(64) };
-        let what = "64 readers, 10,000 reads/s";
-        let (daemon, ceiling) = self.both(what, &self.case(layout, Log::Ledger))?;
+        let layout = self.busy(BUSY_BRANCH);
+        let what = format!("{} readers, 10,000 reads/s", layout.readers);
+        let (daemon, ceiling) = self.both(&what, &self.case(layout, Log::Ledger))?;
         let share = 100.0 * ratio(&daemon, &ceiling);
         self.report.figure(Figure::new("P3 of the ceiling, 10,000 reads/s", share, "%").at_least(75.0));
         if let (Some(ours), Some(least)) = (daemon.latency, ceiling.latency) {
@@ -197,16 +206,17 @@ impl Rounds<'_> {
     }
 
     fn half_load(&mut self) -> Result<()> {
+        let readers = self.comparison.busy_branch;
         let cases = [("without log", Log::None), ("with log", Log::Ledger)].map(|(log, how)| {
-            (format!("64 readers, all that they can, {log}"), self.case(self.layout(64), how))
+            (format!("{readers} readers, all that they can, {log}"), self.case(self.layout(readers), how))
         });
         let all = self.alternate(&cases)?;
         let [without, with] = all.as_slice() else { return Ok(()) };
         let share = 100.0 * ratio(with, without);
         self.report.figure(Figure::new("P8 reads with the log", share, "%").at_least(95.0));
-        let layout = Layout { rate: Some(without.reads_per_second() / 2.0), ..self.layout(64) };
+        let layout = self.busy(without.reads_per_second() / 2.0);
         let cases = [("without log", Log::None), ("with log", Log::Ledger)]
-            .map(|(log, how)| (format!("64 readers, half of that, {log}"), self.case(layout, how)));
+            .map(|(log, how)| (format!("{readers} readers, half of that, {log}"), self.case(layout, how)));
         for (measured, (bar, (what, _))) in self.alternate(&cases)?.iter().zip([2.0, 10.0].iter().zip(&cases))
         {
             if let Some(latency) = measured.latency {
@@ -257,14 +267,14 @@ impl Rounds<'_> {
     }
 
     fn burst(&mut self) -> Result<()> {
-        let layout = Layout { rate: Some(BUSY_BRANCH), ..self.layout(64) };
+        let layout = self.busy(BUSY_BRANCH);
         let quiet = self.case(layout, Log::Ledger);
         let burst = Case { burst: BURST, measured: self.comparison.burst, ..quiet };
-        let what = "64 readers, burst of 100 times 10,000 reads/s";
-        (self.says)(what);
+        let what = format!("{} readers, burst of 100 times 10,000 reads/s", layout.readers);
+        (self.says)(&what);
         let quiet = self.bench.run(Subject::Daemon, &quiet)?;
         let burst = self.bench.run(Subject::Daemon, &burst)?;
-        self.report.run(what, "daemon", burst);
+        self.report.run(&what, "daemon", burst);
         let more = (burst.peak_bytes as f64 - quiet.peak_bytes as f64) / (1024.0 * 1024.0);
         self.report.figure(Figure::new("burst, more memory", more, "MiB").at_most(64.0));
         self.report.figure(Figure::new("burst, reads merged", burst.merged as f64, "reads"));
