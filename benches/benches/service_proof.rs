@@ -1,9 +1,9 @@
 //! What it costs to look back: reports over many visits, and going through the audit trail. Prints each
 //! figure beside its bar.
 //!
-//! `cargo bench -p rfid-benches --bench service_proof -- [VISITS]`, 200,000 if left out, on the embedded
-//! store and on a PostgreSQL server of its own, from Debian's package `postgresql`. The bars are those for
-//! 5,000,000.
+//! `cargo bench -p rfid-benches --bench service_proof -- [VISITS] [trail|embedded|postgres ...]`: 200,000
+//! visits and all three parts if left out; PostgreSQL is a server of its own, from Debian's package
+//! `postgresql`. The bars are those for 5,000,000.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -34,6 +34,7 @@ const FIRST: u64 = 1_764_345_600_000_000_000;
 const DAY: u64 = 24 * 3600 * 1_000_000_000;
 /// Records of the trail for each visit: it is the same work to go through either.
 const RECORDS: u32 = 1_000_000;
+const PARTS: [&str; 3] = ["trail", "embedded", "postgres"];
 
 /// Numbers that look random and are the same each time.
 fn spread(number: u32) -> u64 {
@@ -215,20 +216,27 @@ fn main() {
         None if is_test => 2_000,
         None => 200_000,
     };
+    let is_named = |part: &str| arguments.iter().any(|argument| argument == part);
+    let is_any_named = PARTS.iter().any(|part| is_named(part));
+    // A benchmark that is only tried takes as little time as it can.
+    let is_asked = |part| if is_any_named { is_named(part) } else { !(is_test && part == "trail") };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let rows = || Rows::new(keys(), Arc::new(SystemRandomness));
     runtime.block_on(async {
-        if !is_test {
+        if is_asked("trail") {
             trail().await;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let rows = || Rows::new(keys(), Arc::new(SystemRandomness));
-        let store = EmbeddedStore::open(folder.path(), rows(), clock()).await.unwrap();
-        reports("embedded", Arc::new(store), visits, || ()).await;
-        drop(folder);
-        let cluster = Cluster::start(&["shared_buffers=512MB", "max_wal_size=2GB"]);
-        let store = PostgresStore::open(&cluster.database("year"), rows(), clock()).await.unwrap();
-        // As the server does by itself in its own time.
-        let vacuum = || drop(cluster.psql("year", "vacuum analyze visit").unwrap());
-        reports("PostgreSQL", Arc::new(store), visits, vacuum).await;
+        if is_asked("embedded") {
+            let folder = tempfile::tempdir().unwrap();
+            let store = EmbeddedStore::open(folder.path(), rows(), clock()).await.unwrap();
+            reports("embedded", Arc::new(store), visits, || ()).await;
+        }
+        if is_asked("postgres") {
+            let cluster = Cluster::start(&["shared_buffers=512MB", "max_wal_size=2GB"]);
+            let store = PostgresStore::open(&cluster.database("year"), rows(), clock()).await.unwrap();
+            // As the server does by itself in its own time.
+            let vacuum = || drop(cluster.psql("year", "vacuum analyze visit").unwrap());
+            reports("PostgreSQL", Arc::new(store), visits, vacuum).await;
+        }
     });
 }
