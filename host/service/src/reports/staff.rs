@@ -17,17 +17,13 @@ const LONGEST_DUTY: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Making<'_> {
     pub(super) async fn staff(&self) -> Result<Table, Fault> {
         let span = self.days.span();
-        let greeted = self.tally(span.clone(), Vec::new(), [By::Greeter], Figures::All).await?;
-        let served = self.tally(span.clone(), Vec::new(), [By::Server], Figures::All).await?;
         let mut work: BTreeMap<StaffId, (Tally, Tally, u64)> = BTreeMap::new();
-        for (key, tally) in greeted {
+        for (key, tally) in self.tally(span, Vec::new(), [By::Greeter, By::Server], Figures::All).await? {
             if let Some(id) = key.greeter {
-                work.entry(id).or_default().0 = tally;
+                work.entry(id).or_default().0.add(&tally);
             }
-        }
-        for (key, tally) in served {
             if let Some(id) = key.server {
-                work.entry(id).or_default().1 = tally;
+                work.entry(id).or_default().1.add(&tally);
             }
         }
         for (duty, from, until) in self.duties().await? {

@@ -1,6 +1,6 @@
 //! Visits counted: by spans of time, and by whatever else is asked for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rfid_core::{Name, UtcTime};
 
@@ -25,6 +25,20 @@ pub enum By {
     Server,
     /// Customer.
     Customer,
+}
+
+impl By {
+    /// Each of them, in their order.
+    const ALL: [Self; 8] = [
+        Self::Span,
+        Self::Branch,
+        Self::VipClass,
+        Self::AccountManager,
+        Self::Outcome,
+        Self::Greeter,
+        Self::Server,
+        Self::Customer,
+    ];
 }
 
 /// Which visits are counted, and how.
@@ -140,15 +154,39 @@ impl Fact {
     }
 }
 
+impl Tally {
+    /// Counts others together with these.
+    pub fn add(&mut self, other: &Self) {
+        self.visits += other.visits;
+        self.greeted += other.greeted;
+        self.greeting_ms += other.greeting_ms;
+        self.longest_greeting_ms = self.longest_greeting_ms.max(other.longest_greeting_ms);
+        self.served += other.served;
+        self.serving_ms += other.serving_ms;
+        self.departed += other.departed;
+        self.stay_ms += other.stay_ms;
+        self.last = self.last.max(other.last);
+    }
+}
+
 /// Counts facts.
 pub(super) struct Counting<'a> {
     ask: &'a TallyAsk,
+    /// What is asked for, as it is quickest to look up for each of millions.
+    branches: Option<HashSet<&'a str, ahash::RandomState>>,
+    is_by: [bool; By::ALL.len()],
     counted: HashMap<TallyKey, Tally, ahash::RandomState>,
 }
 
 impl<'a> Counting<'a> {
     pub(super) fn new(ask: &'a TallyAsk) -> Self {
-        Self { ask, counted: HashMap::default() }
+        let branches = ask.branches.as_ref();
+        Self {
+            ask,
+            branches: branches.map(|branches| branches.iter().map(Name::as_str).collect()),
+            is_by: By::ALL.map(|by| ask.by.contains(&by)),
+            counted: HashMap::default(),
+        }
     }
 
     /// From when to when anything is counted; nothing if there are no two edges.
@@ -161,7 +199,7 @@ impl<'a> Counting<'a> {
 
     pub(super) fn add(&mut self, fact: &Fact) {
         let ask = self.ask;
-        if ask.branches.as_ref().is_some_and(|branches| !branches.contains(&fact.branch)) {
+        if self.branches.as_ref().is_some_and(|branches| !branches.contains(fact.branch.as_str())) {
             return;
         }
         // The span whose first edge is the last that is not behind it.
@@ -169,7 +207,7 @@ impl<'a> Counting<'a> {
         if behind == 0 || behind == ask.edges.len() {
             return;
         }
-        let is_by = |by: By| ask.by.contains(&by);
+        let is_by = |by: By| self.is_by.get(by as usize).is_some_and(|is_by| *is_by);
         let key = TallyKey {
             span: is_by(By::Span).then(|| ask.label(behind - 1)),
             branch: is_by(By::Branch).then(|| fact.branch.clone()),
@@ -204,7 +242,7 @@ impl<'a> Counting<'a> {
     /// What was counted, in the order of what it has in common.
     pub(super) fn end(self) -> Vec<(TallyKey, Tally)> {
         let mut counted: Vec<(TallyKey, Tally)> = self.counted.into_iter().collect();
-        counted.sort_by(|one, other| one.0.cmp(&other.0));
+        counted.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         counted
     }
 }

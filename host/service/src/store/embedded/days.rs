@@ -11,8 +11,11 @@
 //! | day, `S` | number up to which the sum goes, and into how many parts it is |
 //! | day, `P`, part | facts, one behind the other |
 
+use std::collections::HashSet;
+
 use rfid_core::{Error, ErrorKind, Name, Result, UtcTime};
 use rfid_durable::Batch;
+use tokio::task::JoinHandle;
 
 use super::index::DAYS;
 use super::reading::Index;
@@ -29,6 +32,9 @@ const PART: usize = 48 * 1024;
 const READ_AT_ONCE: usize = 2_048;
 /// Entries of the tree that are read at once.
 const SCANNED: usize = 64;
+
+/// A key of the tree, and what stands under it.
+type KeyAndValue = (Vec<u8>, Vec<u8>);
 
 /// The day of a time.
 pub(super) fn day_of(at: UtcTime) -> u32 {
@@ -66,14 +72,19 @@ impl Known {
 impl Index {
     pub(super) async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
         let mut counting = Counting::new(ask);
+        let mut names = Names::default();
         let Some((from, until)) = Counting::span(ask) else { return Ok(counting.end()) };
         // Days without any visit are not there at all.
-        let mut behind = key(day_of(from), 0);
+        let mut coming = self.days_behind(key(day_of(from), 0));
         let last = day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1)));
         let mut open: Option<(u32, Known)> = None;
         loop {
-            let entries = self.sled().scan(DAYS, Some(behind.clone()), SCANNED).await?;
-            let is_all = entries.len() < SCANNED;
+            let read = coming.await;
+            let entries =
+                read.map_err(|error| Error::new(ErrorKind::Internal, "tally").with_source(error))??;
+            // While these are counted the next are read.
+            let last_read = entries.last().filter(|_| entries.len() == SCANNED);
+            let next = last_read.map(|(entry, _)| self.days_behind(entry.clone()));
             for (entry, value) in &entries {
                 let stray = || {
                     Error::new(ErrorKind::Damaged, "tally").with_detail("the index has a stray entry in days")
@@ -82,7 +93,7 @@ impl Index {
                 let day = u32::from_be_bytes(*day);
                 if open.as_ref().is_some_and(|(other, _)| *other != day) || open.is_none() {
                     if let Some((day, known)) = open.take() {
-                        self.count_day(day, known, &mut counting).await?;
+                        self.count_day(day, known, &mut names, &mut counting).await?;
                     }
                     if day > last {
                         return Ok(counting.end());
@@ -101,22 +112,35 @@ impl Index {
                     _ => return Err(stray()),
                 }
             }
-            match entries.into_iter().next_back() {
-                Some((entry, _)) if !is_all => behind = entry,
-                _ => break,
+            match next {
+                Some(next) => coming = next,
+                None => break,
             }
         }
         if let Some((day, known)) = open {
-            self.count_day(day, known, &mut counting).await?;
+            self.count_day(day, known, &mut names, &mut counting).await?;
         }
         Ok(counting.end())
     }
 
-    async fn count_day(&self, day: u32, known: Known, counting: &mut Counting<'_>) -> Result<()> {
+    /// Begins to read what the tree has behind a key.
+    fn days_behind(&self, key: Vec<u8>) -> JoinHandle<Result<Vec<KeyAndValue>>> {
+        let sled = self.sled().clone();
+        tokio::spawn(async move { sled.scan(DAYS, Some(key), SCANNED).await })
+    }
+
+    async fn count_day(
+        &self,
+        day: u32,
+        known: Known,
+        names: &mut Names,
+        counting: &mut Counting<'_>,
+    ) -> Result<()> {
         if known.is_good() {
-            let facts = known.parts.iter().flat_map(|part| Facts(part));
-            for fact in facts {
-                counting.add(&fact?);
+            for part in &known.parts {
+                for fact in (Facts { bytes: part, names }) {
+                    counting.add(&fact?);
+                }
             }
             return Ok(());
         }
@@ -204,23 +228,41 @@ fn encode(fact: &Fact) -> Vec<u8> {
     bytes
 }
 
+/// Codes that were read, so that each is made once and not for each of millions of facts.
+#[derive(Default)]
+struct Names(HashSet<Name, ahash::RandomState>);
+
+impl Names {
+    fn of(&mut self, text: &str) -> Name {
+        if let Some(name) = self.0.get(text) {
+            return name.clone();
+        }
+        let name = Name::from(text);
+        self.0.insert(name.clone());
+        name
+    }
+}
+
 /// Reads facts, one behind the other.
-struct Facts<'a>(&'a [u8]);
+struct Facts<'a> {
+    bytes: &'a [u8],
+    names: &'a mut Names,
+}
 
 impl Iterator for Facts<'_> {
     type Item = Result<Fact>;
 
     fn next(&mut self) -> Option<Result<Fact>> {
-        if self.0.is_empty() {
+        if self.bytes.is_empty() {
             return None;
         }
-        let fact = self.0.first_chunk::<2>().and_then(|length| {
-            let (bytes, rest) = self.0.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-            self.0 = rest;
-            decode(bytes.get(2..)?)
+        let fact = self.bytes.first_chunk::<2>().and_then(|length| {
+            let (bytes, rest) = self.bytes.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            self.bytes = rest;
+            decode(bytes.get(2..)?, self.names)
         });
         if fact.is_none() {
-            self.0 = &[];
+            self.bytes = &[];
         }
         let damaged =
             || Error::new(ErrorKind::Damaged, "tally").with_detail("the sum of a day cannot be read");
@@ -228,7 +270,7 @@ impl Iterator for Facts<'_> {
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<Fact> {
+fn decode(bytes: &[u8], names: &mut Names) -> Option<Fact> {
     let mut rest = bytes;
     let mut take = |count: usize| -> Option<&[u8]> {
         let (taken, behind) = rest.split_at_checked(count)?;
@@ -239,7 +281,7 @@ fn decode(bytes: &[u8]) -> Option<Fact> {
     let customer = CustomerId::from_bytes(take(16)?.try_into().ok()?);
     let mut text = || -> Option<Name> {
         let length = usize::from(*take(1)?.first()?);
-        Some(std::str::from_utf8(take(length)?).ok()?.into())
+        Some(names.of(std::str::from_utf8(take(length)?).ok()?))
     };
     let (branch, vip_class) = (text()?, text()?);
     let refusal = match *take(1)?.first()? {
@@ -302,13 +344,15 @@ mod tests {
         #[test]
         fn facts_are_read_as_they_were_written(all in proptest::collection::vec(facts(), 0..5)) {
             let bytes: Vec<u8> = all.iter().flat_map(encode).collect();
-            let read: Vec<Fact> = Facts(&bytes).map(|fact| fact.unwrap()).collect();
-            prop_assert_eq!(read, all);
+            let facts = Facts { bytes: &bytes, names: &mut Names::default() };
+            let read: Result<Vec<Fact>> = facts.collect();
+            prop_assert_eq!(read.unwrap(), all);
         }
 
         #[test]
         fn any_bytes_are_facts_or_damage(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(Facts(&bytes).count() <= bytes.len());
+            let facts = Facts { bytes: &bytes, names: &mut Names::default() };
+            prop_assert!(facts.count() <= bytes.len());
         }
     }
 }
