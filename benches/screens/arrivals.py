@@ -1,5 +1,6 @@
 """From the confirming read to the painted photo, with fifty handhelds open."""
 
+import datetime
 import http.client
 import json
 import re
@@ -137,7 +138,8 @@ class Connection:
 class Screen:
     """What a handheld asks for: the stream, and at each arrival the board and the photo."""
 
-    def __init__(self, bank, person, waiting):
+    def __init__(self, bank, person, waiting, delays):
+        self.delays = delays
         opened = lambda what: lambda socket: waiting.register(socket, selectors.EVENT_READ, what)
         self.stream = Connection(bank, person.cookie, opened(self.told))
         self.asking = Connection(bank, person.cookie, opened(self.answered))
@@ -151,6 +153,8 @@ class Screen:
             if line.startswith(b"data:"):
                 visit = json.loads(line[5:])
                 if "greeted" not in visit and "departed_at" not in visit and "arrived_at" in visit:
+                    arrived = datetime.datetime.fromisoformat(visit["arrived_at"]).timestamp()
+                    self.delays.append(round((time.time() - arrived) * 1000))
                     self.asking.ask(f"/lobby/board?main={visit['id']}")
 
     def answered(self):
@@ -171,9 +175,11 @@ class Screens(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
         self.waiting, self.count, self.answers = selectors.DefaultSelector(), 0, 0
+        # Milliseconds from an arrival until one of them hears of it.
+        self.delays = []
 
     def add(self, bank, person):
-        Screen(bank, person, self.waiting)
+        Screen(bank, person, self.waiting, self.delays)
         self.count += 1
 
     def run(self):
@@ -238,7 +244,7 @@ requests_per_minute = 60000
         if not ends:
             sys.exit("nothing was painted")
         print("milliseconds from the confirming read")
-        for step, took in zip(STEPS, zip(*ends)):
+        for step, took in [("others told", screens.delays), *zip(STEPS, zip(*ends))]:
             # A browser may keep no time of what it took from its memory.
             took = sorted(end for end in took if end is not None)
             at = lambda part: took[min(len(took) - 1, int(len(took) * part))]
