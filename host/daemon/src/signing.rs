@@ -7,8 +7,9 @@ use std::process::Stdio;
 use rfid_core::{Error, ErrorKind, Result};
 use rfid_service::audit::anchors::Anchor;
 use rfid_service::audit::signatures::{PublicKey, read_signature};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::config::SigningConfig;
 
@@ -64,8 +65,10 @@ async fn run(config: &SigningConfig, statement: &[u8]) -> Result<Vec<u8>> {
         // What it complains of goes where the log of this host goes.
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .map_err(failed)?;
+    let group = Group::of(&child);
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let mut printed = Vec::new();
     let give = async {
@@ -83,11 +86,36 @@ async fn run(config: &SigningConfig, statement: &[u8]) -> Result<Vec<u8>> {
     let (given, taken) = tokio::join!(give, take);
     given.and(taken).map_err(failed)?;
     let ended = child.wait().await.map_err(failed)?;
+    // What it leaves behind, it means to.
+    group.let_go();
     if !ended.success() {
         let detail = format!("{} ended with {ended}", config.program.display());
         return Err(Error::new(ErrorKind::Io, "sign").with_detail(detail));
     }
     Ok(printed)
+}
+
+/// The processes of a program that has not ended. They end with this: a script that is given up may have begun
+/// others, which nobody would wait for.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
+    }
+
+    fn let_go(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // It may have ended in this moment.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,5 +195,34 @@ mod tests {
         assert_eq!(sign(&config, None, anchor()).await.unwrap_err().kind(), ErrorKind::Timeout);
         config.program = folder.path().join("not there");
         assert_eq!(sign(&config, None, anchor()).await.unwrap_err().kind(), ErrorKind::Io);
+    }
+    #[tokio::test]
+    async fn what_a_program_has_begun_ends_when_it_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("begun");
+        let script = format!("sleep 600 &\necho $! >{0}.new\nmv {0}.new {0}\nwait", told.display());
+        let config = program(folder.path(), &script);
+        let signing = sign(&config, None, anchor());
+        let begun = async {
+            while !told.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            signed = signing => panic!("{signed:?}"),
+            () = begun => {}
+        }
+        let begun: u32 = std::fs::read_to_string(&told).unwrap().trim().parse().unwrap();
+        // Whoever reaps orphans may take a moment; until then it is dead already.
+        let is_alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{begun}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        };
+        let ends = async {
+            while is_alive() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ends).await.expect("it goes on");
     }
 }
