@@ -201,8 +201,8 @@ def browser(bank, number):
     return page
 
 
-def main():
-    host, work, arrivals = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def opened(host, work, arrivals):
+    """A bank with so many customers who have cards, and those logged in who give others their accounts."""
     bank_day.CONFIGURATION = bank_day.CONFIGURATION.replace(
         'sinks = ["customers"]', 'sinks = ["customers"]\npresence = {{ lost_after = "2s" }}') + f"""
 [clients.core]
@@ -212,31 +212,46 @@ requests_per_minute = 60000
 """
     bank = Bank(host, work)
     bank.open()
-    try:
-        bank.set_up()
-        bank.staff()
-        customers(bank, arrivals)
-        bank.stop()
-        bank.run("import", "cards", str(bank.work / "cards.csv"), "--config", str(bank.configuration))
-        bank.start()
-        security, centre = bank.person("SE1"), bank.person("CS1")
-        for person in [security, centre]:
+    bank.set_up()
+    bank.staff()
+    customers(bank, arrivals)
+    bank.stop()
+    bank.run("import", "cards", str(bank.work / "cards.csv"), "--config", str(bank.configuration))
+    bank.start()
+    for number in ["SE1", "CS1"]:
+        bank.person(number).log_in()
+    return bank
+
+
+def sessions(bank, count):
+    """So many sessions of lobby managers; who has it may look at once."""
+    for number in range(count):
+        if number % SESSIONS_OF_A_PERSON == 0:
+            person = bank.employ(f"H{number:02}", ["lobby_manager"], bank.person("SE1"), bank.person("CS1"))
+        else:
             person.log_in()
+        yield person
+
+
+def walk_in(bank, tags):
+    scenario = bank.work / "door.toml"
+    scenario.write_text("".join(tags))
+    bank.emulate("mercury4", "--listen", f"127.0.0.1:{bank.door}", "--scenario", str(scenario))
+
+
+def main():
+    host, work, arrivals = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    bank = opened(host, work, arrivals)
+    try:
         screens = Screens()
-        for number in range((SCREENS - 1 + SESSIONS_OF_A_PERSON - 1) // SESSIONS_OF_A_PERSON):
-            person = bank.employ(f"H{number:02}", ["lobby_manager"], security, centre)
+        for person in sessions(bank, SCREENS - 1):
             screens.add(bank, person)
-            if screens.count < SCREENS - 1:
-                person.log_in()
-                screens.add(bank, person)
         screens.start()
-        scenario = bank.work / "door.toml"
-        tags = "".join(
+        tags = [
             f'[[tag]]\nepc = "{epc(number)}"\nat = "{int(number * APART_S * 1000) + 500}ms"\nfor = "500ms"\n'
-            for number in range(arrivals))
-        scenario.write_text(tags)
+            for number in range(arrivals)]
         with browser(bank, "LM1") as page:
-            bank.emulate("mercury4", "--listen", f"127.0.0.1:{bank.door}", "--scenario", str(scenario))
+            walk_in(bank, tags)
             time.sleep(arrivals * APART_S + 6)
             ends = page.execute_script("return window.took")
         print(f"{screens.count + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(ends)} photos painted; "
