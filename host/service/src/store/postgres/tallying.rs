@@ -59,8 +59,11 @@ impl PostgresStore {
             .collect();
         let mut transaction = self.pool().begin().await.map_err(failed("tally"))?;
         // The planner takes each visit for a group of its own, and would rather sort millions of them than
-        // count them into a few hundred.
-        for setting in ["set local enable_sort = off", "set local statement_timeout = '60s'"] {
+        // count them into a few hundred. Compiling the statement takes longer than it saves: counting a million
+        // visits by customer took 1.7 s without, and 2.4 s with it.
+        let settings =
+            ["set local enable_sort = off", "set local jit = off", "set local statement_timeout = '60s'"];
+        for setting in settings {
             sqlx::query(setting).execute(&mut *transaction).await.map_err(failed("tally"))?;
         }
         // Built of the columns above alone; everything that is asked for is bound.
