@@ -1,5 +1,6 @@
 """From the confirming read to the painted photo, with fifty handhelds open."""
 
+import contextlib
 import datetime
 import http.client
 import json
@@ -201,6 +202,7 @@ def browser(bank, number):
     return page
 
 
+@contextlib.contextmanager
 def opened(host, work, arrivals):
     """A bank with so many customers who have cards, and those logged in who give others their accounts."""
     bank_day.CONFIGURATION = bank_day.CONFIGURATION.replace(
@@ -212,15 +214,18 @@ requests_per_minute = 60000
 """
     bank = Bank(host, work)
     bank.open()
-    bank.set_up()
-    bank.staff()
-    customers(bank, arrivals)
-    bank.stop()
-    bank.run("import", "cards", str(bank.work / "cards.csv"), "--config", str(bank.configuration))
-    bank.start()
-    for number in ["SE1", "CS1"]:
-        bank.person(number).log_in()
-    return bank
+    try:
+        bank.set_up()
+        bank.staff()
+        customers(bank, arrivals)
+        bank.stop()
+        bank.run("import", "cards", str(bank.work / "cards.csv"), "--config", str(bank.configuration))
+        bank.start()
+        for number in ["SE1", "CS1"]:
+            bank.person(number).log_in()
+        yield bank
+    finally:
+        bank.close()
 
 
 def sessions(bank, count):
@@ -241,8 +246,7 @@ def walk_in(bank, tags):
 
 def main():
     host, work, arrivals = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    bank = opened(host, work, arrivals)
-    try:
+    with opened(host, work, arrivals) as bank:
         screens = Screens()
         for person in sessions(bank, SCREENS - 1):
             screens.add(bank, person)
@@ -264,8 +268,6 @@ def main():
             took = sorted(end for end in took if end is not None)
             at = lambda part: took[min(len(took) - 1, int(len(took) * part))]
             print(f"  {step:<12} median {statistics.median(took):3.0f}, 95 % {at(0.95):3}, 99 % {at(0.99):3}, most {took[-1]:3}")
-    finally:
-        bank.close()
 
 
 if __name__ == "__main__":

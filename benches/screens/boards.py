@@ -33,8 +33,7 @@ def processor_seconds(process):
 
 def main():
     host, work = sys.argv[1], sys.argv[2]
-    bank = arrivals.opened(host, work, HERE)
-    try:
+    with arrivals.opened(host, work, HERE) as bank:
         people = list(arrivals.sessions(bank, HANDHELDS))
         arrivals.walk_in(bank, [f'[[tag]]\nepc = "{arrivals.epc(n)}"\nat = "0s"\nfor = "1h"\n' for n in range(HERE)])
         until("the customers", lambda: len(people[0].do("GET", "/visits?open=true")["items"]) == HERE)
@@ -47,8 +46,6 @@ def main():
         spent = processor_seconds(bank.daemon) - before
         print(f"{HERE} customers here: {sum(answers) / SECONDS:.0f} boards and photos a second, "
               f"{spent / sum(answers) * 1000:.2f} ms of a processor of the host for each")
-    finally:
-        bank.close()
 
 
 if __name__ == "__main__":

@@ -196,6 +196,7 @@ mod tests {
         config.program = folder.path().join("not there");
         assert_eq!(sign(&config, None, anchor()).await.unwrap_err().kind(), ErrorKind::Io);
     }
+
     #[tokio::test]
     async fn what_a_program_has_begun_ends_when_it_is_given_up() {
         let folder = tempfile::tempdir().unwrap();

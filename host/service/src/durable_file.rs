@@ -39,13 +39,21 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The same, so that it is not there again after a power cut.
+pub(crate) fn remove_for_good(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder_of(path),
+    }
+}
+
 /// Lets the names in a folder survive a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The same for the folder in which a file is.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     sync_folder(folder.unwrap_or(Path::new(".")))
 }
@@ -68,7 +76,11 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         for _ in 0..2 {
             remove(&path).unwrap();
+            remove_for_good(&path).unwrap();
         }
+        replace(&path, b"there again").unwrap();
+        remove_for_good(&path).unwrap();
+        assert!(!path.exists());
         assert!(replace(&folder.path().join("nowhere").join("kept.json"), b"").is_err());
     }
 }

@@ -55,7 +55,7 @@ impl Making<'_> {
             if is_refused {
                 *refused += tally.visits;
             } else {
-                add(sum, &tally);
+                sum.add(&tally);
             }
         }
         let managers = self.staff_of(rows.keys().filter_map(|apart| apart.rest.account_manager)).await?;
@@ -135,16 +135,4 @@ impl Making<'_> {
         });
         Ok((columns, rows.collect()))
     }
-}
-
-fn add(sum: &mut Tally, other: &Tally) {
-    sum.visits += other.visits;
-    sum.greeted += other.greeted;
-    sum.greeting_ms += other.greeting_ms;
-    sum.longest_greeting_ms = sum.longest_greeting_ms.max(other.longest_greeting_ms);
-    sum.served += other.served;
-    sum.serving_ms += other.serving_ms;
-    sum.departed += other.departed;
-    sum.stay_ms += other.stay_ms;
-    sum.last = sum.last.max(other.last);
 }

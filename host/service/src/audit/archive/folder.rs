@@ -127,11 +127,7 @@ pub(super) fn put_in_place(half_made: &Path, path: &Path) -> Result<()> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(()),
-        removed => removed.map_err(failed(path))?,
-    }
-    durable_file::sync_folder_of(path).map_err(failed(path))
+    durable_file::remove_for_good(path).map_err(failed(path))
 }
 
 /// The archives of a trail, in the order of their numbers.

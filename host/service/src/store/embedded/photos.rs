@@ -80,15 +80,7 @@ impl Photos {
     pub(super) async fn remove(&self, id: PhotoId) -> Result<()> {
         let paths = [PhotoSize::Large, PhotoSize::Small].map(|size| self.path(id, size));
         io_off_runtime("remove photo", move || {
-            for path in paths {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                    // What is forgotten must not be there again after a power cut.
-                    Ok(()) => durable_file::sync_folder_of(&path)?,
-                }
-            }
-            Ok(())
+            paths.iter().try_for_each(|path| durable_file::remove_for_good(path))
         })
         .await
     }

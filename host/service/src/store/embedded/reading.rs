@@ -85,6 +85,12 @@ impl Index {
         &self.remembered
     }
 
+    /// Forgets what is kept in memory of what was read: what was written is not known one by one.
+    pub(super) fn forget_what_was_read(&self) {
+        self.latest.forget();
+        self.remembered.forget();
+    }
+
     /// Fills what is kept in memory.
     async fn fill_bearers(&self) -> Result<()> {
         self.bearers.expect(self.count(Kind::Card).await?);

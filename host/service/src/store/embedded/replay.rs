@@ -223,8 +223,7 @@ async fn apply_group(index: &Index, counts: &mut Counts, mut group: Vec<Counting
         }
     });
     index.bearers().written(now);
-    index.latest().forget();
-    index.remembered().forget();
+    index.forget_what_was_read();
     Ok(())
 }
 

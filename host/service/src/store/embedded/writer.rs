@@ -137,8 +137,7 @@ impl Writer {
         self.mend().await?;
         let changed = self.persons.change(self.index.rows(), change).await;
         // What can be read no more is not read from memory either.
-        self.index.latest().forget();
-        self.index.remembered().forget();
+        self.index.forget_what_was_read();
         changed
     }
 
