@@ -7,6 +7,7 @@ mod asking;
 #[cfg(any(test, feature = "suite"))]
 mod breaking;
 mod commit;
+mod days;
 pub mod embedded;
 mod erasing;
 mod listing;

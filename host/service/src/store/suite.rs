@@ -16,8 +16,8 @@ use proptest::test_runner::TestRunner;
 use rfid_core::{Error, ErrorKind, Name, Result, TagId, TagIdKind, UtcTime};
 
 use super::{
-    Actor, Among, By, Change, Commit, CommitFault, Figures, Happened, Listing, MemoryStore, Origin, Past,
-    Photo, PhotoSize, Place, Store, StoreHealth, Stored, Supply, TallyAsk, Version,
+    Actor, Among, Change, Commit, CommitFault, Happened, Listing, MemoryStore, Origin, Past, Photo,
+    PhotoSize, Place, Store, StoreHealth, Stored, Supply, Version,
 };
 use crate::record::{
     Account, AccountState, Act, AllowedBranches, Branch, Card, CardId, CardState, Consent, Customer,
@@ -27,9 +27,11 @@ use crate::record::{
 };
 use crate::rights::Role;
 
+mod counting;
 mod erasing;
 mod failures;
 
+pub use counting::what_is_acknowledged_while_days_are_summed_up_is_counted;
 pub use erasing::{
     of_a_month_that_is_over_nobody_knows_whose_its_visits_were, of_whoever_is_erased_nothing_can_be_read,
     of_whoever_is_shut_nothing_is_written,
@@ -59,6 +61,7 @@ macro_rules! store_suite {
             a_journal_carried_out_anew_makes_the_same_store
             photos_are_kept_and_forgotten
             lists_are_paged_without_gap_or_double
+            what_is_acknowledged_while_days_are_summed_up_is_counted
             closing_twice_is_allowed
             of_whoever_is_erased_nothing_can_be_read
             of_whoever_is_shut_nothing_is_written
@@ -255,40 +258,6 @@ fn export(number: u8, of: u8, at: u64, is_open: bool) -> Export {
     }
 }
 
-/// Ways to count visits: apart by nothing, by each, by all; in one branch, and in none.
-fn tallies() -> Vec<TallyAsk> {
-    const ALL: [By; 8] = [
-        By::Span,
-        By::Branch,
-        By::VipClass,
-        By::AccountManager,
-        By::Outcome,
-        By::Greeter,
-        By::Server,
-        By::Customer,
-    ];
-    let day = 24 * 3600 * 1_000_000_000;
-    let edges = |edges: &[u64]| edges.iter().map(|edge| UtcTime::from_nanos(*edge)).collect::<Vec<_>>();
-    let mut asks = Vec::new();
-    let mut ways: Vec<BTreeSet<By>> = ALL.iter().map(|by| [*by].into()).collect();
-    ways.extend([BTreeSet::new(), ALL.into(), [By::Span, By::Branch].into()]);
-    for by in ways {
-        for edges in [edges(&[0, 2, day, day + 3, 9 * day]), edges(&[day, 2 * day]), edges(&[5]), edges(&[])]
-        {
-            for branches in [None, Some([Name::from("ab")].into()), Some(BTreeSet::new())] {
-                for labels in [Vec::new(), vec![7, 3, 7, 3]] {
-                    for figures in [Figures::Visits, Figures::All] {
-                        let (edges, labels) = (edges.clone(), labels.clone());
-                        let (branches, by) = (branches.clone(), by.clone());
-                        asks.push(TallyAsk { edges, labels, branches, by, figures });
-                    }
-                }
-            }
-        }
-    }
-    asks
-}
-
 fn branch(number: u8, named: u8) -> Branch {
     Branch {
         code: branch_name(number),
@@ -429,7 +398,7 @@ async fn same_answers(store: &dyn Store, naive: &MemoryStore) {
             said.push(text(&store.list(&listing, None, 1000).await?));
             said.push(text(&paged(store, &listing, 2).await?));
         }
-        for ask in tallies() {
+        for ask in counting::tallies() {
             said.push(format!("{:?}", store.tally(&ask).await?));
         }
         for key in keys {

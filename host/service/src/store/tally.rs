@@ -1,6 +1,6 @@
 //! Visits counted: by spans of time, and by whatever else is asked for.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use rfid_core::{Name, UtcTime};
 
@@ -29,7 +29,7 @@ pub enum By {
 
 impl By {
     /// Each of them, in their order.
-    const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Span,
         Self::Branch,
         Self::VipClass,
@@ -69,6 +69,14 @@ pub enum Figures {
 }
 
 impl TallyAsk {
+    /// From when to when anything is counted; nothing if there are no two edges.
+    pub(super) fn span(&self) -> Option<(UtcTime, UtcTime)> {
+        match self.edges.as_slice() {
+            [first, .., last] if first < last => Some((*first, *last)),
+            _ => None,
+        }
+    }
+
     /// What a span is counted as.
     pub(super) fn label(&self, span: usize) -> u32 {
         self.labels.get(span).copied().unwrap_or_else(|| u32::try_from(span).unwrap_or(u32::MAX))
@@ -166,83 +174,5 @@ impl Tally {
         self.departed += other.departed;
         self.stay_ms += other.stay_ms;
         self.last = self.last.max(other.last);
-    }
-}
-
-/// Counts facts.
-pub(super) struct Counting<'a> {
-    ask: &'a TallyAsk,
-    /// What is asked for, as it is quickest to look up for each of millions.
-    branches: Option<HashSet<&'a str, ahash::RandomState>>,
-    is_by: [bool; By::ALL.len()],
-    counted: HashMap<TallyKey, Tally, ahash::RandomState>,
-}
-
-impl<'a> Counting<'a> {
-    pub(super) fn new(ask: &'a TallyAsk) -> Self {
-        let branches = ask.branches.as_ref();
-        Self {
-            ask,
-            branches: branches.map(|branches| branches.iter().map(Name::as_str).collect()),
-            is_by: By::ALL.map(|by| ask.by.contains(&by)),
-            counted: HashMap::default(),
-        }
-    }
-
-    /// From when to when anything is counted; nothing if there are no two edges.
-    pub(super) fn span(ask: &TallyAsk) -> Option<(UtcTime, UtcTime)> {
-        match ask.edges.as_slice() {
-            [first, .., last] if first < last => Some((*first, *last)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn add(&mut self, fact: &Fact) {
-        let ask = self.ask;
-        if self.branches.as_ref().is_some_and(|branches| !branches.contains(fact.branch.as_str())) {
-            return;
-        }
-        // The span whose first edge is the last that is not behind it.
-        let behind = ask.edges.partition_point(|edge| *edge <= fact.at);
-        if behind == 0 || behind == ask.edges.len() {
-            return;
-        }
-        let is_by = |by: By| self.is_by.get(by as usize).is_some_and(|is_by| *is_by);
-        let key = TallyKey {
-            span: is_by(By::Span).then(|| ask.label(behind - 1)),
-            branch: is_by(By::Branch).then(|| fact.branch.clone()),
-            vip_class: is_by(By::VipClass).then(|| fact.vip_class.clone()),
-            account_manager: fact.account_manager.filter(|_| is_by(By::AccountManager)),
-            refusal: fact.refusal.filter(|_| is_by(By::Outcome)).map(Refusal::name),
-            greeter: fact.greeted.filter(|_| is_by(By::Greeter)).map(|(by, _)| by),
-            server: fact.served.filter(|_| is_by(By::Server)).map(|(by, _)| by),
-            customer: is_by(By::Customer).then_some(fact.customer),
-        };
-        let tally = self.counted.entry(key).or_default();
-        tally.visits += 1;
-        tally.last = tally.last.max(fact.at);
-        if ask.figures == Figures::Visits {
-            return;
-        }
-        if let Some((_, after)) = fact.greeted {
-            tally.greeted += 1;
-            tally.greeting_ms += after;
-            tally.longest_greeting_ms = tally.longest_greeting_ms.max(after);
-        }
-        if let Some((_, after)) = fact.served {
-            tally.served += 1;
-            tally.serving_ms += after;
-        }
-        if let Some(stay) = fact.stay_ms {
-            tally.departed += 1;
-            tally.stay_ms += stay;
-        }
-    }
-
-    /// What was counted, in the order of what it has in common.
-    pub(super) fn end(self) -> Vec<(TallyKey, Tally)> {
-        let mut counted: Vec<(TallyKey, Tally)> = self.counted.into_iter().collect();
-        counted.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        counted
     }
 }

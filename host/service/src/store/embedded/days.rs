@@ -1,5 +1,4 @@
-//! Days summed up: what visits have to say to a tally, for each day in UTC in a few values, so that a
-//! year is counted without reading millions of records.
+//! Sums of days ([`days`](crate::store::days)) in the index.
 //!
 //! A day is summed up when it is asked for and something of it has changed since. The writer notes with
 //! each visit the number of the ledger under which its day was last touched; a sum bears the number up to
@@ -7,155 +6,190 @@
 //!
 //! | key in `days` | value |
 //! |---|---|
-//! | day, `T` | number in the ledger under which a visit of the day was last written |
-//! | day, `S` | number up to which the sum goes, and into how many parts it is |
-//! | day, `P`, part | facts, one behind the other |
+//! | `T`, day | number in the ledger under which a visit of the day was last written |
+//! | `S`, day | number up to which the sum goes, and into how many parts each column is |
+//! | `C`, day, column, part | a part of a column |
 
-use std::collections::HashSet;
-
-use rfid_core::{Error, ErrorKind, Name, Result, UtcTime};
+use rfid_core::{Error, ErrorKind, Result, UtcTime};
 use rfid_durable::Batch;
 use tokio::task::JoinHandle;
 
 use super::index::DAYS;
 use super::reading::Index;
 use super::replay;
-use crate::record::{CustomerId, Kind, Record, Refusal, StaffId};
-use crate::store::tally::{Counting, Fact, Tally, TallyAsk, TallyKey};
+use crate::record::{Kind, Record};
+use crate::store::days::{Column, DayCounting, begin_of, day_of, sum_up};
+use crate::store::tally::{Fact, Tally, TallyAsk, TallyKey};
 use crate::store::{Among, Listing};
 
-/// Nanoseconds of a day.
-const DAY: u64 = 24 * 3600 * 1_000_000_000;
 /// Bytes of a part at most.
 const PART: usize = 48 * 1024;
 /// Visits that are read at once to sum up a day.
 const READ_AT_ONCE: usize = 2_048;
-/// Entries of the tree that are read at once.
-const SCANNED: usize = 64;
+/// Days that are found at once, and days of which the columns are read at once.
+const FOUND: usize = 512;
+const DAYS_AT_ONCE: usize = 16;
 
-/// A key of the tree, and what stands under it.
-type KeyAndValue = (Vec<u8>, Vec<u8>);
-
-/// The day of a time.
-pub(super) fn day_of(at: UtcTime) -> u32 {
-    u32::try_from(at.as_nanos() / DAY).unwrap_or(u32::MAX)
-}
+/// Into how many parts each column is.
+type Parts = [u16; Column::ALL.len()];
 
 /// Where it stands when a day was last touched.
 pub(super) fn touched(day: u32) -> Vec<u8> {
-    key(day, b'T')
+    key(b'T', day)
 }
 
-fn key(day: u32, what: u8) -> Vec<u8> {
-    [day.to_be_bytes().as_slice(), &[what]].concat()
+fn summed(day: u32) -> Vec<u8> {
+    key(b'S', day)
 }
 
-fn part_key(day: u32, part: u16) -> Vec<u8> {
-    [key(day, b'P').as_slice(), &part.to_be_bytes()].concat()
+fn key(what: u8, day: u32) -> Vec<u8> {
+    [&[what], day.to_be_bytes().as_slice()].concat()
 }
 
-/// What is known of a day.
-#[derive(Default)]
-struct Known {
-    touched: u64,
-    summed: Option<(u64, u16)>,
-    parts: Vec<Vec<u8>>,
+fn part_key(day: u32, column: Column, part: u16) -> Vec<u8> {
+    [key(b'C', day).as_slice(), &[column as u8], &part.to_be_bytes()].concat()
 }
 
-impl Known {
-    fn is_good(&self) -> bool {
-        self.summed
-            .is_some_and(|(up_to, parts)| up_to >= self.touched && usize::from(parts) == self.parts.len())
+/// What is known of the sum of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sum {
+    up_to: u64,
+    parts: Parts,
+}
+
+impl Sum {
+    fn to_bytes(self) -> Vec<u8> {
+        let parts = self.parts.iter().flat_map(|parts| parts.to_be_bytes());
+        self.up_to.to_be_bytes().into_iter().chain(parts).collect()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (up_to, rest) = bytes.split_first_chunk::<8>()?;
+        let (parts, []) = rest.as_chunks::<2>() else { return None };
+        let parts: Vec<u16> = parts.iter().map(|parts| u16::from_be_bytes(*parts)).collect();
+        Some(Self { up_to: u64::from_be_bytes(*up_to), parts: parts.try_into().ok()? })
+    }
+
+    /// If a day that was last touched there has nothing else in it.
+    fn if_good(bytes: Option<&[u8]>, touched: Option<&[u8]>) -> Option<Self> {
+        let touched = u64::from_be_bytes(touched?.try_into().ok()?);
+        Self::from_bytes(bytes?).filter(|sum| sum.up_to >= touched)
     }
 }
+
+/// A day, and the columns that are asked for if its sum is good.
+type Found = (u32, Option<Vec<Vec<u8>>>);
 
 impl Index {
     pub(super) async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
-        let mut counting = Counting::new(ask);
-        let mut names = Names::default();
-        let Some((from, until)) = Counting::span(ask) else { return Ok(counting.end()) };
-        // Days without any visit are not there at all.
-        let mut coming = self.days_behind(key(day_of(from), 0));
+        let Some((from, until)) = ask.span() else { return Ok(Vec::new()) };
         let last = day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1)));
-        let mut open: Option<(u32, Known)> = None;
-        loop {
-            let read = coming.await;
-            let entries =
-                read.map_err(|error| Error::new(ErrorKind::Internal, "tally").with_source(error))??;
+        let mut counting = DayCounting::new(ask);
+        let days = self.days_with_visits(day_of(from), last).await?;
+        let mut portions = days.chunks(DAYS_AT_ONCE);
+        let mut coming = portions.next().map(|days| self.read_sums(days, counting.columns()));
+        while let Some(reading) = coming {
+            let found = reading
+                .await
+                .map_err(|error| Error::new(ErrorKind::Internal, "tally").with_source(error))??;
             // While these are counted the next are read.
-            let last_read = entries.last().filter(|_| entries.len() == SCANNED);
-            let next = last_read.map(|(entry, _)| self.days_behind(entry.clone()));
-            for (entry, value) in &entries {
-                let stray = || {
-                    Error::new(ErrorKind::Damaged, "tally").with_detail("the index has a stray entry in days")
-                };
-                let (day, rest) = entry.split_first_chunk::<4>().ok_or_else(stray)?;
-                let day = u32::from_be_bytes(*day);
-                if open.as_ref().is_some_and(|(other, _)| *other != day) || open.is_none() {
-                    if let Some((day, known)) = open.take() {
-                        self.count_day(day, known, &mut names, &mut counting).await?;
+            coming = portions.next().map(|days| self.read_sums(days, counting.columns()));
+            for (day, columns) in found {
+                match columns {
+                    Some(columns) => {
+                        let columns: Vec<&[u8]> = columns.iter().map(Vec::as_slice).collect();
+                        counting.add(day, &columns)?;
                     }
-                    if day > last {
-                        return Ok(counting.end());
-                    }
-                    open = Some((day, Known::default()));
-                }
-                let Some((_, known)) = open.as_mut() else { continue };
-                match rest.first() {
-                    Some(b'T') => known.touched = number(value).ok_or_else(stray)?,
-                    Some(b'S') => {
-                        let parts =
-                            value.get(8..10).and_then(|parts| parts.try_into().ok()).map(u16::from_be_bytes);
-                        known.summed = number(value).zip(parts);
-                    }
-                    Some(b'P') => known.parts.push(value.clone()),
-                    _ => return Err(stray()),
+                    None => counting.add_sum(day, &self.sum_up(day).await?)?,
                 }
             }
-            match next {
-                Some(next) => coming = next,
-                None => break,
-            }
         }
-        if let Some((day, known)) = open {
-            self.count_day(day, known, &mut names, &mut counting).await?;
-        }
-        Ok(counting.end())
+        counting.end().await
     }
 
-    /// Begins to read what the tree has behind a key.
-    fn days_behind(&self, key: Vec<u8>) -> JoinHandle<Result<Vec<KeyAndValue>>> {
-        let sled = self.sled().clone();
-        tokio::spawn(async move { sled.scan(DAYS, Some(key), SCANNED).await })
-    }
-
-    async fn count_day(
-        &self,
-        day: u32,
-        known: Known,
-        names: &mut Names,
-        counting: &mut Counting<'_>,
-    ) -> Result<()> {
-        if known.is_good() {
-            for part in &known.parts {
-                for fact in (Facts { bytes: part, names }) {
-                    counting.add(&fact?);
+    /// Days on which somebody came, from the first to the last of these.
+    async fn days_with_visits(&self, first: u32, last: u32) -> Result<Vec<u32>> {
+        let mut days = Vec::new();
+        let mut after = first.checked_sub(1).map_or(vec![b'T'], touched);
+        loop {
+            let page = self.sled().scan(DAYS, Some(after), FOUND).await?;
+            for (key, _) in &page {
+                match key.as_slice() {
+                    [b'T', day @ ..] => match <[u8; 4]>::try_from(day).map(u32::from_be_bytes) {
+                        Ok(day) if day <= last => days.push(day),
+                        Ok(_) => return Ok(days),
+                        Err(_) => {
+                            let detail = "the index has a stray entry in days";
+                            return Err(Error::new(ErrorKind::Damaged, "tally").with_detail(detail));
+                        }
+                    },
+                    _ => return Ok(days),
                 }
             }
-            return Ok(());
+            match page.into_iter().next_back() {
+                Some((key, _)) => after = key,
+                None => return Ok(days),
+            }
         }
-        for fact in self.sum_up(day).await? {
-            counting.add(&fact);
+    }
+
+    /// Begins to read columns of days.
+    fn read_sums(&self, days: &[u32], columns: &[Column]) -> JoinHandle<Result<Vec<Found>>> {
+        let (index, days, columns) = (self.clone(), days.to_vec(), columns.to_vec());
+        tokio::spawn(async move { index.sums_of(&days, &columns).await })
+    }
+
+    async fn sums_of(&self, days: &[u32], columns: &[Column]) -> Result<Vec<Found>> {
+        let sums = self.known(days).await?;
+        let mut keys = Vec::new();
+        for (day, sum) in days.iter().zip(&sums) {
+            let Some(sum) = sum else { continue };
+            keys.extend([touched(*day), summed(*day)]);
+            for column in columns {
+                let parts = sum.parts.get(*column as usize).copied().unwrap_or(0);
+                keys.extend((0..parts).map(|part| part_key(*day, *column, part)));
+            }
         }
-        Ok(())
+        // All of it as of one moment: a sum that was made anew since is found to be another.
+        let mut values = self.sled().get_many(DAYS, keys).await?.into_iter();
+        let mut found = Vec::with_capacity(days.len());
+        for (day, sum) in days.iter().zip(sums) {
+            let Some(sum) = sum else {
+                found.push((*day, None));
+                continue;
+            };
+            let (touched, again) = (values.next().flatten(), values.next().flatten());
+            let is_the_same = Sum::if_good(again.as_deref(), touched.as_deref()) == Some(sum);
+            let mut read = is_the_same.then(Vec::new);
+            for column in columns {
+                let parts = sum.parts.get(*column as usize).copied().unwrap_or(0);
+                // What is missing was damaged.
+                let bytes: Option<Vec<Vec<u8>>> = values.by_ref().take(usize::from(parts)).collect();
+                read = read.zip(bytes).map(|(mut read, bytes)| {
+                    read.push(bytes.concat());
+                    read
+                });
+            }
+            found.push((*day, read));
+        }
+        Ok(found)
+    }
+
+    /// The sums of days that are good.
+    async fn known(&self, days: &[u32]) -> Result<Vec<Option<Sum>>> {
+        let keys = days.iter().flat_map(|day| [touched(*day), summed(*day)]).collect();
+        let values = self.sled().get_many(DAYS, keys).await?;
+        let (pairs, _) = values.as_chunks::<2>();
+        Ok(pairs.iter().map(|[touched, sum]| Sum::if_good(sum.as_deref(), touched.as_deref())).collect())
     }
 
     /// Sums up a day, and keeps the sum.
-    async fn sum_up(&self, day: u32) -> Result<Vec<Fact>> {
+    async fn sum_up(&self, day: u32) -> Result<[Vec<u8>; Column::ALL.len()]> {
+        // Two sums of one day would be written into each other.
+        let _alone = self.summing().acquire().await;
         // First the number, then the visits: what is written meanwhile makes the sum worthless.
         let up_to = replay::last_applied(self).await?;
-        let from = UtcTime::from_nanos(u64::from(day).saturating_mul(DAY));
-        let until = UtcTime::from_nanos(from.as_nanos().saturating_add(DAY));
+        let (from, until) = (begin_of(day), begin_of(day.saturating_add(1)));
         let listing = Listing { kind: Kind::Visit, among: Among::All, from, until };
         let (mut facts, mut after) = (Vec::new(), None);
         loop {
@@ -167,192 +201,54 @@ impl Index {
                 _ => None,
             }));
         }
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        for fact in &facts {
-            let bytes = encode(fact);
-            match parts.last_mut().filter(|part| part.len() + bytes.len() <= PART) {
-                Some(part) => part.extend(bytes),
-                None => parts.push(bytes),
+        let columns = sum_up(day, &facts);
+        self.keep_sum(day, up_to, &columns).await?;
+        Ok(columns)
+    }
+
+    async fn keep_sum(&self, day: u32, up_to: u64, columns: &[Vec<u8>; Column::ALL.len()]) -> Result<()> {
+        let before = self.sled().get(DAYS, summed(day)).await?;
+        let before =
+            before.and_then(|before| Sum::from_bytes(&before)).map_or(Parts::default(), |sum| sum.parts);
+        let mut parts = Parts::default();
+        let (mut batch, mut size) = (Batch::default(), 0);
+        for (((column, bytes), count), before) in
+            Column::ALL.into_iter().zip(columns).zip(&mut parts).zip(before)
+        {
+            for piece in bytes.chunks(PART) {
+                if size + piece.len() > PART {
+                    self.sled().commit(std::mem::take(&mut batch)).await?;
+                    size = 0;
+                }
+                batch.put(DAYS, part_key(day, column, *count), piece);
+                size += piece.len();
+                match count.checked_add(1) {
+                    Some(next) => *count = next,
+                    // Nobody has so many visitors in a day; what they are is read each time.
+                    None => return Ok(()),
+                }
+            }
+            for part in *count..before {
+                batch.remove(DAYS, part_key(day, column, part));
             }
         }
-        // Parts of before are written over; of those that are too many the sum says nothing, and they go.
-        let count = u16::try_from(parts.len()).unwrap_or(u16::MAX);
-        if usize::from(count) == parts.len() {
-            for (part, bytes) in (0u16..).zip(parts) {
-                let mut batch = Batch::default();
-                batch.put(DAYS, part_key(day, part), bytes);
-                self.sled().commit(batch).await?;
-            }
-            let mut batch = Batch::default();
-            batch.remove(DAYS, part_key(day, count));
-            batch.put(DAYS, key(day, b'S'), [up_to.to_be_bytes().as_slice(), &count.to_be_bytes()].concat());
-            self.sled().commit(batch).await?;
-        }
-        Ok(facts)
+        batch.put(DAYS, summed(day), Sum { up_to, parts }.to_bytes());
+        self.sled().commit(batch).await
     }
-}
-
-fn number(value: &[u8]) -> Option<u64> {
-    value.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
-}
-
-/// The bytes of a fact: a length, and in that what it says. Texts bear their lengths.
-fn encode(fact: &Fact) -> Vec<u8> {
-    let mut bytes = vec![0, 0];
-    bytes.extend(fact.at.as_nanos().to_be_bytes());
-    bytes.extend(fact.customer.to_bytes());
-    for text in [&fact.branch, &fact.vip_class] {
-        // Codes have at most 255 bytes; what is longer is cut, and then of no branch that there is.
-        let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
-        bytes.push(length);
-        bytes.extend(text.as_bytes().iter().take(usize::from(length)));
-    }
-    bytes.push(
-        fact.refusal
-            .and_then(|refusal| Refusal::ALL.iter().position(|other| *other == refusal))
-            .map_or(0, |at| u8::try_from(at + 1).unwrap_or(0)),
-    );
-    let staff = |bytes: &mut Vec<u8>, id: Option<StaffId>| {
-        bytes.push(u8::from(id.is_some()));
-        bytes.extend(id.iter().flat_map(|id| id.to_bytes()));
-    };
-    staff(&mut bytes, fact.account_manager);
-    for act in [fact.greeted, fact.served] {
-        staff(&mut bytes, act.map(|(by, _)| by));
-        bytes.extend(act.iter().flat_map(|(_, after)| after.to_be_bytes()));
-    }
-    bytes.push(u8::from(fact.stay_ms.is_some()));
-    bytes.extend(fact.stay_ms.iter().flat_map(|stay| stay.to_be_bytes()));
-    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-    bytes.splice(..2, length);
-    bytes
-}
-
-/// Codes that were read, so that each is made once and not for each of millions of facts.
-#[derive(Default)]
-struct Names(HashSet<Name, ahash::RandomState>);
-
-impl Names {
-    fn of(&mut self, text: &str) -> Name {
-        if let Some(name) = self.0.get(text) {
-            return name.clone();
-        }
-        let name = Name::from(text);
-        self.0.insert(name.clone());
-        name
-    }
-}
-
-/// Reads facts, one behind the other.
-struct Facts<'a> {
-    bytes: &'a [u8],
-    names: &'a mut Names,
-}
-
-impl Iterator for Facts<'_> {
-    type Item = Result<Fact>;
-
-    fn next(&mut self) -> Option<Result<Fact>> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let fact = self.bytes.first_chunk::<2>().and_then(|length| {
-            let (bytes, rest) = self.bytes.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-            self.bytes = rest;
-            decode(bytes.get(2..)?, self.names)
-        });
-        if fact.is_none() {
-            self.bytes = &[];
-        }
-        let damaged =
-            || Error::new(ErrorKind::Damaged, "tally").with_detail("the sum of a day cannot be read");
-        Some(fact.ok_or_else(damaged))
-    }
-}
-
-fn decode(bytes: &[u8], names: &mut Names) -> Option<Fact> {
-    let mut rest = bytes;
-    let mut take = |count: usize| -> Option<&[u8]> {
-        let (taken, behind) = rest.split_at_checked(count)?;
-        rest = behind;
-        Some(taken)
-    };
-    let at = UtcTime::from_nanos(u64::from_be_bytes(take(8)?.try_into().ok()?));
-    let customer = CustomerId::from_bytes(take(16)?.try_into().ok()?);
-    let mut text = || -> Option<Name> {
-        let length = usize::from(*take(1)?.first()?);
-        Some(names.of(std::str::from_utf8(take(length)?).ok()?))
-    };
-    let (branch, vip_class) = (text()?, text()?);
-    let refusal = match *take(1)?.first()? {
-        0 => None,
-        at => Some(*Refusal::ALL.get(usize::from(at) - 1)?),
-    };
-    let mut is_there = || Some(*take(1)?.first()? == 1);
-    let has_manager = is_there()?;
-    let mut staff = |is_there: bool| -> Option<Option<StaffId>> {
-        if is_there { Some(Some(StaffId::from_bytes(take(16)?.try_into().ok()?))) } else { Some(None) }
-    };
-    let account_manager = staff(has_manager)?;
-    let mut act = || -> Option<Option<(StaffId, u64)>> {
-        if *take(1)?.first()? == 0 {
-            return Some(None);
-        }
-        let by = StaffId::from_bytes(take(16)?.try_into().ok()?);
-        Some(Some((by, u64::from_be_bytes(take(8)?.try_into().ok()?))))
-    };
-    let (greeted, served) = (act()?, act()?);
-    let stay_ms = match *take(1)?.first()? {
-        0 => None,
-        _ => Some(u64::from_be_bytes(take(8)?.try_into().ok()?)),
-    };
-    Some(Fact { at, branch, vip_class, account_manager, refusal, customer, greeted, served, stay_ms })
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn facts() -> impl Strategy<Value = Fact> {
-        let staff = || any::<[u8; 16]>().prop_map(StaffId::from_bytes);
-        let act = || proptest::option::of((staff(), any::<u64>()));
-        let refusal = proptest::option::of((0..Refusal::ALL.len()).prop_map(|at| Refusal::ALL[at]));
-        (
-            (any::<u64>(), "[a-z]{0,20}", "[a-z\u{4e00}-\u{4e20}]{0,8}", any::<[u8; 16]>()),
-            (proptest::option::of(staff()), refusal, act(), act(), proptest::option::of(any::<u64>())),
-        )
-            .prop_map(
-                |((at, branch, class, customer), (account_manager, refusal, greeted, served, stay_ms))| {
-                    Fact {
-                        at: UtcTime::from_nanos(at),
-                        branch: branch.as_str().into(),
-                        vip_class: class.as_str().into(),
-                        account_manager,
-                        refusal,
-                        customer: CustomerId::from_bytes(customer),
-                        greeted,
-                        served,
-                        stay_ms,
-                    }
-                },
-            )
-    }
-
-    proptest! {
-        #[test]
-        fn facts_are_read_as_they_were_written(all in proptest::collection::vec(facts(), 0..5)) {
-            let bytes: Vec<u8> = all.iter().flat_map(encode).collect();
-            let facts = Facts { bytes: &bytes, names: &mut Names::default() };
-            let read: Result<Vec<Fact>> = facts.collect();
-            prop_assert_eq!(read.unwrap(), all);
-        }
-
-        #[test]
-        fn any_bytes_are_facts_or_damage(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let facts = Facts { bytes: &bytes, names: &mut Names::default() };
-            prop_assert!(facts.count() <= bytes.len());
-        }
+    #[test]
+    fn a_sum_is_good_if_nothing_was_touched_after_it() {
+        let sum = Sum { up_to: 7, parts: [3; Column::ALL.len()] };
+        let bytes = sum.to_bytes();
+        let if_good = |bytes: &[u8], touched: u64| Sum::if_good(Some(bytes), Some(&touched.to_be_bytes()));
+        assert_eq!(if_good(&bytes, 7), Some(sum));
+        assert_eq!(if_good(&bytes, 8), None);
+        assert_eq!(if_good(&bytes[..bytes.len() - 1], 7), None);
+        assert_eq!(Sum::if_good(Some(&bytes), None), None);
     }
 }

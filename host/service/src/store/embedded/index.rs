@@ -19,6 +19,7 @@ use rfid_durable::Batch;
 
 use super::days;
 use crate::record::{Key, Kind, Record};
+use crate::store::days::day_of;
 use crate::store::plan::Written;
 use crate::store::{Among, Rows};
 
@@ -169,7 +170,7 @@ impl<'a> Leads<'a> {
         let visits = before.map(|(record, _)| record).into_iter().chain(after);
         let days = visits
             .filter_map(|record| match record {
-                Record::Visit(visit) => Some(days::day_of(visit.arrived_at)),
+                Record::Visit(visit) => Some(day_of(visit.arrived_at)),
                 _ => None,
             })
             .collect();

@@ -7,7 +7,7 @@
 //! that was damaged is made anew from nothing; the history of a record is read from the ledger.
 //!
 //! * `bearers.rs`: who bears which card, in memory.
-//! * `days.rs`: days summed up, for reports.
+//! * `days.rs`: sums of days, for reports.
 //! * `entry.rs`: the bytes of an entry of the ledger.
 //! * `failures.rs`: tries to log in that failed.
 //! * `index.rs`: which keys of the index a record has.

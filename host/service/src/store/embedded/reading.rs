@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use rfid_core::{Error, ErrorKind, Result, TagId};
 use rfid_durable::Store as Sled;
 use rfid_ledger::{Entry as LedgerEntry, Ledger};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::bearers::{Bearers, Found};
 use super::entry::Entry;
@@ -39,6 +39,8 @@ pub(super) struct Index {
     bearers: Arc<Bearers>,
     latest: Arc<Latest>,
     remembered: Arc<Remembered>,
+    /// Held by whoever sums a day up.
+    summing: Arc<Semaphore>,
     /// Parts of the ledger that cannot be read, in words.
     damage: Arc<Mutex<Option<String>>>,
 }
@@ -52,6 +54,7 @@ impl Index {
             bearers: Arc::default(),
             latest: Arc::default(),
             remembered: Arc::default(),
+            summing: Arc::new(Semaphore::new(1)),
             damage: Arc::default(),
         }
     }
@@ -62,6 +65,10 @@ impl Index {
 
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    pub(super) fn summing(&self) -> &Semaphore {
+        &self.summing
     }
 
     /// What cannot be read of the ledger.

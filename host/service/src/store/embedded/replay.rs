@@ -22,7 +22,7 @@ const FORM: &[u8] = b"form";
 const DAMAGED: &[u8] = b"damaged";
 const LEDGER: &[u8] = b"ledger";
 /// How the index is laid out.
-const FORM_NOW: u8 = 3;
+const FORM_NOW: u8 = 4;
 
 /// Entries that are on their way from the ledger to the index.
 const UNDER_WAY: usize = 8;

@@ -9,6 +9,7 @@
 //! * `connecting.rs`: connections, and what their errors mean.
 //! * `central.rs`: the audit trails of all hosts.
 //! * `changing.rs`: one transaction of a group of commits; `columns.rs`: what it writes.
+//! * `days.rs`: sums of days; `tallying.rs`: visits counted by them.
 //! * `failures.rs`: tries to log in that failed.
 //! * `listening.rs`: what other hosts write.
 //! * `loading.rs`: one of many new records.
@@ -23,6 +24,7 @@ mod changing;
 pub mod cluster;
 mod columns;
 mod connecting;
+mod days;
 mod failures;
 mod listening;
 mod loading;
@@ -67,6 +69,7 @@ pub struct PostgresStore {
     months: Months,
     condition: Condition,
     listening: Listening,
+    clock: Arc<dyn Clock>,
     writer: Writing<Request>,
 }
 
@@ -90,9 +93,10 @@ impl PostgresStore {
         let months = Months::default();
         let own = OwnWriter::default();
         let listening = Listening::start(reading.pool().clone(), own.clone());
-        let writer = Writer::new(options.clone(), rows, months.clone(), condition.clone(), own, clock);
+        let writer =
+            Writer::new(options.clone(), rows, months.clone(), condition.clone(), own, Arc::clone(&clock));
         let writer = Writing::start(|requests| writer.run(requests));
-        Ok(Self { reading, options, months, condition, listening, writer })
+        Ok(Self { reading, options, months, condition, listening, clock, writer })
     }
 
     fn pool(&self) -> &PgPool {

@@ -10,13 +10,14 @@ use super::persons;
 use crate::store::Rows;
 
 /// Steps, which are never changed once they are out.
-const STEPS: [(i64, &str, &str); 6] = [
+const STEPS: [(i64, &str, &str); 7] = [
     (1, "records", include_str!("migrations/0001_records.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
     (3, "looking back", include_str!("migrations/0003_looking_back.sql")),
     (4, "keys of persons", include_str!("migrations/0004_person_keys.sql")),
     (5, "audit trail", include_str!("migrations/0005_audit_trail.sql")),
     (6, "failures", include_str!("migrations/0006_login_failures.sql")),
+    (7, "sums of days", include_str!("migrations/0007_visit_sums.sql")),
 ];
 
 /// A step that leads to the tables of this version.

@@ -1,139 +1,75 @@
-//! Visits counted by the database.
+//! Visits counted: by the sums of days that are over, and one by one where there is none.
 
-use rfid_core::{Error, ErrorKind, Result};
-use sqlx::postgres::PgRow;
+use futures_util::TryStreamExt as _;
+use rfid_core::{Result, UtcTime};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::PostgresStore;
-use super::changing::nanos;
-use super::connecting::failed;
-use crate::record::{CustomerId, Refusal, StaffId};
-use crate::store::tally::{By, Counting, Figures, Tally, TallyAsk, TallyKey};
-
-/// What is counted apart by, as a column; in the order in which they stand in a row.
-const COLUMNS: [(By, &str); 8] = [
-    (By::Span, "($5::integer[])[width_bucket(at, $1)]"),
-    (By::Branch, "branch"),
-    (By::VipClass, "vip_class"),
-    (By::AccountManager, "account_manager"),
-    (By::Outcome, "refusal"),
-    (By::Greeter, "greeted_by"),
-    (By::Server, "served_by"),
-    (By::Customer, "owner"),
-];
-
-/// Greeted, how long that took together and at most, served, how long that took, departed, how long they stayed.
-const ALL: &str = "count(greeted), coalesce(sum(greatest(greeted - at, 0) / 1000000), 0)::bigint, \
-     coalesce(max(greatest(greeted - at, 0) / 1000000), 0), count(served), \
-     coalesce(sum(greatest(served - at, 0) / 1000000), 0)::bigint, count(departed), \
-     coalesce(sum(greatest(departed - at, 0) / 1000000), 0)::bigint";
-/// The same where nobody asks for it.
-const VISITS: &str = "0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint";
+use super::connecting::{failed, to_its_end};
+use super::days::{column_name, day_number, each_day, gaps, make_missing, read_day};
+use crate::store::days::{DayCounting, begin_of, day_of, sum_up};
+use crate::store::tally::{Tally, TallyAsk, TallyKey};
 
 impl PostgresStore {
     pub(super) async fn tallied(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
-        let Some((from, until)) = Counting::span(ask) else { return Ok(Vec::new()) };
-        let columns: Vec<&str> =
-            COLUMNS.iter().map(|(by, column)| if ask.by.contains(by) { *column } else { "null" }).collect();
-        let grouped: Vec<&str> =
-            COLUMNS.iter().filter(|(by, _)| ask.by.contains(by)).map(|(_, column)| *column).collect();
-        let figures = match ask.figures {
-            Figures::Visits => VISITS,
-            Figures::All => ALL,
-        };
-        let mut sql = format!(
-            "select {}, count(*), max(at), {figures} \
-             from visit where body is not null and at >= $2 and at < $3 \
-             and ($4::text[] is null or branch = any($4)) and $1::bigint[] is not null and $5::integer[] is not null",
-            columns.join(", ")
-        );
-        if !grouped.is_empty() {
-            sql.push_str(" group by ");
-            sql.push_str(&grouped.join(", "));
-        }
-        let edges: Vec<i64> = ask.edges.iter().map(|edge| nanos(*edge)).collect::<Result<_>>()?;
-        let branches: Option<Vec<String>> =
-            ask.branches.as_ref().map(|branches| branches.iter().map(ToString::to_string).collect());
-        let labels: Vec<i32> = (1..ask.edges.len())
-            .map(|behind| i32::try_from(ask.label(behind - 1)).unwrap_or(i32::MAX))
-            .collect();
-        let mut transaction = self.pool().begin().await.map_err(failed("tally"))?;
-        // The planner takes each visit for a group of its own, and would rather sort millions of them than
-        // count them into a few hundred. Compiling the statement takes longer than it saves: counting a million
-        // visits by customer took 1.7 s without, and 2.4 s with it.
-        let settings =
-            ["set local enable_sort = off", "set local jit = off", "set local statement_timeout = '60s'"];
-        for setting in settings {
-            sqlx::query(setting).execute(&mut *transaction).await.map_err(failed("tally"))?;
-        }
-        // Built of the columns above alone; everything that is asked for is bound.
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(edges)
-            .bind(nanos(from)?)
-            .bind(nanos(until)?)
-            .bind(branches)
-            .bind(labels)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed("tally"))?;
-        transaction.commit().await.map_err(failed("tally"))?;
-        let mut counted: Vec<(TallyKey, Tally)> =
-            rows.iter().map(|row| read(row, ask)).collect::<Result<_>>()?;
-        // Without anything to count apart by there is a row also where there is nothing to count.
-        counted.retain(|(_, tally)| tally.visits > 0);
-        counted.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(counted)
+        let Some((from, until)) = ask.span() else { return Ok(Vec::new()) };
+        let (ask, pool, today) = (ask.clone(), self.pool().clone(), day_of(self.clock.now().utc));
+        let last = day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1)));
+        let days = day_of(from)..last.saturating_add(1);
+        let tallied = to_its_end("tally", async move {
+            // Today changes too often to be worth a sum.
+            if let Err(error) = make_missing(&pool, days.start..days.end.min(today)).await {
+                tracing::warn!(error = format!("{error:#}"), "days are counted without being summed up");
+            }
+            // What a sum was made of and what came after it is seen as of one moment.
+            let mut transaction = pool
+                .begin_with("begin isolation level repeatable read, read only")
+                .await
+                .map_err(failed("tally"))?;
+            for setting in ["set local jit = off", "set local statement_timeout = '60s'"] {
+                sqlx::query(setting).execute(&mut *transaction).await.map_err(failed("tally"))?;
+            }
+            let mut counting = DayCounting::new(&ask);
+            let names: Vec<&str> = counting.columns().iter().map(|column| column_name(*column)).collect();
+            // Built of those names alone.
+            let sql = format!(
+                "select day, {} from visit_sum where day >= $1 and day < $2 order by day",
+                names.join(", ")
+            );
+            let mut summed = Vec::new();
+            {
+                let mut rows = sqlx::query(AssertSqlSafe(sql))
+                    .bind(day_number(days.start))
+                    .bind(day_number(days.end))
+                    .fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await.map_err(failed("tally"))? {
+                    let day = read_day(&row)?;
+                    let columns: Vec<&[u8]> = (1..=names.len())
+                        .map(|at| row.try_get(at).map_err(failed("tally")))
+                        .collect::<Result<_>>()?;
+                    counting.add(day, &columns).map_err(|error| {
+                        let detail = format!(
+                            "the sum of day {day} cannot be read; `delete from visit_sum where day = {day}` has it made anew"
+                        );
+                        error.with_detail(detail)
+                    })?;
+                    summed.push(day);
+                }
+            }
+            let branches: Option<Vec<String>> =
+                ask.branches.as_ref().map(|branches| branches.iter().map(ToString::to_string).collect());
+            for gap in gaps(days, &summed) {
+                let span = (from.max(begin_of(gap.start)), until.min(begin_of(gap.end)));
+                each_day(&mut transaction, span, branches.as_deref(), |day, facts| {
+                    counting.add_sum(day, &sum_up(day, facts))
+                })
+                .await?;
+            }
+            transaction.commit().await.map_err(failed("tally"))?;
+            counting.end().await
+        });
+        let tallied = tallied.await;
+        self.condition.note(&tallied);
+        tallied
     }
-}
-
-fn read(row: &PgRow, ask: &TallyAsk) -> Result<(TallyKey, Tally)> {
-    let stray =
-        || Error::new(ErrorKind::Damaged, "tally").with_detail("the database counts what is no visit");
-    let is_by = |by: By| ask.by.contains(&by);
-    let bytes = |at: usize, by: By| -> Result<Option<[u8; 16]>> {
-        if !is_by(by) {
-            return Ok(None);
-        }
-        let value: Option<Vec<u8>> = row.try_get(at).map_err(failed("tally"))?;
-        value.map(|value| value.try_into().map_err(|_| stray())).transpose()
-    };
-    let text = |at: usize, by: By| -> Result<Option<String>> {
-        if is_by(by) { row.try_get(at).map_err(failed("tally")) } else { Ok(None) }
-    };
-    let count = |at: usize| -> Result<u64> {
-        let value: i64 = row.try_get(at).map_err(failed("tally"))?;
-        u64::try_from(value).map_err(|_| stray())
-    };
-    let span: Option<i32> = if is_by(By::Span) { row.try_get(0).map_err(failed("tally"))? } else { None };
-    let refusal = match text(4, By::Outcome)? {
-        None => None,
-        Some(name) => {
-            let known = Refusal::ALL.into_iter().find(|refusal| refusal.name() == name);
-            Some(known.ok_or_else(stray)?.name())
-        }
-    };
-    let key = TallyKey {
-        span: span.map(|span| u32::try_from(span).map_err(|_| stray())).transpose()?,
-        branch: text(1, By::Branch)?.map(|code| code.as_str().into()),
-        vip_class: text(2, By::VipClass)?.map(|class| class.as_str().into()),
-        account_manager: bytes(3, By::AccountManager)?.map(StaffId::from_bytes),
-        refusal,
-        greeter: bytes(5, By::Greeter)?.map(StaffId::from_bytes),
-        server: bytes(6, By::Server)?.map(StaffId::from_bytes),
-        customer: bytes(7, By::Customer)?.map(CustomerId::from_bytes),
-    };
-    let visits = count(8)?;
-    let last: Option<i64> = row.try_get(9).map_err(failed("tally"))?;
-    let tally = Tally {
-        visits,
-        greeted: count(10)?,
-        greeting_ms: count(11)?,
-        longest_greeting_ms: count(12)?,
-        served: count(13)?,
-        serving_ms: count(14)?,
-        departed: count(15)?,
-        stay_ms: count(16)?,
-        last: rfid_core::UtcTime::from_nanos(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0)),
-    };
-    Ok((key, tally))
 }

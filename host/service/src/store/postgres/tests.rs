@@ -178,6 +178,65 @@ async fn visits_of_a_month_are_in_a_partition_of_their_own() {
     store.close().await;
 }
 
+fn all_visits() -> TallyAsk {
+    TallyAsk {
+        edges: vec![UtcTime::from_nanos(0), UtcTime::from_nanos(u64::MAX)],
+        labels: Vec::new(),
+        branches: None,
+        by: std::collections::BTreeSet::new(),
+        figures: crate::store::Figures::Visits,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_are_over_are_summed_up_until_a_visit_of_them_changes() {
+    let kept = Kept::new();
+    let store = kept.store().await;
+    let today = rfid_core::SystemClock::new().now().utc.as_nanos();
+    for (number, at) in [(1, in_month(5)), (2, in_month(6)), (3, in_month(6)), (4, today)] {
+        store.commit(commit(vec![Change::new(visit(number, 1, at, true))])).await.unwrap();
+    }
+    let counted = async || store.tally(&all_visits()).await.unwrap().first().map(|(_, tally)| tally.visits);
+    let summed = || kept.cluster.psql("bank", "select count(*) from visit_sum").unwrap();
+    assert_eq!(summed(), "0");
+    assert_eq!(counted().await, Some(4));
+    assert_eq!(summed(), "2");
+    let over = visit(2, 1, in_month(6), false);
+    let change = Change::Put { record: Box::new(over.into()), expected: 1 };
+    store.commit(commit(vec![change])).await.unwrap();
+    assert_eq!(summed(), "1");
+    assert_eq!(counted().await, Some(4));
+    assert_eq!(summed(), "2");
+    // Whoever else changes visits cannot leave a sum behind that is not true.
+    kept.cluster.psql("bank", &format!("delete from visit where at = {}", in_month(5))).unwrap();
+    assert_eq!(summed(), "1");
+    assert_eq!(counted().await, Some(3));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visits_are_counted_where_sums_cannot_be_kept_and_a_broken_sum_is_named() {
+    let kept = Kept::new();
+    let store = kept.store().await;
+    store.commit(commit(vec![Change::new(visit(1, 1, in_month(6), true))])).await.unwrap();
+    let refuse = "create function refuse() returns trigger language plpgsql as \
+                  $$ begin raise exception 'no'; end $$; \
+                  create trigger refuse before insert on visit_sum for each row execute function refuse()";
+    kept.cluster.psql("bank", refuse).unwrap();
+    assert_eq!(store.tally(&all_visits()).await.unwrap()[0].1.visits, 1);
+    kept.cluster.psql("bank", "drop trigger refuse on visit_sum").unwrap();
+    assert_eq!(store.tally(&all_visits()).await.unwrap()[0].1.visits, 1);
+    let spoil = "update visit_sum set arrived = '\\x0123'; select day from visit_sum";
+    let day = kept.cluster.psql("bank", spoil).unwrap();
+    let error = store.tally(&all_visits()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    let mend = format!("delete from visit_sum where day = {}", day.trim());
+    assert!(error.detail().unwrap().contains(&mend), "{error:#}");
+    kept.cluster.psql("bank", &mend).unwrap();
+    assert_eq!(store.tally(&all_visits()).await.unwrap()[0].1.visits, 1);
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_tables_show_tells_nobody_who_a_customer_is() {
     let kept = Kept::new();

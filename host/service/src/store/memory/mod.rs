@@ -3,6 +3,8 @@
 //! It is what the others are held against, and what tests of the rooms above stand on. Nothing is
 //! durable, so no host uses it.
 
+pub(super) mod tallying;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +12,7 @@ use async_trait::async_trait;
 use rfid_core::{Result, TagId, UtcTime};
 use tokio::sync::mpsc;
 
-use super::tally::{Counting, Fact};
+use super::tally::Fact;
 use super::{
     Change, Commit, CommitFault, Erasure, Happened, Holder, Listing, Origin, Past, Photo, PhotoSize, Place,
     Store, StoreHealth, Stored, Supply, Tally, TallyAsk, TallyKey, Version,
@@ -216,13 +218,12 @@ impl Store for MemoryStore {
     }
 
     async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
-        let mut counting = Counting::new(ask);
-        for stored in self.scan(Kind::Visit, None, usize::MAX).await? {
-            if let Record::Visit(visit) = stored.record {
-                counting.add(&Fact::of(&visit));
-            }
-        }
-        Ok(counting.end())
+        let visits = self.scan(Kind::Visit, None, usize::MAX).await?;
+        let facts = visits.iter().filter_map(|stored| match &stored.record {
+            Record::Visit(visit) => Some(Fact::of(visit)),
+            _ => None,
+        });
+        Ok(tallying::tally(ask, facts))
     }
 
     async fn count(&self, kind: Kind) -> Result<u64> {
