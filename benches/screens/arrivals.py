@@ -1,16 +1,12 @@
 """From the confirming read to the painted photo, with fifty handhelds open."""
 
 import contextlib
-import datetime
 import http.client
 import json
-import re
-import selectors
-import socket
 import statistics
 import struct
+import subprocess
 import sys
-import threading
 import time
 import zlib
 
@@ -96,101 +92,24 @@ def epc(number):
     return f"2D{number:022X}"
 
 
-class Connection:
-    """A connection that a screen keeps, once it has asked. What comes is taken from it as soon as it is there."""
+class Handhelds:
+    """Handhelds by the dozen, in one program: what they look at costs the host, and what they are next to nothing."""
 
-    def __init__(self, bank, cookie, opened):
-        self.bank, self.socket, self.opened = bank, None, opened
-        self.head = f"Host: bank\r\nCookie: {cookie}\r\nHX-Request: true\r\n\r\n"
-        self.came = bytearray()
+    def __init__(self, bank, program):
+        address = "%s:%d" % bank.http
+        self.program = subprocess.Popen([program, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.count = 0
 
-    def ask(self, path):
-        if self.socket is None:
-            self.socket = socket.create_connection(self.bank.http)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.socket.setblocking(False)
-            self.opened(self.socket)
-        # Shorter than what any socket takes at once.
-        self.socket.send(f"GET {path} HTTP/1.1\r\n{self.head}".encode())
-
-    def receive(self):
-        while True:
-            try:
-                part = self.socket.recv(1 << 18)
-            except BlockingIOError:
-                return
-            if not part:
-                raise EOFError
-            self.came += part
-
-    def answer(self):
-        """The body of an answer that has come as a whole."""
-        end = self.came.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", self.came[:end])[1])
-        if len(self.came) < end + 4 + length:
-            return None
-        body = bytes(self.came[end + 4:end + 4 + length])
-        del self.came[:end + 4 + length]
-        return body
-
-
-class Screen:
-    """What a handheld asks for: the stream, and at each arrival the board and the photo."""
-
-    def __init__(self, bank, person, waiting, delays):
-        self.delays = delays
-        opened = lambda what: lambda socket: waiting.register(socket, selectors.EVENT_READ, what)
-        self.stream = Connection(bank, person.cookie, opened(self.told))
-        self.asking = Connection(bank, person.cookie, opened(self.answered))
-        self.stream.ask("/api/v1/arrivals")
-
-    def told(self):
-        self.stream.receive()
-        while (end := self.stream.came.find(b"\n")) >= 0:
-            line = bytes(self.stream.came[:end])
-            del self.stream.came[:end + 1]
-            if line.startswith(b"data:"):
-                visit = json.loads(line[5:])
-                if "greeted" not in visit and "departed_at" not in visit and "arrived_at" in visit:
-                    arrived = datetime.datetime.fromisoformat(visit["arrived_at"]).timestamp()
-                    self.delays.append(round((time.time() - arrived) * 1000))
-                    self.asking.ask(f"/lobby/board?main={visit['id']}")
-
-    def answered(self):
-        """How many answers have come; a board is followed by its photo."""
-        self.asking.receive()
-        answers = 0
-        while (body := self.asking.answer()) is not None:
-            answers += 1
-            if photo := re.search(rb'src="(/photos/[^"]+/large)"', body):
-                self.asking.ask(photo[1].decode())
-        return answers
-
-
-class Screens(threading.Thread):
-    """Handhelds by the dozen, on one thread: what they look at costs the host, and what they are next to
-    nothing."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.waiting, self.count, self.answers = selectors.DefaultSelector(), 0, 0
-        # Milliseconds from an arrival until one of them hears of it.
-        self.delays = []
-
-    def add(self, bank, person):
-        Screen(bank, person, self.waiting, self.delays)
+    def add(self, person):
+        self.program.stdin.write(person.cookie + "\n")
+        self.program.stdin.flush()
         self.count += 1
 
-    def run(self):
-        while True:
-            for ready, _ in self.waiting.select():
-                try:
-                    self.answers += ready.data() or 0
-                except EOFError:
-                    # The host ends; whether all was answered the count says.
-                    return
+    def end(self):
+        """How many boards and photos came, and the milliseconds from each arrival until one of them heard of it."""
+        said, _ = self.program.communicate(timeout=60)
+        figures = dict(line.split(" ", 1) for line in said.splitlines())
+        return int(figures["answers"]), [int(after) for after in figures["told"].split()]
 
 
 def browser(bank, number):
@@ -245,12 +164,11 @@ def walk_in(bank, tags):
 
 
 def main():
-    host, work, arrivals = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    host, work, arrivals, program = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     with opened(host, work, arrivals) as bank:
-        screens = Screens()
+        handhelds = Handhelds(bank, program)
         for person in sessions(bank, SCREENS - 1):
-            screens.add(bank, person)
-        screens.start()
+            handhelds.add(person)
         tags = [
             f'[[tag]]\nepc = "{epc(number)}"\nat = "{int(number * APART_S * 1000) + 500}ms"\nfor = "500ms"\n'
             for number in range(arrivals)]
@@ -258,12 +176,13 @@ def main():
             walk_in(bank, tags)
             time.sleep(arrivals * APART_S + 6)
             ends = page.execute_script("return window.took")
-        print(f"{screens.count + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(ends)} photos painted; "
-              f"the others got {screens.answers} boards and photos")
+        answers, told = handhelds.end()
+        print(f"{handhelds.count + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(ends)} photos painted; "
+              f"the others got {answers} boards and photos")
         if not ends:
             sys.exit("nothing was painted")
         print("milliseconds from the confirming read")
-        for step, took in [("others told", screens.delays), *zip(STEPS, zip(*ends))]:
+        for step, took in [("others told", told), *zip(STEPS, zip(*ends))]:
             # A browser may keep no time of what it took from its memory.
             took = sorted(end for end in took if end is not None)
             at = lambda part: took[min(len(took) - 1, int(len(took) * part))]

@@ -11,7 +11,10 @@ import time
 
 
 class Database:
-    """A server with one empty database; it ends with this."""
+    """A server with one empty database, and with these settings (`name=value`) besides; it ends with this."""
+
+    def __init__(self, *settings):
+        self.settings = settings
 
     def __enter__(self):
         folders = pathlib.Path("/usr/lib/postgresql").glob("*/bin")
@@ -29,7 +32,7 @@ class Database:
         self.call("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D", data)
         self.server = subprocess.Popen(
             [self.programs / "postgres", "-D", data, "-c", "listen_addresses=", "-c", "shared_buffers=16MB",
-             "-c", f"unix_socket_directories={self.folder}"],
+             "-c", f"unix_socket_directories={self.folder}", *(part for one in self.settings for part in ("-c", one))],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.as_user())
         self.url = f"postgres://postgres@localhost/bank?host={self.folder}"
         end = time.time() + 60
