@@ -1,6 +1,8 @@
 //! States that a screen is in for a moment, or for a few customers: something that takes long, a card that may be a
 //! copy, and somebody who does not want to be recognised.
 
+use std::time::Duration;
+
 use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use serde_json::json;
 
@@ -13,10 +15,11 @@ use super::{CHINESE, HANDHELD, PC};
 const HOLDABLE: &str = "(() => { \
     const real = window.fetch.bind(window); const held = []; let holds = false; \
     window.fetch = async (...asked) => { \
-        if (holds) await new Promise((go) => held.push(go)); \
+        if (holds) await new Promise((go) => { go.asked = String(asked[0]); held.push(go); }); \
         return real(...asked); }; \
     window.hold = () => { holds = true; }; \
     window.letGo = () => { holds = false; held.splice(0).forEach((go) => go()); }; \
+    window.isHeld = (part) => held.some((go) => go.asked.includes(part)); \
 })()";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,10 +71,86 @@ async fn whoever_waits_for_an_answer_sees_where_it_will_be() {
     handheld.run("document.querySelector('#announce').textContent = ''").await;
     demo.place("6009", "door");
     handheld.until_says("#announce", "有客户到访").await;
-    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(is_quiet(&handheld).await);
     handheld.run("letGo()").await;
     handheld.until_says("#board", "林志远").await;
+}
+
+/// The stream of the page is where a test can tell it something.
+const TELLABLE: &str = "window.EventSource = class extends EventSource { \
+    constructor(...asked) { super(...asked); window.stream = this; } }; \
+    window.tell = (visit) => stream.dispatchEvent(new MessageEvent('visit', { data: JSON.stringify(visit) }));";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_while_the_last_one_is_refreshed_becomes_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.before_each_page(HOLDABLE);
+    pc.before_each_page(TELLABLE);
+    pc.log_in(&demo.screens, "S002", &demo.password).await;
+    demo.place("6001", "door");
+    pc.until_says("#current .name", "王小明").await;
+    for (key, state) in [("g", "已迎接"), ("s", "服务中"), ("d", "已离开")] {
+        pc.press(key).await;
+        pc.until_says("#current [data-state]", state).await;
+    }
+    let visit = pc.run("return document.querySelector('#current article').dataset.visit").await;
+    let visit = visit.as_str().unwrap();
+    let change = async |version: u32| {
+        let changed =
+            json!({ "id": visit, "version": version, "arrived_at": "2026-11-30T01:00:00Z", "greeted": {} });
+        pc.run(&format!("tell({changed})")).await;
+    };
+    let is_asked = async || pc.run(&format!("return isHeld('/desk/current/{visit}')")).await.as_bool();
+    // The screen asks for whoever has left, somebody comes, and there is news of the other again.
+    pc.run("hold()").await;
+    change(1_000).await;
+    eventually("the one question", async || is_asked().await?.then_some(())).await;
+    demo.place("6002", "door");
+    pc.until_says("#announce", "有客户到访").await;
+    // Longer than changes are gathered.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    change(1_001).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    pc.run("letGo()").await;
+    pc.until_says("#current .name", "李芳").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_below_the_cover_stays_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let handheld = Browser::open(HANDHELD, CHINESE).await;
+    handheld.before_each_page(HOLDABLE);
+    handheld.before_each_page(TELLABLE);
+    handheld.with_movable_clock();
+    handheld.log_in(&demo.screens, "S001", &demo.password).await;
+    demo.place("6001", "door");
+    handheld.until_says("article .name", "王小明").await;
+    // Something changes just before the cover falls, and nobody is on the screen at that moment.
+    handheld.move_clock(Duration::from_secs(100)).await;
+    handheld.run("hold(); document.querySelector('#board').replaceChildren()").await;
+    let changed = json!({ "id": "1", "version": 2, "arrived_at": "2026-11-30T01:00:00Z", "greeted": {} });
+    handheld.run(&format!("tell({changed})")).await;
+    eventually("the question", async || {
+        handheld.run("return isHeld('/lobby/board')").await.as_bool()?.then_some(())
+    })
+    .await;
+    handheld.move_clock(Duration::from_secs(21)).await;
+    handheld.find("#cover:not([hidden])").await;
+    handheld.run("letGo()").await;
+    eventually("the answer", async || {
+        let answers = "return performance.getEntriesByType('resource').some((one) => one.name.includes('/lobby/board?') || one.name.endsWith('/lobby/board'))";
+        handheld.run(answers).await.as_bool()?.then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let board = handheld.run("return document.querySelector('#board').textContent").await;
+    assert_eq!(board, json!(""));
+    handheld.click("#cover").await;
+    handheld.until_says("article .name", "王小明").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

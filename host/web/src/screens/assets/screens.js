@@ -99,6 +99,8 @@ function visit(record) {
   if (before !== undefined && before >= record.version) return;
   if (record.departed_at) known.delete(record.id);
   else known.set(record.id, record.version);
+  // Whoever is greeted before the screen has come to them waits for nobody.
+  if (record.id === newest && (record.greeted || record.departed_at)) newest = undefined;
   const arrivedAt = Date.parse(record.arrived_at);
   const isArrival = before === undefined && !record.departed_at && record.outcome === "recognised";
   if (isArrival && !record.greeted) {
@@ -181,6 +183,10 @@ function leave() {
   if (clock.textContent !== said) clock.textContent = said;
 }
 
+/** Who is to become current, until the answer that shows them is there: what is asked for meanwhile could take the
+    place of that. */
+let coming;
+
 function showDesk() {
   for (const place of ["#alarms", "#recent", "#filters"]) find(place)?.dispatchEvent(new CustomEvent("news"));
   const current = find("#current article");
@@ -189,23 +195,27 @@ function showDesk() {
   const isWriting = find("#current")?.contains(document.activeElement)
     && document.activeElement.matches("input, select, textarea");
   if (isWriting) return;
-  const wanted = isFree && newest ? newest : current?.dataset.visit;
-  if (wanted && wanted === newest) fetchPhoto(wanted);
-  if (wanted && (wanted === newest || changed.has(wanted))) showCurrent(wanted);
+  if (!isFree) coming = undefined;
+  else if (newest) {
+    coming = newest;
+    fetchPhoto(coming);
+  }
   newest = undefined;
+  const wanted = coming ?? current?.dataset.visit;
+  if (wanted && (wanted === coming || changed.has(wanted))) showCurrent(wanted);
 }
 
 function showCurrent(id) {
-  show("#current", `/desk/current/${encodeURIComponent(id)}`);
+  show("#current", `/desk/current/${encodeURIComponent(id)}`, id);
 }
 
 const shownIn = (place) => find("article[data-visit]", find(place))?.dataset.visit;
 
 /** Brings a place up to date, unless somebody else is chosen to be there before the answer comes. */
-function show(place, path) {
+function show(place, path, visit) {
   const shown = shownIn(place);
   const isLate = () => shownIn(place) !== shown;
-  htmx.ajax("GET", path, { source: place, target: place, swap: "innerMorph", isLate });
+  htmx.ajax("GET", path, { source: place, target: place, swap: "innerMorph", isLate, visit });
 }
 
 /** Whether a link or a button is pressed: whatever came into its place would take the click from it. */
@@ -221,6 +231,8 @@ function release() {
 
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
+  // Nothing of anybody stands below the cover; whoever lifts it asks anew.
+  if (isCovered()) return event.preventDefault();
   if (isPressed) {
     event.preventDefault();
     heldBack.push(ctx);
@@ -388,6 +400,8 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   if (!["click", "submit", "choose", "change"].includes(ctx.sourceEvent?.type)) return;
   find("#notice")?.replaceChildren();
   const place = ctx.target;
+  // Somebody was chosen.
+  if (place?.id === "current") coming = undefined;
   // What was done was done to whoever was there, and replaces nobody who is there by then. What could not be done is
   // said elsewhere, and always.
   if (ctx.sourceEvent.type === "submit" && place?.id === "current") {
@@ -398,6 +412,7 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
 });
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
   clearTimeout(ctx.slow);
+  if (ctx.visit && ctx.visit === coming) coming = undefined;
   if (slow.delete(ctx)) sayLoading();
 });
 // No answer at all: the line is cut, and what was typed is still there.
