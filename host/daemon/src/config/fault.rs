@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::source::{Place, Source};
 
-/// Faults that are kept; further ones are counted.
-const MOST_FAULTS: usize = 200;
+/// Faults that are kept, and warnings; further ones are counted.
+const MOST: usize = 200;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,29 +55,40 @@ impl Fault {
     }
 }
 
-/// Gathers faults up to a bound.
+/// Gathers faults and warnings, each up to a bound: however many warnings there are, no fault is lost among them.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
-    faults: Vec<Fault>,
+    faults: Bounded,
+    warnings: Bounded,
+}
+
+#[derive(Debug, Default)]
+struct Bounded {
+    kept: Vec<Fault>,
     left_out: usize,
 }
 
 impl Gathered {
     pub(crate) fn push(&mut self, fault: Fault) {
-        if self.faults.len() < MOST_FAULTS {
-            self.faults.push(fault);
+        let bounded = match fault.severity {
+            Severity::Fault => &mut self.faults,
+            Severity::Warning => &mut self.warnings,
+        };
+        if bounded.kept.len() < MOST {
+            bounded.kept.push(fault);
         } else {
-            self.left_out += 1;
+            bounded.left_out += 1;
         }
     }
 
+    /// Whether there is no fault; there may be warnings.
     pub(crate) fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.kept.is_empty()
     }
 
-    /// How many there are, counting those left out.
+    /// How many faults there are, counting those left out.
     pub(crate) fn len(&self) -> usize {
-        self.faults.len() + self.left_out
+        self.faults.kept.len() + self.faults.left_out
     }
 }
 
@@ -85,26 +96,29 @@ impl Gathered {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) sources: Vec<Source>,
+    /// Warnings among them.
     faults: Vec<Fault>,
-    left_out: usize,
+    faults_left_out: usize,
+    warnings_left_out: usize,
 }
 
 impl Report {
     pub(crate) fn new(sources: Vec<Source>, gathered: Gathered) -> Self {
-        let Gathered { mut faults, left_out } = gathered;
+        let Gathered { faults: Bounded { kept: mut faults, left_out: faults_left_out }, warnings } = gathered;
+        faults.extend(warnings.kept);
         faults.sort_by(|one, other| (&one.place, one.severity).cmp(&(&other.place, other.severity)));
         faults.dedup();
-        Self { sources, faults, left_out }
+        Self { sources, faults, faults_left_out, warnings_left_out: warnings.left_out }
     }
 
     /// Number of faults, without warnings.
     pub(crate) fn faults(&self) -> usize {
-        self.count(Severity::Fault) + self.left_out
+        self.count(Severity::Fault) + self.faults_left_out
     }
 
     /// Number of warnings.
     pub(crate) fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
+        self.count(Severity::Warning) + self.warnings_left_out
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -125,8 +139,9 @@ impl Report {
                 fault.other.as_ref().map_or(String::new(), |other| format!(" (see {})", self.at(other)));
             format!("{place}{warning}{}{other}", said(fault))
         };
-        let rest = (self.left_out > 0)
-            .then(|| format!("{}: and {} more, which are left out here", self.name(), self.left_out));
+        let left_out = self.faults_left_out + self.warnings_left_out;
+        let rest =
+            (left_out > 0).then(|| format!("{}: and {left_out} more, which are left out here", self.name()));
         self.faults.iter().map(line).chain(rest)
     }
 

@@ -447,6 +447,24 @@ fn webhooks_name_zones_and_branches_that_are_there() {
 }
 
 #[test]
+fn more_warnings_than_are_told_are_no_fault_and_hide_none() {
+    let branches: String =
+        (0..301).map(|number| format!("[branches.b{number:03}]\nname = \"x\"\n")).collect();
+    let with_branches = format!("{branches}[branches.hubin]");
+    let told = warnings("[branches.hubin]", &with_branches);
+    assert_eq!(told.len(), 201);
+    assert_eq!(told[200], "branch.toml: and 101 more, which are left out here");
+    // Behind all of them.
+    let text = GOOD.replacen("[branches.hubin]", &with_branches, 1).replacen(
+        "confirm_reads = 3",
+        "confirm_reads = 0",
+        1,
+    );
+    let told = checked(&text).err().unwrap();
+    assert!(told.iter().any(|line| line.contains("confirm_reads: 0 is out of range")), "{told:#?}");
+}
+
+#[test]
 fn what_may_be_meant_is_a_warning() {
     assert_eq!(
         warnings("[branches.hubin]", "[branches.closed]\nname = \"x\"\n[branches.hubin]"),
