@@ -85,10 +85,31 @@ impl Connection {
     }
 }
 
+/// The connection on which a handheld asks. The host ends one on which nothing was asked for long.
+struct Asking<'a> {
+    host: &'a str,
+    cookie: &'a str,
+    connection: Option<Connection>,
+}
+
+impl Asking<'_> {
+    fn ask(&mut self, path: &str) -> Result<Vec<u8>> {
+        if let Some(mut kept) = self.connection.take()
+            && let Ok(answer) = kept.ask(path).and_then(|()| kept.answer())
+        {
+            self.connection = Some(kept);
+            return Ok(answer);
+        }
+        let connection = self.connection.insert(Connection::open(self.host, self.cookie)?);
+        connection.ask(path)?;
+        connection.answer()
+    }
+}
+
 /// Looks on until the host ends.
 fn look_on(host: &str, cookie: &str, figures: &Figures) -> Result<()> {
     let mut arrivals = Connection::open(host, cookie)?;
-    let mut asking = Connection::open(host, cookie)?;
+    let mut asking = Asking { host, cookie, connection: None };
     arrivals.ask("/api/v1/arrivals")?;
     let mut line = String::new();
     loop {
@@ -103,13 +124,11 @@ fn look_on(host: &str, cookie: &str, figures: &Figures) -> Result<()> {
         let (Some(arrived), None, None) = (told.arrived_at, told.greeted, told.departed_at) else { continue };
         let after = Timestamp::now().as_millisecond() - arrived.parse::<Timestamp>()?.as_millisecond();
         figures.told_ms.lock().unwrap_or_else(PoisonError::into_inner).push(after);
-        asking.ask(&format!("/lobby/board?main={}", told.id))?;
-        let board = String::from_utf8(asking.answer()?)?;
+        let board = String::from_utf8(asking.ask(&format!("/lobby/board?main={}", told.id))?)?;
         figures.answers.fetch_add(1, Ordering::Relaxed);
         let photo = board.split_once(PHOTO.0).and_then(|(_, behind)| behind.split_once(PHOTO.1));
         if let Some((visit, _)) = photo {
             asking.ask(&format!("/photos/{visit}/large"))?;
-            asking.answer()?;
             figures.answers.fetch_add(1, Ordering::Relaxed);
         }
     }
