@@ -229,6 +229,9 @@ fn the_demo_shows_a_tag_its_record_and_its_line_and_leaves_nothing_behind() {
     assert!(!said.contains("2D0000000000000000000003"), "a ghost is announced:\n{said}");
     let log = said.lines().find_map(|line| line.split_once("tail -f ")).unwrap().1;
     assert!(!Path::new(log).parent().unwrap().exists());
+    let backups = said.lines().find_map(|line| line.trim_start().strip_prefix("backups")).unwrap();
+    let backups = Path::new(backups.split_whitespace().next().unwrap());
+    assert!(backups.is_absolute() && !backups.exists());
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(crate) async fn run(
         secrets: &secrets,
         http,
         data_dir: &folder.path,
+        backups: &folder.backups,
         log: &log,
         token: &token,
     };
@@ -90,7 +91,8 @@ pub(crate) async fn run(
     let host = Host::start(config, registry, no_reloads).await?;
     host.board().show_configuration(effective);
     let page = stage.open(host.http_address(), people, &password, service.clone()).await?;
-    let addresses = Addresses { door: stage.door(), desk: &link, http: host.http_address(), page };
+    let (desk, http, backups) = (&*link, host.http_address(), &*folder.backups);
+    let addresses = Addresses { door: stage.door(), desk, http, page, backups };
     println!("{}", welcome(&addresses, &path, &log, (&token, &password)));
 
     let end = async {
@@ -257,13 +259,15 @@ struct Parts<'a> {
     secrets: &'a [String; 4],
     http: SocketAddr,
     data_dir: &'a Path,
+    backups: &'a Path,
     log: &'a Path,
     token: &'a str,
 }
 
 impl Parts<'_> {
     fn configuration(&self) -> String {
-        let Self { door, elsewhere, desk, bench: (uhf, pad), secrets, http, data_dir, log, token } = self;
+        let Self { door, elsewhere, desk, bench: (uhf, pad), secrets, http, data_dir, backups, log, token } =
+            self;
         let [read, write, record, lock] = secrets;
         // TOML takes Rust's escapes of quotes and backslashes.
         format!(
@@ -272,6 +276,9 @@ impl Parts<'_> {
 name = "demo"
 data_dir = {data_dir:?}
 listen = "{http}"
+
+[store]
+backup_dir = {backups:?}
 
 [branches.hubin]
 name = "湖滨支行"
@@ -363,10 +370,11 @@ struct Addresses<'a> {
     desk: &'a Path,
     http: SocketAddr,
     page: SocketAddr,
+    backups: &'a Path,
 }
 
 fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&str, &str)) -> String {
-    let Addresses { door, desk, http, page } = at;
+    let Addresses { door, desk, http, page, backups } = at;
     let mut text = String::from(
         "rfid-host demo: an emulated Mercury 4 at the door of a bank branch, and a pad on its desk\n\n",
     );
@@ -392,6 +400,7 @@ fn welcome(at: &Addresses<'_>, config: &Path, log: &Path, (token, password): (&s
         ("routes", format!("http://{http}/api/v1/docs")),
         ("state", format!("http://{http}/ready   http://{http}/metrics")),
         ("log", format!("tail -f {}", log.display())),
+        ("backups", format!("{}   the system administrator asks for them", backups.display())),
         ("config", config.display().to_string()),
         ("end", "Ctrl-C".to_owned()),
     ];
@@ -419,32 +428,40 @@ async fn free_address() -> SocketAddr {
     }
 }
 
-/// Where the demo keeps its things: the folder that was named, or one that goes with it.
+/// Where the demo keeps its things: the folder that was named, or one that goes with it. Backups are beside it, as
+/// they would be lost with what they are of.
 struct Folder {
     path: PathBuf,
+    backups: PathBuf,
     is_ours: bool,
 }
 
 impl Folder {
     fn new(named: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = named else {
-            let path = std::env::temp_dir().join(format!("rfid-host-demo-{}", std::process::id()));
-            // Made anew and for this user alone: anybody can write to the folder around it.
-            std::fs::DirBuilder::new()
-                .mode(0o700)
-                .create(&path)
-                .with_context(|| path.display().to_string())?;
-            return Ok(Self { path, is_ours: true });
+        let path = match named {
+            Some(path) => std::path::absolute(path).with_context(|| path.display().to_string())?,
+            None => std::env::temp_dir().join(format!("rfid-host-demo-{}", std::process::id())),
         };
-        std::fs::create_dir_all(path).with_context(|| path.display().to_string())?;
-        Ok(Self { path: path.to_owned(), is_ours: false })
+        let mut name = path.file_name().context("the demo needs a folder with a name")?.to_owned();
+        name.push("-backups");
+        let folder = Self { backups: path.with_file_name(name), path, is_ours: named.is_none() };
+        for path in [&folder.path, &folder.backups] {
+            // One that is ours is made anew: anybody can write to the folder around it.
+            let mut builder = std::fs::DirBuilder::new();
+            builder.mode(0o700).recursive(!folder.is_ours);
+            builder.create(path).with_context(|| path.display().to_string())?;
+        }
+        Ok(folder)
     }
 
     fn remove(self) {
-        if self.is_ours
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
-            eprintln!("rfid-host: {} could not be removed: {error}", self.path.display());
+        if !self.is_ours {
+            return;
+        }
+        for path in [&self.path, &self.backups] {
+            if let Err(error) = std::fs::remove_dir_all(path) {
+                eprintln!("rfid-host: {} could not be removed: {error}", path.display());
+            }
         }
     }
 }

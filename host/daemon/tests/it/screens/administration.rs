@@ -32,9 +32,9 @@ fn digits(secret: &str, is_next: bool) -> String {
 }
 
 /// Digits of somebody who works in the demo of this folder.
-fn digits_in_demo(folder: &Path, number: &str) -> String {
-    let people: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("demo-people.json")).unwrap()).unwrap();
+pub(super) fn digits_in_demo(folder: &Path, number: &str) -> String {
+    let people = std::fs::read_to_string(Demo::data_dir(folder).join("demo-people.json")).unwrap();
+    let people: Value = serde_json::from_str(&people).unwrap();
     let person = people.as_array().unwrap().iter().find(|person| person["number"] == number).unwrap();
     // Whoever administers the demo has used those of the start already.
     digits(person["secret"].as_str().unwrap(), true)

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::administration::{first_administrator, fits, take_over};
+use super::administration::{digits_in_demo, first_administrator, fits, take_over};
 use super::browser::Browser;
+use super::demo::Demo;
 use super::look::look;
-use super::{CHINESE, HANDHELD};
+use super::{CHINESE, HANDHELD, PC};
 use crate::daemon::{Daemon, rfid_host, until};
 use crate::service::{Bank, ask};
 
@@ -130,4 +131,19 @@ fn where_the_store_is_a_database_the_page_says_what_backs_it_up() {
         assert_eq!(pc.texts("#backups button").await, Vec::<String>::new());
         assert!(daemon.terminate().success());
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_is_backed_up_beside_its_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let pc = Browser::open(PC, CHINESE).await;
+    pc.log_in_with(&demo.screens, "S902", &demo.password, &digits_in_demo(folder.path(), "S902")).await;
+    pc.page.goto(&format!("{}administration/backups", demo.screens)).await.unwrap();
+    pc.click("#backups button.primary").await;
+    pc.until_says("table.backups tbody tr", "已完成").await;
+    let made = fs::read_dir(folder.path().join("demo-backups")).unwrap();
+    let made: Vec<PathBuf> = made.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(made[0].join("backup.json").exists());
 }

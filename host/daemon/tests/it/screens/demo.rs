@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
@@ -19,6 +19,11 @@ pub(super) struct Demo {
 }
 
 impl Demo {
+    /// Where it keeps its things of those that are in this folder.
+    pub(super) fn data_dir(folder: &Path) -> PathBuf {
+        folder.join("demo")
+    }
+
     /// Starts it in this folder, with nobody before the readers.
     pub(super) fn start(folder: &Path) -> Self {
         Self::start_at(folder, "127.0.0.1:0")
@@ -28,7 +33,7 @@ impl Demo {
     pub(super) fn start_at(folder: &Path, listen: &str) -> Self {
         let mut child = rfid_host()
             .args(["demo", "--nobody", "--listen", listen, "--data-dir"])
-            .arg(folder)
+            .arg(Self::data_dir(folder))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -30,7 +30,7 @@ fn import(folder: &Path) {
     }
     let path = folder.join("hostile.csv");
     std::fs::write(&path, rows).unwrap();
-    let config = folder.join("demo.toml");
+    let config = Demo::data_dir(folder).join("demo.toml");
     let output =
         rfid_host().args(["import", "customers"]).arg(&path).arg("--config").arg(&config).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
