@@ -71,7 +71,7 @@ impl Polling {
                 if !buf.is_empty() {
                     return Ok(());
                 }
-                wire.receive(OP, self.deadline).await?;
+                wire.receive_answer(OP, self.deadline).await?;
                 continue;
             };
             let (opcode, status, data) = (reply.opcode, reply.status, reply.data.to_vec());

@@ -114,6 +114,18 @@ impl Frames {
         self.space(bytes.len()).extend_from_slice(bytes);
     }
 
+    /// Whether there are bytes that no frame has taken: behind a [`Frames::next_frame`] that found none, the beginning
+    /// of one.
+    pub fn has_begun(&self) -> bool {
+        self.bytes.len() > self.taken
+    }
+
+    /// Takes the beginning of a frame for none: the next one is looked for behind its first byte.
+    pub fn pass_over_start(&mut self) {
+        self.bytes.advance(std::mem::take(&mut self.taken));
+        self.bytes.advance(self.bytes.len().min(1));
+    }
+
     /// The next whole frame; `None` until more bytes come.
     ///
     /// # Errors
