@@ -211,6 +211,9 @@ async fn days_that_are_over_are_summed_up_until_a_visit_of_them_changes() {
     kept.cluster.psql("bank", &format!("delete from visit where at = {}", in_month(5))).unwrap();
     assert_eq!(summed(), "1");
     assert_eq!(counted().await, Some(3));
+    kept.cluster.psql("bank", "truncate visit").unwrap();
+    assert_eq!(summed(), "0");
+    assert_eq!(counted().await, None);
     store.close().await;
 }
 

@@ -54,6 +54,11 @@ declare
     a_day constant bigint := 86400000000000;
     days integer[];
 begin
+    -- Nobody reads or writes visits meanwhile, so that nothing is summed up either.
+    if tg_op = 'TRUNCATE' then
+        delete from visit_sum;
+        return null;
+    end if;
     -- In one order for all, so that two hosts do not wait for each other.
     if tg_op = 'INSERT' then
         select array_agg(distinct (at / a_day)::integer order by (at / a_day)::integer) into days from came;
@@ -77,3 +82,5 @@ create trigger visits_changed after update on visit
     referencing old table as gone new table as came for each statement execute function forget_visit_sums();
 create trigger visits_gone after delete on visit
     referencing old table as gone for each statement execute function forget_visit_sums();
+create trigger visits_emptied after truncate on visit
+    for each statement execute function forget_visit_sums();
