@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{Outcome, Play};
 use crate::branch::{Branch, Wanted};
-use crate::daemon::until;
+use crate::daemon::{Daemon, until};
 use crate::oracle::Verdict;
 use crate::watch::Sample;
 
@@ -34,40 +34,14 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     branch.settle(Duration::from_secs(10)).await;
     let lines_before = daemon.log().count;
 
-    let (mut slowest, mut slowest_back, mut load) = (Duration::ZERO, Duration::ZERO, 0.0_f64);
-    let mut first = Sample::of(daemon.pid())?;
-    for round in 0..=rounds {
-        for station in &branch.stations {
-            station.proxy()?.refuse(true);
-            station.proxy()?.cut();
-        }
-        let begin = Instant::now();
-        let up = async |wanted: u64| {
-            until("the readers to follow", Duration::from_secs(40), async || {
-                Ok((daemon.metrics().await?.sum("rfid_reader_up") == wanted).then_some(()))
-            })
-            .await
-        };
-        up(0).await?;
-        slowest = slowest.max(begin.elapsed());
-        // Somebody comes while the reader is away.
-        branch.present(round as usize % branch.stations.len(), 1)?;
-        let before = Sample::of(daemon.pid())?;
-        let pause = play.dice.millis(1_000, 4_000);
-        tokio::time::sleep(pause).await;
-        load = load.max(Sample::of(daemon.pid())?.load_since(&before, pause));
-        for station in &branch.stations {
-            station.proxy()?.refuse(false);
-        }
-        let begin = Instant::now();
-        up(readers).await?;
-        slowest_back = slowest_back.max(begin.elapsed());
-        branch.settle(Duration::from_secs(10)).await;
-        // What a pull needs at all, as threads for what blocks, is there after the first: it is one more than counted.
-        if round == 0 {
-            first = Sample::of(daemon.pid())?;
-        }
+    // What a pull needs at all, as threads for what blocks, is there after the first.
+    let mut pulls = Pulls::default();
+    pulls.pull(&mut play, &mut branch, &daemon).await?;
+    let first = Sample::of(daemon.pid())?;
+    for _ in 0..rounds {
+        pulls.pull(&mut play, &mut branch, &daemon).await?;
     }
+    let Pulls { count, slowest, slowest_back, load } = pulls;
     verdict.expect(slowest < NOTICED, || format!("noticed only after {slowest:?}"));
     verdict.expect(slowest_back < BACK, || format!("back only after {slowest_back:?}"));
 
@@ -83,12 +57,12 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     });
     let last = last.await.or_else(|_| Sample::of(daemon.pid()))?;
     verdict.expect(is_as_at_first(&last), || format!("at first {first:?}, at last {last:?}"));
-    let changes = CHANGES * (rounds + 1) * readers;
+    let changes = CHANGES * count * readers;
     let lines = reader_lines(&daemon, lines_before).context("the log is too long to be counted")?;
     verdict.expect(lines <= changes, || format!("{lines} log lines for {changes} changes"));
     verdict.detail(format!(
         "{} pulls of {readers} readers; noticed within {:.1} s, back within {:.1} s of accepting; {lines} log lines for {changes} changes; at most {:.1} % of a processor while all are away",
-        rounds * readers,
+        count * readers,
         slowest.as_secs_f64(),
         slowest_back.as_secs_f64(),
         load * 100.0
@@ -99,8 +73,54 @@ pub(super) async fn play(mut play: Play) -> Result<Outcome> {
     Ok(Outcome::Played(verdict))
 }
 
+/// What was seen while all readers were pulled and put back, so many times.
+#[derive(Default)]
+struct Pulls {
+    count: u64,
+    /// Until all were known to be away, and until all read again.
+    slowest: Duration,
+    slowest_back: Duration,
+    /// Share of a processor while all were away, at most.
+    load: f64,
+}
+
+impl Pulls {
+    /// Pulls all readers at once and puts them back; somebody comes while they are away.
+    async fn pull(&mut self, play: &mut Play, branch: &mut Branch, daemon: &Daemon) -> Result<()> {
+        for station in &branch.stations {
+            station.proxy()?.refuse(true);
+            station.proxy()?.cut();
+        }
+        let begin = Instant::now();
+        until_up(daemon, 0).await?;
+        self.slowest = self.slowest.max(begin.elapsed());
+        branch.present(self.count as usize % branch.stations.len(), 1)?;
+        let before = Sample::of(daemon.pid())?;
+        let pause = play.dice.millis(1_000, 4_000);
+        tokio::time::sleep(pause).await;
+        self.load = self.load.max(Sample::of(daemon.pid())?.load_since(&before, pause));
+        for station in &branch.stations {
+            station.proxy()?.refuse(false);
+        }
+        let begin = Instant::now();
+        until_up(daemon, branch.stations.len() as u64).await?;
+        self.slowest_back = self.slowest_back.max(begin.elapsed());
+        branch.settle(Duration::from_secs(10)).await;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// Waits until so many readers read.
+async fn until_up(daemon: &Daemon, wanted: u64) -> Result<()> {
+    until("the readers to follow", Duration::from_secs(40), async || {
+        Ok((daemon.metrics().await?.sum("rfid_reader_up") == wanted).then_some(()))
+    })
+    .await
+}
+
 /// Lines about readers since the log had so many.
-fn reader_lines(daemon: &crate::daemon::Daemon, before: u64) -> Option<u64> {
+fn reader_lines(daemon: &Daemon, before: u64) -> Option<u64> {
     let log = daemon.log();
     let new = usize::try_from(log.count - before).ok()?;
     let kept = log.lines().count();
