@@ -15,7 +15,7 @@ use rfid_service::service::{
 };
 use serde::Deserialize;
 
-use super::{Area, Named, areas, branches_of, may_enter};
+use super::{Area, Named, areas, branches_of, may_enter, said_of_branch};
 use crate::api::Api;
 use crate::screens::text::Text;
 use crate::screens::viewer::{Frame, Refusal, Sent, Viewer, shown};
@@ -293,16 +293,9 @@ async fn lists_of(api: &Api, viewer: &Viewer) -> Result<Lists, Fault> {
     let (service, caller, text) = (api.service(), viewer.caller(), &viewer.text);
     let branches = branches_of(api, viewer).await?;
     let me = viewer.identified.staff.record.id;
-    let named = |code: Option<&str>| match code {
-        None => text.say("branches-all"),
-        Some(code) => {
-            let found = branches.iter().find(|(other, _)| other == code);
-            found.map_or_else(|| code.to_owned(), |(_, name)| name.clone())
-        }
-    };
     let of_content = |content: &ExportContent| Row {
         id: String::new(),
-        branch: named(content.branch.as_deref()),
+        branch: said_of_branch(text, &branches, content.branch.as_deref()),
         span: format!("{} – {}", content.from, content.to),
         format: content.format.name(),
         purpose: text.known("purpose", content.purpose.name()),

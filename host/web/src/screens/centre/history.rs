@@ -11,7 +11,7 @@ use rfid_service::service::{Fault, HistoryFilter, VisitState};
 use rfid_service::store::Place;
 use serde::Deserialize;
 
-use super::{Area, Named, areas, branches_of};
+use super::{Area, Named, areas, branches_of, said_of_branch};
 use crate::api::Api;
 use crate::screens::guests::{GuestView, Showing};
 use crate::screens::text::Text;
@@ -155,9 +155,8 @@ async fn page_of(
 /// Of which branch it is, and when it is printed, for the head of what is printed.
 fn said_of(api: &Api, viewer: &Viewer, asked: &Asked, branches: &[Named]) -> (String, String) {
     let (text, now) = (&viewer.text, api.service().now());
-    let named = branches.iter().find(|(code, _)| *code == asked.branch).map(|(_, name)| name.clone());
-    let branch = named.unwrap_or_else(|| text.say("branches-all"));
-    (branch, text.moment(now))
+    let asked = Some(asked.branch.as_str()).filter(|code| !code.is_empty());
+    (said_of_branch(text, branches, asked), text.moment(now))
 }
 
 async fn found_by(api: &Api, viewer: &Viewer, asked: &Asked, branches: &[Named]) -> Result<Found, Fault> {
@@ -180,10 +179,9 @@ async fn found_by(api: &Api, viewer: &Viewer, asked: &Asked, branches: &[Named])
     };
     let rows = guests.iter().map(|guest| {
         let code = &guest.visit.record.branch;
-        let named = branches.iter().find(|(other, _)| other.as_str() == code.as_str());
         let showing = Showing { text: &viewer.text, branch: code, suspects: &[] };
         Row {
-            branch: named.map_or_else(|| code.to_string(), |(_, name)| name.clone()),
+            branch: said_of_branch(&viewer.text, branches, Some(code.as_str())),
             guest: showing.guest(guest),
         }
     });

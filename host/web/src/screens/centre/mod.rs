@@ -25,6 +25,7 @@ use rfid_service::service::{Caller, Fault};
 use serde::Deserialize;
 
 use super::navigation;
+use super::text::Text;
 use super::viewer::{Nothing, Refusal, Sent, Viewer};
 use crate::api::Api;
 
@@ -85,6 +86,13 @@ type Named = (String, String);
 async fn branches_of(api: &Api, viewer: &Viewer) -> Result<Vec<Named>, Fault> {
     let all = api.service().branches(viewer.caller()).await?.into_iter().map(|branch| branch.record);
     Ok(all.filter(|branch| !branch.closed).map(|branch| (branch.code.to_string(), branch.name)).collect())
+}
+
+/// What a branch is called, and all of them where none is meant. A code that is none of these stands for itself.
+fn said_of_branch(text: &Text, branches: &[Named], code: Option<&str>) -> String {
+    let Some(code) = code else { return text.say("branches-all") };
+    let named = branches.iter().find(|(other, _)| other == code);
+    named.map_or_else(|| code.to_owned(), |(_, name)| name.clone())
 }
 
 #[derive(Deserialize)]

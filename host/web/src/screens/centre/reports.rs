@@ -13,7 +13,7 @@ use rfid_service::service::Fault;
 use serde::Deserialize;
 
 use super::chart::{Chart, Data, Series, plain};
-use super::{Area, Named, areas, branches_of, may_enter};
+use super::{Area, Named, areas, branches_of, may_enter, said_of_branch};
 use crate::api::Api;
 use crate::percent::encoded;
 use crate::screens::text::Text;
@@ -135,10 +135,7 @@ pub(super) async fn page(
         let report = service.report(viewer.caller(), &ask).await?;
         let branches = branches_of(&api, &viewer).await?;
         let words = Words { text: &text, branches: &branches };
-        let branch = match &ask.branch {
-            Some(code) => words.branch(code),
-            None => text.say("branches-all"),
-        };
+        let branch = said_of_branch(&text, &branches, ask.branch.as_deref());
         let span = format!("{} – {}", text.date_said(from.0), text.date_said(to.0));
         let title = text.known("report", kind.name());
         let chart = words.chart(&report, &title, &format!("{branch}, {span}"));
@@ -222,11 +219,6 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    fn branch(&self, code: &str) -> String {
-        let named = self.branches.iter().find(|(other, _)| other == code);
-        named.map_or_else(|| code.to_owned(), |(_, name)| name.clone())
-    }
-
     fn column(&self, column: &str) -> String {
         let said = self.text.known("column", column);
         // Why cards are refused is said as everywhere.
@@ -239,7 +231,7 @@ impl Words<'_> {
             ("hour", Cell::Number(hour)) => format!("{hour:02}:00"),
             ("share_recognised", Cell::Number(share)) => format!("{} %", plain(share * 100.0)),
             (_, Cell::Number(number)) => plain(*number),
-            ("branch", Cell::Text(code)) => self.branch(code),
+            ("branch", Cell::Text(code)) => said_of_branch(self.text, self.branches, Some(code)),
             ("vip_class", Cell::Text(class)) => self.text.known("class", class),
             ("role", Cell::Text(role)) => self.text.known("role", role),
             ("day" | "last_visit", Cell::Text(day)) => match day.parse::<Date>() {
