@@ -8,7 +8,6 @@ import statistics
 import sys
 import time
 
-import bank as bank_day
 import chromium
 from bank import Bank
 from selenium.webdriver.common.by import By
@@ -51,15 +50,6 @@ def supervisor(bank):
     return page
 
 
-def first_paint(page, address):
-    page.get(address)
-    bank_day.until("the paint", lambda: page.execute_script(
-        "return performance.getEntriesByName('first-contentful-paint').length"))
-    return page.execute_script(
-        "return [performance.getEntriesByType('navigation')[0].responseEnd, "
-        "performance.getEntriesByName('first-contentful-paint')[0].startTime]")
-
-
 def main():
     host, work = sys.argv[1], sys.argv[2]
     bank = Bank(host, work)
@@ -75,7 +65,7 @@ def main():
         bank.staff()
         with supervisor(bank) as page:
             centre = "http://{}:{}/centre".format(*bank.http)
-            took = [first_paint(page, centre) for _ in range(LOADS)]
+            took = [chromium.first_paint(page, centre) for _ in range(LOADS)]
             told, painted = (sorted(part) for part in zip(*took))
             page.execute_script(REPAINTS)
             time.sleep(WATCHED_S)

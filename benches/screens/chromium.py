@@ -1,4 +1,4 @@
-"""A real browser in which somebody has logged in."""
+"""A real browser: one in which somebody has logged in, and how long a page takes in it."""
 
 import bank as bank_day
 from selenium import webdriver
@@ -19,3 +19,13 @@ def logged_in(bank, number, size, digits=None):
         page.find_element(By.NAME, "digits").send_keys(digits)
     page.find_element(By.CSS_SELECTOR, "main button.primary").click()
     return page
+
+
+def first_paint(page, address):
+    """Milliseconds until the page is there and until it is painted."""
+    page.get(address)
+    bank_day.until("the paint", lambda: page.execute_script(
+        "return performance.getEntriesByName('first-contentful-paint').length"))
+    return page.execute_script(
+        "return [performance.getEntriesByType('navigation')[0].responseEnd, "
+        "performance.getEntriesByName('first-contentful-paint')[0].startTime]")

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 
-import bank as bank_day
 import chromium
 from bank import Bank
 from database import Database
@@ -47,16 +46,6 @@ def fill(database, visits):
             database.call("psql", "-U", "postgres", "-h", database.folder, "-d", "bank", "-v", "ON_ERROR_STOP=1", "-c", statement)
 
 
-def shown(page, address):
-    """Milliseconds until the page is there and until it is painted."""
-    page.get(address)
-    bank_day.until("the paint", lambda: page.execute_script(
-        "return performance.getEntriesByName('first-contentful-paint').length"))
-    return page.execute_script(
-        "return [performance.getEntriesByType('navigation')[0].responseEnd, "
-        "performance.getEntriesByName('first-contentful-paint')[0].startTime]")
-
-
 def main():
     host, work, visits = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with Database("shared_buffers=512MB", "max_wal_size=2GB") as database:
@@ -82,9 +71,9 @@ def main():
                 for name in PAGES:
                     address = "http://{}:{}/centre/reports/{}&{}".format(*bank.http, name, days)
                     if first:
-                        print(f"the first, which sums days up: {shown(page, address)[1] / 1000:.1f} s")
+                        print(f"the first, which sums days up: {chromium.first_paint(page, address)[1] / 1000:.1f} s")
                         first = False
-                    told, painted = (sorted(part) for part in zip(*(shown(page, address) for _ in range(LOADS))))
+                    told, painted = (sorted(part) for part in zip(*(chromium.first_paint(page, address) for _ in range(LOADS))))
                     rows = page.execute_script("return document.querySelectorAll('main tbody tr').length")
                     if not rows and name not in OF_PEOPLE:
                         sys.exit(f"{name}: nothing is shown")

@@ -230,6 +230,11 @@ pub(super) fn nanos(time: UtcTime) -> Result<i64> {
         .map_err(|_| Error::new(ErrorKind::Config, "commit").with_detail("a time is behind the year 2262"))
 }
 
+/// The same to ask by: what is behind that year cannot be in it.
+pub(super) fn bound(time: UtcTime) -> i64 {
+    nanos(time).unwrap_or(i64::MAX)
+}
+
 /// What became of a record in all commits of a transaction.
 pub(super) struct Net {
     pub(super) first: Option<(Record, Vec<u8>)>,

@@ -7,6 +7,7 @@ use rfid_core::{Error, ErrorKind, Result, UtcTime};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, PgPool, Row as _};
 
+use super::changing::bound;
 use super::connecting::failed;
 use crate::record::{CustomerId, Refusal, StaffId};
 use crate::store::days::{Column, begin_of, day_of, sum_up};
@@ -30,11 +31,6 @@ pub(super) const fn column_name(column: Column) -> &'static str {
         Column::Serving => "serving",
         Column::Stay => "stay",
     }
-}
-
-/// Nanoseconds as the database has them; what is behind the year 2262 cannot be in it.
-pub(super) fn bound(time: UtcTime) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A day as the database has it.

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rfid_core::{Error, ErrorKind, Result, TagId, UtcTime};
+use rfid_core::{Error, ErrorKind, Result, TagId};
 use sqlx::Row as _;
 use sqlx::postgres::{PgPool, PgRow};
 use tokio::sync::mpsc;
 
-use super::changing::{key_of, kind_number, nanos, stray, version_of};
+use super::changing::{bound, key_of, kind_number, stray, version_of};
 use super::connecting::{Condition, failed, to_its_end};
 use crate::record::{
     Bearer, Card, Customer, CustomerId, IdNumber, Key, Kind, PhotoId, Record, Unique, Visit,
@@ -274,8 +274,6 @@ impl Reading {
             Among::Branch(branch) | Among::OpenIn(branch) => (None, Some(branch.to_string())),
             Among::Of(key) => (Some(key.to_bytes()), None),
         };
-        // What is behind the year 2262 cannot be in the database.
-        let bound = |time: UtcTime| nanos(time).unwrap_or(i64::MAX);
         let (behind_at, behind_key) = match &after {
             Some(place) => (bound(place.at), place.key.to_bytes()),
             // No key is as long, so this is behind everything at this time.
