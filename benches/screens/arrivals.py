@@ -19,6 +19,8 @@ SCREENS = 50
 SESSIONS_OF_A_PERSON = 2
 # Further apart than a handheld holds on to who came before.
 APART_S = 3.0
+# Before the first, so that the host has found the reader, which comes up with the cards.
+LEAD_S = 20
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 # What stands between an arrival and its painted photo, in the order in which it ends.
@@ -170,11 +172,11 @@ def main():
         for person in sessions(bank, SCREENS - 1):
             handhelds.add(person)
         tags = [
-            f'[[tag]]\nepc = "{epc(number)}"\nat = "{int(number * APART_S * 1000) + 500}ms"\nfor = "500ms"\n'
+            f'[[tag]]\nepc = "{epc(number)}"\nat = "{int((LEAD_S + number * APART_S) * 1000)}ms"\nfor = "500ms"\n'
             for number in range(arrivals)]
         with browser(bank, "LM1") as page:
             walk_in(bank, tags)
-            time.sleep(arrivals * APART_S + 6)
+            time.sleep(LEAD_S + arrivals * APART_S + 6)
             ends = page.execute_script("return window.took")
         answers, told = handhelds.end()
         print(f"{handhelds.count + 1} screens, {arrivals} arrivals {APART_S} s apart; {len(ends)} photos painted; "
