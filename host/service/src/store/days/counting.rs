@@ -22,8 +22,7 @@ type Together = [u32; By::ALL.len()];
 pub(in crate::store) struct DayCounting {
     ask: TallyAsk,
     columns: Vec<Column>,
-    texts: [Numbered<Name>; 3],
-    ids: [Numbered<[u8; 16]>; 4],
+    known: Known,
     places: HashMap<Together, usize, ahash::RandomState>,
     tallies: Vec<Tally>,
 }
@@ -61,13 +60,45 @@ impl<V: Clone + Eq + Hash> Numbered<V> {
     }
 }
 
+/// What has occurred of each that visits are counted apart by.
+#[derive(Default)]
+struct Known {
+    branches: Numbered<Name>,
+    vip_classes: Numbered<Name>,
+    refusals: Numbered<Name>,
+    account_managers: Numbered<[u8; 16]>,
+    greeters: Numbered<[u8; 16]>,
+    servers: Numbered<[u8; 16]>,
+    customers: Numbered<[u8; 16]>,
+}
+
+impl Known {
+    /// `None` where these bytes are no such name.
+    fn number_of(&mut self, by: By, bytes: &[u8]) -> Option<u32> {
+        let text = |names: &mut Numbered<Name>| {
+            Some(names.number_of(std::str::from_utf8(bytes).ok()?, |name| Name::from(name)))
+        };
+        let id =
+            |ids: &mut Numbered<[u8; 16]>| Some(ids.number_of(&<[u8; 16]>::try_from(bytes).ok()?, |id| *id));
+        match by {
+            By::Span => None,
+            By::Branch => text(&mut self.branches),
+            By::VipClass => text(&mut self.vip_classes),
+            By::Outcome => text(&mut self.refusals),
+            By::AccountManager => id(&mut self.account_managers),
+            By::Greeter => id(&mut self.greeters),
+            By::Server => id(&mut self.servers),
+            By::Customer => id(&mut self.customers),
+        }
+    }
+}
+
 impl DayCounting {
     pub(in crate::store) fn new(ask: &TallyAsk) -> Self {
         Self {
             ask: ask.clone(),
             columns: Column::ALL.into_iter().filter(|column| column.is_asked(ask)).collect(),
-            texts: Default::default(),
-            ids: Default::default(),
+            known: Known::default(),
             places: HashMap::default(),
             tallies: Vec::new(),
         }
@@ -152,7 +183,7 @@ impl DayCounting {
             if !self.ask.by.contains(&by) {
                 continue;
             }
-            let number = |name: &&[u8]| number_of(&mut self.texts, &mut self.ids, by, name);
+            let number = |name: &&[u8]| self.known.number_of(by, name);
             let numbers: Vec<u32> = names.list.iter().map(number).collect::<Option<_>>()?;
             for (together, number) in together.iter_mut().zip(spread(&names, numbers.into_iter(), 0)) {
                 *together.get_mut(by as usize)? = number;
@@ -232,21 +263,22 @@ impl DayCounting {
     /// `None` where a refusal is none.
     fn key_of(&self, together: &Together) -> Option<TallyKey> {
         let number = |by: By| together.get(by as usize).copied().unwrap_or(0);
-        let text = |by: By| self.texts.get(text_place(by)?)?.value(number(by)).cloned();
-        let id = |by: By| self.ids.get(id_place(by)?)?.value(number(by)).copied();
-        let refusal = match text(By::Outcome) {
+        let known = &self.known;
+        let refusal = match known.refusals.value(number(By::Outcome)) {
             None => None,
             Some(name) => Some(Refusal::ALL.iter().find(|refusal| refusal.name() == name.as_str())?.name()),
         };
+        let staff =
+            |ids: &Numbered<[u8; 16]>, by: By| ids.value(number(by)).copied().map(StaffId::from_bytes);
         Some(TallyKey {
             span: self.ask.by.contains(&By::Span).then(|| number(By::Span)),
-            branch: text(By::Branch),
-            vip_class: text(By::VipClass),
-            account_manager: id(By::AccountManager).map(StaffId::from_bytes),
+            branch: known.branches.value(number(By::Branch)).cloned(),
+            vip_class: known.vip_classes.value(number(By::VipClass)).cloned(),
+            account_manager: staff(&known.account_managers, By::AccountManager),
             refusal,
-            greeter: id(By::Greeter).map(StaffId::from_bytes),
-            server: id(By::Server).map(StaffId::from_bytes),
-            customer: id(By::Customer).map(CustomerId::from_bytes),
+            greeter: staff(&known.greeters, By::Greeter),
+            server: staff(&known.servers, By::Server),
+            customer: known.customers.value(number(By::Customer)).copied().map(CustomerId::from_bytes),
         })
     }
 }
@@ -256,30 +288,6 @@ fn spread<T: Copy>(names: &Names<'_>, of_each: impl Iterator<Item = T>, of_none:
     let of_each: Vec<T> = std::iter::once(of_none).chain(of_each).collect();
     let of = |at: &u64| usize::try_from(*at).ok().and_then(|at| of_each.get(at)).copied();
     names.at.iter().map(|at| of(at).unwrap_or(of_none)).collect()
-}
-
-/// Which of those that are numbered by their text this is.
-fn text_place(by: By) -> Option<usize> {
-    [By::Branch, By::VipClass, By::Outcome].iter().position(|other| *other == by)
-}
-
-/// Which of those that are numbered by an id this is.
-fn id_place(by: By) -> Option<usize> {
-    [By::AccountManager, By::Greeter, By::Server, By::Customer].iter().position(|other| *other == by)
-}
-
-fn number_of(
-    texts: &mut [Numbered<Name>],
-    ids: &mut [Numbered<[u8; 16]>],
-    by: By,
-    name: &[u8],
-) -> Option<u32> {
-    match text_place(by) {
-        Some(place) => {
-            Some(texts.get_mut(place)?.number_of(std::str::from_utf8(name).ok()?, |name| Name::from(name)))
-        }
-        None => Some(ids.get_mut(id_place(by)?)?.number_of(&<[u8; 16]>::try_from(name).ok()?, |id| *id)),
-    }
 }
 
 #[cfg(test)]

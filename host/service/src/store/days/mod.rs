@@ -10,6 +10,8 @@
 mod column;
 mod counting;
 
+use std::ops::Range;
+
 use rfid_core::UtcTime;
 
 use self::column::{write_names, write_numbers};
@@ -18,7 +20,7 @@ use super::tally::{By, Fact, Figures, TallyAsk};
 pub(super) use counting::DayCounting;
 
 /// Nanoseconds of a day.
-const DAY: u64 = 24 * 3600 * 1_000_000_000;
+pub(super) const DAY: u64 = 24 * 3600 * 1_000_000_000;
 
 /// The day of a time: how many were before it since 1970-01-01.
 pub(super) fn day_of(at: UtcTime) -> u32 {
@@ -28,6 +30,11 @@ pub(super) fn day_of(at: UtcTime) -> u32 {
 /// When a day begins.
 pub(super) fn begin_of(day: u32) -> UtcTime {
     UtcTime::from_nanos(u64::from(day).saturating_mul(DAY))
+}
+
+/// The days of which something lies between two times, the later of which does not count.
+pub(super) fn days_of((from, until): (UtcTime, UtcTime)) -> Range<u32> {
+    day_of(from)..day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1))).saturating_add(1)
 }
 
 /// What is said of each visit of a day, in the order in which stores keep it.

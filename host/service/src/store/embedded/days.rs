@@ -10,7 +10,9 @@
 //! | `S`, day | number up to which the sum goes, and into how many parts each column is |
 //! | `C`, day, column, part | a part of a column |
 
-use rfid_core::{Error, ErrorKind, Result, UtcTime};
+use std::ops::Range;
+
+use rfid_core::{Error, ErrorKind, Result};
 use rfid_durable::Batch;
 use tokio::task::JoinHandle;
 
@@ -18,7 +20,7 @@ use super::index::DAYS;
 use super::reading::Index;
 use super::replay;
 use crate::record::{Kind, Record};
-use crate::store::days::{Column, DayCounting, begin_of, day_of, sum_up};
+use crate::store::days::{Column, DayCounting, begin_of, days_of, sum_up};
 use crate::store::tally::{Fact, Tally, TallyAsk, TallyKey};
 use crate::store::{Among, Listing};
 
@@ -82,10 +84,9 @@ type Found = (u32, Option<Vec<Vec<u8>>>);
 
 impl Index {
     pub(super) async fn tally(&self, ask: &TallyAsk) -> Result<Vec<(TallyKey, Tally)>> {
-        let Some((from, until)) = ask.span() else { return Ok(Vec::new()) };
-        let last = day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1)));
+        let Some(span) = ask.span() else { return Ok(Vec::new()) };
         let mut counting = DayCounting::new(ask);
-        let days = self.days_with_visits(day_of(from), last).await?;
+        let days = self.days_with_visits(days_of(span)).await?;
         let mut portions = days.chunks(DAYS_AT_ONCE);
         let mut coming = portions.next().map(|days| self.read_sums(days, counting.columns()));
         while let Some(reading) = coming {
@@ -107,16 +108,16 @@ impl Index {
         counting.end().await
     }
 
-    /// Days on which somebody came, from the first to the last of these.
-    async fn days_with_visits(&self, first: u32, last: u32) -> Result<Vec<u32>> {
+    /// Those of these days on which somebody came.
+    async fn days_with_visits(&self, among: Range<u32>) -> Result<Vec<u32>> {
         let mut days = Vec::new();
-        let mut after = first.checked_sub(1).map_or(vec![b'T'], touched);
+        let mut after = among.start.checked_sub(1).map_or(vec![b'T'], touched);
         loop {
             let page = self.sled().scan(DAYS, Some(after), FOUND).await?;
             for (key, _) in &page {
                 match key.as_slice() {
                     [b'T', day @ ..] => match <[u8; 4]>::try_from(day).map(u32::from_be_bytes) {
-                        Ok(day) if day <= last => days.push(day),
+                        Ok(day) if day < among.end => days.push(day),
                         Ok(_) => return Ok(days),
                         Err(_) => {
                             let detail = "the index has a stray entry in days";
@@ -187,6 +188,12 @@ impl Index {
     async fn sum_up(&self, day: u32) -> Result<[Vec<u8>; Column::ALL.len()]> {
         // Two sums of one day would be written into each other.
         let _alone = self.summing().acquire().await;
+        // Whoever waited for another one finds what that has made.
+        if let Some((_, Some(columns))) = self.sums_of(&[day], &Column::ALL).await?.pop()
+            && let Ok(columns) = columns.try_into()
+        {
+            return Ok(columns);
+        }
         // First the number, then the visits: what is written meanwhile makes the sum worthless.
         let up_to = replay::last_applied(self).await?;
         let (from, until) = (begin_of(day), begin_of(day.saturating_add(1)));

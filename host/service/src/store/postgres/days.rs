@@ -95,6 +95,15 @@ async fn make(pool: &PgPool, day: u32) -> Result<()> {
         .execute(&mut *transaction)
         .await
         .map_err(failed("tally"))?;
+    // Whoever waited for another one finds what that has made.
+    let made = sqlx::query("select 1 from visit_sum where day = $1")
+        .bind(day_number(day))
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed("tally"))?;
+    if made.is_some() {
+        return transaction.commit().await.map_err(failed("tally"));
+    }
     // All of its visits may have gone since somebody looked.
     let mut sum = sum_up(day, &[]);
     let whole_day = (begin_of(day), begin_of(day.saturating_add(1)));
@@ -106,11 +115,7 @@ async fn make(pool: &PgPool, day: u32) -> Result<()> {
     let names: Vec<&str> = Column::ALL.into_iter().map(column_name).collect();
     let values: Vec<String> = (2..).take(names.len()).map(|place| format!("${place}")).collect();
     // Built of the names above alone.
-    let sql = format!(
-        "insert into visit_sum (day, {}) values ($1, {}) on conflict (day) do nothing",
-        names.join(", "),
-        values.join(", ")
-    );
+    let sql = format!("insert into visit_sum (day, {}) values ($1, {})", names.join(", "), values.join(", "));
     let mut insert = sqlx::query(AssertSqlSafe(sql)).bind(day_number(day));
     for column in sum {
         insert = insert.bind(column);

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use futures_util::TryStreamExt as _;
-use rfid_core::{Result, UtcTime};
+use rfid_core::Result;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::PostgresStore;
 use super::connecting::{failed, to_its_end};
 use super::days::{column_name, day_number, each_day, gaps, make_missing, read_day};
-use crate::store::days::{DayCounting, begin_of, day_of, sum_up};
+use crate::store::days::{DayCounting, begin_of, day_of, days_of, sum_up};
 use crate::store::tally::{Tally, TallyAsk, TallyKey};
 
 impl PostgresStore {
@@ -24,8 +24,7 @@ impl PostgresStore {
 
 async fn tally(pool: &PgPool, ask: &TallyAsk, today: u32) -> Result<Vec<(TallyKey, Tally)>> {
     let Some((from, until)) = ask.span() else { return Ok(Vec::new()) };
-    let last = day_of(UtcTime::from_nanos(until.as_nanos().saturating_sub(1)));
-    let days = day_of(from)..last.saturating_add(1);
+    let days = days_of((from, until));
     // Today changes too often to be worth a sum.
     if let Err(error) = make_missing(pool, days.start..days.end.min(today)).await {
         tracing::warn!(error = format!("{error:#}"), "days are counted without being summed up");

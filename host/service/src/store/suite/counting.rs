@@ -3,34 +3,22 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::store::days::DAY;
 use crate::store::{By, Figures, TallyAsk};
-
-const DAY: u64 = 24 * 3600 * 1_000_000_000;
 
 /// Ways to count visits: apart by nothing, by each, by all; in one branch, and in none.
 pub(super) fn tallies() -> Vec<TallyAsk> {
-    const ALL: [By; 8] = [
-        By::Span,
-        By::Branch,
-        By::VipClass,
-        By::AccountManager,
-        By::Outcome,
-        By::Greeter,
-        By::Server,
-        By::Customer,
-    ];
-    let day = DAY;
     let edges = |edges: &[u64]| edges.iter().map(|edge| UtcTime::from_nanos(*edge)).collect::<Vec<_>>();
     let mut asks = Vec::new();
-    let mut ways: Vec<BTreeSet<By>> = ALL.iter().map(|by| [*by].into()).collect();
-    ways.extend([BTreeSet::new(), ALL.into(), [By::Span, By::Branch].into()]);
+    let mut ways: Vec<BTreeSet<By>> = By::ALL.iter().map(|by| [*by].into()).collect();
+    ways.extend([BTreeSet::new(), By::ALL.into(), [By::Span, By::Branch].into()]);
     for by in ways {
         for edges in [
-            edges(&[0, 2, day, day + 3, 9 * day]),
-            edges(&[day, 2 * day]),
+            edges(&[0, 2, DAY, DAY + 3, 9 * DAY]),
+            edges(&[DAY, 2 * DAY]),
             edges(&[5]),
             edges(&[]),
-            edges(&[day, u64::MAX]),
+            edges(&[DAY, u64::MAX]),
         ] {
             for branches in [None, Some([Name::from("ab")].into()), Some(BTreeSet::new())] {
                 for labels in [Vec::new(), vec![7, 3, 7, 3]] {
