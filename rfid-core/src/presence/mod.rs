@@ -58,6 +58,7 @@ use glimpses::Glimpses;
 use guard::Guard;
 use moment::{At, span};
 use places::Places;
+use reads::Known;
 use tags::TagTable;
 use wheel::Wheel;
 
@@ -127,6 +128,8 @@ pub struct Presence {
     guard: Guard,
     passages: Passages,
     tags: TagTable,
+    /// Who the tags of the batch at hand are, kept for its memory.
+    known: Known,
     glimpses: Glimpses,
     wheel: Wheel,
     counts: PresenceCounts,
@@ -145,6 +148,7 @@ impl Presence {
             passages: Passages::new(&settings.passages, zones),
             places,
             tags: TagTable::new(),
+            known: Known::default(),
             glimpses: Glimpses::new(settings.glimpse_lasts.0),
             wheel: Wheel::new(),
             counts: PresenceCounts::default(),
@@ -156,17 +160,19 @@ impl Presence {
     /// Call [`Presence::advance`] with the batch's receive time first, so that what was due
     /// before it is said before it.
     pub fn observe(&mut self, reader: ReaderIndex, batch: &ReadBuf, outcome: &mut Outcome) {
+        let known = self.look_up(batch);
         if batch.is_merged() {
-            for sighting in batch.iter() {
-                let (first, last) = (sighting.first.into(), sighting.last.into());
-                self.observe_one(reader, sighting.read, sighting.id, (first, last), outcome);
+            for (sighting, known) in batch.iter().zip(known.iter()) {
+                let times = (sighting.first.into(), sighting.last.into());
+                self.observe_one(reader, sighting.read, sighting.id, known, times, outcome);
             }
-            return;
+        } else {
+            let at = At::from(batch.received());
+            for (read, known) in batch.reads().iter().zip(known.iter()) {
+                self.observe_one(reader, read, batch.id(read), known, (at, at), outcome);
+            }
         }
-        let at = At::from(batch.received());
-        for read in batch.reads() {
-            self.observe_one(reader, read, batch.id(read), (at, at), outcome);
-        }
+        self.known = known;
     }
 
     /// Takes in which antennas of a reader are known to be listening, from `at` on.

@@ -8,16 +8,53 @@ use super::tags::ShortId;
 use super::tracked::{Change, Heard, Phase, Tracked, ZoneIndex};
 use super::{Outcome, Presence, ReaderIndex};
 use crate::event::EventKind;
+use crate::read_buf::ReadBuf;
 use crate::tag_id::TagIdRef;
 use crate::tag_read::TagRead;
 
-impl Presence {
+/// Numbers of a batch's tags as they were before the first of them was heard.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    numbers: Vec<Option<u32>>,
+    /// What the table had gone through by then.
+    changes: u64,
+}
+
+/// What was known of one tag, and when.
+#[derive(Clone, Copy)]
+pub(super) struct KnownThen {
+    number: Option<u32>,
+    changes: u64,
+}
+
+impl Known {
     #[inline]
+    pub(super) fn iter(&self) -> impl Iterator<Item = KnownThen> {
+        let changes = self.changes;
+        self.numbers.iter().map(move |&number| KnownThen { number, changes })
+    }
+}
+
+impl Presence {
+    /// Looks up all tags of a batch before the first of them is heard. A look-up waits for memory
+    /// again and again, and so many of them wait at once; between two reads each would wait alone.
+    pub(super) fn look_up(&mut self, batch: &ReadBuf) -> Known {
+        let mut known = std::mem::take(&mut self.known);
+        known.changes = self.tags.changes();
+        known.numbers.clear();
+        known.numbers.extend(batch.reads().iter().map(|read| self.tags.find(batch.id(read))));
+        known
+    }
+
+    // Inlined into the loop over a batch, so that what all its reads have in common stays in
+    // registers: passed on in memory, it is waited for with each read.
+    #[inline(always)]
     pub(super) fn observe_one(
         &mut self,
         reader: ReaderIndex,
         read: &TagRead,
         id: TagIdRef<'_>,
+        known: KnownThen,
         (first, last): (At, At),
         outcome: &mut Outcome,
     ) {
@@ -41,7 +78,8 @@ impl Presence {
             first,
             last,
         };
-        let known = self.tags.find(id);
+        let known =
+            if known.changes == self.tags.changes() { known.number } else { self.tags.find(id) };
         if let Some(number) = known
             && self.hear(number, &heard, read, outcome)
         {
@@ -90,7 +128,7 @@ impl Presence {
     }
 
     /// A read of a tag that is present, if it is and nothing is due for it; whether that was so.
-    #[inline]
+    #[inline(always)]
     fn hear(&mut self, number: u32, heard: &Heard, read: &TagRead, outcome: &mut Outcome) -> bool {
         let now = heard.last;
         let Some(tag) = self.tags.get_mut(number) else { return false };

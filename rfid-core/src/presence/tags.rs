@@ -20,6 +20,8 @@ pub(super) struct TagTable {
     /// Ids that are longer than a place holds, by number of the tag.
     long_ids: HashMap<u32, TagId, RandomState>,
     hasher: RandomState,
+    /// How often a tag was added or removed.
+    changes: u64,
 }
 
 /// A tag id as it stands with the tag: kind, length and up to [`ShortId::MOST`] bytes, which is
@@ -79,7 +81,14 @@ impl TagTable {
             index: HashTable::new(),
             long_ids: HashMap::default(),
             hasher: RandomState::new(),
+            changes: 0,
         }
+    }
+
+    /// A number that is another one after each change of which tags are inside.
+    #[inline]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Number of tags inside.
@@ -92,15 +101,21 @@ impl TagTable {
     pub(super) fn find(&self, id: TagIdRef<'_>) -> Option<u32> {
         let short = ShortId::new(id);
         if short.is_elsewhere() {
-            let is_it = |number: &u32| self.long_ids.get(number).is_some_and(|other| other.as_ref() == id);
-            return self.index.find(self.hasher.hash_one(id), is_it).copied();
+            return self.find_long(id);
         }
         let is_it = |number: &u32| self.get(*number).is_some_and(|tag| tag.id == short);
         self.index.find(short.hash(&self.hasher), is_it).copied()
     }
 
+    #[cold]
+    fn find_long(&self, id: TagIdRef<'_>) -> Option<u32> {
+        let is_it = |number: &u32| self.long_ids.get(number).is_some_and(|other| other.as_ref() == id);
+        self.index.find(self.hasher.hash_one(id), is_it).copied()
+    }
+
     /// Adds a tag that is not inside and returns its number. `id` is that of the tag.
     pub(super) fn insert(&mut self, id: TagIdRef<'_>, tag: Tracked) -> u32 {
+        self.changes += 1;
         let number = self.free.pop().unwrap_or_else(|| self.make_place());
         if let Some(place) = self.place_mut(number) {
             *place = Some(tag);
@@ -116,6 +131,7 @@ impl TagTable {
 
     /// Removes a tag. Its wheel entry must be gone already.
     pub(super) fn remove(&mut self, number: u32) {
+        self.changes += 1;
         let hash = self.hash_of(number);
         if self.place_mut(number).and_then(Option::take).is_none() {
             return;

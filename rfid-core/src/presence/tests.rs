@@ -61,6 +61,17 @@ impl Door {
         self
     }
 
+    /// Reads of these tags in one batch.
+    fn read_together(&mut self, ids: &[&[u8]]) -> &mut Self {
+        let mut batch = ReadBuf::with_capacity(ids.len());
+        for id in ids {
+            batch.record(TagIdKind::Epc, id).unwrap().set_antenna_port(1);
+        }
+        batch.set_received(self.now);
+        self.presence.observe(READER, &batch, &mut self.outcome);
+        self
+    }
+
     fn listening(&mut self, listening: Listening) -> &mut Self {
         self.presence.set_listening(READER, &listening, self.now);
         self
@@ -93,6 +104,29 @@ fn three_reads_are_an_arrival() {
     assert_eq!(event.branch.as_deref(), Some("hubin"));
     door.read(1);
     assert_eq!(door.said(), [], "an arrival is said once");
+}
+
+#[test]
+fn a_tag_that_arrives_in_the_middle_of_a_batch_is_known_to_the_rest_of_it() {
+    let mut door = Door::new();
+    let event = door.read_together(&[CARD; 7]).event();
+    assert_eq!((event.kind, event.read_count), (EventKind::Arrived, 3));
+    assert_eq!(door.presence.counts().tracked, 1, "the reads behind its arrival are no glimpse");
+    assert_eq!(door.wait(25_000).event().read_count, 7);
+}
+
+#[test]
+fn a_place_that_changes_hands_in_the_middle_of_a_batch_is_not_taken_for_the_tag_that_was_there() {
+    let other = [0x30; 12];
+    let mut door = Door::new();
+    door.read_together(&[CARD; 3]).wait(60_000);
+    assert_eq!(door.said(), [said(EventKind::Arrived, "door"), said(EventKind::Departed, "door")]);
+    // The visit is to be forgotten by now, and nobody has looked.
+    let day = Duration::from_secs(86_400);
+    door.now = Stamp { monotonic: door.now.monotonic + day, utc: door.now.utc.plus(day) };
+    door.read_together(&[CARD, &other, &other, &other, CARD, CARD]);
+    let arrived: Vec<TagId> = door.outcome.events.iter().map(|event| event.tag).collect();
+    assert_eq!(arrived.iter().map(|tag| tag.bytes()).collect::<Vec<_>>(), [&other[..], CARD]);
 }
 
 #[test]
