@@ -19,6 +19,14 @@ fn decode(criterion: &mut Criterion) {
         bencher.iter(|| {
             buf.clear();
             lines.push(reply.as_bytes());
+            assert_eq!(decoder.take_usual(&mut lines, &mut buf), ROWS as usize);
+            assert_eq!(lines.next_line(), Ok(Some(&b""[..])));
+        });
+    });
+    group.bench_function("32-row reply, line by line as rows of any shape", |bencher| {
+        bencher.iter(|| {
+            buf.clear();
+            lines.push(reply.as_bytes());
             while let Some(line) = lines.next_line().unwrap() {
                 if !line.is_empty() {
                     decoder.decode(line, &mut buf).unwrap();

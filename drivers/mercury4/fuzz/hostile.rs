@@ -33,8 +33,13 @@ fn decode(columns: &[Column], bytes: &[u8], piece: usize) -> Vec<String> {
     let mut outcomes = Vec::new();
     for piece in bytes.chunks(piece) {
         lines.push(piece);
-        while let Ok(Some(line)) = lines.next_line() {
+        loop {
             buf.clear();
+            if decoder.take_usual(&mut lines, &mut buf) > 0 {
+                outcomes.extend(buf.iter().map(|read| format!("{:?}", read.id)));
+                continue;
+            }
+            let Ok(Some(line)) = lines.next_line() else { break };
             let _ = RqlError::parse(line);
             match decoder.decode(line, &mut buf) {
                 Ok(()) => {

@@ -155,6 +155,9 @@ impl Inventory {
 
     fn take_lines<S: Stream>(&mut self, wire: &mut Wire<S>, buf: &mut ReadBuf) -> Result<Taken> {
         loop {
+            if self.decoder.take_usual(&mut wire.lines, buf) > 0 {
+                self.bad_rows = 0;
+            }
             if buf.is_full() {
                 return Ok(Taken::BufferFull);
             }

@@ -77,6 +77,18 @@ impl Lines {
         if self.scanned > LONGEST_LINE { Err(LineTooLong) } else { Ok(ahead.is_some()) }
     }
 
+    /// What was received and not taken.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Takes whole lines of this many bytes off what was received.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        if bytes > 0 {
+            (self.taken, self.scanned) = (self.taken + bytes, 0);
+        }
+    }
+
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
