@@ -87,6 +87,15 @@ pub trait Sink: Send {
         true
     }
 
+    /// Whether this sink does nothing but add to events, so that nobody notices whether it was asked.
+    /// Must always answer the same.
+    ///
+    /// Where it stands first in a chain it is asked while the events are being saved: after a crash
+    /// it may have seen events that never happened. Whoever registers, tells or counts says no.
+    fn only_adds(&self) -> bool {
+        false
+    }
+
     /// Returns when everything delivered so far is as durable as this sink promises.
     async fn flush(&mut self) -> Result<()>;
 

@@ -120,12 +120,17 @@ async fn lost(mut sink: Box<dyn Sink>) -> Verdict {
 }
 
 async fn same_answer(mut sink: Box<dyn Sink>) -> Verdict {
-    let before = sink.takes_late();
+    let before = (sink.takes_late(), sink.only_adds());
     say("open", sink.open().await)?;
-    let while_open = sink.takes_late();
+    let while_open = (sink.takes_late(), sink.only_adds());
     say("close", sink.close().await)?;
-    if before != while_open || before != sink.takes_late() {
-        return Err(format!("takes_late said {before} at first and something else later"));
+    let after = (sink.takes_late(), sink.only_adds());
+    for (what, before, later) in
+        [("takes_late", before.0, [while_open.0, after.0]), ("only_adds", before.1, [while_open.1, after.1])]
+    {
+        if later != [before; 2] {
+            return Err(format!("{what} said {before} at first and something else later"));
+        }
     }
     Ok(None)
 }

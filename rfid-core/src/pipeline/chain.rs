@@ -2,12 +2,15 @@
 //! sink that takes events from the sink before.
 //!
 //! Each sink may be at another step, so a slow one holds up only those behind it. Order is kept:
-//! every stage is a queue.
+//! every stage is a queue. Sinks that only add to events ([`Sink::only_adds`]) and stand first do so
+//! while the step is saved; whoever is behind them gets it when it is.
+//!
+//! [`Sink::only_adds`]: crate::Sink::only_adds
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::checkpoint::{CheckpointChange, Checkpoints};
@@ -41,6 +44,12 @@ pub(super) struct Chain {
     pub(super) ledger: CheckpointLedger,
 }
 
+/// Events on their way, and the step that they belong to, counted from 0.
+struct Batch {
+    step: u64,
+    events: Vec<Event>,
+}
+
 impl Chain {
     /// Runs until presence has ended and everything has been delivered.
     ///
@@ -56,16 +65,24 @@ impl Chain {
     ) {
         let Self { pipeline, sinks, mut ledger } = self;
         let (arrived, mut arrivals) = mpsc::channel(WAITING_BATCHES);
+        let (saved, is_saved) = watch::channel(None);
         let mut stages = JoinSet::new();
         let mut entrance = arrived;
-        for sink in sinks.into_iter().rev() {
+        let early = sinks.iter().take_while(|sink| sink.only_adds()).count();
+        for (place, sink) in sinks.into_iter().enumerate().rev() {
             let (before, inbox) = mpsc::channel(WAITING_BATCHES);
+            if place + 1 == early {
+                let (gate, waiting) = mpsc::channel(WAITING_BATCHES);
+                stages.spawn(hold_back(waiting, is_saved.clone(), std::mem::replace(&mut entrance, gate)));
+            }
             stages.spawn(stage(sink, inbox, std::mem::replace(&mut entrance, before)));
         }
         let mut entrance = Some(entrance);
+        let mut step = 0;
         ledger.note_owed(&owed);
         ledger.save(first).await;
-        send(&entrance, owed).await;
+        saved.send_replace(Some(step));
+        send(&entrance, step, owed).await;
 
         let mut taken = Vec::with_capacity(STEPS_AT_ONCE);
         loop {
@@ -82,12 +99,19 @@ impl Chain {
                     for step in taken.drain(..) {
                         change.absorb(step);
                     }
+                    step += 1;
                     let events = change.undelivered.clone();
-                    ledger.save(change).await;
-                    send(&entrance, events).await;
+                    if early > 0 {
+                        send(&entrance, step, events).await;
+                        ledger.save(change).await;
+                        saved.send_replace(Some(step));
+                    } else {
+                        ledger.save(change).await;
+                        send(&entrance, step, events).await;
+                    }
                 }
-                events = arrivals.recv() => match events {
-                    Some(events) => ledger.note_arrived(&events),
+                batch = arrivals.recv() => match batch {
+                    Some(batch) => ledger.note_arrived(&batch.events),
                     None => break,
                 },
                 () = tokio::time::sleep(SAVE_AGAIN_EVERY), if !ledger.is_well => {
@@ -105,20 +129,34 @@ impl Chain {
     }
 }
 
-async fn send(stage: &Option<mpsc::Sender<Vec<Event>>>, events: Vec<Event>) {
+async fn send(stage: &Option<mpsc::Sender<Batch>>, step: u64, events: Vec<Event>) {
     if let Some(stage) = stage.as_ref().filter(|_| !events.is_empty()) {
         // A stage ends only after everybody before it.
-        let _ = stage.send(events).await;
+        let _ = stage.send(Batch { step, events }).await;
     }
 }
 
 /// Takes events through one sink. Whatever waits goes together, so a slow sink catches up.
-async fn stage(sink: SinkHandle, mut inbox: mpsc::Receiver<Vec<Event>>, next: mpsc::Sender<Vec<Event>>) {
+async fn stage(sink: SinkHandle, mut inbox: mpsc::Receiver<Batch>, next: mpsc::Sender<Batch>) {
     let mut taken = Vec::with_capacity(BATCHES_AT_ONCE);
     while inbox.recv_many(&mut taken, BATCHES_AT_ONCE).await > 0 {
-        let events = taken.drain(..).flatten().collect();
+        let step = taken.last().map_or(0, |batch: &Batch| batch.step);
+        let events = taken.drain(..).flat_map(|batch| batch.events).collect();
         let events = sink.deliver(events).await;
-        let _ = next.send(events).await;
+        let _ = next.send(Batch { step, events }).await;
+    }
+}
+
+/// Passes events on when their step is saved, or could not be.
+async fn hold_back(
+    mut inbox: mpsc::Receiver<Batch>,
+    mut saved: watch::Receiver<Option<u64>>,
+    next: mpsc::Sender<Batch>,
+) {
+    while let Some(batch) = inbox.recv().await {
+        // Whoever saves outlives the stages.
+        let _ = saved.wait_for(|saved| *saved >= Some(batch.step)).await;
+        let _ = next.send(batch).await;
     }
 }
 

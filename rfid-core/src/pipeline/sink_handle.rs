@@ -68,6 +68,7 @@ impl SinkBuilder {
         if policy.on_failure == OnFailure::Spill && !sink.takes_late() {
             policy.on_failure = OnFailure::Pass;
         }
+        let only_adds = sink.only_adds();
         let status = Arc::new(SinkStatus::new(policy.on_failure));
         let (inbox, deliveries) = mpsc::channel(WAITING_DELIVERIES);
         let (pace, told) = watch::channel(Pace::Usual);
@@ -75,7 +76,7 @@ impl SinkBuilder {
         let owner = SinkOwner::new(sink, remake);
         let task = SinkTask::new(name.clone(), owner, policy, spill, Arc::clone(&status), clock);
         let task = Arc::new(Mutex::new(Some(tokio::spawn(task.run(deliveries, told)))));
-        SinkHandle { name, inbox, pace: Arc::new(pace), status, task }
+        SinkHandle { name, only_adds, inbox, pace: Arc::new(pace), status, task }
     }
 }
 
@@ -83,6 +84,7 @@ impl SinkBuilder {
 #[derive(Clone, Debug)]
 pub struct SinkHandle {
     name: Name,
+    only_adds: bool,
     inbox: mpsc::Sender<Delivery>,
     pace: Arc<watch::Sender<Pace>>,
     status: Arc<SinkStatus>,
@@ -111,6 +113,11 @@ impl SinkHandle {
     /// The sink's name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// See [`Sink::only_adds`].
+    pub(super) fn only_adds(&self) -> bool {
+        self.only_adds
     }
 
     /// Counters and state.

@@ -39,6 +39,7 @@ fn fails() -> Result<()> {
 fn quiet() -> MockSink {
     let mut sink = MockSink::new();
     sink.expect_takes_late().return_const(true);
+    sink.expect_only_adds().return_const(false);
     sink.expect_flush().returning(|| Ok(()));
     sink.expect_close().returning(|| Ok(()));
     sink
@@ -327,6 +328,7 @@ async fn a_call_that_ends_late_but_well_is_not_made_again() {
 async fn a_sink_without_use_for_late_events_is_passed() {
     let mut sink = MockSink::new();
     sink.expect_takes_late().return_const(false);
+    sink.expect_only_adds().return_const(true);
     sink.expect_open().returning(|| Ok(()));
     sink.expect_flush().returning(|| Ok(()));
     sink.expect_close().returning(|| Ok(()));

@@ -78,8 +78,7 @@ impl Presence {
             first,
             last,
         };
-        let known =
-            if known.changes == self.tags.changes() { known.number } else { self.tags.find(id) };
+        let known = if known.changes == self.tags.changes() { known.number } else { self.tags.find(id) };
         if let Some(number) = known
             && self.hear(number, &heard, read, outcome)
         {

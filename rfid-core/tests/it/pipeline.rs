@@ -318,3 +318,88 @@ async fn a_checkpoint_that_failed_is_written_when_it_works_again_although_nothin
     pipeline.stop().await;
     sink.close().await;
 }
+
+/// Adds to events and notes that it was asked.
+struct Adder {
+    only_adds: bool,
+    asked: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Sink for Adder {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn deliver(&mut self, _: &mut EventBatch) -> Result<()> {
+        self.asked.add_permits(1);
+        Ok(())
+    }
+
+    fn only_adds(&self) -> bool {
+        self.only_adds
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Saves the first step, and any other only when it is let; fails if that is asked for.
+struct Held {
+    saves: Arc<Semaphore>,
+    fails: bool,
+}
+
+#[async_trait]
+impl Checkpoints for Held {
+    async fn load(&mut self) -> Result<Checkpoint> {
+        Ok(Checkpoint::default())
+    }
+
+    async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
+        if change.undelivered.is_empty() {
+            return Ok(());
+        }
+        let permit = self.saves.acquire().await.map_err(|_| Error::new(ErrorKind::Internal, "save"))?;
+        permit.forget();
+        if self.fails { Err(Error::new(ErrorKind::Io, "save")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_sinks_that_merely_add_are_asked_before_the_events_are_saved() {
+    for (only_adds, fails) in [(true, false), (true, true), (false, false)] {
+        let (asked, saves) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let clock = Arc::new(SystemClock::new());
+        let memory = Memory::default();
+        let adder = Adder { only_adds, asked: Arc::clone(&asked) };
+        let adder = SinkHandle::spawn(Name::from("names"), Box::new(adder));
+        let behind = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+        let pipeline = Pipeline::builder("hubin")
+            .reader(door("hubin_door"))
+            .sink(adder.clone())
+            .sink(behind.clone())
+            .checkpoints(Box::new(Held { saves: Arc::clone(&saves), fails }))
+            .clock(clock.clone())
+            .start()
+            .await
+            .unwrap();
+        pipeline.outlet("hubin_door").unwrap().put(&batch(&*clock, [7], 3));
+        // With time standing still this is as long as anything takes that can go on.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(asked.available_permits(), usize::from(only_adds));
+        assert_eq!(memory.events(), [], "nobody else hears of what is not saved");
+        saves.add_permits(1_000);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(asked.available_permits(), 1, "it is asked once");
+        assert_eq!(memory.events().len(), 1, "also where it could not be saved");
+        pipeline.stop().await;
+        adder.close().await;
+        behind.close().await;
+    }
+}

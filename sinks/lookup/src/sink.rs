@@ -83,6 +83,11 @@ impl Sink for LookupSink {
         self.directory.registers()
     }
 
+    /// A directory that registers visits must not hear of one that is not saved.
+    fn only_adds(&self) -> bool {
+        !self.directory.registers()
+    }
+
     async fn flush(&mut self) -> Result<()> {
         Ok(())
     }

@@ -236,7 +236,8 @@ fn usual_row(bytes: &[u8]) -> Option<(UsualRow, &[u8])> {
         _ => return None,
     };
     let (tail, behind) = rest.split_first_chunk::<26>()?;
-    let [b'|', f1, f2, f3, f4, f5, f6, b'|', s1, s2, seconds @ .., b'.', m1, m2, m3, m4, m5, m6, b'\n'] = *tail
+    let [b'|', f1, f2, f3, f4, f5, f6, b'|', s1, s2, seconds @ .., b'.', m1, m2, m3, m4, m5, m6, b'\n'] =
+        *tail
     else {
         return None;
     };
