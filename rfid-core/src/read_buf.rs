@@ -304,6 +304,18 @@ impl ReadBuf {
         TagIdRef { kind: read.id_kind(), bytes: bytes.unwrap_or_default() }
     }
 
+    /// Up to `most` records from number `from` on, as far as they hold their ids themselves: each is
+    /// whole without the rest of the batch.
+    pub fn inline_records(&self, from: usize, most: usize) -> &[TagRead] {
+        let rest = self.reads.get(from..).unwrap_or_default();
+        let rest = rest.get(..most).unwrap_or(rest);
+        if self.long_ids.is_empty() {
+            return rest;
+        }
+        let run = rest.iter().take_while(|read| read.long_id_len == 0).count();
+        rest.get(..run).unwrap_or_default()
+    }
+
     /// The reads in the order in which the session added them.
     pub fn iter(&self) -> impl Iterator<Item = Sighting<'_>> {
         let received = self.stamps.received;
@@ -348,7 +360,7 @@ impl ReadBuf {
     }
 
     /// Record number `index` and its id.
-    pub(crate) fn get(&self, index: usize) -> Option<(&TagRead, TagIdRef<'_>)> {
+    pub fn get(&self, index: usize) -> Option<(&TagRead, TagIdRef<'_>)> {
         self.reads.get(index).map(|read| (read, self.id(read)))
     }
 
@@ -381,6 +393,23 @@ mod tests {
         buf.record(TagIdKind::Epc, &[3; 32]).unwrap();
         let ids: Vec<Vec<u8>> = buf.iter().map(|sighting| sighting.id.bytes.to_vec()).collect();
         assert_eq!(ids, [vec![1, 2], long, vec![3; 32]]);
+    }
+
+    #[test]
+    fn records_that_hold_their_ids_come_up_to_the_next_that_does_not() {
+        let mut buf = ReadBuf::with_capacity(8);
+        let run = |buf: &ReadBuf, from, most| buf.inline_records(from, most).len();
+        assert_eq!(run(&buf, 0, 8), 0);
+        for len in [12, 32, 1] {
+            buf.record(TagIdKind::Epc, &[7; 62][..len]).unwrap();
+        }
+        assert_eq!((run(&buf, 0, 8), run(&buf, 0, 2), run(&buf, 1, 8), run(&buf, 3, 8)), (3, 2, 2, 0));
+        for len in [33, 2, 62] {
+            buf.record(TagIdKind::Epc, &[7; 62][..len]).unwrap();
+        }
+        assert_eq!((run(&buf, 0, 8), run(&buf, 1, 1), run(&buf, 3, 8), run(&buf, 4, 8)), (3, 1, 0, 1));
+        assert_eq!((run(&buf, 5, 8), run(&buf, 6, 8), run(&buf, 9, 8)), (0, 0, 0));
+        assert!(buf.inline_records(0, 8).iter().all(|read| read.id_len > 0));
     }
 
     #[test]

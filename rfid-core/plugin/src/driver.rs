@@ -80,7 +80,7 @@ impl Reader {
         }
         self.phase = Phase::Unclear;
         self.info = Some(finish(link, Some(limit), self.session()?.open())?);
-        self.inventory.lock().reset();
+        self.inventory.reset();
         self.phase = Phase::Open;
         Ok(Status::OK)
     }
@@ -91,7 +91,7 @@ impl Reader {
         }
         self.phase = Phase::Unclear;
         finish(link, None, self.session()?.start())?;
-        self.inventory.lock().reset();
+        self.inventory.reset();
         self.failure = None;
         self.phase = Phase::Running;
         Ok(Status::OK)
@@ -99,7 +99,7 @@ impl Reader {
 
     fn read(&mut self, link: &Arc<Link>, lent: &mut Lent<'_>, limit: Duration) -> Outcome {
         match self.phase {
-            Phase::Running if self.failure.is_none() && self.inventory.lock().is_empty() => {
+            Phase::Running if self.failure.is_none() && self.inventory.is_empty() => {
                 self.wait(link, limit)?;
             }
             Phase::Running | Phase::Stopped => {}
@@ -109,9 +109,8 @@ impl Reader {
             // Reads and errors are kept for a call that has room for them.
             return Ok(Status::NO_DATA);
         }
-        let mut ready = self.inventory.lock();
-        ready.hand_over(lent);
-        match self.failure.take_if(|_| ready.is_empty() && lent.count() == 0) {
+        self.inventory.hand_over(lent);
+        match self.failure.take_if(|_| self.inventory.is_empty() && lent.count() == 0) {
             Some(failure) => Err(failure),
             None if lent.count() == 0 => Ok(Status::NO_DATA),
             None => Ok(Status::OK),
@@ -130,21 +129,26 @@ impl Reader {
             if let Poll::Ready(ended) = session.poll(cx) {
                 return Poll::Ready(Some(ended));
             }
-            if inventory.lock().is_empty() { Poll::Pending } else { Poll::Ready(None) }
+            if !inventory.is_empty() {
+                return Poll::Ready(None);
+            }
+            inventory.listen();
+            Poll::Pending
         });
-        inventory.lock().begin_to_listen();
-        let ended = run(link, Some(limit), work);
-        let silent = inventory.lock().end_listening();
-        match ended? {
+        match run(link, Some(limit), work)? {
             Ended::Done(Some(Err(error))) => self.failure = Some(error.into()),
             Ended::Interrupted => return Err(Failure::cancelled()),
-            Ended::Limit if silent > silence_limit => {
-                let seconds = silent.as_secs_f32();
-                let detail = format!("no sign of life for {seconds:.1} s; the link or the reader is dead");
-                let error = rfid_core::Error::new(ErrorKind::Timeout, "read").with_detail(detail);
-                self.failure = Some(error.into());
+            Ended::Limit => {
+                let silent = inventory.end_listening();
+                if silent > silence_limit {
+                    let seconds = silent.as_secs_f32();
+                    let detail =
+                        format!("no sign of life for {seconds:.1} s; the link or the reader is dead");
+                    let error = rfid_core::Error::new(ErrorKind::Timeout, "read").with_detail(detail);
+                    self.failure = Some(error.into());
+                }
             }
-            Ended::Done(_) | Ended::Limit => {}
+            Ended::Done(_) => {}
         }
         Ok(())
     }
@@ -167,7 +171,7 @@ impl Reader {
         self.failure = None;
         let closed = run(link, Some(limit), self.session()?.close())?;
         link.forget_cancel();
-        self.inventory.lock().reset();
+        self.inventory.reset();
         match closed {
             Ended::Done(outcome) => {
                 // A session is closed whatever it says of it.

@@ -50,9 +50,14 @@ impl Link {
         self.cancelled.store(false, Ordering::SeqCst);
     }
 
+    /// Whether the call that runs is to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst) || self.poisoned.get().is_some()
+    }
+
     /// Ends when the call that runs is to end.
     pub(crate) async fn interrupted(&self) {
-        while !self.cancelled.load(Ordering::SeqCst) && self.poisoned.get().is_none() {
+        while !self.is_interrupted() {
             self.wake.notified().await;
         }
     }
@@ -125,11 +130,10 @@ pub(crate) unsafe fn create<T>(
         // SAFETY: the caller says so.
         let setup = unsafe { Setup::read(host, config) }?;
         let link = Arc::clone(&setup.link);
-        let _current = logging::enter(&link);
         // What belongs to tokio wants to be made within it.
-        let _within = runtime.enter();
-        let made = panics::catch(|| make(setup)).unwrap_or_else(|said| Err(Failure::panicked(&said)));
-        match made {
+        let _runtime = runtime.enter();
+        let made = logging::within(&link, || panics::catch(|| make(setup)));
+        match made.unwrap_or_else(|said| Err(Failure::panicked(&said))) {
             Ok(state) => {
                 *out = Box::into_raw(Box::new(Instance { link, state: Mutex::new(state) })).cast();
                 Ok(Status::OK)
@@ -141,7 +145,7 @@ pub(crate) unsafe fn create<T>(
         }
     });
     // SAFETY: the caller says so.
-    unsafe { tell(made, err) }
+    unsafe { tell(made.unwrap_or_else(|said| Err(Failure::panicked(&said))), err) }
 }
 
 /// One call of the host on an instance's own thread.
@@ -156,14 +160,15 @@ pub(crate) unsafe fn call<T>(
 ) -> Status {
     // SAFETY: the caller says so.
     let outcome = match unsafe { instance.cast::<Instance<T>>().as_ref() } {
-        Some(instance) => panics::catch(|| instance.run(body)),
-        None => Ok(Err(Failure::invalid("no instance"))),
+        Some(instance) => instance.run(body),
+        None => Err(Failure::invalid("no instance")),
     };
     // SAFETY: the caller says so.
     unsafe { tell(outcome, err) }
 }
 
 impl<T> Instance<T> {
+    /// Author's code runs in `body` only, so nothing around it panics.
     fn run(&self, body: impl FnOnce(&Arc<Link>, &mut T) -> Outcome) -> Outcome {
         self.link.still_whole()?;
         let mut state = match self.state.try_lock() {
@@ -173,8 +178,8 @@ impl<T> Instance<T> {
                 return Err(Failure::state("another call on this instance is running"));
             }
         };
-        let _current = logging::enter(&self.link);
-        let outcome = panics::catch(|| body(&self.link, &mut state)).unwrap_or_else(|said| {
+        let work = || panics::catch(|| body(&self.link, &mut state));
+        let outcome = logging::within(&self.link, work).unwrap_or_else(|said| {
             self.link.poison(said);
             Err(Failure::cancelled())
         });
@@ -208,20 +213,19 @@ pub(crate) unsafe fn destroy<T>(instance: *mut rfid_abi::Instance) {
     // SAFETY: made by `Box::into_raw` in `create`, and this is the last use of the pointer.
     let instance = unsafe { Box::from_raw(instance.cast::<Instance<T>>()) };
     let link = Arc::clone(&instance.link);
-    let current = logging::enter(&link);
-    // A panic that is caught here was told to the log; there is nobody else to tell.
-    let _ = panics::catch(|| {
-        let _within = runtime::runtime().map(|runtime| runtime.enter());
+    let free = || {
+        let _runtime = runtime::runtime().map(|runtime| runtime.enter());
         drop(instance);
-    });
-    drop(current);
+    };
+    // A panic that is caught here was told to the log; there is nobody else to tell.
+    let _ = logging::within(&link, || panics::catch(free));
     link.host.leave();
 }
 
 /// # Safety
 /// As [`Failure::tell`].
-unsafe fn tell(outcome: Result<Outcome, String>, err: *mut Error) -> Status {
-    match outcome.unwrap_or_else(|said| Err(Failure::panicked(&said))) {
+unsafe fn tell(outcome: Outcome, err: *mut Error) -> Status {
+    match outcome {
         Ok(status) => status,
         // SAFETY: the caller says so.
         Err(failure) => unsafe { failure.tell(err) },

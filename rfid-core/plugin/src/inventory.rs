@@ -1,5 +1,6 @@
 //! A running inventory: reads that the session delivered and the host has not taken yet.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,32 +12,43 @@ use crate::held::Recall;
 use crate::instance::Link;
 use crate::lent::{Lent, Room};
 
+/// Shared by the session's future and the host's calls, of which one runs at a time.
+#[derive(Clone)]
+pub(crate) struct Inventory(Arc<Shared>);
+
+struct Shared {
+    ready: Mutex<Ready>,
+    /// Whether there are reads in it, for whoever asks often and need not lock it for that.
+    has_reads: AtomicBool,
+}
+
 /// What the host has not taken yet.
-pub(crate) struct Ready {
+struct Ready {
     buf: ReadBuf,
     /// The first read in it that was not taken.
     next: usize,
     /// Reads lost and not told.
     lost: u64,
-    /// When the session last gave a sign of life.
-    life: Instant,
-    /// Since when nobody has been listening to it.
-    unheard: Instant,
+    /// How long the session has been listened to without a sign of life, in waits that are over.
+    silent: Duration,
+    /// Since when that has been going on in the one that is not.
+    since: Option<Instant>,
 }
-
-/// Shared by the session's future and the host's calls, of which one runs at a time.
-#[derive(Clone)]
-pub(crate) struct Inventory(Arc<Mutex<Ready>>);
 
 impl Inventory {
     pub(crate) fn new() -> Self {
         let buf = ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY);
-        let now = Instant::now();
-        Self(Arc::new(Mutex::new(Ready { buf, next: 0, lost: 0, life: now, unheard: now })))
+        let ready = Mutex::new(Ready { buf, next: 0, lost: 0, silent: Duration::ZERO, since: None });
+        Self(Arc::new(Shared { ready, has_reads: AtomicBool::new(false) }))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Ready> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Ready> {
+        self.0.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the host has taken everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.0.has_reads.load(Ordering::Acquire)
     }
 
     /// Reads from the session until it fails or is called back.
@@ -53,50 +65,72 @@ impl Inventory {
         handler.filled();
         (session, ended)
     }
-}
-
-impl Ready {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.next >= self.buf.len()
-    }
 
     /// Forgets everything; the session is alive from now on.
-    pub(crate) fn reset(&mut self) {
-        let now = Instant::now();
-        self.buf.clear();
-        (self.next, self.lost, self.life, self.unheard) = (0, 0, now, now);
+    pub(crate) fn reset(&self) {
+        let mut ready = self.lock();
+        ready.buf.clear();
+        (ready.next, ready.lost, ready.silent, ready.since) = (0, 0, Duration::ZERO, None);
+        self.note(&ready);
     }
 
-    /// The session is listened to from now on. Until now it could not have been heard.
-    pub(crate) fn begin_to_listen(&mut self) {
-        self.life += self.unheard.elapsed();
+    /// The session is listened to from now on, if it was not before.
+    pub(crate) fn listen(&self) {
+        self.lock().since.get_or_insert_with(Instant::now);
     }
 
-    /// The session is not listened to any more. Returns how long it has been silent by now.
-    pub(crate) fn end_listening(&mut self) -> Duration {
-        self.unheard = Instant::now();
-        self.life.elapsed()
+    /// The session is not listened to any more, and cannot be heard. Returns how long it has been silent.
+    pub(crate) fn end_listening(&self) -> Duration {
+        let mut ready = self.lock();
+        let listened = ready.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        ready.silent = ready.silent.saturating_add(listened);
+        ready.silent
     }
 
-    /// Takes what a session delivered out of `buf`.
-    fn take(&mut self, buf: &mut ReadBuf) {
-        self.life = Instant::now();
-        self.lost = self.lost.saturating_add(buf.lost());
-        if self.is_empty() {
-            std::mem::swap(&mut self.buf, buf);
-            self.next = 0;
+    /// Takes what a session delivered out of `buf`, a sign of life. The clock is not read: who goes on
+    /// listening does that.
+    fn take(&self, buf: &mut ReadBuf) {
+        let mut ready = self.lock();
+        (ready.silent, ready.since) = (Duration::ZERO, None);
+        ready.lost = ready.lost.saturating_add(buf.lost());
+        if ready.is_empty() {
+            std::mem::swap(&mut ready.buf, buf);
+            ready.next = 0;
         } else {
             // Only a session that fills a buffer and goes on all the same comes here.
-            let taken = self.buf.take_from(buf, 0);
-            self.lost = self.lost.saturating_add(buf.len().saturating_sub(taken) as u64);
+            let taken = ready.buf.take_from(buf, 0);
+            ready.lost = ready.lost.saturating_add(buf.len().saturating_sub(taken) as u64);
         }
         buf.clear();
+        self.note(&ready);
     }
 
     /// Hands over what the host has room for.
-    pub(crate) fn hand_over(&mut self, lent: &mut Lent<'_>) {
-        for sighting in self.buf.iter().skip(self.next) {
-            match lent.push(&sighting) {
+    pub(crate) fn hand_over(&self, lent: &mut Lent<'_>) {
+        let mut ready = self.lock();
+        ready.hand_over(lent);
+        self.note(&ready);
+    }
+
+    fn note(&self, ready: &Ready) {
+        self.0.has_reads.store(!ready.is_empty(), Ordering::Release);
+    }
+}
+
+impl Ready {
+    fn is_empty(&self) -> bool {
+        self.next >= self.buf.len()
+    }
+
+    fn hand_over(&mut self, lent: &mut Lent<'_>) {
+        while !self.is_empty() {
+            let taken = lent.push_records(self.buf.inline_records(self.next, lent.room()));
+            self.next += taken;
+            if taken > 0 {
+                continue;
+            }
+            let Some((read, id)) = self.buf.get(self.next) else { break };
+            match lent.push(read, id.bytes) {
                 Room::Taken => {}
                 Room::Used => break,
                 Room::Never => self.lost = self.lost.saturating_add(1),
@@ -126,11 +160,11 @@ impl ReadHandler for Handler {
         if let Some(noticed) = self.buf.take_noticed() {
             tell(&self.link, noticed);
         }
-        self.inventory.lock().take(&mut self.buf);
+        self.inventory.take(&mut self.buf);
     }
 
     fn is_ahead(&self) -> bool {
-        !self.inventory.lock().is_empty()
+        !self.inventory.is_empty()
     }
 }
 

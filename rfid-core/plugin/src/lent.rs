@@ -1,7 +1,7 @@
 //! Memory that the host lends for one call of `read`.
 
-use rfid_abi::{AUX_ID, INLINE_ID, READ_MORE, ReadBuf, TagRead};
-use rfid_core::Sighting;
+use rfid_abi::{AUX_ID, READ_MORE, ReadBuf, TagRead};
+use rfid_core::TagRead as Record;
 
 use crate::failure::Failure;
 
@@ -9,6 +9,9 @@ use crate::failure::Failure;
 const ITEM_HEAD: usize = 4;
 /// Where a record says how long its items are (`u16`) and where they begin (`u32`).
 const AUX_PLACE: usize = 58;
+/// Bytes of a record.
+const RECORD: usize = size_of::<TagRead>();
+const _: () = assert!(size_of::<Record>() == RECORD);
 
 /// A host's buffer. Records that fit are written to it, and nothing is read from it.
 pub(crate) struct Lent<'a> {
@@ -64,34 +67,54 @@ impl<'a> Lent<'a> {
         self.buf.flags |= READ_MORE;
     }
 
-    /// Writes a read behind those that are there.
-    pub(crate) fn push(&mut self, sighting: &Sighting<'_>) -> Room {
-        if self.buf.count >= self.buf.capacity {
-            return Room::Used;
-        }
-        if sighting.id.bytes.len() > INLINE_ID {
-            let mut record = sighting.read.to_bytes();
-            match self.push_id(sighting.id.bytes, &mut record) {
-                Room::Taken => self.put(&record),
-                full => return full,
-            }
-        } else {
-            // SAFETY: a record lies in memory as it crosses, and has no padding.
-            self.put(unsafe { &*std::ptr::from_ref(sighting.read).cast() });
-        }
-        Room::Taken
+    /// How many more records fit.
+    pub(crate) fn room(&self) -> usize {
+        self.buf.capacity.saturating_sub(self.buf.count) as usize
     }
 
-    /// Writes a record behind those that are there, where there is room for it.
-    fn put(&mut self, record: &[u8; size_of::<TagRead>()]) {
-        let at = self.buf.count as usize * self.buf.stride as usize;
-        // SAFETY: record number `count` is within the capacity, and the stride at least as long as a
-        // record; the host's memory is its own, so it does not overlap this one.
-        unsafe {
-            let place = self.buf.reads.cast::<u8>().add(at);
-            place.copy_from_nonoverlapping(record.as_ptr(), record.len());
+    /// Writes records that hold their ids themselves behind those that are there, as far as they fit.
+    /// Returns how many.
+    pub(crate) fn push_records(&mut self, records: &[Record]) -> usize {
+        let taken = records.len().min(self.room());
+        if taken == 0 {
+            return 0;
         }
-        self.buf.count += 1;
+        let stride = self.buf.stride as usize;
+        let from = records.as_ptr().cast::<u8>();
+        // SAFETY: records number `count` to `count + taken` are within the capacity, and the stride is at
+        // least as long as a record, which lies in memory as it crosses and has no padding; the host's
+        // memory is its own, so it does not overlap this one.
+        unsafe {
+            let place = self.buf.reads.cast::<u8>().add(self.buf.count as usize * stride);
+            if stride == RECORD {
+                place.copy_from_nonoverlapping(from, taken * RECORD);
+            } else {
+                for number in 0..taken {
+                    place.add(number * stride).copy_from_nonoverlapping(from.add(number * RECORD), RECORD);
+                }
+            }
+        }
+        self.buf.count += taken as u32;
+        taken
+    }
+
+    /// Writes a read whose id does not fit into its record behind those that are there.
+    pub(crate) fn push(&mut self, read: &Record, id: &[u8]) -> Room {
+        if self.room() == 0 {
+            return Room::Used;
+        }
+        let mut record = read.to_bytes();
+        let room = self.push_id(id, &mut record);
+        if room == Room::Taken {
+            let at = self.buf.count as usize * self.buf.stride as usize;
+            // SAFETY: as of `push_records`, for one.
+            unsafe {
+                let place = self.buf.reads.cast::<u8>().add(at);
+                place.copy_from_nonoverlapping(record.as_ptr(), RECORD);
+            }
+            self.buf.count += 1;
+        }
+        room
     }
 
     /// Writes an id to the side area, and into the record where it is.

@@ -4,9 +4,10 @@
 //! the host of the instance whose code is running, so that the host knows which reader it is about,
 //! and to that of the module where none is.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::panic::Location;
+use std::ptr::null;
 use std::sync::{Arc, Once};
 
 use rfid_abi::{Field, Log, Str};
@@ -25,8 +26,9 @@ use crate::panics;
 pub(crate) static MODULE: HostLink = HostLink::none();
 
 thread_local! {
-    /// The instance whose code runs on this thread.
-    static CURRENT: RefCell<Option<Arc<Link>>> = const { RefCell::new(None) };
+    /// The instance whose code runs on this thread, or null. A pointer of an `Arc`, good until [`within`]
+    /// sets it back: a count would cost every call two turns at a number that other threads look at.
+    static CURRENT: Cell<*const Link> = const { Cell::new(null()) };
 }
 
 /// Sees to it that everything that is said from now on is heard.
@@ -39,27 +41,33 @@ pub(crate) fn begin() {
     });
 }
 
-/// Until the end of the returned value, the code on this thread is this instance's.
-pub(crate) fn enter(link: &Arc<Link>) -> Entered {
-    Entered { before: CURRENT.with(|current| current.replace(Some(Arc::clone(link)))) }
+/// Runs code that is this instance's.
+pub(crate) fn within<T>(link: &Arc<Link>, code: impl FnOnce() -> T) -> T {
+    let _before = Before(CURRENT.replace(Arc::as_ptr(link)));
+    code()
 }
 
-/// See [`enter`].
-pub(crate) struct Entered {
-    before: Option<Arc<Link>>,
-}
+/// Whose code ran before, to be set back also where the code panics.
+struct Before(*const Link);
 
-impl Drop for Entered {
+impl Drop for Before {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // A thread that is ending has no memory of its own any more.
-        let _ = CURRENT.try_with(|current| current.replace(before));
+        CURRENT.set(self.0);
     }
 }
 
 /// The instance whose code runs on this thread.
 pub(crate) fn current() -> Option<Arc<Link>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    let link = CURRENT.get();
+    if link.is_null() {
+        return None;
+    }
+    // SAFETY: the pointer of an `Arc` that `within` has borrowed, which runs on this thread and sets it
+    // back before it returns; the count is for the one that is made here.
+    unsafe {
+        Arc::increment_strong_count(link);
+        Some(Arc::from_raw(link))
+    }
 }
 
 /// Says a panic; whether anybody heard it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rfid_abi::Status;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 
 use crate::failure::Failure;
@@ -46,26 +47,45 @@ pub(crate) fn run<T>(
     limit: Option<Duration>,
     future: impl Future<Output = T>,
 ) -> Result<Ended<T>, Failure> {
-    Ok(runtime()?.block_on(async {
+    // By the handle: the runtime itself would enter its context twice.
+    Ok(runtime()?.handle().block_on(async {
         let mut future = pin!(future);
-        let mut interrupted = pin!(link.interrupted());
-        let mut at_limit = pin!(async {
-            match limit {
-                Some(limit) => sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        });
+        let mut end = pin!(None);
         poll_fn(|cx| {
-            if interrupted.as_mut().poll(cx).is_ready() {
+            if link.is_interrupted() {
                 return Poll::Ready(Ended::Interrupted);
             }
             if let Poll::Ready(value) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ended::Done(value));
             }
-            at_limit.as_mut().poll(cx).map(|()| Ended::Limit)
+            // What is there at once needs neither a timer nor anybody who wakes it.
+            if end.is_none() {
+                end.set(Some(ending(link, limit)));
+            }
+            end.as_mut().as_pin_mut().map_or(Poll::Pending, |end| end.poll(cx))
         })
         .await
     }))
+}
+
+/// Ends when a call is to end though it is not done.
+async fn ending<T>(link: &Link, limit: Option<Duration>) -> Ended<T> {
+    let mut interrupted = pin!(link.interrupted());
+    let mut at_limit = pin!(async {
+        match limit {
+            Some(limit) => sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    });
+    // Work that always goes on uses up what tokio lets a task do at once, and the timer would never see
+    // its turn.
+    unconstrained(poll_fn(|cx| {
+        if interrupted.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ended::Interrupted);
+        }
+        at_limit.as_mut().poll(cx).map(|()| Ended::Limit)
+    }))
+    .await
 }
 
 /// The same for a call that has failed where it was not done.

@@ -64,8 +64,7 @@ impl<F: Future> Future for Belonging<F> {
 
 /// Runs an instance's code where no call of the host is under way.
 fn owned<T>(link: &Arc<Link>, code: impl FnOnce() -> T) -> T {
-    let _current = logging::enter(link);
-    panics::catch(code).unwrap_or_else(|said| {
+    logging::within(link, || panics::catch(code)).unwrap_or_else(|said| {
         link.poison(said.clone());
         // Whoever joins it is to know as well.
         resume_unwind(Box::new(said))

@@ -6,7 +6,7 @@ use rfid_abi::{Status, reader_event};
 
 use crate::allocations;
 use crate::host::{Batch, Lent, Reader, told};
-use crate::staged::id;
+use crate::staged::{id, short_id};
 
 /// The ids of the next `count` reads, in whatever pieces they come.
 fn fetch(reader: &Reader, count: usize, mut read: impl FnMut(&Reader) -> Batch) -> Vec<Vec<u8>> {
@@ -21,17 +21,19 @@ fn fetch(reader: &Reader, count: usize, mut read: impl FnMut(&Reader) -> Batch) 
 fn every_read_comes_once_and_in_order_in_buffers_of_every_size() {
     // The interpreter that looks for undefined behaviour is slow.
     let count = if cfg!(miri) { 20 } else { 1000 };
-    for (capacity, stride, aux) in
-        [(1, 64, 66), (2, 72, 66), (3, 64, 100), (16, 128, 4096), (256, 64, 4096), (4096, 72, 65_536)]
-    {
-        let reader = Reader::running(r#"{"play": "counts"}"#);
-        let ids = fetch(&reader, count, |reader| {
-            let (told, batch) = reader.read_into(capacity, stride, aux, 1000);
-            assert_eq!(told.unwrap(), Status::OK);
-            batch
-        });
-        let expected: Vec<Vec<u8>> = (0..ids.len() as u32).map(id).collect();
-        assert_eq!(ids, expected, "capacity {capacity}, stride {stride}");
+    for (play, id) in [("counts", id as fn(u32) -> Vec<u8>), ("counts short ids", short_id)] {
+        for (capacity, stride, aux) in
+            [(1, 64, 66), (2, 72, 66), (3, 64, 100), (16, 128, 4096), (256, 64, 4096), (4096, 72, 65_536)]
+        {
+            let reader = Reader::running(&format!(r#"{{"play": "{play}"}}"#));
+            let ids = fetch(&reader, count, |reader| {
+                let (told, batch) = reader.read_into(capacity, stride, aux, 1000);
+                assert_eq!(told.unwrap(), Status::OK);
+                batch
+            });
+            let expected: Vec<Vec<u8>> = (0..ids.len() as u32).map(id).collect();
+            assert_eq!(ids, expected, "{play}, capacity {capacity}, stride {stride}");
+        }
     }
 }
 
@@ -159,6 +161,43 @@ fn a_cancelled_read_returns_and_cancelling_holds_until_close() {
     reader.open().unwrap();
     reader.start().unwrap();
     assert_eq!(reader.read(16, 10).0.unwrap(), Status::NO_DATA);
+}
+
+#[test]
+fn cancelling_reaches_a_session_that_always_has_something() {
+    for play in ["counts", "counts short ids", "idles", "is flooded"] {
+        let reader = Reader::running(&format!(r#"{{"play": "{play}"}}"#));
+        // All that it counts at once fits, so nothing is left over for the next call.
+        let told = reader.read(16, 20).0.unwrap();
+        assert_eq!(told == Status::OK, play.starts_with("counts"), "{play}");
+        reader.canceller()();
+        assert_eq!(reader.read(16, 60_000).0.unwrap_err().0, Status::CANCELLED, "{play}");
+    }
+}
+
+#[test]
+fn cancelling_ends_a_call_that_never_has_to_wait() {
+    for play in ["idles", "is flooded"] {
+        let reader = Reader::running(&format!(r#"{{"play": "{play}"}}"#));
+        let cancel = reader.canceller();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                cancel();
+            });
+            let (status, _) = reader.read(16, 60_000).0.unwrap_err();
+            assert_eq!(status, Status::CANCELLED, "{play}");
+        });
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "the interpreter is slower than the silence is long")]
+fn signs_of_life_without_reads_keep_a_session_alive() {
+    let reader = Reader::running(r#"{"play": "idles"}"#);
+    assert_eq!(reader.read(1, 400).0.unwrap(), Status::NO_DATA);
+    let reader = Reader::running(r#"{"play": "is flooded"}"#);
+    assert_eq!(reader.read(1, 400).0.unwrap_err().0, Status::TIMEOUT, "what is of no interest is none");
 }
 
 #[test]

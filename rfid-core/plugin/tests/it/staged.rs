@@ -15,8 +15,11 @@ use serde_json::json;
 pub(crate) struct Staged;
 
 /// What happens when the inventory runs.
-const PLAYS: [&str; 11] = [
+const PLAYS: [&str; 14] = [
     "counts",
+    "counts short ids",
+    "idles",
+    "is flooded",
     "panics",
     "hangs",
     "thread panics",
@@ -61,7 +64,12 @@ struct Stage {
 
 /// Id number `number`: every third is longer than a record can hold.
 pub(crate) fn id(number: u32) -> Vec<u8> {
-    digits(number).take(if number % 3 == 2 { 62 } else { 12 }).collect()
+    if number % 3 == 2 { digits(number).take(62).collect() } else { short_id(number) }
+}
+
+/// The same where a record can hold all of them.
+pub(crate) fn short_id(number: u32) -> Vec<u8> {
+    digits(number).take(12).collect()
 }
 
 fn digits(number: u32) -> impl Iterator<Item = u8> {
@@ -73,7 +81,8 @@ impl Stage {
         for _ in 0..most {
             let mut id = [0; 62];
             id.iter_mut().zip(digits(self.next)).for_each(|(to, digit)| *to = digit);
-            let id = if self.next % 3 == 2 { &id[..] } else { &id[..12] };
+            let is_long = self.next % 3 == 2 && self.play != "counts short ids";
+            let id = if is_long { &id[..] } else { &id[..12] };
             let Ok(read) = buf.record(TagIdKind::Epc, id) else { break };
             read.set_antenna_port(2).set_rssi_cdbm(-5500).set_protocol(AirProtocol::Gen2);
             self.next += 1;
@@ -89,7 +98,10 @@ impl Session for Stage {
             serial: Some("42".into()),
             protocols: vec![AirProtocol::Gen2],
             antenna_ports: vec![1, 2],
-            silence_limit: Duration::from_millis(if self.play == "is silent" { 300 } else { 60_000 }),
+            silence_limit: match self.play.as_str() {
+                "is silent" | "idles" | "is flooded" => Duration::from_millis(300),
+                _ => Duration::from_secs(60),
+            },
         })
     }
 
@@ -99,7 +111,13 @@ impl Session for Stage {
 
     async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
         match self.play.as_str() {
-            "counts" => self.count(buf, 5),
+            "counts" | "counts short ids" => self.count(buf, 5),
+            // A sign of life and nothing else, always.
+            "idles" => {}
+            // What comes is of no interest, and there is always more of it.
+            "is flooded" => loop {
+                tokio::task::coop::consume_budget().await;
+            },
             "counts and waits" if self.next < 5 => self.count(buf, 5),
             "panics" => panic!("no such antenna: {}", 7),
             "breaks" if self.next < 3 => {
