@@ -1,15 +1,21 @@
 //! What a read costs on its way out of a driver: linked in, over the plugin boundary alone, and as a
-//! plugin on a thread of this process and in a process of its own, with the way to a task.
+//! plugin on a thread of this process and in a process of its own, with the way to a task. The boundary
+//! alone also from a driver in C, which writes into the host's memory.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use rfid_bench_endless::Endless;
 use rfid_core::{Driver, DynSession, ReadBuf, ReadHandler, ReaderSetup, Settings};
 use rfid_loader::boundary::Bare;
-use rfid_loader::{Isolation, Place, Plugins, Runner, USUAL_MEMORY};
+use rfid_loader::{Isolation, Place, Plugin, Plugins, Runner, USUAL_MEMORY};
 use tokio::runtime::Runtime;
 
 /// Reads in a batch.
@@ -75,6 +81,7 @@ fn take_bare(bare: &mut Bare, reads: u64) -> Duration {
     start.elapsed()
 }
 
+/// The driver in Rust.
 fn place(isolation: Isolation) -> Place {
     // Beside this program, where cargo puts what it depends on.
     let program = std::env::current_exe().unwrap();
@@ -85,6 +92,34 @@ fn place(isolation: Isolation) -> Place {
         isolation,
         most_memory: USUAL_MEMORY,
     }
+}
+
+/// The driver in C, compiled now into this folder; nothing where there is no compiler.
+fn place_in_c(folder: &Path) -> Option<Place> {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = "libendless_c.so".to_owned();
+    let made = folder.join(&file);
+    let compiled = Command::new("cc")
+        .args(["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-std=c11", "-D_DEFAULT_SOURCE"])
+        .args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-I"])
+        .arg(tree.join("../rfid-core/abi/include"))
+        .arg(tree.join("endless/endless.c"))
+        .arg("-o")
+        .arg(&made)
+        .status();
+    match compiled {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        ended => assert!(ended.unwrap().success(), "the driver in C does not compile"),
+    }
+    // Whatever the umask is, nobody else may write to a plugin.
+    std::fs::set_permissions(&made, Permissions::from_mode(0o755)).unwrap();
+    Some(Place { folder: folder.to_owned(), file, ..place(Isolation::InProcess) })
+}
+
+fn loaded(plugins: &Plugins, place: &Place) -> (Plugin, Arc<dyn Driver>) {
+    let plugin = plugins.load(place).unwrap();
+    let driver = Arc::clone(&plugin.drivers()[0]);
+    (plugin, driver)
 }
 
 fn running(runtime: &Runtime, driver: &dyn Driver, batch: u32) -> Box<dyn DynSession> {
@@ -102,19 +137,26 @@ fn boundary(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let runner = Runner { program: std::env::current_exe().unwrap(), arguments: vec!["run-plugin".into()] };
     let plugins = Plugins::new(runner, Path::new(""));
-    let plugin = plugins.load(&place(Isolation::InProcess)).unwrap();
-    let in_process = plugin.drivers()[0].clone();
-    let isolated = plugins.load(&place(Isolation::Process)).unwrap().drivers()[0].clone();
+    let (plugin, in_process) = loaded(&plugins, &place(Isolation::InProcess));
+    let (_, isolated) = loaded(&plugins, &place(Isolation::Process));
+    let folder = tempfile::tempdir().unwrap();
+    let in_c = place_in_c(folder.path()).map(|place| loaded(&plugins, &place));
+    let alone = [
+        Some(("in-process", &plugin, &in_process)),
+        in_c.as_ref().map(|(plugin, driver)| ("in-process C", plugin, driver)),
+    ];
     let ways: [(&str, &dyn Driver); 3] =
         [("linked", &Endless), ("in-process", &*in_process), ("process", &*isolated)];
     let mut group = criterion.benchmark_group("boundary");
     group.throughput(Throughput::Elements(1));
     for batch in BATCHES {
-        group.bench_function(format!("in-process, the call alone/{batch}"), |bencher| {
-            let settings = Settings::from_toml(&format!("batch = {batch}")).unwrap();
-            let mut bare = Bare::start(&plugin, &*in_process, &settings).unwrap();
-            bencher.iter_custom(|reads| take_bare(&mut bare, reads));
-        });
+        for (name, plugin, driver) in alone.into_iter().flatten() {
+            group.bench_function(format!("{name}, the call alone/{batch}"), |bencher| {
+                let settings = Settings::from_toml(&format!("batch = {batch}")).unwrap();
+                let mut bare = Bare::start(plugin, &**driver, &settings).unwrap();
+                bencher.iter_custom(|reads| take_bare(&mut bare, reads));
+            });
+        }
         for (name, driver) in ways {
             let mut session = running(&runtime, driver, batch);
             group.bench_function(format!("{name}/{batch}"), |bencher| {
@@ -124,6 +166,12 @@ fn boundary(criterion: &mut Criterion) {
         }
     }
     group.finish();
+    if in_c.is_none() {
+        println!(
+            "{} rows skipped: no cc to compile the driver in C with; install a C compiler",
+            BATCHES.len()
+        );
+    }
 }
 
 fn main() {
