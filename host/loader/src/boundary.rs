@@ -8,9 +8,15 @@ use crate::host_side::Told;
 use crate::message::{Call, Kind, LogLine, ReaderEvent, Setup};
 use crate::plugins::Plugin;
 use crate::raw::{Cancel, Instance};
+use crate::ring::{Filler, Memory, Taker};
 
-/// An instance of a driver that was loaded into this process, with nothing around it.
-pub struct Bare(Instance);
+/// An instance of a driver that was loaded into this process, with nothing around it but both ends
+/// of its ring.
+pub struct Bare {
+    instance: Instance,
+    filler: Filler,
+    taker: Taker,
+}
 
 impl Bare {
     /// An instance whose inventory runs.
@@ -33,7 +39,9 @@ impl Bare {
         for call in [Call::Open { limit_ms: 1_000 }, Call::Start] {
             instance.call(call).map_err(|fault| fault.message)?;
         }
-        Ok(Self(instance))
+        let (_, memory) = Memory::new().map_err(|error| error.to_string())?;
+        let memory = Arc::new(memory);
+        Ok(Self { instance, filler: Filler::new(Arc::clone(&memory)), taker: Taker::new(memory) })
     }
 
     /// One `read` into the buffer.
@@ -41,7 +49,12 @@ impl Bare {
     /// # Errors
     /// What the plugin says.
     pub fn read(&mut self, buf: &mut ReadBuf) -> Result<(), String> {
-        self.0.read(buf, 250).map_err(|fault| fault.message)
+        self.instance.read(&mut self.filler, 250).map_err(|fault| fault.message)?;
+        self.taker
+            .look()
+            .and_then(|()| self.taker.take(buf, u64::MAX, u64::MAX))
+            .map_err(|refused| format!("{refused:?}"))?;
+        Ok(())
     }
 }
 

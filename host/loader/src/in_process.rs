@@ -8,10 +8,13 @@ use rfid_abi as abi;
 use tokio::sync::mpsc;
 
 use crate::host_side::Told;
+use crate::incoming::{Incoming, Unasked};
 use crate::line::{Line, To, WAITING_FROM, WAITING_TO};
-use crate::message::{Abilities, Fault, FromInstance, LogLine, ReaderEvent, Setup};
+use crate::message::{Abilities, Fault, FromInstance, LogLine, Noticed, ReaderEvent, Setup};
 use crate::module::Module;
+use crate::process::host_fault;
 use crate::raw::{Cancel, Instance};
+use crate::ring::{Filler, Memory, Taker};
 use crate::teller::Teller;
 use crate::thread::{self, Outbox};
 
@@ -24,14 +27,17 @@ pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result
     let (outbox, from) = mpsc::channel(WAITING_FROM);
     let (made, is_made) = sync_channel(1);
     let cancel = Cancel::default();
-    let told = Arc::new(HostLog { teller, outbox: outbox.clone() });
+    let (_, memory) = Memory::new().map_err(|error| host_fault("no memory for its reads", &error))?;
+    let (memory, unasked) = (Arc::new(memory), Arc::new(Unasked::default()));
+    let incoming = Incoming::new(Taker::new(Arc::clone(&memory)), Arc::clone(&unasked));
+    let told = Arc::new(HostLog { teller, memory: Arc::clone(&memory), unasked: Arc::clone(&unasked) });
     let begin = {
         let cancel = cancel.clone();
         move || match Instance::create(&module, &setup, told, cancel) {
             Ok((instance, abilities)) => {
                 // Whoever asked may have lost patience.
                 if made.send(Ok(abilities)).is_ok() {
-                    thread::serve(instance, &asked, &mut ToHost(outbox));
+                    thread::serve(instance, Filler::new(memory), &asked, &mut ToHost { outbox, unasked });
                 }
             }
             Err(fault) => drop(made.send(Err(fault))),
@@ -47,21 +53,30 @@ pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result
             format!("create has not returned for {} s", CREATE_LIMIT.as_secs()),
         ))
     })?;
-    Ok((Line::new(To::Thread { inbox, cancel }, from), abilities))
+    Ok((Line::new(To::Thread { inbox, cancel }, from, incoming), abilities))
 }
 
-struct ToHost(mpsc::Sender<FromInstance>);
+struct ToHost {
+    outbox: mpsc::Sender<FromInstance>,
+    unasked: Arc<Unasked>,
+}
 
 impl Outbox for ToHost {
     fn put(&mut self, said: FromInstance) -> bool {
-        self.0.blocking_send(said).is_ok()
+        self.outbox.blocking_send(said).is_ok()
+    }
+
+    fn ring(&mut self) -> bool {
+        self.unasked.ring();
+        !self.outbox.is_closed()
     }
 }
 
 /// What an instance in this process tells.
 struct HostLog {
     teller: Teller,
-    outbox: mpsc::Sender<FromInstance>,
+    memory: Arc<Memory>,
+    unasked: Arc<Unasked>,
 }
 
 impl Told for HostLog {
@@ -74,7 +89,7 @@ impl Told for HostLog {
     }
 
     fn reader_event(&self, event: ReaderEvent) {
-        // It must not wait. When nobody takes what was said before, the reader is as good as down.
-        let _ = self.outbox.try_send(FromInstance::Event(event));
+        self.unasked.notice(Noticed { event, after: self.memory.published() });
+        self.memory.note_said();
     }
 }

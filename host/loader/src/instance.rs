@@ -9,7 +9,7 @@ use rfid_core::{Error, ErrorKind, Result, Retry};
 
 use crate::in_process;
 use crate::line::{Line, NoAnswer};
-use crate::message::{Abilities, Answer, Call, Fault, FromInstance, Setup};
+use crate::message::{Abilities, Answer, Call, Fault, Setup};
 use crate::plugins::Loaded;
 use crate::process::{Newborn, Stillborn, host_fault};
 use crate::teller::Teller;
@@ -103,14 +103,8 @@ impl PluginInstance {
     /// Makes a call that the instance itself may take this long for.
     ///
     /// *Cancel safety*: the answer to a dropped call is dropped when it comes.
-    pub(crate) async fn call(
-        &mut self,
-        op: &'static str,
-        call: Call,
-        limit: Duration,
-        meanwhile: impl FnMut(FromInstance),
-    ) -> Result<Answer> {
-        let answer = self.line(op).await?.call(call, limit, meanwhile).await;
+    pub(crate) async fn call(&mut self, op: &'static str, call: Call, limit: Duration) -> Result<Answer> {
+        let answer = self.line(op).await?.call(call, limit).await;
         answer.map_err(|no_answer| self.fail(no_answer, op))
     }
 

@@ -12,8 +12,10 @@
 //! | `module.rs` | loading and the handshake |
 //! | `raw.rs`, `host_side.rs` | the calls of the interface, both ways |
 //! | `thread.rs` | the life of an instance |
+//! | `ring/` | the memory over which its reads go |
 //! | `in_process.rs`, `process.rs`, `runner.rs`, `wire.rs` | where it lives |
-//! | `line.rs`, `instance.rs` | how the host speaks with it, and what follows when it is lost |
+//! | `line.rs`, `incoming.rs` | how the host speaks with it, and what it says unasked |
+//! | `instance.rs` | what follows when it is lost |
 //! | `session.rs`, `sink.rs` | what the framework sees |
 //!
 //! Limits: Linux only. A library that brings others along finds them only where the system looks,
@@ -28,6 +30,7 @@ pub mod boundary;
 mod encoding;
 mod host_side;
 mod in_process;
+mod incoming;
 mod instance;
 mod line;
 mod message;
@@ -35,6 +38,7 @@ mod module;
 mod plugins;
 mod process;
 mod raw;
+mod ring;
 mod runner;
 mod session;
 mod sink;

@@ -5,16 +5,19 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use rfid_abi as abi;
+use rfid_core::ReadBuf;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
+use crate::incoming::{Incoming, Took};
 use crate::message::{Answer, Call, EncodedEvents, Fault, FromInstance, ReaderEvent, ToInstance};
 use crate::process::Process;
-use crate::raw::Cancel;
+use crate::raw::{Cancel, lie};
+use crate::ring::Refused;
 
-/// Words that may wait on their way to an instance: a call, its successor after a dropped future,
-/// and what was lent.
+/// Words that may wait on their way to an instance: a call, and its successors after dropped futures.
 pub(crate) const WAITING_TO: usize = 16;
-/// Words that may wait on their way from it. Reads wait for room before; events beyond it are lost.
+/// Words that may wait on their way from it: answers, and how inventories ended.
 pub(crate) const WAITING_FROM: usize = 64;
 
 /// How much longer than it may an instance can take before it counts as stuck.
@@ -23,7 +26,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// An instance, as the host speaks with it.
 pub(crate) struct Line {
     pub(crate) to: To,
-    pub(crate) from: mpsc::Receiver<FromInstance>,
+    from: mpsc::Receiver<FromInstance>,
+    incoming: Incoming,
     /// Answers that are still to come to calls whose callers are gone.
     owed: usize,
 }
@@ -54,21 +58,15 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
-    pub(crate) fn new(to: To, from: mpsc::Receiver<FromInstance>) -> Self {
-        Self { to, from, owed: 0 }
+    pub(crate) fn new(to: To, from: mpsc::Receiver<FromInstance>, incoming: Incoming) -> Self {
+        Self { to, from, incoming, owed: 0 }
     }
 
-    /// Makes a call that may take this long by itself. What is read or noticed meanwhile goes to
-    /// `meanwhile`.
+    /// Makes a call that may take this long by itself.
     ///
     /// *Cancel safety*: the answer to a dropped call is dropped when it comes.
-    pub(crate) async fn call(
-        &mut self,
-        call: Call,
-        limit: Duration,
-        meanwhile: impl FnMut(FromInstance),
-    ) -> Result<Answer, NoAnswer> {
-        self.ask(ToInstance::Call(call), limit, meanwhile).await
+    pub(crate) async fn call(&mut self, call: Call, limit: Duration) -> Result<Answer, NoAnswer> {
+        self.ask(ToInstance::Call(call), limit).await
     }
 
     /// Offers events to a sink.
@@ -77,15 +75,10 @@ impl Line {
         events: EncodedEvents,
         limit: Duration,
     ) -> Result<Answer, NoAnswer> {
-        self.ask(ToInstance::Deliver(events), limit, |_| ()).await
+        self.ask(ToInstance::Deliver(events), limit).await
     }
 
-    async fn ask(
-        &mut self,
-        asked: ToInstance,
-        limit: Duration,
-        mut meanwhile: impl FnMut(FromInstance),
-    ) -> Result<Answer, NoAnswer> {
+    async fn ask(&mut self, asked: ToInstance, limit: Duration) -> Result<Answer, NoAnswer> {
         self.send(asked)?;
         self.owed += 1;
         let patience = limit + GRACE;
@@ -99,15 +92,19 @@ impl Line {
                         return answer.map_err(NoAnswer::Fault);
                     }
                 }
-                Some(other) => meanwhile(other),
+                Some(FromInstance::Failed(fault, after)) => self.incoming.fail(fault, after),
             }
         }
     }
 
-    /// Lends room or asks; never waits.
-    pub(crate) fn send(&self, said: ToInstance) -> Result<(), NoAnswer> {
+    /// Asks; never waits.
+    fn send(&self, said: ToInstance) -> Result<(), NoAnswer> {
         let sent = match &self.to {
-            To::Thread { inbox, .. } => inbox.try_send(said).is_ok(),
+            To::Thread { inbox, .. } => {
+                let sent = inbox.try_send(said).is_ok();
+                self.incoming.wake_instance();
+                sent
+            }
             To::Process(process) => process.send(said),
         };
         if sent { Ok(()) } else { Err(self.gone()) }
@@ -118,17 +115,83 @@ impl Line {
         self.owed > 0
     }
 
-    /// What comes next without being asked for: reads and what the reader noticed. Answers to calls
-    /// whose callers are gone are dropped.
+    /// Waits for reads and adds them to the buffer, and what was noticed before them to `noticed`.
+    /// Returns without reads as well, now and then, as long as the instance lives; one that has given
+    /// no sign of that for so long is stuck.
     ///
     /// *Cancel safety*: nothing is lost.
-    pub(crate) async fn next(&mut self) -> Result<Unasked, NoAnswer> {
-        loop {
-            match self.from.recv().await {
-                None => return Err(self.gone()),
+    pub(crate) async fn read(
+        &mut self,
+        buf: &mut ReadBuf,
+        noticed: &mut Vec<ReaderEvent>,
+        patience: Duration,
+    ) -> Result<(), NoAnswer> {
+        let mut until = None;
+        // What it said before was a sign of life before.
+        self.incoming.has_rung();
+        while !self.take(buf, noticed)? && !self.incoming.has_rung() {
+            self.incoming.ask();
+            // What came before it was asked is there without its saying so.
+            if self.take(buf, noticed)? {
+                break;
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + patience);
+            let is_there = timeout_at(until, self.wait()).await.map_err(|_| NoAnswer::Stuck(patience))?;
+            if !is_there {
+                // What it said last counts.
+                return if self.take(buf, noticed)? { Ok(()) } else { Err(self.gone()) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, and whether anything was or nothing fits.
+    fn take(&mut self, buf: &mut ReadBuf, noticed: &mut Vec<ReaderEvent>) -> Result<bool, NoAnswer> {
+        match self.incoming.take(buf, noticed).map_err(|refused| self.refuse(refused))? {
+            Took::Reads => Ok(true),
+            Took::Failed(fault) => Err(NoAnswer::Fault(fault)),
+            Took::Nothing => Ok(buf.is_full()),
+        }
+    }
+
+    /// Waits until something may have come. False: nothing will.
+    ///
+    /// *Cancel safety*: nothing is lost.
+    async fn wait(&mut self) -> bool {
+        tokio::select! {
+            said = self.from.recv() => match said {
+                None => return false,
                 Some(FromInstance::Answer(_)) => self.owed = self.owed.saturating_sub(1),
-                Some(FromInstance::Read(buf, outcome)) => return Ok(Unasked::Read(buf, outcome)),
-                Some(FromInstance::Event(event)) => return Ok(Unasked::Event(event)),
+                Some(FromInstance::Failed(fault, after)) => self.incoming.fail(fault, after),
+            },
+            () = self.incoming.wait() => {}
+        }
+        true
+    }
+
+    /// Leaves out the reads that are there: an inventory is about to begin.
+    pub(crate) fn discard_reads(&mut self) -> Result<(), NoAnswer> {
+        self.incoming.discard_reads().map_err(|refused| self.refuse(refused))
+    }
+
+    /// An inventory has begun: how the last one ended is of no more interest.
+    pub(crate) fn forget_end(&mut self) {
+        self.incoming.forget_end();
+    }
+
+    /// A connection is about to be made: what was noticed on another one is of no more interest.
+    pub(crate) fn forget_noticed(&mut self) {
+        self.incoming.forget_noticed();
+    }
+
+    fn refuse(&self, refused: Refused) -> NoAnswer {
+        match (refused, &self.to) {
+            (Refused::NoRead(fault), _) => NoAnswer::Fault(lie(format!("a read is not one: {fault}"))),
+            (Refused::Nonsense(what), To::Thread { .. }) => {
+                NoAnswer::Gone(format!("it wrote nonsense over its reads ({what})"))
+            }
+            (Refused::Nonsense(what), To::Process(_)) => {
+                NoAnswer::Gone(format!("its process said nonsense ({what}) and was ended"))
             }
         }
     }
@@ -151,12 +214,6 @@ impl Line {
             To::Process(process) => process.end(),
         })
     }
-}
-
-/// What an instance says without being asked.
-pub(crate) enum Unasked {
-    Read(rfid_core::ReadBuf, Result<(), Fault>),
-    Event(ReaderEvent),
 }
 
 impl NoAnswer {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rfid_abi as abi;
-use rfid_core::{ConfigFault, ConfigFaults, Error, ErrorKind, Loss, ReadBuf, Retry, TagId};
+use rfid_core::{ConfigFault, ConfigFaults, Error, ErrorKind, Loss, Retry, TagId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -139,17 +139,14 @@ pub(crate) struct TagCall {
 pub(crate) enum ToInstance {
     Call(Call),
     Deliver(EncodedEvents),
-    /// Room for reads. While an instance has none, it delivers none.
-    Lend(ReadBuf),
 }
 
 /// From an instance.
 #[derive(Debug)]
 pub(crate) enum FromInstance {
     Answer(Result<Answer, Fault>),
-    /// What was lent comes back, with what was read before the fault if there is one.
-    Read(ReadBuf, Result<(), Fault>),
-    Event(ReaderEvent),
+    /// The inventory has ended, with the last reads here in the ring.
+    Failed(Fault, u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -179,6 +176,13 @@ pub(crate) enum ReaderEvent {
     Antenna { port: u16, listens: bool },
     Input { pin: u8, high: bool },
     Lost { reads: u64 },
+}
+
+/// What was noticed, and when: after the reads up to here in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Noticed {
+    pub(crate) event: ReaderEvent,
+    pub(crate) after: u64,
 }
 
 /// A line for the log.

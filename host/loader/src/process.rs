@@ -1,6 +1,5 @@
 //! Instances in processes of their own: what happens to them happens to nobody else.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -13,7 +12,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rfid_abi as abi;
-use rfid_core::ReadBuf;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::net::UnixStream;
@@ -21,8 +19,10 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::incoming::{Incoming, Unasked};
 use crate::line::{Line, To, WAITING_FROM, WAITING_TO};
 use crate::message::{Abilities, Answer, Fault, FromInstance, ModuleInfo, Setup, ToInstance};
+use crate::ring::{Memory, Taker};
 use crate::teller::Teller;
 use crate::trust::Sealed;
 use crate::wire::{self, Frame, FromProcess};
@@ -43,7 +43,8 @@ const LONGEST_PRINTED: usize = 1024;
 pub struct Runner {
     /// The program.
     pub program: PathBuf,
-    /// Its first arguments; the number of the descriptor with the plugin is added.
+    /// Its first arguments; the numbers of the descriptors with the plugin and with the memory for
+    /// reads are added.
     pub arguments: Vec<OsString>,
 }
 
@@ -60,6 +61,7 @@ pub(crate) struct Newborn {
     child: Reaped,
     stream: BlockingStream,
     printed: OwnedFd,
+    memory: Memory,
     payload: Vec<u8>,
 }
 
@@ -76,12 +78,14 @@ impl Newborn {
         let failed = |error: io::Error| format!("cannot start its process: {error}");
         let (ours, theirs) = BlockingStream::pair().map_err(failed)?;
         let (printed, prints) = io::pipe().map_err(failed)?;
-        let memory = sealed.memory.try_clone().map_err(failed)?;
+        let plugin = sealed.memory.try_clone().map_err(failed)?;
+        let (reads, memory) = Memory::new().map_err(failed)?;
         let mut command = Command::new(&runner.program);
         command
             .arg0("rfid-host-plugin")
             .args(&runner.arguments)
-            .arg(memory.as_raw_fd().to_string())
+            .arg(plugin.as_raw_fd().to_string())
+            .arg(reads.as_raw_fd().to_string())
             .env_clear()
             .envs(
                 ["LANG", "TZ", "RUST_BACKTRACE"]
@@ -93,12 +97,12 @@ impl Newborn {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(prints.try_clone().map_err(failed)?)
             .stderr(prints);
-        let keep = move || prepare(&memory, most_memory).map_err(io::Error::from);
+        let keep = move || prepare([&plugin, &reads], most_memory).map_err(io::Error::from);
         // SAFETY: `prepare` makes system calls only; it neither allocates nor locks.
         unsafe { command.pre_exec(keep) };
         let child = Reaped(Some(on_keeper(move || command.spawn()).map_err(failed)?));
         let printed = OwnedFd::from(printed);
-        let mut newborn = Self { child, stream: ours, printed, payload: Vec::new() };
+        let mut newborn = Self { child, stream: ours, printed, memory, payload: Vec::new() };
         let said = newborn.next(Instant::now() + limit, None);
         match said.map_err(|stillborn| stillborn.said())? {
             Said::Module(module) => module.map(|module| (newborn, module)),
@@ -150,13 +154,13 @@ impl Newborn {
             };
             match wire::from_process(kind, &self.payload).map_err(Stillborn::Ended)? {
                 FromProcess::Module(module) => return Ok(Said::Module(module)),
-                FromProcess::Answer(answer) => return Ok(Said::Answer(answer)),
+                FromProcess::Said(FromInstance::Answer(answer)) => return Ok(Said::Answer(answer)),
                 FromProcess::Log(line) => {
                     if let Some(teller) = teller {
                         teller.say(&line);
                     }
                 }
-                FromProcess::Reads(_) | FromProcess::Event(_) => {}
+                FromProcess::Said(_) | FromProcess::Noticed(_) | FromProcess::Bell => {}
             }
         }
     }
@@ -167,22 +171,24 @@ impl Newborn {
         let (said, to) = mpsc::channel(WAITING_TO);
         let (out, from) = mpsc::channel(WAITING_FROM);
         let end = Arc::new(Mutex::new(None));
+        let unasked = Arc::new(Unasked::default());
+        let incoming = Incoming::new(Taker::new(Arc::new(self.memory)), Arc::clone(&unasked));
         let link = Link {
             child: self.child,
             stream: UnixStream::from_std(self.stream)?,
             printed: Some(pipe::Receiver::from_owned_fd(self.printed)?),
             teller,
             most_memory,
-            lent: VecDeque::new(),
             to,
             from: out,
+            unasked,
             inbox: Vec::new(),
             outbox: Vec::new(),
             line: Vec::new(),
             end: Arc::clone(&end),
         };
         let task = tokio::spawn(link.serve());
-        Ok(Line::new(To::Process(Process { to: said, end, task }), from))
+        Ok(Line::new(To::Process(Process { to: said, end, task }), from, incoming))
     }
 }
 
@@ -201,8 +207,10 @@ impl Stillborn {
 }
 
 /// What happens between `fork` and `exec`.
-fn prepare(memory: &OwnedFd, most_memory: u64) -> rustix::io::Result<()> {
-    rustix::io::fcntl_setfd(memory, rustix::io::FdFlags::empty())?;
+fn prepare(handed_over: [&OwnedFd; 2], most_memory: u64) -> rustix::io::Result<()> {
+    for descriptor in handed_over {
+        rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
+    }
     // The socket's end says the same, but not to a plugin that has closed it.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
@@ -254,9 +262,9 @@ struct Link {
     printed: Option<pipe::Receiver>,
     teller: Teller,
     most_memory: u64,
-    lent: VecDeque<ReadBuf>,
     to: mpsc::Receiver<ToProcess>,
     from: mpsc::Sender<FromInstance>,
+    unasked: Arc<Unasked>,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
     line: Vec<u8>,
@@ -283,12 +291,7 @@ impl Link {
                 said = self.to.recv() => match said {
                     None => return Ok(()),
                     Some(ToProcess::Cancel) => wire::put_cancel(&mut self.outbox),
-                    Some(ToProcess::Said(said)) => {
-                        wire::put_said(&mut self.outbox, &said);
-                        if let ToInstance::Lend(buf) = said {
-                            self.lent.push_back(buf);
-                        }
-                    }
+                    Some(ToProcess::Said(said)) => wire::put_said(&mut self.outbox, &said),
                 },
                 ready = self.stream.readable() => {
                     ready.map_err(|error| Wrong::Line(error.to_string()))?;
@@ -331,31 +334,21 @@ impl Link {
         while let Some(Frame { kind, payload, len }) =
             wire::first_frame(self.inbox.get(taken..).unwrap_or_default()).map_err(Wrong::Nonsense)?
         {
-            let said = match wire::from_process(kind, payload).map_err(Wrong::Nonsense)? {
-                FromProcess::Answer(answer) => Some(FromInstance::Answer(answer)),
-                FromProcess::Reads(payload) => {
-                    let mut buf = self
-                        .lent
-                        .pop_front()
-                        .ok_or_else(|| Wrong::Nonsense("reads for which there was no room".to_owned()))?;
-                    let outcome = wire::take_reads(payload, &mut buf).map_err(Wrong::Nonsense)?;
-                    Some(FromInstance::Read(buf, outcome))
-                }
-                FromProcess::Event(event) => {
-                    // What nobody takes is as good as said: the reader is about to be down.
-                    let _ = self.from.try_send(FromInstance::Event(event));
-                    None
+            let is_in_turn = match wire::from_process(kind, payload).map_err(Wrong::Nonsense)? {
+                FromProcess::Said(said) => self.from.try_send(said).is_ok(),
+                FromProcess::Bell => self.unasked.ring(),
+                FromProcess::Noticed(noticed) => {
+                    self.unasked.notice(noticed);
+                    true
                 }
                 FromProcess::Log(line) => {
                     self.teller.say(&line);
-                    None
+                    true
                 }
-                FromProcess::Module(_) => {
-                    return Err(Wrong::Nonsense("it says again who it is".to_owned()));
-                }
+                FromProcess::Module(_) => false,
             };
-            if said.is_some_and(|said| self.from.try_send(said).is_err()) {
-                return Err(Wrong::Nonsense("more answers than questions".to_owned()));
+            if !is_in_turn {
+                return Err(Wrong::Nonsense(format!("a frame of kind {kind} out of turn")));
             }
             taken += len;
         }

@@ -1,25 +1,23 @@
 //! The calls on an instance, as the interface defines them.
 //!
 //! What comes back from a plugin is hostile: numbers are held against the room that was lent,
-//! texts are taken as far as they are UTF-8, and nothing is read beyond what was lent.
+//! texts are taken as far as they are UTF-8, and nothing is read beyond what was lent. Records are
+//! judged by whoever copies them out of the ring (`ring/`).
 
 use std::ffi::{CStr, c_char};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rfid_abi as abi;
 use rfid_abi::extension::{self, GpioTable, Pin, ReaderInfoTable, TagAccessTable, TuneTable};
-use rfid_core::{Loss, ReadBuf, TagRead};
+use rfid_core::Loss;
 
 use crate::host_side::{FOR_MODULES, HostSide, Told, host_side};
 use crate::message::{Abilities, Answer, Call, EncodedEvents, Fault, Kind, OpenedReader, Setup, TagCall};
 use crate::module::Module;
+use crate::ring::{Filler, LENT_AUX, LENT_READS, Room};
 
-/// Reads lent at once at most; a larger buffer is filled in several calls.
-const LENT_READS: usize = 256;
-/// Bytes of the side area lent with them.
-const LENT_AUX: usize = 16 * 1024;
 /// Bytes lent for what a sink adds to events.
 const LENT_RECORDS: usize = 256 * 1024;
 /// Bytes of a tag's memory that one operation can read.
@@ -59,7 +57,6 @@ pub(crate) struct Instance {
     table: Table,
     instance: *mut abi::Instance,
     cancel: Cancel,
-    lent: Box<Lent>,
     extensions: Extensions,
     /// Behind all that may call it.
     _host: Rc<HostSide>,
@@ -69,13 +66,6 @@ pub(crate) struct Instance {
 enum Table {
     Driver(&'static abi::Driver),
     Sink(&'static abi::Sink),
-}
-
-/// Memory that is lent for `read`, and never anything else. Aligned as the framework's records are.
-#[repr(C, align(64))]
-struct Lent {
-    reads: [abi::TagRead; LENT_READS],
-    aux: [u8; LENT_AUX],
 }
 
 #[derive(Default)]
@@ -134,9 +124,8 @@ impl Instance {
             return Err(Fault::new(abi::Status::INTERNAL, "create said OK and made nothing"));
         }
         cancel.set(Some(CancelCall { cancel: cancel_call, instance }));
-        let lent = Box::new(Lent { reads: [BLANK; LENT_READS], aux: [0; LENT_AUX] });
         let extensions = Extensions::default();
-        let mut made = Self { table, instance, cancel, lent, extensions, _host: host };
+        let mut made = Self { table, instance, cancel, extensions, _host: host };
         made.extensions = made.ask_for_extensions();
         let abilities = Abilities {
             tune: made.extensions.tune.is_some(),
@@ -251,26 +240,18 @@ impl Instance {
         })
     }
 
-    /// Reads into the buffer as long as there is room for what one call delivers.
-    pub(crate) fn read(&mut self, buf: &mut ReadBuf, limit_ms: u32) -> Result<(), Fault> {
-        let capacity = buf.remaining().min(LENT_READS);
-        let (status, error, said) = self.read_raw(capacity, limit_ms)?;
-        buf.add_lost(said.lost);
+    /// Reads into a piece of the ring, if there is one, and publishes what is there.
+    pub(crate) fn read(&mut self, ring: &mut Filler, limit_ms: u32) -> Result<(), Fault> {
+        let Some(room) = ring.room() else { return Ok(()) };
+        let (status, error, said) = self.read_raw(Some(&room), limit_ms)?;
         let (count, aux_len) = (said.count as usize, said.aux_len as usize);
-        if count > capacity || aux_len > LENT_AUX {
+        if count > LENT_READS || aux_len > LENT_AUX {
+            ring.publish(0, 0, said.lost);
             return Err(lie(format!(
-                "read said {count} reads and {aux_len} bytes beside them, where {capacity} and {LENT_AUX} fit"
+                "read said {count} reads and {aux_len} bytes beside them, where {LENT_READS} and {LENT_AUX} fit"
             )));
         }
-        let aux = self.lent.aux.get(..aux_len).unwrap_or_default();
-        for read in self.lent.reads.iter().take(count) {
-            let long_id = match read.id_len {
-                0 => Some(long_id(read, aux).ok_or_else(|| lie("a read has no id"))?),
-                _ => None,
-            };
-            buf.push_read(as_ours(read), long_id)
-                .map_err(|fault| lie(format!("a read is not one: {fault}")))?;
-        }
+        ring.publish(count, aux_len, said.lost);
         outcome(status, &error)?;
         if status == abi::Status::END {
             return Err(Fault {
@@ -283,7 +264,7 @@ impl Instance {
 
     /// Gives the instance the chance to keep its connection alive while nothing can be taken.
     pub(crate) fn read_nothing(&mut self) -> Result<(), Fault> {
-        let (status, error, said) = self.read_raw(0, 0)?;
+        let (status, error, said) = self.read_raw(None, 0)?;
         if said.count > 0 {
             return Err(lie("read delivered into a buffer without room"));
         }
@@ -292,7 +273,7 @@ impl Instance {
 
     fn read_raw(
         &mut self,
-        capacity: usize,
+        room: Option<&Room>,
         limit_ms: u32,
     ) -> Result<(abi::Status, abi::Error, abi::ReadBuf), Fault> {
         let Table::Driver(abi::Driver { read: Some(read), .. }) = self.table else { return Err(missing()) };
@@ -300,18 +281,18 @@ impl Instance {
         let mut lent = abi::ReadBuf {
             struct_size: size_of::<abi::ReadBuf>() as u32,
             stride: size_of::<abi::TagRead>() as u32,
-            reads: self.lent.reads.as_mut_ptr(),
-            capacity: capacity as u32,
+            reads: room.map_or(NonNull::dangling(), |room| room.reads).as_ptr(),
+            capacity: if room.is_some() { LENT_READS as u32 } else { 0 },
             count: 0,
-            aux: self.lent.aux.as_mut_ptr(),
-            aux_capacity: LENT_AUX as u32,
+            aux: room.map_or(NonNull::dangling(), |room| room.aux).as_ptr(),
+            aux_capacity: if room.is_some() { LENT_AUX as u32 } else { 0 },
             aux_len: 0,
             lost: 0,
             flags: 0,
             reserved: 0,
         };
-        // SAFETY: the instance is alive, this is its thread, and the memory is its own until the
-        // call returns.
+        // SAFETY: the instance is alive, this is its thread, and the room is its own until the call
+        // returns.
         let status = unsafe { read(self.instance, &raw mut lent, limit_ms, &raw mut error) };
         Ok((status, error, lent))
     }
@@ -471,49 +452,6 @@ impl Drop for Instance {
     }
 }
 
-const BLANK: abi::TagRead = abi::TagRead {
-    timestamp_ns: 0,
-    id: [0; abi::INLINE_ID],
-    id_len: 0,
-    id_kind: 0,
-    antenna: 0,
-    frequency_khz: 0,
-    rssi_cdbm: abi::RSSI_UNKNOWN,
-    phase: abi::PHASE_UNKNOWN,
-    count: 0,
-    pc: 0,
-    flags: 0,
-    protocol: 0,
-    aux_len: 0,
-    aux_off: 0,
-};
-
-const _: () =
-    assert!(size_of::<TagRead>() == size_of::<abi::TagRead>() && align_of::<TagRead>() == align_of::<Lent>());
-
-/// A record of [`Lent`] as one of the framework's, which has the same layout.
-fn as_ours(read: &abi::TagRead) -> &TagRead {
-    debug_assert!(ptr::from_ref(read).cast::<TagRead>().is_aligned());
-    // SAFETY: both have only numbers, at the same places, without padding, so each is the other for
-    // any bytes; the memory is aligned for ours: records follow one another from its beginning.
-    unsafe { &*ptr::from_ref(read).cast() }
-}
-
-/// The id of a record that does not hold it, from the side area.
-fn long_id<'a>(read: &abi::TagRead, aux: &'a [u8]) -> Option<&'a [u8]> {
-    let at = read.aux_off as usize;
-    let mut items = aux.get(at..at.checked_add(read.aux_len.into())?)?;
-    while let Some((kind, rest)) = items.split_first_chunk::<2>() {
-        let (len, rest) = rest.split_first_chunk::<2>()?;
-        let (item, rest) = rest.split_at_checked(u16::from_ne_bytes(*len).into())?;
-        if u16::from_ne_bytes(*kind) == abi::AUX_ID {
-            return Some(item);
-        }
-        items = rest;
-    }
-    None
-}
-
 /// What a sink added, by the index of the event.
 fn added_records(mut bytes: &[u8]) -> Option<Vec<(u32, serde_json::Value)>> {
     let mut records = Vec::new();
@@ -531,7 +469,7 @@ fn missing() -> Fault {
 }
 
 /// The plugin said what cannot be: nothing it says can be trusted any more.
-fn lie(what: impl Into<String>) -> Fault {
+pub(crate) fn lie(what: impl Into<String>) -> Fault {
     let flags = abi::ERROR_RECONNECT;
     Fault { flags, ..Fault::new(abi::Status::INTERNAL, format!("the plugin is at fault: {}", what.into())) }
 }
@@ -559,7 +497,7 @@ fn terminated(text: &[c_char]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rfid_core::{AirProtocol, TagIdKind, UtcTime};
+    use rfid_core::{AirProtocol, ReadBuf, TagIdKind, UtcTime};
 
     use super::*;
 

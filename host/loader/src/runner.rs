@@ -1,6 +1,5 @@
 //! The other end: this program as the process of one plugin's instance.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -8,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rfid_abi as abi;
-use rfid_core::ReadBuf;
 
 use crate::host_side::Told;
 use crate::line::WAITING_TO;
-use crate::message::{Answer, Fault, FromInstance, LogLine, ReaderEvent, ToInstance};
+use crate::message::{Answer, Fault, FromInstance, LogLine, Noticed, ReaderEvent, ToInstance};
 use crate::module::Module;
 use crate::process::{descriptor, take_socket};
 use crate::raw::{Cancel, Instance, init};
+use crate::ring::{Filler, Memory};
 use crate::thread::{self, Outbox};
 use crate::wire::{self, FromHost};
 
@@ -24,25 +23,25 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Is the process of a plugin, until the host closes the socket on standard input.
 ///
-/// The first argument is the number of the descriptor with the plugin's file. To be called first
-/// thing in the program, before any thread is started.
+/// The arguments are the numbers of the descriptors with the plugin's file and with the memory for
+/// reads. To be called first thing in the program, before any thread is started.
 ///
 /// *Errors*: one line; nobody but the host starts this, and it has the line in its log.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let memory = arguments
-        .next()
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| "this is started by rfid-host and by nobody else".to_owned())?;
-    let memory = descriptor(memory).map_err(|error| format!("no plugin is handed over: {error}"))?;
+    let mut handed_over = || {
+        let number = arguments.next().and_then(|number| number.parse().ok());
+        let number = number.ok_or_else(|| "this is started by rfid-host and by nobody else".to_owned())?;
+        descriptor(number).map_err(|error| format!("no plugin is handed over: {error}"))
+    };
+    let (plugin, memory) = (handed_over()?, handed_over()?);
+    let memory = Memory::map(memory).map_err(|error| format!("no memory for reads: {error}"))?;
+    let memory = Arc::new(memory);
     let mut stream = take_socket().map_err(|error| format!("no line to the host: {error}"))?;
     let failed = |error: io::Error| format!("the line to the host: {error}");
     // SAFETY: this process is there for nothing else.
-    let module = unsafe { Module::load(&memory) };
-    let out = Out(Arc::new(Mutex::new(Sending {
-        stream: stream.try_clone().map_err(failed)?,
-        frame: Vec::new(),
-        free: VecDeque::new(),
-    })));
+    let module = unsafe { Module::load(&plugin) };
+    let out =
+        Out(Arc::new(Mutex::new(Sending { stream: stream.try_clone().map_err(failed)?, frame: Vec::new() })));
     match &module {
         Ok(module) => out.send(|frame| wire::put_module(frame, &Ok(module.info.clone()))),
         Err(why) => out.send(|frame| wire::put_module(frame, &Err(why.clone()))),
@@ -54,7 +53,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let FromHost::Setup(setup, log_level) = wire::from_host(kind, &payload)? else {
         return Err("the host begins with something else".to_owned());
     };
-    let told = Arc::new(ToHost { out: out.clone(), log_level });
+    let told = Arc::new(ToHost { out: out.clone(), memory: Arc::clone(&memory), log_level });
     let cancel = Cancel::default();
     let made = init(&module)
         .map_err(|why| Fault::new(abi::Status::INTERNAL, why))
@@ -71,16 +70,17 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
         }
     };
     let (inbox, asked) = sync_channel(WAITING_TO);
+    let ring = Filler::new(Arc::clone(&memory));
     std::thread::Builder::new()
         .name("host".to_owned())
-        .spawn(move || hear(stream, inbox, &cancel, &out))
+        .spawn(move || hear(stream, inbox, &cancel, &memory))
         .map_err(failed)?;
-    thread::serve(instance, &asked, &mut outbox);
+    thread::serve(instance, ring, &asked, &mut outbox);
     Ok(())
 }
 
 /// Takes what the host says until it is gone; then this process ends, whatever the plugin does.
-fn hear(mut stream: UnixStream, inbox: SyncSender<ToInstance>, cancel: &Cancel, out: &Out) {
+fn hear(mut stream: UnixStream, inbox: SyncSender<ToInstance>, cancel: &Cancel, memory: &Memory) {
     let mut payload = Vec::new();
     while let Ok(Some(kind)) = wire::read_frame(&mut stream, &mut payload) {
         let said = match wire::from_host(kind, &payload) {
@@ -88,17 +88,18 @@ fn hear(mut stream: UnixStream, inbox: SyncSender<ToInstance>, cancel: &Cancel, 
                 cancel.cancel();
                 continue;
             }
-            Ok(FromHost::Lend(capacity)) => ToInstance::Lend(out.free_buffer(capacity)),
             Ok(FromHost::Said(said)) => said,
             Ok(FromHost::Setup(..)) | Err(_) => break,
         };
         if inbox.send(said).is_err() {
             break;
         }
+        memory.wake_instance();
     }
     cancel.cancel();
     // The instance has nobody to serve any more: it closes, and the process ends by itself.
     drop(inbox);
+    memory.wake_instance();
     std::thread::sleep(LAST_WORDS);
     std::process::exit(1);
 }
@@ -110,8 +111,6 @@ struct Out(Arc<Mutex<Sending>>);
 struct Sending {
     stream: UnixStream,
     frame: Vec<u8>,
-    /// Buffers that have been sent, for the next loan.
-    free: VecDeque<ReadBuf>,
 }
 
 impl Out {
@@ -120,34 +119,27 @@ impl Out {
     }
 
     fn send(&self, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let Sending { stream, frame, .. } = &mut *self.lock();
+        let Sending { stream, frame } = &mut *self.lock();
         frame.clear();
         fill(frame);
         stream.write_all(frame).is_ok()
-    }
-
-    fn free_buffer(&self, capacity: usize) -> ReadBuf {
-        match self.lock().free.pop_front() {
-            Some(buf) if buf.capacity() == capacity => buf,
-            _ => ReadBuf::with_capacity(capacity),
-        }
     }
 }
 
 impl Outbox for Out {
     fn put(&mut self, said: FromInstance) -> bool {
-        let is_sent = self.send(|frame| wire::put_from_instance(frame, &said));
-        if let FromInstance::Read(mut buf, _) = said {
-            buf.clear();
-            self.lock().free.push_back(buf);
-        }
-        is_sent
+        self.send(|frame| wire::put_from_instance(frame, &said))
+    }
+
+    fn ring(&mut self) -> bool {
+        self.send(wire::put_bell)
     }
 }
 
 /// What an instance in this process tells.
 struct ToHost {
     out: Out,
+    memory: Arc<Memory>,
     log_level: u32,
 }
 
@@ -161,6 +153,8 @@ impl Told for ToHost {
     }
 
     fn reader_event(&self, event: ReaderEvent) {
-        self.out.send(|frame| wire::put_from_instance(frame, &FromInstance::Event(event)));
+        let noticed = Noticed { event, after: self.memory.published() };
+        self.out.send(|frame| wire::put_noticed(frame, &noticed));
+        self.memory.note_said();
     }
 }

@@ -13,19 +13,10 @@ use rfid_core::{
 };
 
 use crate::instance::PluginInstance;
-use crate::line::{NoAnswer, Unasked};
-use crate::message::{
-    Answer, Call, Fault, FromInstance, Kind, OpenedReader, ReaderEvent, Setup, TagCall, ToInstance, millis,
-    shown,
-};
+use crate::line::Line;
+use crate::message::{Answer, Call, Fault, Kind, OpenedReader, ReaderEvent, Setup, TagCall, millis, shown};
 use crate::plugins::Loaded;
 use crate::raw::TAG_LIMIT_MS;
-
-/// Buffers that an instance may fill before the first of them is taken.
-const LENT: usize = 4;
-
-/// What a reader may notice between two reads; more would be a flood.
-const MOST_NOTICED: usize = 1_024;
 
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -66,9 +57,6 @@ impl Driver for PluginDriver {
             PluginInstance::create(Arc::clone(&self.plugin), setup).map_err(Fault::into_config_faults)?;
         Ok(Box::new(PluginSession {
             instance,
-            spare: Vec::new(),
-            lent: 0,
-            left: None,
             antennas: Antennas { wanted: reader.antenna_ports.clone(), ..Antennas::default() },
             inputs: BTreeMap::new(),
             noticed: Vec::new(),
@@ -79,20 +67,10 @@ impl Driver for PluginDriver {
 /// A session with a reader through an instance of a plugin.
 struct PluginSession {
     instance: PluginInstance,
-    spare: Vec<ReadBuf>,
-    lent: usize,
-    left: Option<Left>,
     antennas: Antennas,
     inputs: BTreeMap<u8, bool>,
     /// What the reader noticed, to go with the next reads: what belongs together came before them.
     noticed: Vec<ReaderEvent>,
-}
-
-/// What of a batch did not fit.
-struct Left {
-    buf: ReadBuf,
-    from: usize,
-    outcome: Result<(), Fault>,
 }
 
 /// Which antennas listen, as far as the plugin says.
@@ -150,46 +128,6 @@ impl Antennas {
 }
 
 impl PluginSession {
-    /// Keeps room for reads in hand with the instance.
-    fn lend(&mut self, capacity: usize) -> Result<()> {
-        while self.lent < LENT {
-            let buf = self.spare.pop().unwrap_or_else(|| ReadBuf::with_capacity(capacity));
-            let Some(line) = self.instance.present() else { break };
-            if let Err(no_answer) = line.send(ToInstance::Lend(buf)) {
-                return Err(self.instance.fail(no_answer, "read"));
-            }
-            self.lent += 1;
-        }
-        Ok(())
-    }
-
-    fn take_back(&mut self, mut buf: ReadBuf) {
-        buf.clear();
-        self.spare.push(buf);
-    }
-
-    /// Moves a batch into the buffer, whole if it fits.
-    fn hand_over(&mut self, mut got: ReadBuf, outcome: Result<(), Fault>, buf: &mut ReadBuf) -> Result<()> {
-        if buf.is_empty() && buf.lost() == 0 && buf.capacity() == got.capacity() && !buf.has_noticed() {
-            std::mem::swap(buf, &mut got);
-            self.take_back(got);
-            return outcome.map_err(|fault| self.instance.fail(NoAnswer::Fault(fault), "read"));
-        }
-        self.left = Some(Left { buf: got, from: 0, outcome });
-        self.hand_over_left(buf)
-    }
-
-    fn hand_over_left(&mut self, buf: &mut ReadBuf) -> Result<()> {
-        let Some(mut left) = self.left.take() else { return Ok(()) };
-        left.from = buf.take_from(&mut left.buf, left.from);
-        if left.from < left.buf.len() {
-            self.left = Some(left);
-            return Ok(());
-        }
-        self.take_back(left.buf);
-        left.outcome.map_err(|fault| self.instance.fail(NoAnswer::Fault(fault), "read"))
-    }
-
     /// Adds what the reader noticed to the reads that came with it.
     fn hand_over_noticed(&mut self, buf: &mut ReadBuf) {
         let (mut antennas, mut inputs) = (false, false);
@@ -214,22 +152,8 @@ impl PluginSession {
         }
     }
 
-    /// A call whose answer has nothing to add. Buffers that come back meanwhile are of an inventory
-    /// that is over.
     async fn plain(&mut self, op: &'static str, call: Call, limit: Duration) -> Result<Answer> {
-        let (spare, lent) = (&mut self.spare, &mut self.lent);
-        let stale = |said| {
-            if let FromInstance::Read(mut buf, _) = said {
-                buf.clear();
-                spare.push(buf);
-                *lent -= 1;
-            }
-        };
-        let answer = self.instance.call(op, call, limit, stale).await;
-        if self.instance.present().is_none() {
-            self.forget_loans();
-        }
-        answer
+        self.instance.call(op, call, limit).await
     }
 
     /// A call that ends something. An instance that does not come back from it is given up.
@@ -237,15 +161,9 @@ impl PluginSession {
         let ended = tokio::time::timeout(END_PATIENCE, self.plain(op, call, END_LIMIT)).await;
         let Ok(ended) = ended else {
             self.instance.give_up();
-            self.forget_loans();
             return Err(Error::new(ErrorKind::Timeout, op).with_detail("the plugin does not return"));
         };
         ended.map(drop)
-    }
-
-    fn forget_loans(&mut self) {
-        self.lent = 0;
-        self.left = None;
     }
 
     fn info(&mut self, opened: OpenedReader) -> ReaderInfo {
@@ -267,6 +185,7 @@ impl Session for PluginSession {
         let limit_ms = millis(OPEN_LIMIT);
         self.inputs.clear();
         self.noticed.clear();
+        self.instance.present().map(Line::forget_noticed);
         match self.plain("open", Call::Open { limit_ms }, OPEN_LIMIT).await? {
             Answer::Opened(opened) => Ok(self.info(opened)),
             _ => Err(out_of_turn("open")),
@@ -274,40 +193,23 @@ impl Session for PluginSession {
     }
 
     async fn start(&mut self) -> Result<()> {
-        self.plain("start", Call::Start, CALL_LIMIT).await.map(|_| self.left = None)
+        // What an earlier inventory left behind is not of this one. It is over: whoever starts has
+        // waited for the end of all that was asked before.
+        if let Some(Err(no_answer)) = self.instance.present().map(Line::discard_reads) {
+            return Err(self.instance.fail(no_answer, "start"));
+        }
+        self.plain("start", Call::Start, CALL_LIMIT).await?;
+        self.instance.present().map(Line::forget_end);
+        Ok(())
     }
 
     async fn read(&mut self, buf: &mut ReadBuf) -> Result<()> {
-        if self.left.is_some() {
-            return self.hand_over_left(buf);
-        }
-        self.lend(buf.capacity())?;
         let Some(line) = self.instance.present() else {
             return Err(Error::new(ErrorKind::Connect, "read").with_detail("the session is not open"));
         };
-        let noticed = &mut self.noticed;
-        let reads = async {
-            loop {
-                match line.next().await? {
-                    Unasked::Read(got, outcome) => return Ok((got, outcome)),
-                    Unasked::Event(event) if noticed.len() < MOST_NOTICED => noticed.push(event),
-                    Unasked::Event(_) => {}
-                }
-            }
-        };
-        let said = tokio::time::timeout(STUCK_AFTER, reads).await;
-        match said.unwrap_or(Err(NoAnswer::Stuck(STUCK_AFTER))) {
-            Ok((got, outcome)) => {
-                self.lent = self.lent.saturating_sub(1);
-                let handed_over = self.hand_over(got, outcome, buf);
-                self.hand_over_noticed(buf);
-                handed_over
-            }
-            Err(no_answer) => {
-                self.forget_loans();
-                Err(self.instance.fail(no_answer, "read"))
-            }
-        }
+        let outcome = line.read(buf, &mut self.noticed, STUCK_AFTER).await;
+        self.hand_over_noticed(buf);
+        outcome.map_err(|no_answer| self.instance.fail(no_answer, "read"))
     }
 
     async fn stop(&mut self) -> Result<()> {
@@ -315,7 +217,6 @@ impl Session for PluginSession {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.left = None;
         let Some(line) = self.instance.present() else { return Ok(()) };
         line.cancel();
         // The session is closed in any case.

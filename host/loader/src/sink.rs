@@ -61,7 +61,7 @@ struct PluginSink {
 
 impl PluginSink {
     async fn plain(&mut self, op: &'static str, call: Call, limit: Duration) -> Result<()> {
-        let answer = self.instance.call(op, call, limit, |_| ()).await;
+        let answer = self.instance.call(op, call, limit).await;
         self.note_whether_it_is_there();
         answer.map(drop)
     }

@@ -1,13 +1,11 @@
 //! The life of an instance on its own thread: calls as they are asked for, and reads in between.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
-
-use rfid_core::ReadBuf;
 
 use crate::message::{Call, FromInstance, ToInstance, millis};
 use crate::raw::Instance;
+use crate::ring::Filler;
 
 /// How long one `read` may wait.
 pub(crate) const READ_LIMIT: Duration = Duration::from_millis(250);
@@ -21,42 +19,49 @@ const WRITE_LIMIT_MS: u32 = 10_000;
 /// Where an instance's words go. Says whether anybody still listens.
 pub(crate) trait Outbox {
     fn put(&mut self, said: FromInstance) -> bool;
+
+    /// The host waits, and there are reads, or the instance at least lives.
+    fn ring(&mut self) -> bool;
 }
 
 /// Serves an instance until nobody asks any more, then closes and destroys it.
-pub(crate) fn serve(mut instance: Instance, inbox: &Receiver<ToInstance>, outbox: &mut dyn Outbox) {
-    let mut lent: VecDeque<ReadBuf> = VecDeque::new();
+///
+/// Whoever puts something into the inbox wakes the instance, which may wait for room in the ring
+/// ([`crate::ring::Memory::wake_instance`]).
+pub(crate) fn serve(
+    mut instance: Instance,
+    mut ring: Filler,
+    inbox: &Receiver<ToInstance>,
+    outbox: &mut dyn Outbox,
+) {
     let mut is_running = false;
     loop {
-        let said = match next(inbox, is_running, !lent.is_empty()) {
-            Next::Said(ToInstance::Lend(buf)) => {
-                lent.push_back(buf);
-                continue;
-            }
+        let is_heard = match next(inbox, is_running, &mut ring) {
             Next::Said(ToInstance::Deliver(events)) => {
-                FromInstance::Answer(instance.deliver(&events, WRITE_LIMIT_MS))
+                outbox.put(FromInstance::Answer(instance.deliver(&events, WRITE_LIMIT_MS)))
             }
             Next::Said(ToInstance::Call(call)) => {
                 let (is_start, is_end) =
                     (matches!(call, Call::Start), matches!(call, Call::Stop | Call::Close { .. }));
                 let answer = instance.call(call);
                 is_running = (is_running || is_start && answer.is_ok()) && !is_end;
-                FromInstance::Answer(answer)
+                outbox.put(FromInstance::Answer(answer))
             }
-            Next::Read => {
-                let Some(mut buf) = lent.pop_front() else { continue };
-                let outcome = instance.read(&mut buf, millis(READ_LIMIT));
-                is_running = outcome.is_ok();
-                FromInstance::Read(buf, outcome)
-            }
+            Next::Read => match instance.read(&mut ring, millis(READ_LIMIT)) {
+                Ok(()) => !ring.is_host_to_be_told() || outbox.ring(),
+                Err(fault) => {
+                    is_running = false;
+                    outbox.put(FromInstance::Failed(fault, ring.published()))
+                }
+            },
             Next::KeepAlive => {
                 // What is wrong is said by the next call that can be answered.
                 let _ = instance.read_nothing();
-                continue;
+                true
             }
-            Next::End => break,
+            Next::End => false,
         };
-        if !outbox.put(said) {
+        if !is_heard {
             break;
         }
     }
@@ -71,20 +76,33 @@ enum Next {
 }
 
 /// What is to be done next: what was asked for, before anything is read.
-fn next(inbox: &Receiver<ToInstance>, is_running: bool, has_room: bool) -> Next {
-    if is_running && has_room {
-        return match inbox.try_recv() {
-            Ok(said) => Next::Said(said),
-            Err(TryRecvError::Empty) => Next::Read,
-            Err(TryRecvError::Disconnected) => Next::End,
-        };
+fn next(inbox: &Receiver<ToInstance>, is_running: bool, ring: &mut Filler) -> Next {
+    if !is_running {
+        return inbox.recv().map_or(Next::End, Next::Said);
     }
-    if is_running {
-        return match inbox.recv_timeout(IDLE) {
-            Ok(said) => Next::Said(said),
-            Err(RecvTimeoutError::Timeout) => Next::KeepAlive,
-            Err(RecvTimeoutError::Disconnected) => Next::End,
-        };
+    if let Some(asked) = asked(inbox) {
+        return asked;
     }
-    inbox.recv().map_or(Next::End, Next::Said)
+    if ring.has_room() {
+        return Next::Read;
+    }
+    ring.about_to_wait();
+    if let Some(asked) = asked(inbox) {
+        return asked;
+    }
+    if !ring.has_half() {
+        ring.wait(IDLE);
+        if let Some(asked) = asked(inbox) {
+            return asked;
+        }
+    }
+    if ring.has_room() { Next::Read } else { Next::KeepAlive }
+}
+
+fn asked(inbox: &Receiver<ToInstance>) -> Option<Next> {
+    match inbox.try_recv() {
+        Ok(said) => Some(Next::Said(said)),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => Some(Next::End),
+    }
 }
