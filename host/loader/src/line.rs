@@ -130,17 +130,22 @@ impl Line {
         // What it said before was a sign of life before.
         self.incoming.has_rung();
         while !self.take(buf, noticed)? && !self.incoming.has_rung() {
+            // What the reader notices is no sign of life of its instance.
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(NoAnswer::Stuck(patience));
+            }
             self.incoming.ask();
             // What came before it was asked is there without its saying so.
             if self.take(buf, noticed)? {
                 break;
             }
             let until = *until.get_or_insert_with(|| Instant::now() + patience);
-            let is_there = timeout_at(until, self.wait()).await.map_err(|_| NoAnswer::Stuck(patience))?;
-            if !is_there {
+            if let Ok(false) = timeout_at(until, self.wait()).await {
                 // What it said last counts.
                 return if self.take(buf, noticed)? { Ok(()) } else { Err(self.gone()) };
             }
+            // A reader that notices something without end holds nobody else up.
+            tokio::task::coop::consume_budget().await;
         }
         Ok(())
     }
@@ -241,5 +246,99 @@ impl NoAnswer {
                 patience.as_secs()
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+    use crate::incoming::Unasked;
+    use crate::ring::{Filler, Memory, Taker, fill};
+
+    /// A line to an instance that is played by the test.
+    struct Far {
+        filler: Filler,
+        unasked: Arc<Unasked>,
+        from: mpsc::Sender<FromInstance>,
+        _inbox: Receiver<ToInstance>,
+    }
+
+    fn line() -> (Line, Far) {
+        let (_, memory) = Memory::new().unwrap();
+        let (memory, unasked) = (Arc::new(memory), Arc::new(Unasked::default()));
+        let incoming = Incoming::new(Taker::new(Arc::clone(&memory)), Arc::clone(&unasked));
+        let (inbox, _inbox) = sync_channel(1);
+        let (from, said) = mpsc::channel(1);
+        let line = Line::new(To::Thread { inbox, cancel: Cancel::default() }, said, incoming);
+        (line, Far { filler: Filler::new(memory), unasked, from, _inbox })
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    async fn read(line: &mut Line, patience: Duration) -> (usize, Result<(), NoAnswer>) {
+        let mut buf = ReadBuf::with_capacity(8);
+        let outcome = line.read(&mut buf, &mut Vec::new(), patience).await;
+        (buf.len(), outcome)
+    }
+
+    #[tokio::test]
+    async fn the_last_reads_of_an_instance_come_before_its_end() {
+        let (mut line, mut far) = line();
+        fill(&mut far.filler, 0, 3, 0).unwrap();
+        drop(far);
+        assert!(matches!(read(&mut line, LONG).await, (3, Ok(()))));
+        assert!(matches!(read(&mut line, LONG).await, (0, Err(NoAnswer::Gone(_)))));
+    }
+
+    #[tokio::test]
+    async fn a_fault_comes_after_the_reads_before_it() {
+        let (mut line, mut far) = line();
+        fill(&mut far.filler, 0, 3, 0).unwrap();
+        let failed = FromInstance::Failed(Fault::new(abi::Status::IO, "cut"), far.filler.published());
+        far.from.try_send(failed).unwrap();
+        assert!(matches!(read(&mut line, LONG).await, (3, Ok(()))));
+        assert!(matches!(read(&mut line, LONG).await, (0, Err(NoAnswer::Fault(_)))));
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_has_no_reads_and_rings_lives() {
+        let (mut line, far) = line();
+        let rings = async {
+            while !far.filler.is_host_to_be_told() {
+                tokio::task::yield_now().await;
+            }
+            assert!(far.unasked.ring());
+        };
+        let (got, ()) = tokio::join!(read(&mut line, LONG), rings);
+        assert!(matches!(got, (0, Ok(()))));
+    }
+
+    #[tokio::test]
+    async fn one_that_says_nothing_is_stuck_whatever_its_reader_notices() {
+        let (mut line, far) = line();
+        let event = ReaderEvent::Lost { reads: 1 };
+        let notices = async {
+            loop {
+                far.unasked.notice(crate::message::Noticed { event, after: 0 });
+                tokio::task::yield_now().await;
+            }
+        };
+        let reading = read(&mut line, Duration::from_millis(1));
+        let got = tokio::select! { got = reading => got, () = notices => return };
+        assert!(matches!(got, (0, Err(NoAnswer::Stuck(_)))));
+    }
+
+    #[tokio::test]
+    async fn a_buffer_without_room_is_handed_back_at_once() {
+        let (mut line, mut far) = line();
+        fill(&mut far.filler, 0, 9, 0).unwrap();
+        let mut buf = ReadBuf::with_capacity(8);
+        assert!(line.read(&mut buf, &mut Vec::new(), LONG).await.is_ok());
+        assert!(line.read(&mut buf, &mut Vec::new(), LONG).await.is_ok());
+        assert_eq!(buf.len(), 8);
+        assert!(matches!(read(&mut line, LONG).await, (1, Ok(()))));
     }
 }

@@ -62,6 +62,7 @@ pub(crate) struct Newborn {
     stream: BlockingStream,
     printed: OwnedFd,
     memory: Memory,
+    unasked: Arc<Unasked>,
     payload: Vec<u8>,
 }
 
@@ -102,7 +103,8 @@ impl Newborn {
         unsafe { command.pre_exec(keep) };
         let child = Reaped(Some(on_keeper(move || command.spawn()).map_err(failed)?));
         let printed = OwnedFd::from(printed);
-        let mut newborn = Self { child, stream: ours, printed, memory, payload: Vec::new() };
+        let (unasked, payload) = (Arc::default(), Vec::new());
+        let mut newborn = Self { child, stream: ours, printed, memory, unasked, payload };
         let said = newborn.next(Instant::now() + limit, None);
         match said.map_err(|stillborn| stillborn.said())? {
             Said::Module(module) => module.map(|module| (newborn, module)),
@@ -160,7 +162,9 @@ impl Newborn {
                         teller.say(&line);
                     }
                 }
-                FromProcess::Said(_) | FromProcess::Noticed(_) | FromProcess::Bell => {}
+                // Its reads will wait for it.
+                FromProcess::Noticed(noticed) => self.unasked.notice(noticed),
+                FromProcess::Said(_) | FromProcess::Bell => {}
             }
         }
     }
@@ -171,8 +175,7 @@ impl Newborn {
         let (said, to) = mpsc::channel(WAITING_TO);
         let (out, from) = mpsc::channel(WAITING_FROM);
         let end = Arc::new(Mutex::new(None));
-        let unasked = Arc::new(Unasked::default());
-        let incoming = Incoming::new(Taker::new(Arc::new(self.memory)), Arc::clone(&unasked));
+        let incoming = Incoming::new(Taker::new(Arc::new(self.memory)), Arc::clone(&self.unasked));
         let link = Link {
             child: self.child,
             stream: UnixStream::from_std(self.stream)?,
@@ -181,7 +184,7 @@ impl Newborn {
             most_memory,
             to,
             from: out,
-            unasked,
+            unasked: self.unasked,
             inbox: Vec::new(),
             outbox: Vec::new(),
             line: Vec::new(),
