@@ -69,7 +69,21 @@ async fn take(session: &mut dyn DynSession, reads: u64) -> Duration {
     took
 }
 
-/// The same without a thread or a task between.
+/// The same by the call alone: reads are looked at where the plugin put them.
+fn take_in_place(bare: &mut Bare, reads: u64) -> Duration {
+    let (mut left, mut strongest) = (reads, i16::MIN);
+    let start = Instant::now();
+    while left > 0 {
+        let (reads, signal) = bare.read_in_place().unwrap();
+        left = left.saturating_sub(reads);
+        strongest = strongest.max(signal);
+    }
+    let took = start.elapsed();
+    assert_eq!(strongest, -5_500);
+    took
+}
+
+/// The same with the host's copy, which it judges, and without a thread or a task between.
 fn take_bare(bare: &mut Bare, reads: u64) -> Duration {
     let buf = ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY);
     let mut handler = Counted { buf, left: reads, strongest: i16::MIN, done: None };
@@ -151,9 +165,12 @@ fn boundary(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for batch in BATCHES {
         for (name, plugin, driver) in alone.into_iter().flatten() {
+            let settings = Settings::from_toml(&format!("batch = {batch}")).unwrap();
+            let mut bare = Bare::start(plugin, &**driver, &settings).unwrap();
             group.bench_function(format!("{name}, the call alone/{batch}"), |bencher| {
-                let settings = Settings::from_toml(&format!("batch = {batch}")).unwrap();
-                let mut bare = Bare::start(plugin, &**driver, &settings).unwrap();
+                bencher.iter_custom(|reads| take_in_place(&mut bare, reads));
+            });
+            group.bench_function(format!("{name}, the call and a copy/{batch}"), |bencher| {
                 bencher.iter_custom(|reads| take_bare(&mut bare, reads));
             });
         }
@@ -169,7 +186,7 @@ fn boundary(criterion: &mut Criterion) {
     if in_c.is_none() {
         println!(
             "{} rows skipped: no cc to compile the driver in C with; install a C compiler",
-            BATCHES.len()
+            2 * BATCHES.len()
         );
     }
 }

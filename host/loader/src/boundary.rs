@@ -44,6 +44,16 @@ impl Bare {
         Ok(Self { instance, filler: Filler::new(Arc::clone(&memory)), taker: Taker::new(memory) })
     }
 
+    /// One `read`, whose reads are looked at where the plugin put them and not copied: how many there
+    /// were, and the strongest signal in hundredths of a dBm.
+    ///
+    /// # Errors
+    /// What the plugin says.
+    pub fn read_in_place(&mut self) -> Result<(u64, i16), String> {
+        self.instance.read(&mut self.filler, 250).map_err(|fault| fault.message)?;
+        self.taker.pass_over().map_err(|refused| format!("{refused:?}"))
+    }
+
     /// One `read` into the buffer.
     ///
     /// # Errors

@@ -98,6 +98,16 @@ impl Memory {
         Slot(self.words_at(cursor).each_ref().map(|word| word.load(Relaxed)))
     }
 
+    /// The signal of a record where it lies, in hundredths of a dBm.
+    #[cfg(feature = "boundary")]
+    #[inline]
+    pub(super) fn rssi_at(&self, cursor: u64) -> i16 {
+        const AT: usize = std::mem::offset_of!(rfid_abi::TagRead, rssi_cdbm);
+        let [_, _, _, _, _, _, word, _] = self.words_at(cursor);
+        let bytes = word.load(Relaxed).to_ne_bytes();
+        i16::from_ne_bytes([bytes[AT % 8], bytes[AT % 8 + 1]])
+    }
+
     pub(super) fn put(&self, cursor: u64, slot: Slot) {
         self.words_at(cursor).iter().zip(slot.0).for_each(|(to, word)| to.store(word, Relaxed));
     }

@@ -177,6 +177,19 @@ impl Taker {
         Ok(())
     }
 
+    /// Looks at the signals of one batch where it lies, takes it for taken, and returns how many reads
+    /// it had and the strongest signal: what reads cost before they are copied.
+    #[cfg(feature = "boundary")]
+    pub(crate) fn pass_over(&mut self) -> Result<(u64, i16), Refused> {
+        self.look()?;
+        let records = self.at + 1..self.published;
+        let reads = records.end.saturating_sub(records.start);
+        let strongest = records.map(|cursor| self.memory.rssi_at(cursor)).max();
+        self.at = self.published;
+        self.give_back();
+        Ok((reads, strongest.unwrap_or(i16::MIN)))
+    }
+
     /// Says that the host is about to wait to be told of reads. It has to look once more whether it
     /// must.
     pub(crate) fn about_to_wait(&self) {
