@@ -1,7 +1,7 @@
 //! What carries batches from a session to the pipelines.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{broadcast, watch};
 
@@ -21,7 +21,8 @@ use crate::tag_read::TagRead;
 #[derive(Debug)]
 pub(super) struct Shared {
     attached: Mutex<Attached>,
-    tap: broadcast::Sender<Arc<ReadBuf>>,
+    /// Made with the first who listens: of a thousand readers hardly any is ever listened to.
+    tap: OnceLock<broadcast::Sender<Arc<ReadBuf>>>,
 }
 
 #[derive(Debug)]
@@ -33,7 +34,7 @@ struct Attached {
 impl Shared {
     pub(super) fn new(outlets: Vec<Outlet>) -> Self {
         let attached = Attached { outlets, listening: Listening::None };
-        Self { attached: Mutex::new(attached), tap: broadcast::Sender::new(TAPPED_BATCHES) }
+        Self { attached: Mutex::new(attached), tap: OnceLock::new() }
     }
 
     /// Replaces the outlets and tells the new ones which antennas are listening.
@@ -50,7 +51,7 @@ impl Shared {
     }
 
     pub(super) fn tap(&self) -> broadcast::Receiver<Arc<ReadBuf>> {
-        self.tap.subscribe()
+        self.tap.get_or_init(|| broadcast::Sender::new(TAPPED_BATCHES)).subscribe()
     }
 
     fn set_listening(&self, listening: Listening, at: Stamp) {
@@ -63,11 +64,11 @@ impl Shared {
 
     /// Gives the batch to all outlets; whether one of them should have its turn now.
     fn hand_over(&self, batch: &ReadBuf) -> bool {
-        if self.tap.receiver_count() > 0 && !batch.is_empty() {
+        if let Some(tap) = self.tap.get().filter(|tap| tap.receiver_count() > 0 && !batch.is_empty()) {
             let mut copy = ReadBuf::with_capacity(batch.len());
             copy.copy_from(batch);
             // Whoever listened may be gone by now.
-            let _ = self.tap.send(Arc::new(copy));
+            let _ = tap.send(Arc::new(copy));
         }
         self.lock().outlets.iter().fold(false, |is_ahead, outlet| outlet.put(batch) | is_ahead)
     }
