@@ -49,7 +49,7 @@ struct Stamps {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferFull;
 
-/// Why [`ReadBuf::push_record`] did not take a record.
+/// Why [`ReadBuf::push_read`] did not take a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordFault {
     /// The buffer holds as many reads as it may.
@@ -137,21 +137,14 @@ impl ReadBuf {
         Ok(read)
     }
 
-    /// Adds a record that came over the plugin boundary ([`TagRead::to_bytes`]). `long_id` is the id
-    /// of a record that holds none itself (its length there is 0).
+    /// Adds a record that came over the plugin boundary, where it lies as ours do
+    /// ([`TagRead::to_bytes`]). `long_id` is the id of a record that holds none itself (its length there
+    /// is 0).
     ///
     /// What nobody knows is left out: flags, protocols, bytes behind the id. A count of 0 is 1.
     ///
     /// # Errors
     /// What makes it no record of a tag; the buffer is unchanged.
-    pub fn push_record(&mut self, record: &[u8; 64], long_id: Option<&[u8]>) -> Result<(), RecordFault> {
-        self.push_read(&TagRead::from_bytes(record), long_id)
-    }
-
-    /// The same of a record that lies in memory as one, whoever wrote it there.
-    ///
-    /// # Errors
-    /// As of [`ReadBuf::push_record`].
     #[inline]
     pub fn push_read(&mut self, record: &TagRead, long_id: Option<&[u8]>) -> Result<(), RecordFault> {
         let kind =
@@ -378,6 +371,11 @@ mod tests {
     use crate::clock::UtcTime;
     use proptest::prelude::*;
 
+    /// Adds a record as it crosses the plugin boundary.
+    fn push_record(buf: &mut ReadBuf, record: &[u8; 64], long_id: Option<&[u8]>) -> Result<(), RecordFault> {
+        buf.push_read(&TagRead::from_bytes(record), long_id)
+    }
+
     /// The records of a buffer and their ids where they are long, as a plugin hands them over.
     fn across(buf: &ReadBuf) -> Vec<([u8; 64], Option<Vec<u8>>)> {
         let long = |id: &[u8]| (id.len() > TagRead::INLINE_ID).then(|| id.to_vec());
@@ -439,13 +437,13 @@ mod tests {
         }
         let mut back = ReadBuf::with_capacity(4);
         for (record, long_id) in across(&buf) {
-            back.push_record(&record, long_id.as_deref()).unwrap();
+            push_record(&mut back, &record, long_id.as_deref()).unwrap();
         }
         for (there, here) in buf.iter().zip(back.iter()) {
             assert_eq!(here.id, there.id);
             assert_eq!(here.read.to_bytes(), there.read.to_bytes());
         }
-        assert_eq!(back.push_record(&[1; 64], None), Err(RecordFault::Full));
+        assert_eq!(push_record(&mut back, &[1; 64], None), Err(RecordFault::Full));
     }
 
     #[test]
@@ -453,19 +451,19 @@ mod tests {
         let mut buf = ReadBuf::with_capacity(1);
         let mut record = [0xFF; 64];
         record[41] = 9;
-        assert_eq!(buf.push_record(&record, None), Err(RecordFault::UnknownIdKind(9)));
+        assert_eq!(push_record(&mut buf, &record, None), Err(RecordFault::UnknownIdKind(9)));
         record[41] = TagIdKind::Epc as u8;
         record[40] = 33;
-        assert_eq!(buf.push_record(&record, None), Err(RecordFault::IdTooLong(33)));
+        assert_eq!(push_record(&mut buf, &record, None), Err(RecordFault::IdTooLong(33)));
         record[40] = 0;
-        assert_eq!(buf.push_record(&record, None), Err(RecordFault::NoId));
-        assert_eq!(buf.push_record(&record, Some(&[])), Err(RecordFault::NoId));
-        assert_eq!(buf.push_record(&record, Some(&[1; 63])), Err(RecordFault::IdTooLong(63)));
+        assert_eq!(push_record(&mut buf, &record, None), Err(RecordFault::NoId));
+        assert_eq!(push_record(&mut buf, &record, Some(&[])), Err(RecordFault::NoId));
+        assert_eq!(push_record(&mut buf, &record, Some(&[1; 63])), Err(RecordFault::IdTooLong(63)));
         assert!(buf.is_empty());
 
         record[40] = 2;
         record[52..54].fill(0);
-        buf.push_record(&record, None).unwrap();
+        push_record(&mut buf, &record, None).unwrap();
         let sighting = buf.iter().next().unwrap();
         assert_eq!(sighting.id.bytes, [0xFF; 2]);
         assert_eq!((sighting.read.count(), sighting.read.protocol()), (1, None));
@@ -483,7 +481,7 @@ mod tests {
         ) {
             let mut buf = ReadBuf::with_capacity(1);
             let record: [u8; 64] = record.try_into().unwrap();
-            match buf.push_record(&record, long_id.as_deref()) {
+            match push_record(&mut buf, &record, long_id.as_deref()) {
                 Ok(()) => prop_assert!(buf.iter().all(|sighting| !sighting.id.bytes.is_empty())),
                 Err(_) => prop_assert!(buf.is_empty()),
             }

@@ -185,7 +185,7 @@ impl TagRead {
     ///
     /// An id longer than [`TagRead::INLINE_ID`] is not in it: the length of the id is then 0, and
     /// whoever passes the record on says in the last six bytes where the id is.
-    /// [`ReadBuf::push_record`](crate::ReadBuf::push_record) is the way back.
+    /// [`ReadBuf::push_read`](crate::ReadBuf::push_read) is the way back.
     #[inline]
     pub fn to_bytes(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
@@ -205,6 +205,7 @@ impl TagRead {
     }
 
     /// The record with these bytes, as they are.
+    #[cfg(test)]
     pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
         Self {
             reader_time_ns: u64::from_ne_bytes(piece(bytes, 0)),

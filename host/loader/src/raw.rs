@@ -494,34 +494,3 @@ fn terminated(text: &[c_char]) -> String {
     let bytes: Vec<u8> = text.iter().map(|char| char.cast_unsigned()).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
-
-#[cfg(test)]
-mod tests {
-    use rfid_core::{AirProtocol, ReadBuf, TagIdKind, UtcTime};
-
-    use super::*;
-
-    #[test]
-    fn a_record_lies_in_memory_as_it_crosses() {
-        let mut buf = ReadBuf::with_capacity(1);
-        buf.record(TagIdKind::Iso15693Uid, &[9; 12])
-            .unwrap()
-            .set_reader_time(UtcTime::from_nanos(0x0102_0304_0506_0708))
-            .set_antenna_port(3)
-            .set_frequency_khz(902_750)
-            .set_rssi_cdbm(-5512)
-            .set_phase(4095)
-            .set_count(7)
-            .set_pc(0x3000)
-            .set_check_failed()
-            .set_protocol(AirProtocol::Iso15693);
-        let read = buf.iter().next().unwrap().read;
-        // SAFETY: a record has no padding.
-        let memory = unsafe { *ptr::from_ref(read).cast::<[u8; 64]>() };
-        assert_eq!(memory, read.to_bytes());
-        // SAFETY: it has only numbers.
-        let theirs = unsafe { ptr::from_ref(read).cast::<abi::TagRead>().read() };
-        assert_eq!((theirs.antenna, theirs.rssi_cdbm, theirs.count), (3, -5512, 7));
-        assert_eq!((theirs.id_len, theirs.id_kind, theirs.protocol), (12, 3, 6));
-    }
-}

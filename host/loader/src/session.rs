@@ -152,13 +152,9 @@ impl PluginSession {
         }
     }
 
-    async fn plain(&mut self, op: &'static str, call: Call, limit: Duration) -> Result<Answer> {
-        self.instance.call(op, call, limit).await
-    }
-
     /// A call that ends something. An instance that does not come back from it is given up.
     async fn end(&mut self, op: &'static str, call: Call) -> Result<()> {
-        let ended = tokio::time::timeout(END_PATIENCE, self.plain(op, call, END_LIMIT)).await;
+        let ended = tokio::time::timeout(END_PATIENCE, self.instance.call(op, call, END_LIMIT)).await;
         let Ok(ended) = ended else {
             self.instance.give_up();
             return Err(Error::new(ErrorKind::Timeout, op).with_detail("the plugin does not return"));
@@ -186,7 +182,7 @@ impl Session for PluginSession {
         self.inputs.clear();
         self.noticed.clear();
         self.instance.present().map(Line::forget_noticed);
-        match self.plain("open", Call::Open { limit_ms }, OPEN_LIMIT).await? {
+        match self.instance.call("open", Call::Open { limit_ms }, OPEN_LIMIT).await? {
             Answer::Opened(opened) => Ok(self.info(opened)),
             _ => Err(out_of_turn("open")),
         }
@@ -198,7 +194,7 @@ impl Session for PluginSession {
         if let Some(Err(no_answer)) = self.instance.present().map(Line::discard_reads) {
             return Err(self.instance.fail(no_answer, "start"));
         }
-        self.plain("start", Call::Start, CALL_LIMIT).await?;
+        self.instance.call("start", Call::Start, CALL_LIMIT).await?;
         self.instance.present().map(Line::forget_end);
         Ok(())
     }
@@ -262,7 +258,7 @@ impl Tune for PluginSession {
 
 impl PluginSession {
     async fn power(&mut self, call: Call) -> Result<i16> {
-        match self.plain("tune", call, CALL_LIMIT).await? {
+        match self.instance.call("tune", call, CALL_LIMIT).await? {
             Answer::Power(cdbm) => Ok(cdbm),
             _ => Err(out_of_turn("tune")),
         }
@@ -270,7 +266,7 @@ impl PluginSession {
 
     async fn tag(&mut self, op: &'static str, call: TagCall) -> Result<Vec<u8>> {
         let limit = Duration::from_millis(TAG_LIMIT_MS.into());
-        match self.plain(op, Call::Tag(call), limit).await? {
+        match self.instance.call(op, Call::Tag(call), limit).await? {
             Answer::Memory(bytes) => Ok(bytes),
             _ => Err(out_of_turn(op)),
         }
@@ -280,7 +276,7 @@ impl PluginSession {
 #[async_trait]
 impl Gpio for PluginSession {
     async fn inputs(&mut self) -> Result<Vec<PinLevel>> {
-        match self.plain("inputs", Call::Inputs, CALL_LIMIT).await? {
+        match self.instance.call("inputs", Call::Inputs, CALL_LIMIT).await? {
             Answer::Inputs(pins) => Ok(pins.into_iter().map(|(pin, high)| PinLevel { pin, high }).collect()),
             _ => Err(out_of_turn("inputs")),
         }
@@ -288,7 +284,7 @@ impl Gpio for PluginSession {
 
     async fn set_output(&mut self, level: PinLevel) -> Result<()> {
         let PinLevel { pin, high } = level;
-        self.plain("set output", Call::SetOutput { pin, high }, CALL_LIMIT).await.map(drop)
+        self.instance.call("set output", Call::SetOutput { pin, high }, CALL_LIMIT).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rfid_abi as abi;
-use rfid_core::{ReadBuf, RecordFault, TagIdKind};
+use rfid_core::{AirProtocol, ReadBuf, RecordFault, TagIdKind, UtcTime};
 
 use super::*;
 use crate::incoming::{Incoming, Took, Unasked};
@@ -310,4 +310,28 @@ fn a_host_whose_words_are_written_over_gives_no_room_that_it_has_not() {
     }
     memory.set_taken(u64::MAX);
     assert!(filler.room().is_none());
+}
+
+#[test]
+fn a_record_lies_in_memory_as_it_crosses() {
+    let mut buf = ReadBuf::with_capacity(1);
+    buf.record(TagIdKind::Iso15693Uid, &[9; 12])
+        .unwrap()
+        .set_reader_time(UtcTime::from_nanos(0x0102_0304_0506_0708))
+        .set_antenna_port(3)
+        .set_frequency_khz(902_750)
+        .set_rssi_cdbm(-5512)
+        .set_phase(4095)
+        .set_count(7)
+        .set_pc(0x3000)
+        .set_check_failed()
+        .set_protocol(AirProtocol::Iso15693);
+    let read = buf.iter().next().unwrap().read;
+    // SAFETY: a record has no padding.
+    let memory = unsafe { *std::ptr::from_ref(read).cast::<[u8; 64]>() };
+    assert_eq!(memory, read.to_bytes());
+    // SAFETY: it has only numbers.
+    let theirs = unsafe { std::ptr::from_ref(read).cast::<abi::TagRead>().read() };
+    assert_eq!((theirs.antenna, theirs.rssi_cdbm, theirs.count), (3, -5512, 7));
+    assert_eq!((theirs.id_len, theirs.id_kind, theirs.protocol), (12, 3, 6));
 }
