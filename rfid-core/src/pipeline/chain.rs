@@ -3,15 +3,18 @@
 //!
 //! Each sink may be at another step, so a slow one holds up only those behind it. Order is kept:
 //! every stage is a queue. Sinks that only add to events ([`Sink::only_adds`]) and stand first do so
-//! while the step is saved; whoever is behind them gets it when it is.
+//! while the step is saved; whoever is behind them gets it when it is, or when a log behind which
+//! nothing is forgotten has it ([`Checkpoints::finds_again`]). With such a log many steps are saved
+//! together.
 //!
 //! [`Sink::only_adds`]: crate::Sink::only_adds
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::checkpoint::{CheckpointChange, Checkpoints};
 use super::counters::{PipelineCounters, add, set};
@@ -35,6 +38,12 @@ const BATCHES_AT_ONCE: usize = 256;
 /// How often a checkpoint that could not be written is tried again while nothing happens.
 const SAVE_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
+/// How long a step waits at most to be saved with others, where a log has its events.
+const SAVE_WITHIN: Duration = Duration::from_millis(100);
+
+/// Events, or visits, that wait so at most.
+const MOST_SAVED_LATER: usize = 1_024;
+
 /// Visits that wait for a checkpoint that cannot be written, at most.
 const MOST_UNSAVED_VISITS: usize = 65_536;
 
@@ -53,8 +62,8 @@ struct Batch {
 impl Chain {
     /// Runs until presence has ended and everything has been delivered.
     ///
-    /// A step is saved before its events are delivered, with the events in it: after a crash in
-    /// between they are delivered again under the same ids, which a log recognises.
+    /// Before its events are delivered, a step is saved with the events in it, or a log has them: after a
+    /// crash in between they are delivered again under the same ids, which a log recognises.
     ///
     /// `first` and the events in `owed` are what an earlier run left to do.
     pub(super) async fn run(
@@ -66,25 +75,33 @@ impl Chain {
         let Self { pipeline, sinks, mut ledger } = self;
         let (arrived, mut arrivals) = mpsc::channel(WAITING_BATCHES);
         let (saved, is_saved) = watch::channel(None);
+        let is_wanted = Arc::new(Notify::new());
+        let adders = sinks.iter().take_while(|sink| sink.only_adds()).count();
+        let log = sinks.get(adders).map(SinkHandle::name);
+        let log = log.filter(|log| ledger.checkpoints.finds_again(log)).cloned();
+        let early = adders + usize::from(log.is_some());
+        let gate = Gate { saved: is_saved, is_wanted: Arc::clone(&is_wanted), log: log.clone() };
         let mut stages = JoinSet::new();
         let mut entrance = arrived;
-        let early = sinks.iter().take_while(|sink| sink.only_adds()).count();
         for (place, sink) in sinks.into_iter().enumerate().rev() {
             let (before, inbox) = mpsc::channel(WAITING_BATCHES);
             if place + 1 == early {
-                let (gate, waiting) = mpsc::channel(WAITING_BATCHES);
-                stages.spawn(hold_back(waiting, is_saved.clone(), std::mem::replace(&mut entrance, gate)));
+                let (before, inbox) = mpsc::channel(WAITING_BATCHES);
+                stages.spawn(gate.clone().run(inbox, std::mem::replace(&mut entrance, before)));
             }
             stages.spawn(stage(sink, inbox, std::mem::replace(&mut entrance, before)));
         }
         let mut entrance = Some(entrance);
         let mut step = 0;
         ledger.note_owed(&owed);
-        ledger.save(first).await;
+        ledger.note(first);
+        ledger.save().await;
         saved.send_replace(Some(step));
         send(&entrance, step, owed).await;
 
         let mut taken = Vec::with_capacity(STEPS_AT_ONCE);
+        // When the steps up to this one are saved at the latest, where they are not.
+        let mut save_at = None;
         loop {
             tokio::select! {
                 count = steps.recv_many(&mut taken, STEPS_AT_ONCE),
@@ -100,31 +117,40 @@ impl Chain {
                         change.absorb(step);
                     }
                     step += 1;
-                    let events = change.undelivered.clone();
+                    let mut events = change.undelivered.clone();
+                    ledger.note(change);
                     if early > 0 {
-                        send(&entrance, step, events).await;
-                        ledger.save(change).await;
-                        saved.send_replace(Some(step));
-                    } else {
-                        ledger.save(change).await;
-                        send(&entrance, step, events).await;
+                        send(&entrance, step, std::mem::take(&mut events)).await;
                     }
+                    if log.is_some() && ledger.unsaved() < MOST_SAVED_LATER {
+                        save_at.get_or_insert_with(|| Instant::now() + SAVE_WITHIN);
+                        continue;
+                    }
+                    ledger.save().await;
+                    send(&entrance, step, events).await;
                 }
+                () = tokio::time::sleep_until(save_at.unwrap_or_else(Instant::now)), if save_at.is_some() => {
+                    ledger.save().await;
+                }
+                () = is_wanted.notified(), if save_at.is_some() => ledger.save().await,
                 batch = arrivals.recv() => match batch {
-                    Some(batch) => ledger.note_arrived(&batch.events),
+                    Some(batch) => {
+                        ledger.note_arrived(&batch.events);
+                        continue;
+                    }
                     None => break,
                 },
-                () = tokio::time::sleep(SAVE_AGAIN_EVERY), if !ledger.is_well => {
-                    ledger.save(CheckpointChange::default()).await;
-                }
+                () = tokio::time::sleep(SAVE_AGAIN_EVERY), if !ledger.is_well => ledger.save().await,
             }
+            save_at = None;
+            saved.send_replace(Some(step));
         }
         while let Some(ended) = stages.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%pipeline, %error, "a stage of the chain did not end cleanly");
             }
         }
-        ledger.save(CheckpointChange::default()).await;
+        ledger.save().await;
         ledger.checkpoints.close().await;
     }
 }
@@ -147,16 +173,34 @@ async fn stage(sink: SinkHandle, mut inbox: mpsc::Receiver<Batch>, next: mpsc::S
     }
 }
 
-/// Passes events on when their step is saved, or could not be.
-async fn hold_back(
-    mut inbox: mpsc::Receiver<Batch>,
-    mut saved: watch::Receiver<Option<u64>>,
-    next: mpsc::Sender<Batch>,
-) {
-    while let Some(batch) = inbox.recv().await {
-        // Whoever saves outlives the stages.
-        let _ = saved.wait_for(|saved| *saved >= Some(batch.step)).await;
-        let _ = next.send(batch).await;
+/// Stands behind the sinks that get events early.
+#[derive(Clone)]
+struct Gate {
+    /// The last step that is saved, or could not be.
+    saved: watch::Receiver<Option<u64>>,
+    /// Asks for a step to be saved now.
+    is_wanted: Arc<Notify>,
+    /// The sink whose events are not forgotten.
+    log: Option<Name>,
+}
+
+impl Gate {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Batch>, next: mpsc::Sender<Batch>) {
+        while let Some(batch) = inbox.recv().await {
+            if !self.has_logged(&batch) {
+                self.is_wanted.notify_one();
+                // Whoever saves outlives the stages.
+                let _ = self.saved.wait_for(|saved| *saved >= Some(batch.step)).await;
+            }
+            let _ = next.send(batch).await;
+        }
+    }
+
+    /// Whether the log has taken all of these, and not merely let them pass.
+    fn has_logged(&self, batch: &Batch) -> bool {
+        self.log
+            .as_ref()
+            .is_some_and(|log| batch.events.iter().all(|event| !event.unconfirmed_by.contains(log)))
     }
 }
 
@@ -213,12 +257,21 @@ impl CheckpointLedger {
         unsaved.drain(..never_saved.min(unsaved.len()));
     }
 
-    /// Saves a step, and what could not be saved before. Where that fails, events still go out:
-    /// telling people late because of a restart that may never come would be worse.
-    async fn save(&mut self, mut change: CheckpointChange) {
+    /// This is to be saved next.
+    fn note(&mut self, mut change: CheckpointChange) {
         self.round_is_whole |= change.begins_round;
         change.ends_round &= self.round_is_whole;
         self.unsaved.absorb(change);
+    }
+
+    /// Events or visits that are to be saved, whichever are more.
+    fn unsaved(&self) -> usize {
+        self.unsaved.undelivered.len().max(self.unsaved.visits.len())
+    }
+
+    /// Saves what is not saved yet. Where that fails, events still go out: telling people late because
+    /// of a restart that may never come would be worse.
+    async fn save(&mut self) {
         let outcome = self.checkpoints.save(&self.unsaved).await;
         match (&outcome, self.is_well) {
             (Err(error), true) => {

@@ -9,6 +9,7 @@ use super::tracked::{Answered, Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
 use super::wheel::Links;
 use crate::air_protocol::AirProtocol;
 use crate::clock::{Stamp, UtcTime};
+use crate::event::{Event, EventId, EventKind};
 use crate::name::Name;
 use crate::tag_id::TagId;
 
@@ -50,6 +51,43 @@ pub struct VisitCheckpoint {
     pub last_seen: UtcTime,
     /// Number of the visit's next event.
     pub sequence: u32,
+}
+
+impl VisitCheckpoint {
+    /// The visit as this event leaves it, where the checkpoint of the event's tag was `before`.
+    ///
+    /// `None` for an event that is not the next one of a visit: one that `before` knows already, one of
+    /// a visit before that, or one of another pipeline.
+    pub fn after(pipeline: &str, before: Option<&Self>, event: &Event) -> Option<Self> {
+        let same = before.filter(|before| before.first_seen == event.first_seen);
+        let is_newer = same.is_some() || before.is_none_or(|before| before.first_seen < event.first_seen);
+        let sequence = same.map_or(0, |before| before.sequence);
+        let next = EventId::derive(pipeline, &event.tag, event.first_seen, sequence);
+        if !is_newer || event.event_id != next {
+            return None;
+        }
+        let departed = event.kind == EventKind::Departed;
+        Some(Self {
+            tag: event.tag,
+            departed: (departed && !event.set_aside).then_some(event.time),
+            set_aside: event.set_aside,
+            reader: event.reader.clone(),
+            antenna_port: event.antenna_port,
+            zone: event.zone.clone(),
+            protocol: event.protocol,
+            authentic: event.authentic,
+            peak_rssi_cdbm: event.peak_rssi_cdbm,
+            read_count: event.read_count,
+            first_seen: event.first_seen,
+            arrived_after_ms: match (event.kind, same) {
+                // Who arrives has just been heard.
+                (EventKind::Arrived, _) | (_, None) => event.dwell_ms as u32,
+                (_, Some(before)) => before.arrived_after_ms,
+            },
+            last_seen: event.last_seen,
+            sequence: sequence.saturating_add(1),
+        })
+    }
 }
 
 impl Presence {

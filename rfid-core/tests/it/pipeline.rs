@@ -353,6 +353,7 @@ impl Sink for Adder {
 struct Held {
     saves: Arc<Semaphore>,
     fails: bool,
+    finds_again: bool,
 }
 
 #[async_trait]
@@ -369,6 +370,10 @@ impl Checkpoints for Held {
         permit.forget();
         if self.fails { Err(Error::new(ErrorKind::Io, "save")) } else { Ok(()) }
     }
+
+    fn finds_again(&self, _: &Name) -> bool {
+        self.finds_again
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -384,7 +389,7 @@ async fn only_sinks_that_merely_add_are_asked_before_the_events_are_saved() {
             .reader(door("hubin_door"))
             .sink(adder.clone())
             .sink(behind.clone())
-            .checkpoints(Box::new(Held { saves: Arc::clone(&saves), fails }))
+            .checkpoints(Box::new(Held { saves: Arc::clone(&saves), fails, finds_again: false }))
             .clock(clock.clone())
             .start()
             .await
@@ -402,4 +407,141 @@ async fn only_sinks_that_merely_add_are_asked_before_the_events_are_saved() {
         adder.close().await;
         behind.close().await;
     }
+}
+
+/// Notes what is saved, and finds again what the sink `log` has taken.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<Vec<CheckpointChange>>>);
+
+impl Noted {
+    fn take(&self) -> Vec<CheckpointChange> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Noted {
+    async fn load(&mut self) -> Result<Checkpoint> {
+        Ok(Checkpoint::default())
+    }
+
+    async fn save(&mut self, change: &CheckpointChange) -> Result<()> {
+        if !change.is_empty() {
+            self.0.lock().unwrap().push(change.clone());
+        }
+        Ok(())
+    }
+
+    fn finds_again(&self, sink: &Name) -> bool {
+        sink.as_str() == "log"
+    }
+}
+
+/// A log that takes what comes while it works.
+struct Log {
+    works: bool,
+    permits: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Sink for Log {
+    async fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn deliver(&mut self, _: &mut EventBatch) -> Result<()> {
+        let permit = self.permits.acquire().await.map_err(|_| Error::new(ErrorKind::Internal, "deliver"))?;
+        permit.forget();
+        if self.works { Ok(()) } else { Err(Error::new(ErrorKind::Io, "deliver")) }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_log_has_passes_on_and_is_saved_later_with_others() {
+    let clock = Arc::new(SystemClock::new());
+    let (noted, memory) = (Noted::default(), Memory::default());
+    let permits = Arc::new(Semaphore::new(2));
+    let adder = Adder { only_adds: true, asked: Arc::new(Semaphore::new(0)) };
+    let adder = SinkHandle::spawn(Name::from("names"), Box::new(adder));
+    let log = Log { works: true, permits: Arc::clone(&permits) };
+    let log = SinkHandle::spawn(Name::from("log"), Box::new(log));
+    let behind = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+    let pipeline = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(adder.clone())
+        .sink(log.clone())
+        .sink(behind.clone())
+        .checkpoints(Box::new(noted.clone()))
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    let outlet = pipeline.outlet("hubin_door").unwrap();
+    for tag in [7, 8] {
+        outlet.put(&batch(&*clock, [tag], 3));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(memory.events().len(), 2);
+    assert_eq!(noted.take(), []);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let saved = noted.take();
+    assert_eq!(saved.iter().map(|change| change.visits.len()).collect::<Vec<_>>(), [2]);
+    assert_eq!(saved[0].undelivered, [], "they had been through all sinks");
+
+    // A log that does not answer for a while keeps nothing from being saved.
+    outlet.put(&batch(&*clock, [9], 3));
+    tokio::time::sleep(Duration::from_millis(102)).await;
+    assert_eq!(noted.take().iter().map(|change| change.undelivered.len()).collect::<Vec<_>>(), [1]);
+    assert_eq!(memory.events().len(), 2);
+    permits.add_permits(1);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(memory.events().len(), 3);
+    pipeline.stop().await;
+    assert_eq!(noted.take().iter().map(|change| change.delivered).sum::<u64>(), 1);
+    for sink in [adder, log, behind] {
+        sink.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_log_could_not_take_is_saved_before_it_passes_on() {
+    let clock = Arc::new(SystemClock::new());
+    let (saves, memory) = (Arc::new(Semaphore::new(0)), Memory::default());
+    let policy = FailurePolicy {
+        on_failure: OnFailure::Pass,
+        patience: rfid_core::DurationText(Duration::from_millis(10)),
+        ..FailurePolicy::default()
+    };
+    let log = Log { works: false, permits: Arc::new(Semaphore::new(1_000)) };
+    let log = SinkHandle::builder(Name::from("log"), Box::new(log)).policy(policy).spawn();
+    let behind = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
+    let pipeline = Pipeline::builder("hubin")
+        .reader(door("hubin_door"))
+        .sink(log.clone())
+        .sink(behind.clone())
+        .checkpoints(Box::new(Held { saves: Arc::clone(&saves), fails: false, finds_again: true }))
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    pipeline.outlet("hubin_door").unwrap().put(&batch(&*clock, [7], 3));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(log.status().passed_on.load(Ordering::Relaxed), 1);
+    assert_eq!(memory.events(), []);
+    // As it is not yet the time to save it with others, it was asked for.
+    saves.add_permits(1);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(memory.events().len(), 1);
+    saves.add_permits(1_000);
+    pipeline.stop().await;
+    log.close().await;
+    behind.close().await;
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rfid_core::Listening;
 use rfid_core::presence::{
-    LostAdaptive, Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, ZoneMap, ZoneSettings,
+    LostAdaptive, Outcome, Presence, PresenceSettings, ReaderIndex, ReaderPlace, VisitCheckpoint, ZoneMap,
+    ZoneSettings,
 };
-use rfid_core::{DurationText, Event, Name, ReadBuf, Stamp, TagIdKind, UtcTime};
+use rfid_core::{DurationText, Event, Name, ReadBuf, Stamp, TagId, TagIdKind, UtcTime};
 
 const TICK: u64 = 100;
 const ZONES: [&str; 2] = ["door", "hall"];
@@ -450,6 +451,54 @@ proptest! {
         }
         let counts = real.presence.counts();
         prop_assert_eq!((counts.tracked, counts.present, counts.set_aside), model.counts());
+    }
+
+    /// Whoever has every event and no checkpoint knows the same of the visits.
+    #[test]
+    fn events_tell_what_a_checkpoint_would(
+        settings in settings(),
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
+        let mut real = Real::new(settings);
+        let mut told: BTreeMap<TagId, VisitCheckpoint> = BTreeMap::new();
+        for step in steps {
+            let is_read = matches!(step, Step::Read { .. });
+            match step {
+                Step::Read { tag, zone, count } => real.read(tag, zone, count),
+                Step::Pass { ticks } => real.pass(Duration::from_millis(ticks * TICK)),
+                Step::Listen { zone, listening } => real.listen(zone, listening),
+            }
+            let Outcome { events, forgotten } = std::mem::take(&mut real.outcome);
+            for event in &events {
+                let before = told.get(&event.tag);
+                prop_assert_eq!(VisitCheckpoint::after("another", before, event), None);
+                let after = VisitCheckpoint::after("model", before, event);
+                prop_assert!(after.is_some(), "{event:?} follows {before:?}");
+                prop_assert_eq!(VisitCheckpoint::after("model", after.as_ref(), event), None);
+                told.extend(after.map(|visit| (event.tag, visit)));
+            }
+            for tag in forgotten {
+                told.remove(&tag);
+            }
+            prop_assert_eq!(real.presence.checkpoints().count(), told.len());
+            for (tag, told) in &told {
+                let kept = real.presence.checkpoint(tag).unwrap();
+                // What comes between events is told with the next one.
+                let heard_last =
+                    events.last().filter(|event| is_read && event.tag == *tag && !event.set_aside);
+                let expected = VisitCheckpoint {
+                    departed: kept.departed.filter(|_| told.set_aside).or(told.departed),
+                    set_aside: told.set_aside && kept.set_aside,
+                    read_count: heard_last.map_or(kept.read_count, |event| event.read_count),
+                    last_seen: heard_last.map_or(kept.last_seen, |event| event.last_seen),
+                    // Who is set aside moves in silence.
+                    zone: if told.set_aside { kept.zone.clone() } else { told.zone.clone() },
+                    reader: if told.set_aside { kept.reader.clone() } else { told.reader.clone() },
+                    ..told.clone()
+                };
+                prop_assert_eq!(kept, expected);
+            }
+        }
     }
 
     /// Who notices late says the same as who looks every moment, in the same words.

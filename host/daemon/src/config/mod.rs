@@ -87,6 +87,13 @@ impl Config {
     pub(crate) fn is_played(&self, pipeline: &PipelineConfig) -> bool {
         self.replays().any(|reader| pipeline.readers.contains(reader))
     }
+
+    /// Sinks of a pipeline that write to the ledger of the data folder.
+    pub(crate) fn logs_of(&self, pipeline: &PipelineConfig) -> Vec<Name> {
+        let is_log = |sink: &&SinkConfig| sink.kind == "log" && sink.plugin.is_none();
+        let logs = self.sinks.iter().filter(is_log).map(|sink| &sink.name);
+        logs.filter(|name| pipeline.sinks.contains(*name)).cloned().collect()
+    }
 }
 
 /// `[host]`.

@@ -249,7 +249,9 @@ impl Host {
             builder = if next.is_played(pipeline) {
                 builder.clock(Arc::clone(&self.replay_clock))
             } else {
-                let checkpoints = Journal::new(&self.config.host.data_dir, name);
+                let ledger = self.registry.ledger.clone();
+                let logs = next.logs_of(pipeline);
+                let checkpoints = Journal::new(&self.config.host.data_dir, name, ledger, logs);
                 builder.clock(Arc::clone(&self.clock)).checkpoints(Box::new(checkpoints))
             };
             for reader in pipeline.readers.iter().filter_map(|name| next.reader(name)) {

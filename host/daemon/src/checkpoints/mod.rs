@@ -3,6 +3,11 @@
 //! Each change is a record of a journal, so it costs one append and one sync, and a tag that stays
 //! costs no memory here. Now and again presence gives all visits anew; what lies before such a round
 //! goes when the round is complete.
+//!
+//! Events that are in the ledger need not wait for that: what a crash kept from being saved is found
+//! there.
+
+mod logged;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,9 +19,11 @@ use rfid_core::pipeline::{Checkpoint, CheckpointChange, Checkpoints};
 use rfid_core::presence::VisitCheckpoint;
 use rfid_core::{Error, ErrorKind, Event, Name, Result, TagId};
 use rfid_ledger::{Entry, Queue, QueueSettings, Reader};
+use rfid_sink_log::EventLedger;
 use serde::{Deserialize, Serialize};
 
 use crate::backlog::folder_name;
+use logged::Logged;
 
 /// Room for rounds over ten million tags.
 const SETTINGS: QueueSettings = QueueSettings { most_bytes: 16 << 30, reserve_bytes: 4 << 20 };
@@ -34,6 +41,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Checkpoints of one pipeline.
 pub(crate) struct Journal {
     folder: PathBuf,
+    pipeline: Name,
+    ledger: EventLedger,
+    /// Sinks that write to the ledger.
+    logs: Vec<Name>,
     queue: Option<Queue>,
     /// Events that stand as undelivered, oldest first.
     standing: VecDeque<Event>,
@@ -59,6 +70,9 @@ struct Step<'a> {
     /// Tags whose visits are over for good.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     over: Vec<TagId>,
+    /// How much of the ledger is in these records and those before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logged: Option<Logged>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -67,9 +81,11 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Journal {
-    pub(crate) fn new(data_dir: &Path, pipeline: &Name) -> Self {
+    /// Checkpoints of this pipeline, whose sinks `logs` write to the ledger.
+    pub(crate) fn new(data_dir: &Path, pipeline: &Name, ledger: EventLedger, logs: Vec<Name>) -> Self {
         let folder = data_dir.join("checkpoints").join(folder_name(pipeline));
-        Self { folder, queue: None, standing: VecDeque::new(), round: None }
+        let pipeline = pipeline.clone();
+        Self { folder, pipeline, ledger, logs, queue: None, standing: VecDeque::new(), round: None }
     }
 
     async fn queue(&mut self) -> Result<&Queue> {
@@ -110,10 +126,102 @@ impl Journal {
         // A disk that can only be read is no reason not to know who is inside.
         tracing::error!(folder = %self.folder.display(), error, "what is kept of presence can only be read");
         let folder = self.folder.clone();
-        tokio::task::spawn_blocking(move || State::only_read(&folder))
-            .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "load").with_source(error))?
+        blocking(move || State::only_read(&folder)).await?
     }
+
+    /// Takes in what the ledger has and the checkpoint has not. Nothing that goes wrong here keeps a
+    /// pipeline from starting: then some who are inside may arrive once more.
+    async fn catch_up(&mut self, mut state: State) -> Result<State> {
+        let (ledger, pipeline) = (self.ledger.folder().to_owned(), self.pipeline.clone());
+        let known = state.logged.clone();
+        let (mut state, news) = blocking(move || {
+            let news = state.catch_up(&ledger, &pipeline);
+            (state, news)
+        })
+        .await?;
+        let outcome = match news {
+            Ok(news) if news.is_empty() && state.logged == known => Ok(()),
+            Ok(news) => self.note(&mut state, news).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            let error = format!("{error:#}");
+            tracing::error!(pipeline = %self.pipeline, error, "events that the log has are not taken in");
+        }
+        Ok(state)
+    }
+
+    /// Saves that these events of the ledger stand, and what they say of visits.
+    async fn note(&mut self, state: &mut State, news: Vec<Event>) -> Result<()> {
+        let mut steps: Vec<Step<'_>> = news.chunks(IN_ONE_RECORD).map(Step::standing).collect();
+        let visits: BTreeMap<&TagId, _> =
+            news.iter().map(|event| (&event.tag, state.visits.get(&event.tag))).collect();
+        let visits: Vec<_> = visits.into_iter().collect();
+        steps.extend(visits.chunks(IN_ONE_RECORD).map(Step::of_visits));
+        steps.push(Step { logged: state.logged.clone(), ..Step::default() });
+        let records = records(steps)?;
+        self.queue().await?.push(records).await?;
+        if !news.is_empty() {
+            tracing::info!(pipeline = %self.pipeline, events = news.len(), "what the log has is taken in");
+        }
+        state.standing.extend(news);
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, "load").with_source(error))
+}
+
+/// The parts of a record in the order in which they are taken in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Delivered,
+    Undelivered,
+    Visits,
+    Logged,
+}
+
+impl<'a> Step<'a> {
+    /// The last part that it has.
+    fn part(&self) -> Option<Part> {
+        let parts = [
+            (self.logged.is_some(), Part::Logged),
+            (!self.visits.is_empty() || !self.over.is_empty(), Part::Visits),
+            (!self.undelivered.is_empty(), Part::Undelivered),
+            (self.anew || self.delivered > 0, Part::Delivered),
+        ];
+        parts.iter().find(|(is_there, _)| *is_there).map(|(_, part)| *part)
+    }
+
+    /// Takes in one whose parts are all behind its own.
+    fn absorb(&mut self, later: Self) {
+        self.undelivered.extend(later.undelivered);
+        self.visits.extend(later.visits);
+        self.over.extend(later.over);
+        self.logged = later.logged.or(self.logged.take());
+    }
+
+    /// These stand from now on.
+    fn standing(events: &'a [Event]) -> Self {
+        Self { undelivered: events.iter().map(Cow::Borrowed).collect(), ..Self::default() }
+    }
+
+    /// Visits of tags; without one it is over for good.
+    fn of_visits(visits: &[(&'a TagId, Option<&'a VisitCheckpoint>)]) -> Self {
+        Self {
+            visits: visits.iter().filter_map(|(_, visit)| visit.map(Cow::Borrowed)).collect(),
+            over: visits.iter().filter(|(_, visit)| visit.is_none()).map(|(tag, _)| **tag).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+fn records(steps: Vec<Step<'_>>) -> Result<Vec<Vec<u8>>> {
+    let records: serde_json::Result<Vec<Vec<u8>>> = together(steps).iter().map(serde_json::to_vec).collect();
+    records.map_err(|error| Error::new(ErrorKind::Internal, "save").with_source(error))
 }
 
 /// What the records of a journal come to.
@@ -121,6 +229,7 @@ impl Journal {
 struct State {
     visits: BTreeMap<TagId, VisitCheckpoint>,
     standing: VecDeque<Event>,
+    logged: Option<Logged>,
 }
 
 impl State {
@@ -155,13 +264,17 @@ impl State {
             self.visits.remove(&tag);
         }
         self.visits.extend(step.visits.into_iter().map(|visit| (visit.tag, visit.into_owned())));
+        if step.logged.is_some() {
+            self.logged = step.logged;
+        }
     }
 }
 
 #[async_trait]
 impl Checkpoints for Journal {
     async fn load(&mut self) -> Result<Checkpoint> {
-        let State { visits, standing } = self.state().await?;
+        let state = self.state().await?;
+        let State { visits, standing, .. } = self.catch_up(state).await?;
         let undelivered = standing.iter().cloned().collect();
         (self.standing, self.round) = (standing, None);
         Ok(Checkpoint { visits: visits.into_values().collect(), undelivered })
@@ -171,31 +284,23 @@ impl Checkpoints for Journal {
         if change.is_empty() && !change.begins_round && !change.ends_round {
             return Ok(());
         }
+        // Before anything else: what is written to the ledger from now on is of later steps.
+        let logged = self.ledger.opened().map(Logged::all_of);
         // Events first: a crash that lets only some of the records through repeats an event rather
         // than losing it.
         let mut steps = Vec::new();
+        let standing: Vec<Event>;
         if change.begins_round {
             steps.push(Step { anew: true, ..Step::default() });
-            let standing: Vec<&Event> = self.standing.iter().collect();
-            steps.extend(standing.chunks(IN_ONE_RECORD).map(|events| Step {
-                undelivered: events.iter().copied().map(Cow::Borrowed).collect(),
-                ..Step::default()
-            }));
+            standing = self.standing.iter().cloned().collect();
+            steps.extend(standing.chunks(IN_ONE_RECORD).map(Step::standing));
         }
         steps.push(Step { delivered: change.delivered, ..Step::default() });
-        steps.extend(change.undelivered.chunks(IN_ONE_RECORD).map(|events| Step {
-            undelivered: events.iter().map(Cow::Borrowed).collect(),
-            ..Step::default()
-        }));
-        let visits: Vec<_> = change.visits.iter().collect();
-        steps.extend(visits.chunks(IN_ONE_RECORD).map(|visits| Step {
-            visits: visits.iter().filter_map(|(_, visit)| visit.as_ref().map(Cow::Borrowed)).collect(),
-            over: visits.iter().filter(|(_, visit)| visit.is_none()).map(|(tag, _)| **tag).collect(),
-            ..Step::default()
-        }));
-        let records: serde_json::Result<Vec<Vec<u8>>> =
-            together(steps).iter().map(serde_json::to_vec).collect();
-        let records = records.map_err(|error| Error::new(ErrorKind::Internal, "save").with_source(error))?;
+        steps.extend(change.undelivered.chunks(IN_ONE_RECORD).map(Step::standing));
+        let visits: Vec<_> = change.visits.iter().map(|(tag, visit)| (tag, visit.as_ref())).collect();
+        steps.extend(visits.chunks(IN_ONE_RECORD).map(Step::of_visits));
+        steps.push(Step { logged, ..Step::default() });
+        let records = records(steps)?;
         let count = records.len() as u64;
         let round = self.round;
         let queue = self.queue().await?;
@@ -210,6 +315,10 @@ impl Checkpoints for Journal {
         self.standing.drain(..delivered(change.delivered, &self.standing));
         self.standing.extend(change.undelivered.iter().cloned());
         Ok(())
+    }
+
+    fn finds_again(&self, sink: &Name) -> bool {
+        self.logs.contains(sink)
     }
 
     async fn close(&mut self) {
@@ -228,18 +337,8 @@ fn delivered(count: u64, standing: &VecDeque<Event>) -> usize {
 fn together(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
     let mut merged: Vec<Step<'_>> = Vec::with_capacity(steps.len());
     for step in steps {
-        let place = merged.last_mut().filter(|before| {
-            !step.anew
-                && step.delivered == 0
-                && before.visits.is_empty()
-                && before.over.is_empty()
-                && (before.undelivered.is_empty() || step.undelivered.is_empty())
-        });
-        match place {
-            Some(before) if step.undelivered.is_empty() => {
-                (before.visits, before.over) = (step.visits, step.over);
-            }
-            Some(before) => before.undelivered = step.undelivered,
+        match merged.last_mut().filter(|before| before.part() < step.part() || step.part().is_none()) {
+            Some(before) => before.absorb(step),
             None => merged.push(step),
         }
     }
@@ -250,6 +349,8 @@ fn together(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
 mod tests {
     use super::*;
     use rfid_core::TagIdKind;
+    use rfid_ledger::LedgerSettings;
+    use std::sync::Arc;
 
     fn visit(tag: u16) -> VisitCheckpoint {
         let sample = Event::sample();
@@ -280,7 +381,16 @@ mod tests {
     }
 
     fn journal(folder: &tempfile::TempDir) -> Journal {
-        Journal::new(folder.path(), &Name::from("hubin"))
+        journal_of(folder, "hubin")
+    }
+
+    fn ledger(folder: &tempfile::TempDir) -> EventLedger {
+        let clock = Arc::new(rfid_core::SystemClock::new());
+        EventLedger::new(folder.path().join("ledger"), LedgerSettings::default().with_random_id(), clock)
+    }
+
+    fn journal_of(folder: &tempfile::TempDir, pipeline: &str) -> Journal {
+        Journal::new(folder.path(), &Name::from(pipeline), ledger(folder), vec![Name::from("visits")])
     }
 
     #[tokio::test]
@@ -310,7 +420,7 @@ mod tests {
         next.save(&CheckpointChange { delivered: 1, ..Default::default() }).await.unwrap();
         assert_eq!(next.load().await.unwrap().undelivered, []);
         next.close().await;
-        let mut other = Journal::new(folder.path(), &Name::from("other"));
+        let mut other = journal_of(&folder, "other");
         assert_eq!(other.load().await.unwrap(), Checkpoint::default());
         other.close().await;
     }
@@ -362,6 +472,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = journal(&folder);
         journal.load().await.unwrap();
+        let before = journal.queue().await.unwrap().len();
         let change = CheckpointChange {
             visits: visits([1]),
             undelivered: vec![event(1)],
@@ -370,7 +481,7 @@ mod tests {
         journal.save(&change).await.unwrap();
         let change = CheckpointChange { delivered: 1, ..change };
         journal.save(&change).await.unwrap();
-        assert_eq!(journal.queue().await.unwrap().len(), 2);
+        assert_eq!(journal.queue().await.unwrap().len() - before, 2);
         journal.close().await;
     }
 }
