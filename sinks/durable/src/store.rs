@@ -43,6 +43,7 @@ struct Shared {
     degraded: Mutex<Option<String>>,
     damaged_values: AtomicU64,
     syncs: AtomicU64,
+    changes: AtomicU64,
     pulse: Pulse,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -84,6 +85,7 @@ impl Store {
                     degraded: Mutex::new(None),
                     damaged_values: AtomicU64::new(0),
                     syncs: AtomicU64::new(0),
+                    changes: AtomicU64::new(0),
                     pulse: Pulse::default(),
                     thread: Mutex::new(None),
                 });
@@ -122,6 +124,12 @@ impl Store {
     /// Syncs to the disk since the store was opened.
     pub fn syncs(&self) -> u64 {
         self.shared.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Grows with everything that may have changed what is in the store, before whoever changed it is
+    /// answered: what was read since this had its value can still be read.
+    pub fn changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Acquire)
     }
 
     /// How long the thread has been at what it is doing; zero while it waits for requests.
@@ -252,10 +260,14 @@ impl Owner {
         let damaged = &shared.damaged_values;
         // Whoever asked may have gone away meanwhile.
         match request {
-            Request::Commit(batch, answer) => match self.with(|database| database.write(&batch)) {
-                Ok(()) => return Some(answer),
-                Err(error) => drop(answer.send(Err(error))),
-            },
+            Request::Commit(batch, answer) => {
+                let written = self.with(|database| database.write(&batch));
+                self.note_change();
+                match written {
+                    Ok(()) => return Some(answer),
+                    Err(error) => drop(answer.send(Err(error))),
+                }
+            }
             Request::Get(tree, keys, answer) => {
                 drop(answer.send(self.with(|database| database.get(&tree, &keys, damaged))));
             }
@@ -268,7 +280,9 @@ impl Owner {
             }
             Request::TreeNames(answer) => drop(answer.send(self.with(|database| Ok(database.tree_names())))),
             Request::DropTree(tree, answer) => {
-                drop(answer.send(self.with(|database| database.drop_tree(&tree))));
+                let dropped = self.with(|database| database.drop_tree(&tree));
+                self.note_change();
+                drop(answer.send(dropped));
             }
             Request::Close => {}
         }
@@ -319,6 +333,7 @@ impl Owner {
         match Database::open(&self.shared.path) {
             Ok(opened) => {
                 self.database = Some(opened.database);
+                self.note_change();
                 *self.shared.degraded.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 tracing::info!(path = %self.shared.path.display(), "store is open again");
                 Ok(())
@@ -328,6 +343,10 @@ impl Owner {
                 Err(error)
             }
         }
+    }
+
+    fn note_change(&self) {
+        self.shared.changes.fetch_add(1, Ordering::Release);
     }
 
     fn note(&self, error: &Error) {

@@ -1,8 +1,12 @@
 //! Where records are found.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use rfid_core::{Error, ErrorKind, Event, Record, Result, TagId};
-use rfid_durable::Stores;
+use rfid_durable::{Store, Stores};
+
+use crate::cache::Cache;
 
 /// Knows tags.
 #[cfg_attr(test, mockall::automock)]
@@ -41,12 +45,17 @@ pub(crate) const CURRENT: &[u8] = b"current";
 #[derive(Clone, Debug)]
 pub struct SledDirectory {
     stores: Stores,
+    cache: Arc<Mutex<Cache>>,
 }
 
 impl SledDirectory {
     /// The table in this data folder.
     pub fn new(stores: Stores) -> Self {
-        Self { stores }
+        Self { stores, cache: Arc::default() }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,6 +67,17 @@ pub(crate) fn key(tag: &TagId) -> Vec<u8> {
     key
 }
 
+/// The tree that holds the records, if any were ever imported.
+pub(crate) async fn current(store: &Store) -> Result<Option<String>> {
+    let tree = store.get(META, CURRENT).await?;
+    Ok(tree.map(|name| String::from_utf8_lossy(&name).into_owned()))
+}
+
+fn record(value: Option<Vec<u8>>) -> Result<Option<Record>> {
+    let record = value.map(|value| serde_json::from_slice(&value)).transpose();
+    record.map_err(|error| Error::new(ErrorKind::Damaged, "find").with_source(error))
+}
+
 #[async_trait]
 impl Directory for SledDirectory {
     async fn open(&self) -> Result<()> {
@@ -66,15 +86,35 @@ impl Directory for SledDirectory {
 
     async fn find(&self, events: &[Event]) -> Result<Vec<Option<Record>>> {
         let store = self.stores.open(STORE).await?;
-        let Some(tree) = store.get(META, CURRENT).await? else { return Ok(vec![None; events.len()]) };
-        let keys = events.iter().map(|event| key(&event.tag)).collect();
-        let found = store.get_many(&String::from_utf8_lossy(&tree), keys).await?;
-        found
-            .into_iter()
-            .map(|value| {
-                let record = value.map(|value| serde_json::from_slice(&value)).transpose();
-                record.map_err(|error| Error::new(ErrorKind::Damaged, "find").with_source(error))
-            })
-            .collect()
+        loop {
+            // Before the store is asked, so that what changes meanwhile is not taken for what was found.
+            let state = store.changes();
+            let known = {
+                let mut cache = self.cache();
+                if let Some(found) = cache.find(state, events.iter().map(|event| &event.tag)) {
+                    return Ok(found);
+                }
+                cache.tree(state)
+            };
+            let tree = match known {
+                Some(tree) => tree,
+                None => match current(&store).await? {
+                    Some(tree) => tree,
+                    None => return Ok(vec![None; events.len()]),
+                },
+            };
+            let keys = events.iter().map(|event| key(&event.tag)).collect();
+            let values = store.get_many(&tree, keys).await?;
+            let found = values.into_iter().map(record).collect::<Result<Vec<_>>>()?;
+            if store.changes() == state {
+                let tags = events.iter().map(|event| event.tag);
+                self.cache().keep(state, tree, tags.zip(found.iter().cloned()));
+                return Ok(found);
+            }
+            // An import may have put another table in place of the one that was asked.
+            if current(&store).await? == Some(tree) {
+                return Ok(found);
+            }
+        }
     }
 }

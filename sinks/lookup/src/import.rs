@@ -14,7 +14,7 @@ use std::path::Path;
 use rfid_core::{Record, TagId, TagIdKind};
 use rfid_durable::{Batch, Stores};
 
-use crate::directory::{CURRENT, META, STORE, key};
+use crate::directory::{CURRENT, META, STORE, current, key};
 
 /// Records in one commit.
 const COMMIT: usize = 100;
@@ -103,7 +103,7 @@ pub async fn import(
     file.seek(SeekFrom::Start(0)).map_err(ImportError::File)?;
 
     let store = stores.open(STORE).await?;
-    let current = store.get(META, CURRENT).await?.map(|name| String::from_utf8_lossy(&name).into_owned());
+    let current = current(&store).await?;
     remove_leftovers(&store, current.as_deref()).await?;
     let tree = next_tree(current.as_deref());
     let mut batch = Batch::default();

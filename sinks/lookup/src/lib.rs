@@ -5,6 +5,7 @@
 //! adds what was found.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod directory;
 pub mod import;
 mod sink;

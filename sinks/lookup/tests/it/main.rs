@@ -33,9 +33,13 @@ impl Desk {
     }
 
     async fn record(&self, tag: &str) -> Option<Record> {
-        let event = Event { tag: tag.parse().unwrap(), ..Event::sample() };
-        SledDirectory::new(self.stores.clone()).find(&[event]).await.unwrap().remove(0)
+        found(&SledDirectory::new(self.stores.clone()), tag).await
     }
+}
+
+async fn found(directory: &SledDirectory, tag: &str) -> Option<Record> {
+    let event = Event { tag: tag.parse().unwrap(), ..Event::sample() };
+    directory.find(&[event]).await.unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -48,6 +52,25 @@ async fn an_import_is_found_by_tag_with_its_columns_in_order() {
     assert_eq!(desk.name("uid:04A2B3C4").await.as_deref(), Some("李雷"));
     let record = desk.record("epc:2D00").await.unwrap();
     assert_eq!(record.keys().collect::<Vec<_>>(), ["name", "class", "business"]);
+    desk.stores.close().await;
+}
+
+#[tokio::test]
+async fn what_was_found_before_an_import_is_not_found_after_it() {
+    let desk = Desk::new();
+    let directory = SledDirectory::new(desk.stores.clone());
+    desk.import("tag,name\n2D00,old\n2D01,gone\n").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&directory, "epc:2D00").await.unwrap()["name"], "old");
+        assert_eq!(found(&directory, "epc:2D01").await.unwrap()["name"], "gone");
+        assert_eq!(found(&directory, "epc:2D02").await, None);
+    }
+    desk.import("tag,name\n2D00,new\n2D02,come\n").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&directory, "epc:2D00").await.unwrap()["name"], "new");
+        assert_eq!(found(&directory, "epc:2D01").await, None);
+        assert_eq!(found(&directory, "epc:2D02").await.unwrap()["name"], "come");
+    }
     desk.stores.close().await;
 }
 
