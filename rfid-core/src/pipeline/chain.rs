@@ -85,11 +85,8 @@ impl Chain {
         let mut entrance = arrived;
         for (place, sink) in sinks.into_iter().enumerate().rev() {
             let (before, inbox) = mpsc::channel(WAITING_BATCHES);
-            if place + 1 == early {
-                let (before, inbox) = mpsc::channel(WAITING_BATCHES);
-                stages.spawn(gate.clone().run(inbox, std::mem::replace(&mut entrance, before)));
-            }
-            stages.spawn(stage(sink, inbox, std::mem::replace(&mut entrance, before)));
+            let gate = (place + 1 == early).then(|| gate.clone());
+            stages.spawn(stage(sink, gate, inbox, std::mem::replace(&mut entrance, before)));
         }
         let mut entrance = Some(entrance);
         let mut step = 0;
@@ -162,18 +159,27 @@ async fn send(stage: &Option<mpsc::Sender<Batch>>, step: u64, events: Vec<Event>
     }
 }
 
-/// Takes events through one sink. Whatever waits goes together, so a slow sink catches up.
-async fn stage(sink: SinkHandle, mut inbox: mpsc::Receiver<Batch>, next: mpsc::Sender<Batch>) {
+/// Takes events through one sink, and holds them back behind it if there is a gate. Whatever waits goes
+/// together, so a slow sink catches up.
+async fn stage(
+    sink: SinkHandle,
+    mut gate: Option<Gate>,
+    mut inbox: mpsc::Receiver<Batch>,
+    next: mpsc::Sender<Batch>,
+) {
     let mut taken = Vec::with_capacity(BATCHES_AT_ONCE);
     while inbox.recv_many(&mut taken, BATCHES_AT_ONCE).await > 0 {
         let step = taken.last().map_or(0, |batch: &Batch| batch.step);
         let events = taken.drain(..).flat_map(|batch| batch.events).collect();
-        let events = sink.deliver(events).await;
-        let _ = next.send(Batch { step, events }).await;
+        let batch = Batch { step, events: sink.deliver(events).await };
+        if let Some(gate) = &mut gate {
+            gate.pass(&batch).await;
+        }
+        let _ = next.send(batch).await;
     }
 }
 
-/// Stands behind the sinks that get events early.
+/// Stands behind the last sink that gets events early.
 #[derive(Clone)]
 struct Gate {
     /// The last step that is saved, or could not be.
@@ -185,14 +191,12 @@ struct Gate {
 }
 
 impl Gate {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Batch>, next: mpsc::Sender<Batch>) {
-        while let Some(batch) = inbox.recv().await {
-            if !self.has_logged(&batch) {
-                self.is_wanted.notify_one();
-                // Whoever saves outlives the stages.
-                let _ = self.saved.wait_for(|saved| *saved >= Some(batch.step)).await;
-            }
-            let _ = next.send(batch).await;
+    /// Waits until these are in the log, or their step is saved or could not be.
+    async fn pass(&mut self, batch: &Batch) {
+        if !self.has_logged(batch) {
+            self.is_wanted.notify_one();
+            // Whoever saves outlives the stages.
+            let _ = self.saved.wait_for(|saved| *saved >= Some(batch.step)).await;
         }
     }
 

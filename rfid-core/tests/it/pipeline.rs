@@ -518,7 +518,6 @@ async fn what_the_log_could_not_take_is_saved_before_it_passes_on() {
     let policy = FailurePolicy {
         on_failure: OnFailure::Pass,
         patience: rfid_core::DurationText(Duration::from_millis(10)),
-        ..FailurePolicy::default()
     };
     let log = Log { works: false, permits: Arc::new(Semaphore::new(1_000)) };
     let log = SinkHandle::builder(Name::from("log"), Box::new(log)).policy(policy).spawn();
