@@ -243,17 +243,17 @@ impl Instance {
     /// Reads into a piece of the ring, if there is one, and publishes what is there.
     pub(crate) fn read(&mut self, ring: &mut Filler, limit_ms: u32) -> Result<(), Fault> {
         let Some(room) = ring.room() else { return Ok(()) };
-        let (status, error, said) = self.read_raw(Some(&room), limit_ms)?;
-        let (count, aux_len) = (said.count as usize, said.aux_len as usize);
+        let mut lent = lend(Some(&room));
+        let outcome = self.read_raw(&mut lent, limit_ms);
+        let (count, aux_len) = (lent.count as usize, lent.aux_len as usize);
         if count > LENT_READS || aux_len > LENT_AUX {
-            ring.publish(0, 0, said.lost);
+            ring.publish(0, 0, lent.lost);
             return Err(lie(format!(
                 "read said {count} reads and {aux_len} bytes beside them, where {LENT_READS} and {LENT_AUX} fit"
             )));
         }
-        ring.publish(count, aux_len, said.lost);
-        outcome(status, &error)?;
-        if status == abi::Status::END {
+        ring.publish(count, aux_len, lent.lost);
+        if outcome? == abi::Status::END {
             return Err(Fault {
                 flags: abi::ERROR_FATAL,
                 ..Fault::new(abi::Status::IO, "the reader will deliver nothing more")
@@ -264,37 +264,22 @@ impl Instance {
 
     /// Gives the instance the chance to keep its connection alive while nothing can be taken.
     pub(crate) fn read_nothing(&mut self) -> Result<(), Fault> {
-        let (status, error, said) = self.read_raw(None, 0)?;
-        if said.count > 0 {
+        let mut lent = lend(None);
+        let outcome = self.read_raw(&mut lent, 0);
+        if lent.count > 0 {
             return Err(lie("read delivered into a buffer without room"));
         }
-        outcome(status, &error)
+        outcome.map(drop)
     }
 
-    fn read_raw(
-        &mut self,
-        room: Option<&Room>,
-        limit_ms: u32,
-    ) -> Result<(abi::Status, abi::Error, abi::ReadBuf), Fault> {
+    /// What `lent` says afterwards counts also where the call failed.
+    fn read_raw(&self, lent: &mut abi::ReadBuf, limit_ms: u32) -> Result<abi::Status, Fault> {
         let Table::Driver(abi::Driver { read: Some(read), .. }) = self.table else { return Err(missing()) };
         let mut error = abi::Error::none();
-        let mut lent = abi::ReadBuf {
-            struct_size: size_of::<abi::ReadBuf>() as u32,
-            stride: size_of::<abi::TagRead>() as u32,
-            reads: room.map_or(NonNull::dangling(), |room| room.reads).as_ptr(),
-            capacity: if room.is_some() { LENT_READS as u32 } else { 0 },
-            count: 0,
-            aux: room.map_or(NonNull::dangling(), |room| room.aux).as_ptr(),
-            aux_capacity: if room.is_some() { LENT_AUX as u32 } else { 0 },
-            aux_len: 0,
-            lost: 0,
-            flags: 0,
-            reserved: 0,
-        };
-        // SAFETY: the instance is alive, this is its thread, and the room is its own until the call
+        // SAFETY: the instance is alive, this is its thread, and what is lent is its own until the call
         // returns.
-        let status = unsafe { read(self.instance, &raw mut lent, limit_ms, &raw mut error) };
-        Ok((status, error, lent))
+        let status = unsafe { read(self.instance, lent, limit_ms, &raw mut error) };
+        outcome(status, &error).map(|()| status)
     }
 
     /// Offers events to a sink.
@@ -449,6 +434,23 @@ impl Drop for Instance {
             // SAFETY: the last call on the instance, on its thread; the host is dropped after it.
             unsafe { destroy(self.instance) }
         }
+    }
+}
+
+/// A piece of a ring as the interface lends it, or no room at all.
+fn lend(room: Option<&Room>) -> abi::ReadBuf {
+    abi::ReadBuf {
+        struct_size: size_of::<abi::ReadBuf>() as u32,
+        stride: size_of::<abi::TagRead>() as u32,
+        reads: room.map_or(NonNull::dangling(), |room| room.reads).as_ptr(),
+        capacity: if room.is_some() { LENT_READS as u32 } else { 0 },
+        count: 0,
+        aux: room.map_or(NonNull::dangling(), |room| room.aux).as_ptr(),
+        aux_capacity: if room.is_some() { LENT_AUX as u32 } else { 0 },
+        aux_len: 0,
+        lost: 0,
+        flags: 0,
+        reserved: 0,
     }
 }
 

@@ -121,10 +121,10 @@ impl Reader {
     fn wait(&mut self, link: &Arc<Link>, limit: Duration) -> std::result::Result<(), Failure> {
         let silence_limit = self.info.as_ref().map_or(Duration::MAX, |info| info.silence_limit);
         if !self.session.is_away() {
-            let (inventory, link) = (self.inventory.clone(), Arc::clone(link));
-            self.session.lend(|session, recall| inventory.run(session, link, recall))?;
+            let handler = self.inventory.handler(link);
+            self.session.lend(|session, recall| handler.run(session, recall))?;
         }
-        let (session, inventory) = (&mut self.session, &self.inventory);
+        let (session, inventory) = (&mut self.session, &mut self.inventory);
         let work = poll_fn(|cx| {
             if let Poll::Ready(ended) = session.poll(cx) {
                 return Poll::Ready(Some(ended));
@@ -139,7 +139,7 @@ impl Reader {
             Ended::Done(Some(Err(error))) => self.failure = Some(error.into()),
             Ended::Interrupted => return Err(Failure::cancelled()),
             Ended::Limit => {
-                let silent = inventory.end_listening();
+                let silent = self.inventory.end_listening();
                 if silent > silence_limit {
                     let seconds = silent.as_secs_f32();
                     let detail =

@@ -1,7 +1,8 @@
 //! A running inventory: reads that the session delivered and the host has not taken yet.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::cell::UnsafeCell;
+use std::mem::{swap, take};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rfid_abi::{ReaderEvent, Str, reader_event};
@@ -12,19 +13,34 @@ use crate::held::Recall;
 use crate::instance::Link;
 use crate::lent::{Lent, Room};
 
-/// Shared by the session's future and the host's calls, of which one runs at a time.
-#[derive(Clone)]
+/// A running inventory, as the host's calls see it. The session's future has the other end, a
+/// [`Handler`].
 pub(crate) struct Inventory(Arc<Shared>);
 
-struct Shared {
-    ready: Mutex<Ready>,
-    /// Whether there are reads in it, for whoever asks often and need not lock it for that.
-    has_reads: AtomicBool,
+/// What both ends have. Not behind a lock, which each call would take three times: [`Shared::with`] says
+/// why none is needed.
+struct Shared(UnsafeCell<Ready>);
+
+// SAFETY: what is inside may move between threads, and two never have it at once, see `Shared::with`.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn with<T>(&self, look: impl FnOnce(&mut Ready) -> T) -> T {
+        // SAFETY: one end is a field of the `Reader`, and so is the future that keeps the other, which runs
+        // only when it is polled or dropped there. An instance is a `Reader` that one call at a time has
+        // for itself (`instance::call`), so all this happens on one thread at a time. On that thread no
+        // `look` runs within another: they are this module's, and none calls an author's code, the
+        // host or the other end.
+        look(unsafe { &mut *self.0.get() })
+    }
 }
 
 /// What the host has not taken yet.
 struct Ready {
-    buf: ReadBuf,
+    /// Boxed, since it goes to and fro between the ends.
+    buf: Box<ReadBuf>,
     /// The first read in it that was not taken.
     next: usize,
     /// Reads lost and not told.
@@ -37,89 +53,81 @@ struct Ready {
 
 impl Inventory {
     pub(crate) fn new() -> Self {
-        let buf = ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY);
-        let ready = Mutex::new(Ready { buf, next: 0, lost: 0, silent: Duration::ZERO, since: None });
-        Self(Arc::new(Shared { ready, has_reads: AtomicBool::new(false) }))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ready> {
-        self.0.ready.lock().unwrap_or_else(PoisonError::into_inner)
+        let ready = Ready { buf: new_buf(), next: 0, lost: 0, silent: Duration::ZERO, since: None };
+        Self(Arc::new(Shared(UnsafeCell::new(ready))))
     }
 
     /// Whether the host has taken everything.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.0.has_reads.load(Ordering::Acquire)
+        self.0.with(|ready| ready.is_empty())
     }
 
-    /// Reads from the session until it fails or is called back.
-    pub(crate) async fn run(
-        self,
-        mut session: Box<dyn DynSession>,
-        link: Arc<Link>,
-        recall: Recall,
-    ) -> (Box<dyn DynSession>, Option<Result<()>>) {
-        let buf = ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY);
-        let mut handler = Handler { buf, inventory: self, link };
-        let ended = recall.or(session.pump(&mut handler)).await;
-        // Reads that are in the buffer of a dropped `read` stay valid.
-        handler.filled();
-        (session, ended)
+    /// The session's end.
+    pub(crate) fn handler(&mut self, link: &Arc<Link>) -> Handler {
+        let (shared, link) = (Arc::clone(&self.0), Arc::clone(link));
+        Handler { buf: new_buf(), is_delivered: false, shared, link }
     }
 
     /// Forgets everything; the session is alive from now on.
-    pub(crate) fn reset(&self) {
-        let mut ready = self.lock();
-        ready.buf.clear();
-        (ready.next, ready.lost, ready.silent, ready.since) = (0, 0, Duration::ZERO, None);
-        self.note(&ready);
+    pub(crate) fn reset(&mut self) {
+        self.0.with(|ready| {
+            ready.buf.clear();
+            (ready.next, ready.lost, ready.silent, ready.since) = (0, 0, Duration::ZERO, None);
+        });
     }
 
     /// The session is listened to from now on, if it was not before.
-    pub(crate) fn listen(&self) {
-        self.lock().since.get_or_insert_with(Instant::now);
+    pub(crate) fn listen(&mut self) {
+        self.0.with(|ready| _ = ready.since.get_or_insert_with(Instant::now));
     }
 
     /// The session is not listened to any more, and cannot be heard. Returns how long it has been silent.
-    pub(crate) fn end_listening(&self) -> Duration {
-        let mut ready = self.lock();
-        let listened = ready.since.take().map_or(Duration::ZERO, |since| since.elapsed());
-        ready.silent = ready.silent.saturating_add(listened);
-        ready.silent
-    }
-
-    /// Takes what a session delivered out of `buf`, a sign of life. The clock is not read: who goes on
-    /// listening does that.
-    fn take(&self, buf: &mut ReadBuf) {
-        let mut ready = self.lock();
-        (ready.silent, ready.since) = (Duration::ZERO, None);
-        ready.lost = ready.lost.saturating_add(buf.lost());
-        if ready.is_empty() {
-            std::mem::swap(&mut ready.buf, buf);
-            ready.next = 0;
-        } else {
-            // Only a session that fills a buffer and goes on all the same comes here.
-            let taken = ready.buf.take_from(buf, 0);
-            ready.lost = ready.lost.saturating_add(buf.len().saturating_sub(taken) as u64);
-        }
-        buf.clear();
-        self.note(&ready);
+    pub(crate) fn end_listening(&mut self) -> Duration {
+        self.0.with(|ready| {
+            let listened = ready.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            ready.silent = ready.silent.saturating_add(listened);
+            ready.silent
+        })
     }
 
     /// Hands over what the host has room for.
-    pub(crate) fn hand_over(&self, lent: &mut Lent<'_>) {
-        let mut ready = self.lock();
-        ready.hand_over(lent);
-        self.note(&ready);
+    pub(crate) fn hand_over(&mut self, lent: &mut Lent<'_>) {
+        self.0.with(|ready| ready.hand_over(lent));
     }
+}
 
-    fn note(&self, ready: &Ready) {
-        self.0.has_reads.store(!ready.is_empty(), Ordering::Release);
-    }
+fn new_buf() -> Box<ReadBuf> {
+    Box::new(ReadBuf::with_capacity(ReadBuf::DEFAULT_CAPACITY))
 }
 
 impl Ready {
     fn is_empty(&self) -> bool {
         self.next >= self.buf.len()
+    }
+
+    /// Takes what a session delivered out of `buf`, a sign of life. The clock is not read: who goes on
+    /// listening does that.
+    fn deliver(&mut self, buf: &mut Box<ReadBuf>) {
+        (self.silent, self.since) = (Duration::ZERO, None);
+        self.lost = self.lost.saturating_add(buf.lost());
+        if self.is_empty() {
+            swap(&mut self.buf, buf);
+            self.next = 0;
+        } else {
+            // Only a session that fills a buffer and goes on all the same comes here.
+            let taken = self.buf.take_from(buf, 0);
+            self.lost = self.lost.saturating_add(buf.len().saturating_sub(taken) as u64);
+        }
+        buf.clear();
+    }
+
+    /// Gives a buffer back of which the host has taken everything.
+    fn give_back(&mut self, buf: &mut Box<ReadBuf>) {
+        if self.is_empty() {
+            swap(&mut self.buf, buf);
+            self.next = 0;
+            buf.clear();
+        }
     }
 
     fn hand_over(&mut self, lent: &mut Lent<'_>) {
@@ -137,7 +145,7 @@ impl Ready {
             }
             self.next += 1;
         }
-        lent.add_lost(std::mem::take(&mut self.lost));
+        lent.add_lost(take(&mut self.lost));
         if !self.is_empty() {
             lent.say_more();
         }
@@ -145,14 +153,34 @@ impl Ready {
 }
 
 /// Where the session's future puts what it reads.
-struct Handler {
-    buf: ReadBuf,
-    inventory: Inventory,
+pub(crate) struct Handler {
+    buf: Box<ReadBuf>,
+    /// Whether the buffer that it had was delivered, so that it may have that one again.
+    is_delivered: bool,
+    shared: Arc<Shared>,
     link: Arc<Link>,
+}
+
+impl Handler {
+    /// Reads from the session until it fails or is called back.
+    pub(crate) async fn run(
+        mut self,
+        mut session: Box<dyn DynSession>,
+        recall: Recall,
+    ) -> (Box<dyn DynSession>, Option<Result<()>>) {
+        let ended = recall.or(session.pump(&mut self)).await;
+        // Reads that are in the buffer of a dropped `read` stay valid.
+        self.filled();
+        (session, ended)
+    }
 }
 
 impl ReadHandler for Handler {
     fn buffer(&mut self) -> &mut ReadBuf {
+        if take(&mut self.is_delivered) {
+            // The next batch is written where the last one was, which the processor still has at hand.
+            self.shared.with(|ready| ready.give_back(&mut self.buf));
+        }
         &mut self.buf
     }
 
@@ -160,11 +188,12 @@ impl ReadHandler for Handler {
         if let Some(noticed) = self.buf.take_noticed() {
             tell(&self.link, noticed);
         }
-        self.inventory.take(&mut self.buf);
+        self.shared.with(|ready| ready.deliver(&mut self.buf));
+        self.is_delivered = true;
     }
 
     fn is_ahead(&self) -> bool {
-        !self.inventory.is_empty()
+        self.shared.with(|ready| !ready.is_empty())
     }
 }
 

@@ -11,6 +11,9 @@ const ITEM_HEAD: usize = 4;
 const AUX_PLACE: usize = 58;
 /// Bytes of a record.
 const RECORD: usize = size_of::<TagRead>();
+/// Records that are copied at once where the host's lie side by side. The C library leaves longer copies to
+/// an instruction of the processor that is slower than its own loop, and slows down the look after it.
+const PIECE: usize = 32;
 const _: () = assert!(size_of::<Record>() == RECORD);
 
 /// A host's buffer. Records that fit are written to it, and nothing is read from it.
@@ -76,22 +79,16 @@ impl<'a> Lent<'a> {
     /// Returns how many.
     pub(crate) fn push_records(&mut self, records: &[Record]) -> usize {
         let taken = records.len().min(self.room());
-        if taken == 0 {
-            return 0;
-        }
-        let stride = self.buf.stride as usize;
-        let from = records.as_ptr().cast::<u8>();
-        // SAFETY: records number `count` to `count + taken` are within the capacity, and the stride is at
-        // least as long as a record, which lies in memory as it crosses and has no padding; the host's
-        // memory is its own, so it does not overlap this one.
-        unsafe {
-            let place = self.buf.reads.cast::<u8>().add(self.buf.count as usize * stride);
-            if stride == RECORD {
-                place.copy_from_nonoverlapping(from, taken * RECORD);
-            } else {
-                for number in 0..taken {
-                    place.add(number * stride).copy_from_nonoverlapping(from.add(number * RECORD), RECORD);
-                }
+        let (at, stride) = (self.buf.count as usize, self.buf.stride as usize);
+        let in_a_piece = if stride == RECORD { PIECE } else { 1 };
+        let records = records.get(..taken).unwrap_or_default();
+        for (number, piece) in records.chunks(in_a_piece).enumerate() {
+            // SAFETY: the records from number `at` to `at + taken` are within the capacity, and the stride is at
+            // least as long as a record, which lies in memory as it crosses and has no padding; the
+            // host's memory is its own, so it does not overlap this one.
+            unsafe {
+                let place = self.buf.reads.cast::<u8>().add((at + number * in_a_piece) * stride);
+                place.copy_from_nonoverlapping(piece.as_ptr().cast(), size_of_val(piece));
             }
         }
         self.buf.count += taken as u32;
