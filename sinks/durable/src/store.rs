@@ -20,6 +20,14 @@ const WAITING_REQUESTS: usize = 256;
 /// After a failure the database is opened anew, but not more often than this.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
+/// Changes of all stores of this process: no two states of stores have one number, even if one is closed
+/// and opened anew.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+fn next_change() -> u64 {
+    CHANGES.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// How a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -85,7 +93,7 @@ impl Store {
                     degraded: Mutex::new(None),
                     damaged_values: AtomicU64::new(0),
                     syncs: AtomicU64::new(0),
-                    changes: AtomicU64::new(0),
+                    changes: AtomicU64::new(next_change()),
                     pulse: Pulse::default(),
                     thread: Mutex::new(None),
                 });
@@ -346,7 +354,7 @@ impl Owner {
     }
 
     fn note_change(&self) {
-        self.shared.changes.fetch_add(1, Ordering::Release);
+        self.shared.changes.store(next_change(), Ordering::Release);
     }
 
     fn note(&self, error: &Error) {

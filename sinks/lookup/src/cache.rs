@@ -6,8 +6,11 @@ use std::mem;
 
 use rfid_core::{Record, TagId};
 
-/// Tags in each half. A record is at most 32 KiB, and some hundred bytes as a rule.
+/// Tags in each half.
 const HALF: usize = 2_048;
+
+/// Longest record that is kept, in bytes as it is stored: some hundred are usual, and 32 KiB allowed.
+pub(crate) const LONGEST: usize = 2_048;
 
 /// What was found, also that a tag is not known, for one state of the store.
 ///

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rfid_core::{Error, ErrorKind, Event, Record, Result, TagId};
 use rfid_durable::{Store, Stores};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, LONGEST};
 
 /// Knows tags.
 #[cfg_attr(test, mockall::automock)]
@@ -105,10 +105,14 @@ impl Directory for SledDirectory {
             };
             let keys = events.iter().map(|event| key(&event.tag)).collect();
             let values = store.get_many(&tree, keys).await?;
+            let is_short =
+                |value: &Option<Vec<u8>>| value.as_ref().is_none_or(|value| value.len() <= LONGEST);
+            let are_short: Vec<bool> = values.iter().map(is_short).collect();
             let found = values.into_iter().map(record).collect::<Result<Vec<_>>>()?;
             if store.changes() == state {
-                let tags = events.iter().map(|event| event.tag);
-                self.cache().keep(state, tree, tags.zip(found.iter().cloned()));
+                let of_tags = events.iter().map(|event| event.tag).zip(found.iter().cloned());
+                let kept = of_tags.zip(are_short).filter_map(|(found, is_short)| is_short.then_some(found));
+                self.cache().keep(state, tree, kept);
                 return Ok(found);
             }
             // An import may have put another table in place of the one that was asked.

@@ -148,8 +148,7 @@ mod tests {
     async fn what_the_log_has_and_the_checkpoint_has_not_is_taken_in_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::over(&folder);
-        // Of a pipeline before this one, and an event that the checkpoint knows and has not seen in the
-        // ledger.
+        // What is in the ledger before anything was noted of it is known.
         run.log(&[run.event(PIPELINE, 9, 0, EventKind::Arrived)]).await;
         assert!(
             run.journal.finds_again(&Name::from("visits"))
