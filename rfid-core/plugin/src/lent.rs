@@ -13,7 +13,7 @@ const AUX_PLACE: usize = 58;
 const RECORD: usize = size_of::<TagRead>();
 /// Records that are copied at once where the host's lie side by side. The C library leaves longer copies to
 /// an instruction of the processor that is slower than its own loop, and slows down the look after it.
-const PIECE: usize = 32;
+const PIECE: usize = 16;
 const _: () = assert!(size_of::<Record>() == RECORD);
 
 /// A host's buffer. Records that fit are written to it, and nothing is read from it.
@@ -139,5 +139,53 @@ impl<'a> Lent<'a> {
         // memory is its own.
         unsafe { self.buf.aux.add(self.buf.aux_len as usize).copy_from_nonoverlapping(bytes.as_ptr(), len) };
         self.buf.aux_len += len as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rfid_core::TagIdKind;
+
+    #[test]
+    fn records_come_whole_and_in_order_however_many_and_however_far_apart() {
+        let most = 3 * PIECE + 1;
+        for stride in [RECORD, RECORD + 8] {
+            for count in [0, 1, PIECE - 1, PIECE, PIECE + 1, most] {
+                let mut reads = rfid_core::ReadBuf::with_capacity(most);
+                for number in 0..count as u16 {
+                    reads.record(TagIdKind::Epc, &number.to_be_bytes()).unwrap();
+                }
+                let untouched = 0xEE;
+                // In words, as records are aligned like those.
+                let mut memory = vec![u64::from_ne_bytes([untouched; 8]); (most + 1) * stride / 8];
+                let mut buf = ReadBuf {
+                    struct_size: size_of::<ReadBuf>() as u32,
+                    stride: stride as u32,
+                    reads: memory.as_mut_ptr().cast(),
+                    capacity: most as u32,
+                    count: 0,
+                    aux: std::ptr::null_mut(),
+                    aux_capacity: 0,
+                    aux_len: 0,
+                    lost: 0,
+                    flags: 0,
+                    reserved: 0,
+                };
+                // SAFETY: as much memory as it says, which nobody else uses meanwhile.
+                let mut lent = unsafe { Lent::new(&raw mut buf) }.unwrap();
+                // One goes ahead, so that the others begin behind something.
+                let ahead = lent.push_records(reads.inline_records(0, 1));
+                assert_eq!(ahead + lent.push_records(reads.inline_records(ahead, most)), count);
+                assert_eq!(buf.count as usize, count);
+                let bytes: Vec<u8> = memory.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                let (there, behind) = bytes.split_at(count * stride);
+                for (record, read) in there.chunks(stride).zip(reads.iter()) {
+                    assert_eq!(record[..RECORD], read.read.to_bytes());
+                    assert!(record[RECORD..].iter().all(|byte| *byte == untouched));
+                }
+                assert!(behind.iter().all(|byte| *byte == untouched));
+            }
+        }
     }
 }
