@@ -29,14 +29,6 @@ impl Logged {
     pub(super) fn all_of(ledger: &Ledger) -> Self {
         Self { ledger: text(ledger.id()), number: ledger.last() }
     }
-
-    /// Everything that is in the ledger of this folder. Blocks.
-    fn all_in(folder: &Path) -> Result<Self> {
-        match identity(folder)? {
-            Some(id) => Ok(Self { ledger: text(id), number: last_number(folder)? }),
-            None => Ok(Self::default()),
-        }
-    }
 }
 
 fn text(id: [u8; 16]) -> String {
@@ -49,26 +41,34 @@ impl State {
     ///
     /// Where nothing is known of a ledger, as before this was kept, nothing in it is unknown.
     pub(super) fn catch_up(&mut self, ledger: &Path, pipeline: &str) -> Result<Vec<Event>> {
-        let now = Logged::all_in(ledger)?;
         let mut news = Vec::new();
-        if let Some(known) = self.logged.replace(now.clone())
-            && known != now
-        {
-            // A ledger that was begun anew is looked through from its start.
-            let behind = if known.ledger == now.ledger { known.number } else { 0 };
-            let standing: HashSet<EventId> = self.standing.iter().map(|event| event.event_id).collect();
-            let mut reader = Reader::new(ledger, behind);
-            while let Some(entry) = reader.next_entry()? {
-                let Entry::Content(content) = entry else { continue };
-                if let Some(event) = fresh_event(&content)
-                    && !standing.contains(&event.event_id)
-                    && let Some(visit) = VisitCheckpoint::after(pipeline, self.visits.get(&event.tag), &event)
-                {
-                    self.visits.insert(event.tag, visit);
-                    news.push(event);
+        let Some(id) = identity(ledger)?.map(text) else {
+            self.logged = Some(Logged::default());
+            return Ok(news);
+        };
+        let number = match &self.logged {
+            None => last_number(ledger)?,
+            Some(known) => {
+                // A ledger that was begun anew is looked through from its start.
+                let mut number = if known.ledger == id { known.number } else { 0 };
+                let standing: HashSet<EventId> = self.standing.iter().map(|event| event.event_id).collect();
+                let mut reader = Reader::new(ledger, number);
+                while let Some(entry) = reader.next_entry()? {
+                    let Entry::Content(content) = entry else { continue };
+                    number = content.number;
+                    if let Some(event) = fresh_event(&content)
+                        && !standing.contains(&event.event_id)
+                        && let Some(visit) =
+                            VisitCheckpoint::after(pipeline, self.visits.get(&event.tag), &event)
+                    {
+                        self.visits.insert(event.tag, visit);
+                        news.push(event);
+                    }
                 }
+                number
             }
-        }
+        };
+        self.logged = Some(Logged { ledger: id, number });
         Ok(news)
     }
 }

@@ -153,13 +153,8 @@ impl Journal {
 
     /// Saves that these events of the ledger stand, and what they say of visits.
     async fn note(&mut self, state: &mut State, news: Vec<Event>) -> Result<()> {
-        let mut steps: Vec<Step<'_>> = news.chunks(IN_ONE_RECORD).map(Step::standing).collect();
-        let visits: BTreeMap<&TagId, _> =
-            news.iter().map(|event| (&event.tag, state.visits.get(&event.tag))).collect();
-        let visits: Vec<_> = visits.into_iter().collect();
-        steps.extend(visits.chunks(IN_ONE_RECORD).map(Step::of_visits));
-        steps.push(Step { logged: state.logged.clone(), ..Step::default() });
-        let records = records(steps)?;
+        let visits: Vec<_> = news.iter().map(|event| (&event.tag, state.visits.get(&event.tag))).collect();
+        let records = records(Step::all_of(&news, &visits, state.logged.clone()))?;
         self.queue().await?.push(records).await?;
         if !news.is_empty() {
             tracing::info!(pipeline = %self.pipeline, events = news.len(), "what the log has is taken in");
@@ -202,6 +197,19 @@ impl<'a> Step<'a> {
         self.visits.extend(later.visits);
         self.over.extend(later.over);
         self.logged = later.logged.or(self.logged.take());
+    }
+
+    /// These events stand from now on, visits are so, and so much of the ledger is known.
+    fn all_of(
+        events: &'a [Event],
+        visits: &[(&'a TagId, Option<&'a VisitCheckpoint>)],
+        logged: Option<Logged>,
+    ) -> Vec<Self> {
+        // Events first: a crash that lets only some of the records through repeats an event rather
+        // than losing it.
+        let events = events.chunks(IN_ONE_RECORD).map(Self::standing);
+        let visits = visits.chunks(IN_ONE_RECORD).map(Self::of_visits);
+        events.chain(visits).chain([Self { logged, ..Self::default() }]).collect()
     }
 
     /// These stand from now on.
@@ -286,20 +294,14 @@ impl Checkpoints for Journal {
         }
         // Before anything else: what is written to the ledger from now on is of later steps.
         let logged = self.ledger.opened().map(Logged::all_of);
-        // Events first: a crash that lets only some of the records through repeats an event rather
-        // than losing it.
         let mut steps = Vec::new();
-        let standing: Vec<Event>;
         if change.begins_round {
             steps.push(Step { anew: true, ..Step::default() });
-            standing = self.standing.iter().cloned().collect();
-            steps.extend(standing.chunks(IN_ONE_RECORD).map(Step::standing));
+            steps.extend(self.standing.make_contiguous().chunks(IN_ONE_RECORD).map(Step::standing));
         }
         steps.push(Step { delivered: change.delivered, ..Step::default() });
-        steps.extend(change.undelivered.chunks(IN_ONE_RECORD).map(Step::standing));
         let visits: Vec<_> = change.visits.iter().map(|(tag, visit)| (tag, visit.as_ref())).collect();
-        steps.extend(visits.chunks(IN_ONE_RECORD).map(Step::of_visits));
-        steps.push(Step { logged, ..Step::default() });
+        steps.extend(Step::all_of(&change.undelivered, &visits, logged));
         let records = records(steps)?;
         let count = records.len() as u64;
         let round = self.round;
