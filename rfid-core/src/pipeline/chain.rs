@@ -80,12 +80,13 @@ impl Chain {
         let log = sinks.get(adders).map(SinkHandle::name);
         let log = log.filter(|log| ledger.checkpoints.finds_again(log)).cloned();
         let early = adders + usize::from(log.is_some());
-        let gate = Gate { saved: is_saved, is_wanted: Arc::clone(&is_wanted), log: log.clone() };
+        let is_logged = log.is_some();
+        let mut gate = Some(Gate { saved: is_saved, is_wanted: Arc::clone(&is_wanted), log });
         let mut stages = JoinSet::new();
         let mut entrance = arrived;
         for (place, sink) in sinks.into_iter().enumerate().rev() {
             let (before, inbox) = mpsc::channel(WAITING_BATCHES);
-            let gate = (place + 1 == early).then(|| gate.clone());
+            let gate = gate.take_if(|_| place + 1 == early);
             stages.spawn(stage(sink, gate, inbox, std::mem::replace(&mut entrance, before)));
         }
         let mut entrance = Some(entrance);
@@ -119,7 +120,7 @@ impl Chain {
                     if early > 0 {
                         send(&entrance, step, std::mem::take(&mut events)).await;
                     }
-                    if log.is_some() && ledger.unsaved() < MOST_SAVED_LATER {
+                    if is_logged && ledger.unsaved() < MOST_SAVED_LATER {
                         save_at.get_or_insert_with(|| Instant::now() + SAVE_WITHIN);
                         continue;
                     }
@@ -180,7 +181,6 @@ async fn stage(
 }
 
 /// Stands behind the last sink that gets events early.
-#[derive(Clone)]
 struct Gate {
     /// The last step that is saved, or could not be.
     saved: watch::Receiver<Option<u64>>,

@@ -62,8 +62,8 @@ impl VisitCheckpoint {
         let same = before.filter(|before| before.first_seen == event.first_seen);
         let is_newer = same.is_some() || before.is_none_or(|before| before.first_seen < event.first_seen);
         let sequence = same.map_or(0, |before| before.sequence);
-        let next = EventId::derive(pipeline, &event.tag, event.first_seen, sequence);
-        if !is_newer || event.event_id != next {
+        let is_next = || event.event_id == EventId::derive(pipeline, &event.tag, event.first_seen, sequence);
+        if !(is_newer && is_next()) {
             return None;
         }
         let departed = event.kind == EventKind::Departed;

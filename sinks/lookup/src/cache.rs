@@ -53,18 +53,13 @@ impl Cache {
     }
 
     /// Keeps what was found in this tree and this state of the store.
-    pub(crate) fn keep(
-        &mut self,
-        state: u64,
-        tree: String,
-        found: impl Iterator<Item = (TagId, Option<Record>)>,
-    ) {
+    pub(crate) fn keep(&mut self, state: u64, tree: String, found: Vec<(TagId, Option<Record>)>) {
         if state > self.state {
             *self = Self { state, ..Self::default() };
         }
         if state == self.state {
             self.tree = Some(tree);
-            found.for_each(|(tag, record)| self.insert(tag, record));
+            found.into_iter().for_each(|(tag, record)| self.insert(tag, record));
         }
     }
 
@@ -86,7 +81,7 @@ mod tests {
     }
 
     fn keep(cache: &mut Cache, state: u64, number: usize) {
-        cache.keep(state, "records-1".to_owned(), [(tag(number), None)].into_iter());
+        cache.keep(state, "records-1".to_owned(), vec![(tag(number), None)]);
     }
 
     fn found(cache: &mut Cache, state: u64, number: usize) -> bool {

@@ -105,13 +105,16 @@ impl Directory for SledDirectory {
             };
             let keys = events.iter().map(|event| key(&event.tag)).collect();
             let values = store.get_many(&tree, keys).await?;
-            let is_short =
-                |value: &Option<Vec<u8>>| value.as_ref().is_none_or(|value| value.len() <= LONGEST);
-            let are_short: Vec<bool> = values.iter().map(is_short).collect();
-            let found = values.into_iter().map(record).collect::<Result<Vec<_>>>()?;
+            let (mut found, mut kept) = (Vec::with_capacity(values.len()), Vec::new());
+            for (event, value) in events.iter().zip(values) {
+                let is_short = value.as_ref().is_none_or(|value| value.len() <= LONGEST);
+                let record = record(value)?;
+                if is_short {
+                    kept.push((event.tag, record.clone()));
+                }
+                found.push(record);
+            }
             if store.changes() == state {
-                let of_tags = events.iter().map(|event| event.tag).zip(found.iter().cloned());
-                let kept = of_tags.zip(are_short).filter_map(|(found, is_short)| is_short.then_some(found));
                 self.cache().keep(state, tree, kept);
                 return Ok(found);
             }
