@@ -21,9 +21,7 @@ pub(crate) struct Inventory(Arc<Shared>);
 /// why none is needed.
 struct Shared(UnsafeCell<Ready>);
 
-// SAFETY: what is inside may move between threads, and two never have it at once, see `Shared::with`.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
+// SAFETY: two threads never have what is inside at once, see `Shared::with`.
 unsafe impl Sync for Shared {}
 
 impl Shared {
