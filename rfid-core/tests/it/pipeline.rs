@@ -23,7 +23,7 @@ fn batch(clock: &dyn Clock, tags: impl IntoIterator<Item = u32>, count: u16) -> 
     batch
 }
 
-/// A sink that delivers only when it is let.
+/// A sink that delivers only when it is let, and fails when it never will be.
 struct Gate {
     permits: Arc<Semaphore>,
     memory: Memory,
@@ -437,33 +437,6 @@ impl Checkpoints for Noted {
     }
 }
 
-/// A log that takes what comes while it works.
-struct Log {
-    works: bool,
-    permits: Arc<Semaphore>,
-}
-
-#[async_trait]
-impl Sink for Log {
-    async fn open(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn deliver(&mut self, _: &mut EventBatch) -> Result<()> {
-        let permit = self.permits.acquire().await.map_err(|_| Error::new(ErrorKind::Internal, "deliver"))?;
-        permit.forget();
-        if self.works { Ok(()) } else { Err(Error::new(ErrorKind::Io, "deliver")) }
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_a_log_has_passes_on_and_is_saved_later_with_others() {
     let clock = Arc::new(SystemClock::new());
@@ -471,7 +444,7 @@ async fn what_a_log_has_passes_on_and_is_saved_later_with_others() {
     let permits = Arc::new(Semaphore::new(2));
     let adder = Adder { only_adds: true, asked: Arc::new(Semaphore::new(0)) };
     let adder = SinkHandle::spawn(Name::from("names"), Box::new(adder));
-    let log = Log { works: true, permits: Arc::clone(&permits) };
+    let log = Gate { permits: Arc::clone(&permits), memory: Memory::default() };
     let log = SinkHandle::spawn(Name::from("log"), Box::new(log));
     let behind = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
     let pipeline = Pipeline::builder("hubin")
@@ -519,7 +492,9 @@ async fn what_the_log_could_not_take_is_saved_before_it_passes_on() {
         on_failure: OnFailure::Pass,
         patience: rfid_core::DurationText(Duration::from_millis(10)),
     };
-    let log = Log { works: false, permits: Arc::new(Semaphore::new(1_000)) };
+    let closed = Semaphore::new(0);
+    closed.close();
+    let log = Gate { permits: Arc::new(closed), memory: Memory::default() };
     let log = SinkHandle::builder(Name::from("log"), Box::new(log)).policy(policy).spawn();
     let behind = SinkHandle::spawn(Name::from("memory"), Box::new(memory.clone()));
     let pipeline = Pipeline::builder("hubin")
