@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, TryLockError};
+use std::sync::{Arc, OnceLock};
 
 use rfid_abi::{Error, Host, Status, Str};
 use rfid_core::{Name, Settings};
@@ -11,12 +11,13 @@ use tokio::sync::Notify;
 
 use crate::failure::{Failure, Outcome};
 use crate::host::HostLink;
+use crate::turn::Turn;
 use crate::{logging, panics, runtime};
 
 /// An instance. `T` is the driver's or the sink's part, for the one call that runs.
 struct Instance<T> {
     link: Arc<Link>,
-    state: Mutex<T>,
+    state: Turn<T>,
 }
 
 /// What other threads may do with an instance.
@@ -135,7 +136,7 @@ pub(crate) unsafe fn create<T>(
         let made = logging::within(&link, || panics::catch(|| make(setup)));
         match made.unwrap_or_else(|said| Err(Failure::panicked(&said))) {
             Ok(state) => {
-                *out = Box::into_raw(Box::new(Instance { link, state: Mutex::new(state) })).cast();
+                *out = Box::into_raw(Box::new(Instance { link, state: Turn::new(state) })).cast();
                 Ok(Status::OK)
             }
             Err(failure) => {
@@ -171,13 +172,8 @@ impl<T> Instance<T> {
     /// Author's code runs in `body` only, so nothing around it panics.
     fn run(&self, body: impl FnOnce(&Arc<Link>, &mut T) -> Outcome) -> Outcome {
         self.link.still_whole()?;
-        let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Failure::state("another call on this instance is running"));
-            }
-        };
+        let mut state =
+            self.state.take().ok_or_else(|| Failure::state("another call on this instance is running"))?;
         let work = || panics::catch(|| body(&self.link, &mut state));
         let outcome = logging::within(&self.link, work).unwrap_or_else(|said| {
             self.link.poison(said);

@@ -79,6 +79,7 @@ mod panics;
 mod runtime;
 mod sink;
 mod tasks;
+mod turn;
 
 pub use tasks::{spawn, thread};
 
