@@ -20,7 +20,8 @@
 //!
 //! **Options.** `file`, and `speed` (1 if left out).
 //!
-//! **Limits.** A recording is as confidential as the tags in it, and may hold what a driver says
+//! **Limits.** Recorded is who speaks over [`rfid_driver_link::recorded`], which no pad does and no
+//! plugin: their bytes do not pass through the host. A recording is as confidential as the tags in it, and may hold what a driver says
 //! to log in: its file belongs to its user alone. Reads and writes of tag memory and pins are not
 //! played.
 #![forbid(unsafe_code)]

@@ -385,6 +385,7 @@ What is shown goes to standard output, remarks to standard error. Looking on hol
 
 To play it, write driver = \"replay\" and file = \"door.rfidrec\" into a [readers.NAME] of a
 configuration. The daemon opens its session with the reader anew, which takes a second or two.
+Readers of plugins and pads for cards cannot be recorded; `rfid-host tap door --json` keeps their reads.
 A recording is as confidential as the tags in it; its file is for its user alone.")]
     Record(Record),
     /// Watch a running daemon: readers, antennas, rates, queues, sinks

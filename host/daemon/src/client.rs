@@ -1,5 +1,6 @@
 //! Asking a daemon that runs, over its HTTP.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
@@ -27,6 +28,21 @@ const USUAL: &str = "127.0.0.1:8460";
 pub(crate) struct Client {
     address: String,
 }
+
+/// The daemon does not do what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    detail: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// One server-sent event.
 #[derive(Debug, Default)]
@@ -93,7 +109,7 @@ impl Client {
         let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.ok();
         let problem = body.and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
         match problem.as_ref().and_then(|problem| problem["detail"].as_str()) {
-            Some(detail) => bail!("{detail}"),
+            Some(detail) => Err(Refused { status, detail: detail.to_owned() }.into()),
             None => bail!("the daemon at {address} answers {status}; is it an rfid-host of this version?"),
         }
     }

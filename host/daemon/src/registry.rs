@@ -135,7 +135,7 @@ fn drivers(replay: &Arc<Replay>) -> Vec<Arc<dyn Driver>> {
 }
 
 /// Those whose recordings can be played back.
-fn recorded_drivers() -> [RecordedDriver; 3] {
+pub(crate) fn recorded_drivers() -> [RecordedDriver; 3] {
     [
         RecordedDriver {
             name: "mercury4",

@@ -35,7 +35,7 @@ pub(crate) struct Record {
 #[derive(Debug, Args)]
 struct Direct {
     /// Open the reader without a daemon, with this driver
-    #[arg(long, requires = "address", conflicts_with = "config")]
+    #[arg(long, conflicts_with = "config")]
     driver: Option<String>,
     /// Where that reader is, as the driver's option `address`
     #[arg(long, value_name = "HOST[:PORT]", requires = "driver")]
@@ -49,7 +49,12 @@ struct Direct {
 }
 
 impl Record {
-    /// The reader, where it is to be opened without a daemon.
+    /// The driver, where the reader is to be opened without a daemon.
+    pub(crate) fn driver(&self) -> Option<&str> {
+        self.direct.driver.as_deref()
+    }
+
+    /// That reader, if it is said where it is.
     pub(crate) fn direct(&self) -> Option<ReaderAddress> {
         let Direct { driver, address, antennas, options } = &self.direct;
         let (driver, address) = driver.clone().zip(address.clone())?;

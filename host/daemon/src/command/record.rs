@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use http_body_util::BodyExt;
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use indicatif::ProgressBar;
 use rfid_core::recording::{Moment, Recording};
@@ -20,8 +21,8 @@ use super::counted;
 use super::read::driver;
 use super::tap::escaped;
 use crate::cli::{ReaderAddress, Record};
-use crate::client::Client;
-use crate::recording;
+use crate::client::{Client, Refused};
+use crate::recording::{self, NotRecorded};
 
 /// How often the progress is drawn anew.
 const FRAME: Duration = Duration::from_millis(250);
@@ -92,9 +93,15 @@ pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
     };
     progress.finish_and_clear();
     source.end().await;
-    file.flush().await?;
-    file.get_ref().sync_all().await?;
-    eprintln!("rfid-host: {}: {}", path.display(), amounts(&summary));
+    if summary.received == 0 && summary.sent == 0 {
+        // There is nothing to play, and the next try may have this name.
+        drop(file);
+        let _ = tokio::fs::remove_file(path).await;
+    } else {
+        file.flush().await?;
+        file.get_ref().sync_all().await?;
+        eprintln!("rfid-host: {}: {}", path.display(), amounts(&summary));
+    }
     if outcome.is_ok() && summary.sessions == 0 {
         bail!(
             "the reader did not come to read while it was recorded; /ready of the daemon or `rfid-host read` says why"
@@ -112,16 +119,15 @@ async fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
 }
 
 async fn begin(record: &Record, reader: &str) -> anyhow::Result<(Header, Source)> {
-    if let Some(address) = record.direct() {
+    if let Some(driver) = record.driver() {
+        if let Some(not) = NotRecorded::of(driver, None).filter(|_| self::driver(driver).is_ok()) {
+            bail!("{}", not.explain(reader));
+        }
+        let address = record.direct().context("--address is missing: where the reader is")?;
         return direct(reader, &address);
     }
-    let hint = || {
-        format!(
-            "a reader that no daemon has is recorded with: rfid-host record {reader} FILE --driver DRIVER --address ADDRESS"
-        )
-    };
     let path = format!("/api/v1/readers/{}/recording", escaped(reader));
-    let body = Client::new(&record.at)?.post(&path).await.with_context(hint)?;
+    let body = Client::new(&record.at)?.post(&path).await.map_err(|error| with_hint(error, reader))?;
     let mut daemon = Daemon { body, decoder: Decoder::default() };
     loop {
         if let Some(header) = daemon.decoder.header()? {
@@ -131,6 +137,17 @@ async fn begin(record: &Record, reader: &str) -> anyhow::Result<(Header, Source)
             bail!("the daemon has ended");
         }
     }
+}
+
+/// Where no daemon has the reader, it may be meant to be recorded without one.
+fn with_hint(error: anyhow::Error, reader: &str) -> anyhow::Error {
+    let refused = error.downcast_ref::<Refused>();
+    if refused.is_some_and(|refused| refused.status != StatusCode::NOT_FOUND) {
+        return error;
+    }
+    anyhow::anyhow!(
+        "{error:#}; a reader that no daemon has is recorded with: rfid-host record {reader} FILE --driver DRIVER --address ADDRESS"
+    )
 }
 
 /// Looks after the reader as a daemon would.

@@ -13,14 +13,15 @@ use rfid_driver_replay::format::encode;
 use super::board::Board;
 use super::routes::problem;
 use super::view::ReaderView;
-use crate::recording;
+use crate::recording::{self, NotRecorded};
 
 /// Records this reader for as long as somebody listens.
 pub(super) fn of(board: &Board, reader: &ReaderView) -> Response {
     let config = &reader.config;
-    if config.is_replay() {
-        let detail = "This reader plays a recording; copy that instead.";
-        return problem(StatusCode::CONFLICT, "A replay is not recorded", detail);
+    let plugin = config.plugin.as_ref().map(|source| source.place.file.as_str());
+    // Before the session is opened anew for it.
+    if let Some(not) = NotRecorded::of(config.driver.describe().name, plugin) {
+        return problem(StatusCode::CONFLICT, not.title(), &not.explain(&config.setup.reader));
     }
     let recording = match reader.observer.record() {
         Ok(recording) => recording,

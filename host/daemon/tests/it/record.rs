@@ -230,7 +230,7 @@ fn what_cannot_be_recorded_is_said_and_leaves_no_file() {
 
     let recorder = Recorder::start(&daemon, &branch.path("door.rfidrec"));
     let text = record("door", &http);
-    assert!(text.contains("is being recorded already"), "{text}");
+    assert!(text.contains("is being recorded already") && !text.contains("--driver"), "{text}");
     drop(recorder);
 
     let (status, body) = daemon.ask("GET", "/api/v1/readers/door/recording");
@@ -241,4 +241,26 @@ fn what_cannot_be_recorded_is_said_and_leaves_no_file() {
     assert!(daemon.terminate().success());
     let text = record("door", &http);
     assert!(text.contains("no daemon answers") && text.contains("--driver DRIVER"), "{text}");
+}
+
+#[test]
+fn what_has_no_bytes_to_record_is_said_before_anything_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("door.rfidrec");
+    let record = |more: &[&str]| {
+        let output = rfid_host().args(["record", "door"]).arg(&file).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!file.exists(), "nothing is in it");
+        said(&output)
+    };
+    let text = record(&["--driver", "mifare", "--set", "port=/dev/ttyUSB0"]);
+    assert!(text.contains("\"mifare\" does not tell") && text.contains("mercury4"), "{text}");
+    let text = record(&["--driver", "replay"]);
+    assert!(text.contains("copy that instead"), "{text}");
+    let text = record(&["--driver", "mercury4"]);
+    assert!(text.contains("--address is missing"), "{text}");
+    let text = record(&["--driver", "acme", "--address", "127.0.0.1:1"]);
+    assert!(text.contains("there are: mercury4"), "{text}");
+    let text = record(&["--driver", "mercury4", "--address", "127.0.0.1:1", "--for", "500ms"]);
+    assert!(text.contains("did not come to read"), "{text}");
 }
