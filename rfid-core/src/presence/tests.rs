@@ -498,6 +498,52 @@ fn a_restart_neither_announces_anew_nor_forgets_who_is_inside() {
 }
 
 #[test]
+fn a_restart_sets_nobody_aside_for_a_clock_that_was_wrong_or_a_night_that_nobody_listened() {
+    let year = Duration::from_secs(365 * 86_400);
+    let morning = Door::new().now.utc;
+    for (came_at, set_to) in [
+        (UtcTime::from_nanos(0), Some(morning)),
+        (morning.plus(year), Some(morning)),
+        (UtcTime::from_nanos(0), None),
+        (morning.minus(Duration::from_secs(14 * 3600)), None),
+    ] {
+        let mut door = Door::new();
+        door.now.utc = came_at;
+        door.read(1).read(1).read(1).said();
+        door.now.utc = set_to.unwrap_or(came_at);
+        door.wait(1000).read(1);
+        let kept: Vec<VisitCheckpoint> = door.presence.checkpoints().collect();
+
+        let mut after = Door::new();
+        after.now.utc = morning;
+        assert_eq!(after.presence.restore(kept, after.now), []);
+        after.wait(1000).read(1).wait(15_000).read(1);
+        assert_eq!(after.said(), [], "{came_at}: still inside, nothing to say");
+        let departed = after.wait(21_000).event();
+        assert!(departed.kind == EventKind::Departed && !departed.set_aside, "{departed:?}");
+    }
+}
+
+#[test]
+fn a_stay_goes_on_through_a_restart() {
+    let mut door = Door::new();
+    door.read(1).read(1).read(1);
+    for _ in 0..3 * 360 {
+        door.wait(10_000).read(1);
+    }
+    door.said();
+    let kept: Vec<VisitCheckpoint> = door.presence.checkpoints().collect();
+    let mut after = Door::new();
+    after.now.utc = door.now.utc.plus(Duration::from_secs(60));
+    assert_eq!(after.presence.restore(kept, after.now), []);
+    for _ in 0..359 {
+        after.wait(10_000).read(1);
+    }
+    assert_eq!(after.said(), []);
+    assert!(after.wait(10_000).read(1).event().set_aside, "after four hours in all");
+}
+
+#[test]
 fn a_restart_drops_visits_that_are_over_or_have_no_place_any_more() {
     let mut door = Door::new();
     door.read(1).read(1).read(1);

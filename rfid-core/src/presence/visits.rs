@@ -1,9 +1,11 @@
 //! Visits in their durable form, and how they are taken up again.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Presence;
-use super::moment::{At, Nanos, Packed, nanos};
+use super::moment::{At, Nanos, Packed, millis, nanos};
 use super::tags::ShortId;
 use super::tracked::{Answered, Gap, Peak, Phase, Signals, Tracked, ZoneIndex};
 use super::wheel::Links;
@@ -49,11 +51,28 @@ pub struct VisitCheckpoint {
     pub arrived_after_ms: u32,
     /// Last sighting.
     pub last_seen: UtcTime,
+    /// From the first sighting to the last in milliseconds, by a clock that nobody sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dwell_ms: Option<u64>,
     /// Number of the visit's next event.
     pub sequence: u32,
 }
 
+/// Whoever was heard longer ago, as it seems under a clock that was wrong, counts as heard then:
+/// times within a visit are kept in 32 bits of milliseconds.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(40 * 24 * 3600);
+
 impl VisitCheckpoint {
+    /// From the first sighting to the last, whatever the wall clock was set to in between.
+    fn dwell(&self) -> Nanos {
+        const AS_GOOD_AS_EQUAL: u64 = 1_000_000_000;
+        let by_wall = nanos(self.last_seen.since(self.first_seen));
+        let known = self.dwell_ms.map_or(by_wall, |millis| nanos(Duration::from_millis(millis)));
+        let dwell = if known.abs_diff(by_wall) < AS_GOOD_AS_EQUAL { by_wall } else { known };
+        // Whatever the file says, there is room to count on from it.
+        dwell.min(Nanos::MAX / 2)
+    }
+
     /// The visit as this event leaves it, where the checkpoint of the event's tag was `before`.
     ///
     /// `None` for an event that is not the next one of a visit: one that `before` knows already, one of
@@ -85,6 +104,7 @@ impl VisitCheckpoint {
                 (_, Some(before)) => before.arrived_after_ms,
             },
             last_seen: event.last_seen,
+            dwell_ms: Some(event.dwell_ms),
             sequence: sequence.saturating_add(1),
         })
     }
@@ -131,6 +151,7 @@ impl Presence {
             first_seen: tag.first.get().utc(),
             arrived_after_ms: tag.arrived_after,
             last_seen: tag.last.get().utc(),
+            dwell_ms: Some(millis(tag.last.mono() - tag.first.mono())),
             sequence: tag.sequence,
         })
     }
@@ -139,7 +160,8 @@ impl Presence {
     /// or reader is no longer configured; their checkpoints may be removed.
     ///
     /// The time in which the host did not run counts as not listened to, so a restored tag
-    /// departs only after a full `lost_after` of silence from now.
+    /// departs only after a full `lost_after` of silence from now, and nobody has stayed for
+    /// longer by it.
     pub fn restore(&mut self, visits: impl IntoIterator<Item = VisitCheckpoint>, now: Stamp) -> Vec<TagId> {
         let mut over = Vec::new();
         for visit in visits {
@@ -159,24 +181,27 @@ impl Presence {
         if self.is_full() || self.tags.find(id).is_some() {
             return false;
         }
-        let at = |utc: UtcTime| {
-            let ago: Nanos = nanos(now.utc().since(utc));
-            At { mono: now.mono.saturating_sub(ago), utc: utc.as_nanos() }
+        let ago = |utc: UtcTime| now.utc().since(utc);
+        let at = |utc: UtcTime, ago: Duration| At {
+            mono: now.mono.saturating_sub(nanos(ago)),
+            utc: utc.as_nanos(),
         };
         let phase = match visit.departed {
-            Some(departed) => Phase::Away(at(departed).into()),
+            Some(departed) => Phase::Away(at(departed, ago(departed)).into()),
             None if visit.set_aside => Phase::Aside,
             None => Phase::Present(Signals::default()),
         };
-        let first = at(visit.first_seen);
+        let last = at(visit.last_seen, ago(visit.last_seen).min(LONGEST_ABSENCE));
+        let first = At { mono: last.mono - visit.dwell(), utc: visit.first_seen.as_nanos() };
+        let absence = u32::try_from(millis(now.mono - last.mono)).unwrap_or(u32::MAX);
         let mut tag = Tracked {
             id: ShortId::new(id),
             links: Links::default(),
             phase,
             first: first.into(),
-            last: at(visit.last_seen).into(),
+            last: last.into(),
             covered: Packed::of(place.coverage.covered(now.mono)),
-            arrived_after: visit.arrived_after_ms,
+            arrived_after: visit.arrived_after_ms.saturating_add(absence),
             event_after: 0,
             sequence: visit.sequence,
             reads: u32::try_from(visit.read_count).unwrap_or(u32::MAX),

@@ -490,6 +490,7 @@ proptest! {
                     departed: kept.departed.filter(|_| told.set_aside).or(told.departed),
                     set_aside: told.set_aside && kept.set_aside,
                     read_count: heard_last.map_or(kept.read_count, |event| event.read_count),
+                    dwell_ms: heard_last.map_or(kept.dwell_ms, |event| Some(event.dwell_ms)),
                     last_seen: heard_last.map_or(kept.last_seen, |event| event.last_seen),
                     // Who is set aside moves in silence.
                     zone: if told.set_aside { kept.zone.clone() } else { told.zone.clone() },

@@ -370,6 +370,7 @@ mod tests {
             first_seen: sample.first_seen,
             arrived_after_ms: 300,
             last_seen: sample.last_seen,
+            dwell_ms: Some(sample.dwell_ms),
             sequence: 1,
         }
     }
