@@ -6,7 +6,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::LATELY;
+use super::SHORTEST_GLIMPSE;
 use super::moment::{At, Nanos, nanos};
 use super::settings::Limits;
 use super::tracked::{Heard, ZoneIndex};
@@ -55,7 +55,7 @@ impl Glimpse {
         let more = u32::from(heard.count);
         self.reads = self.reads.saturating_add(more);
         self.peak_rssi_cdbm = self.peak_rssi_cdbm.max(heard.rssi_cdbm);
-        if heard.last.mono - self.lately >= nanos(LATELY) {
+        if heard.last.mono - self.lately >= nanos(SHORTEST_GLIMPSE) {
             (self.lately, self.lately_reads) = (heard.last.mono, 0);
         }
         self.lately_reads = self.lately_reads.saturating_add(more);
@@ -91,7 +91,7 @@ impl Glimpses {
     /// Each is forgotten after `lasts`.
     pub(super) fn new(lasts: Duration) -> Self {
         Self {
-            lasts: nanos(lasts.max(LATELY)),
+            lasts: nanos(lasts.max(SHORTEST_GLIMPSE)),
             queue: VecDeque::new(),
             front: 0,
             index: HashTable::new(),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first_and_holes_do_not_count() {
-        let mut glimpses = Glimpses::new(LATELY);
+        let mut glimpses = Glimpses::new(SHORTEST_GLIMPSE);
         for number in 0..4 {
             glimpses.add(id(number).as_ref(), &heard(i64::from(number) * 100));
         }
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_flood_pushes_out_the_oldest_and_stays_bounded() {
-        let mut glimpses = Glimpses::new(LATELY);
+        let mut glimpses = Glimpses::new(SHORTEST_GLIMPSE);
         let flood = MOST as u32 + 1000;
         for number in 0..flood {
             glimpses.add(id(number).as_ref(), &heard(0));
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_is_over_begins_anew() {
-        let mut glimpses = Glimpses::new(LATELY);
+        let mut glimpses = Glimpses::new(SHORTEST_GLIMPSE);
         glimpses.add(id(1).as_ref(), &heard(0));
         let again = glimpses.add(id(1).as_ref(), &heard(2_000));
         assert_eq!((again.reads, glimpses.len(), glimpses.unconfirmed), (1, 1, 1));

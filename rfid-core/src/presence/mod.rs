@@ -70,8 +70,8 @@ use crate::read_buf::{ReadBuf, Sighting};
 use crate::tag_id::TagId;
 use crate::tag_read::TagRead;
 
-/// Reads of one tag that lie no further apart support each other.
-const LATELY: Duration = Duration::from_secs(2);
+/// Reads of one tag that lie no further apart support each other, so no glimpse is forgotten sooner.
+pub const SHORTEST_GLIMPSE: Duration = Duration::from_secs(2);
 
 /// What presence has to say: events in order, and visits that may be forgotten.
 #[derive(Debug, Default)]

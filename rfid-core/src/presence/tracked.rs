@@ -5,7 +5,7 @@ use super::settings::Limits;
 use super::signal::{MeanPower, move_offset_db};
 use super::tags::ShortId;
 use super::wheel::Links;
-use super::{LATELY, glimpses::Glimpse};
+use super::{SHORTEST_GLIMPSE, glimpses::Glimpse};
 use crate::air_protocol::AirProtocol;
 
 /// Number of a zone within its pipeline.
@@ -351,7 +351,7 @@ enum Reads {
 impl Elsewhere {
     /// Takes in a read; returns whether it belongs here.
     fn add(&mut self, heard: &Heard) -> bool {
-        let is_stale = self.evidence.seconds_ago() >= LATELY.as_secs_f32();
+        let is_stale = self.evidence.seconds_ago() >= SHORTEST_GLIMPSE.as_secs_f32();
         if self.reads == Reads::None || is_stale {
             *self = Self { zone: heard.zone, ..Self::default() };
         }

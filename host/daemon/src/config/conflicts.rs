@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use rfid_core::Name;
-use rfid_core::presence::{LostAdaptive, PresenceSettings, ZoneMap};
+use rfid_core::presence::{LostAdaptive, PresenceSettings, SHORTEST_GLIMPSE, ZoneMap, ZoneSettings};
 use serde_json::Value;
 
 use super::checker::{At, Checker, not_there};
@@ -178,6 +178,7 @@ impl Checker<'_> {
         }
         self.passages_lead_somewhere(&join(pointer, "presence"), &pipeline.presence, &here);
         self.silences_in_order(&join(pointer, "presence"), &pipeline.presence);
+        self.times_take_effect(&join(pointer, "presence"), &pipeline.presence);
     }
 
     /// Each side of a passage is a zone that is listened to, and no zone is part of two.
@@ -208,6 +209,44 @@ impl Checker<'_> {
                 let message = format!("at_most = {at_most} is shorter than at_least = {at_least}");
                 self.add(&join(&pointer, "lost_adaptive"), At::Value, Severity::Fault, message, None);
             }
+        }
+    }
+
+    /// Times at which presence would say something all the time, and times that it does not keep.
+    fn times_take_effect(&mut self, pointer: &str, presence: &PresenceSettings) {
+        const EVERY_READ: &str = "must be more than 0s";
+        const NONE_REPEATED: &str = "must be more than 0s; left out, a tag that stays is not said again";
+        const NEVER: &str = "must be more than 0s; 40d or more is never";
+        const NO_PAIR: &str = "reads support each other for 2s; a longer time has the effect of none";
+        let of_pipeline = ZoneSettings {
+            confirm_within: Some(presence.confirm_within),
+            lost_after: Some(presence.lost_after),
+            lost_adaptive: presence.lost_adaptive,
+            repeat_every: presence.repeat_every,
+            stationary_after: Some(presence.stationary_after),
+            ..ZoneSettings::default()
+        };
+        let of_zones = presence.zones.iter().map(|(zone, own)| (join(&join(pointer, "zones"), zone), own));
+        for (pointer, own) in of_zones.chain([(pointer.to_owned(), &of_pipeline)]) {
+            let adaptive = own.lost_adaptive.map(|adaptive| adaptive.at_least);
+            for (key, time, message) in [
+                ("lost_after", own.lost_after, EVERY_READ),
+                ("lost_adaptive/at_least", adaptive, EVERY_READ),
+                ("repeat_every", own.repeat_every, NONE_REPEATED),
+                ("stationary_after", own.stationary_after, NEVER),
+            ] {
+                if time.is_some_and(|time| time.0.is_zero()) {
+                    self.at_value(&format!("{pointer}/{key}"), message);
+                }
+            }
+            if own.confirm_within.is_some_and(|within| within.0 > SHORTEST_GLIMPSE) {
+                let pointer = join(&pointer, "confirm_within");
+                self.add(&pointer, At::Value, Severity::Warning, NO_PAIR.to_owned(), None);
+            }
+        }
+        if presence.glimpse_lasts.0 < SHORTEST_GLIMPSE {
+            let message = "counts as 2s, for which reads support each other".to_owned();
+            self.add(&join(pointer, "glimpse_lasts"), At::Value, Severity::Warning, message, None);
         }
     }
 

@@ -396,6 +396,24 @@ fn a_silence_that_adapts_has_bounds_in_order() {
 }
 
 #[test]
+fn times_of_presence_that_have_no_effect_or_too_much_are_named() {
+    let with = |more: &str| format!("presence = {{ {more},");
+    for (key, zero) in [
+        ("repeat_every", "repeat_every = \"0s\""),
+        ("stationary_after", "stationary_after = \"0s\""),
+        ("zones.hall.lost_after", "zones.hall.lost_after = \"0s\""),
+        ("lost_adaptive.at_least", "lost_adaptive.at_least = \"0ms\""),
+    ] {
+        let wrong = faults("presence = {", &with(zero));
+        assert!(wrong[0].contains(&format!("{key}: must be more than 0s")), "{wrong:?}");
+    }
+    let unkept = with("glimpse_lasts = \"1s\", zones.hall.confirm_within = \"3s\"");
+    let warned = warnings("presence = {", &unkept);
+    assert!(warned[0].contains("glimpse_lasts: counts as 2s"), "{warned:?}");
+    assert!(warned[1].contains("zones.hall.confirm_within: reads support each other for 2s"), "{warned:?}");
+}
+
+#[test]
 fn zones_with_figures_of_their_own_must_be_listened_to() {
     let zone = |name: &str| {
         let by = format!("presence = {{ zones.{name} = {{ lost_after = \"5m\" }}, confirm_reads = 3");
