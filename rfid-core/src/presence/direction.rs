@@ -19,6 +19,9 @@ const LEAST_READS: f32 = 0.2;
 /// that asks its antennas one after the other.
 const RESOLUTION: f32 = 0.25;
 
+/// Reads in the new zone that a move takes at least.
+const READS_OF_A_MOVE: f32 = 2.0;
+
 /// Which side of which passage a zone is on.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -108,6 +111,16 @@ impl Passages {
         centre.add(reads, rssi_cdbm.map_or(1.0, milliwatts));
     }
 
+    /// A tag has moved from one zone into another, with a read as strong as this.
+    pub(super) fn moved(&mut self, number: u32, from: ZoneIndex, into: ZoneIndex, rssi_cdbm: Option<i16>) {
+        let place = |zone: ZoneIndex| self.places.get(usize::from(zone)).copied().flatten();
+        let (Some(from), Some(into)) = (place(from), place(into)) else { return };
+        let Some(course) = self.courses.get_mut(&number) else { return };
+        if from.passage == into.passage {
+            course.moved(into.side, rssi_cdbm.map_or(1.0, milliwatts));
+        }
+    }
+
     /// Where the tag is heading, if it was heard on both sides of late.
     pub(super) fn heading(&self, number: u32) -> Option<Heading> {
         self.courses.get(&number)?.heading()
@@ -120,6 +133,24 @@ impl Passages {
 }
 
 impl Course {
+    /// Whoever moves the other way than all reads of late say has turned round: what was heard on
+    /// this side before belongs to another way through.
+    fn moved(&mut self, into: Side, power: f32) {
+        let way = match into {
+            Side::Outer => Direction::Leaving,
+            Side::Inner => Direction::Entering,
+        };
+        if self.heading().is_none_or(|heading| heading.direction == way) {
+            return;
+        }
+        let mut anew = Centre::default();
+        anew.add(READS_OF_A_MOVE, power);
+        match into {
+            Side::Outer => self.outer = anew,
+            Side::Inner => self.inner = anew,
+        }
+    }
+
     fn heading(&self) -> Option<Heading> {
         if self.outer.reads < LEAST_READS || self.inner.reads < LEAST_READS {
             return None;
@@ -210,6 +241,24 @@ mod tests {
         let (direction, confidence) = walk.heading().unwrap();
         assert_eq!(direction, Direction::Leaving);
         assert!(confidence > 0.95, "{confidence}");
+    }
+
+    #[test]
+    fn who_comes_in_and_turns_round_leaves() {
+        let mut walk = Walk::new();
+        (0..40).for_each(|step| walk.read(step * 50, STREET, Some(-5500)));
+        (8..48).for_each(|step| walk.read(step * 125, HALL, Some(-5800)));
+        walk.0.moved(7, STREET, HALL, Some(-5800));
+        let (direction, entering) = walk.heading().unwrap();
+        assert!(direction == Direction::Entering && entering > 0.95, "{entering}");
+        (26..30).for_each(|step| walk.read(step * 250, STREET, Some(-6000)));
+        assert_eq!(walk.heading().unwrap().0, Direction::Entering, "as long as it is in the hall");
+        walk.0.moved(7, HALL, STREET, Some(-6000));
+        for step in 30..40 {
+            let (direction, leaving) = walk.heading().unwrap();
+            assert!(direction == Direction::Leaving && leaving > 0.9, "{leaving}");
+            walk.read(step * 250, STREET, Some(-6000));
+        }
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Presence {
         if let Some(tag) = self.tags.get_mut(number) {
             tag.covered = Packed::of(self.places.covered(tag.zone, heard.last.mono));
         }
+        self.passages.moved(number, from, heard.zone, heard.rssi_cdbm);
         let zone_before = self.places.zone(from).map(|zone| zone.name.clone());
         let kind = Fact::of(EventKind::Moved, heard.last);
         self.give(number, Fact { zone_before, reader_time: read.reader_time(), ..kind }, outcome);
