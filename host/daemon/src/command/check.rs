@@ -183,6 +183,21 @@ fn presence_as_json(config: &Config) -> Value {
     Value::Object(config.pipelines.iter().map(of_pipeline).collect())
 }
 
+/// What holds in all zones of a pipeline, by its name.
+fn pipelines_as_json(config: &Config) -> Value {
+    let of_pipeline = |pipeline: &PipelineConfig| {
+        let presence = &pipeline.presence;
+        let figures = json!({
+            "max_tags": presence.max_tags,
+            "glimpse_lasts": presence.glimpse_lasts,
+            "epc_headers": presence.epc_headers,
+            "passages": presence.passages,
+        });
+        (pipeline.name.as_str().to_owned(), figures)
+    };
+    Value::Object(config.pipelines.iter().map(of_pipeline).collect())
+}
+
 fn as_json(config: Option<&Config>, report: &Report, answers: &[Answer]) -> Value {
     let files: Vec<&str> = report.sources.iter().map(|source| source.name.as_str()).collect();
     json!({
@@ -190,6 +205,7 @@ fn as_json(config: Option<&Config>, report: &Report, answers: &[Answer]) -> Valu
         "files": files,
         "faults": report.json(),
         "presence": config.map(presence_as_json),
+        "pipelines": config.map(pipelines_as_json),
         "checks": answers.iter().map(Answer::json).collect::<Vec<_>>(),
     })
 }

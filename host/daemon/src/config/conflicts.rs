@@ -129,6 +129,7 @@ impl Checker<'_> {
         if readers.len() == self.names("readers").len() {
             self.webhooks_have_something_to_say(&everywhere);
         }
+        self.recordings_are_there(readers);
         for pipeline in pipelines {
             let pointer = join("/pipelines", &pipeline.name);
             let its_readers: Option<Vec<&ReaderConfig>> =
@@ -139,6 +140,18 @@ impl Checker<'_> {
                 self.live_or_played(&pointer, &its_readers);
             }
             self.registered_before_shown(&pointer, pipeline, &kinds);
+        }
+    }
+
+    /// What is to be played may still be on its way here.
+    fn recordings_are_there(&mut self, readers: &[&ReaderConfig]) {
+        for reader in readers.iter().filter(|reader| reader.is_replay()) {
+            let Some(file) = reader.settings.as_json().get("file").and_then(Value::as_str) else { continue };
+            if let Err(error) = std::fs::File::open(file) {
+                let pointer = join(&join("/readers", &reader.setup.reader), "file");
+                let message = format!("cannot be opened from the folder in which this runs: {error}");
+                self.add(&pointer, At::Value, Severity::Warning, message, None);
+            }
         }
     }
 

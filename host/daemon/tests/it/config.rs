@@ -129,6 +129,9 @@ fn warnings_can_be_denied_and_everything_is_there_for_programs() {
     let told = json(&files.run(&["check", "--format", "json"]));
     assert_eq!(told["ok"], true);
     assert_eq!(told["files"][2], "conf.d/20-branch.toml");
+    assert_eq!(told["presence"]["p"]["hall"]["lost_after"], "20s");
+    let pipeline = &told["pipelines"]["p"];
+    assert_eq!((&pipeline["max_tags"], &pipeline["glimpse_lasts"]), (&100_000.into(), &"5m".into()));
     let fault = &told["faults"][0];
     assert_eq!((&fault["line"], &fault["column"]), (&1.into(), &11.into()));
     assert_eq!((&fault["severity"], &fault["key"]), (&"warning".into(), &"branches.closed".into()));
