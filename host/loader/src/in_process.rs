@@ -30,7 +30,11 @@ pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result
     let (_, memory) = Memory::new().map_err(|error| host_fault("no memory for its reads", &error))?;
     let (memory, unasked) = (Arc::new(memory), Arc::new(Unasked::default()));
     let incoming = Incoming::new(Taker::new(Arc::clone(&memory)), Arc::clone(&unasked));
-    let told = Arc::new(HostLog { teller, memory: Arc::clone(&memory), unasked: Arc::clone(&unasked) });
+    let told = Arc::new(HostLog {
+        teller: teller.clone(),
+        memory: Arc::clone(&memory),
+        unasked: Arc::clone(&unasked),
+    });
     let begin = {
         let cancel = cancel.clone();
         move || match Instance::create(&module, &setup, told, cancel) {
@@ -53,7 +57,7 @@ pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result
             format!("create has not returned for {} s", CREATE_LIMIT.as_secs()),
         ))
     })?;
-    Ok((Line::new(To::Thread { inbox, cancel }, from, incoming), abilities))
+    Ok((Line::new(To::Thread { inbox, cancel }, from, incoming, teller), abilities))
 }
 
 struct ToHost {

@@ -141,6 +141,11 @@ impl PluginInstance {
 
     /// Ends the instance, whatever it is doing; it is made anew when it is needed.
     pub(crate) fn give_up(&mut self) {
+        if let State::There(line) = &self.state
+            && let Some(call) = line.current_call()
+        {
+            self.teller().say_given_up(call, line.is_thread());
+        }
         self.state = match &self.state {
             State::There(line) if line.is_thread() && line.is_busy() => State::Stuck,
             State::Stuck => State::Stuck,
@@ -149,7 +154,7 @@ impl PluginInstance {
     }
 
     fn teller(&self) -> Teller {
-        Teller::new(self.plugin.name(), &self.setup.name)
+        teller(&self.plugin, &self.setup)
     }
 }
 
@@ -167,8 +172,12 @@ fn stuck(plugin: &Loaded, op: &'static str) -> Error {
     NoAnswer::Stuck(Duration::ZERO).into_fault(plugin.name(), true).into_error(op)
 }
 
+fn teller(plugin: &Loaded, setup: &Setup) -> Teller {
+    Teller::new(plugin.name(), setup.kind, &setup.name)
+}
+
 fn start(plugin: &Arc<Loaded>, setup: &Setup) -> Result<(Started, Abilities), Fault> {
-    let teller = Teller::new(plugin.name(), &setup.name);
+    let teller = teller(plugin, setup);
     if let Some(module) = plugin.module() {
         let (line, abilities) = in_process::start(Arc::clone(module), setup.clone(), teller)?;
         return Ok((Started::Thread(line), abilities));

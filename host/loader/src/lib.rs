@@ -50,6 +50,8 @@ mod wire;
 #[cfg(test)]
 #[path = "../fuzz/hostile.rs"]
 mod hostile;
+#[cfg(test)]
+mod logged;
 
 pub use plugins::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
 pub use process::Runner;

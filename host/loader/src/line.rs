@@ -1,5 +1,6 @@
 //! The host's end of the line to an instance, on a thread of this process or in one of its own.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -7,13 +8,15 @@ use std::time::Duration;
 use rfid_abi as abi;
 use rfid_core::ReadBuf;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::incoming::{Incoming, Took};
 use crate::message::{Answer, Call, EncodedEvents, Fault, FromInstance, ReaderEvent, ToInstance};
 use crate::process::Process;
 use crate::raw::{Cancel, lie};
 use crate::ring::Refused;
+use crate::teller::Teller;
+use crate::thread::READ_LIMIT;
 
 /// Words that may wait on their way to an instance: a call, and its successors after dropped futures.
 pub(crate) const WAITING_TO: usize = 16;
@@ -22,14 +25,19 @@ pub(crate) const WAITING_FROM: usize = 64;
 
 /// How much longer than it may an instance can take before it counts as stuck.
 const GRACE: Duration = Duration::from_secs(10);
+/// How much longer than it may an instance takes before somebody is told.
+const OVERDUE: Duration = Duration::from_secs(1);
 
 /// An instance, as the host speaks with it.
 pub(crate) struct Line {
     pub(crate) to: To,
     from: mpsc::Receiver<FromInstance>,
     incoming: Incoming,
-    /// Answers that are still to come to calls whose callers are gone.
-    owed: usize,
+    /// Calls whose answers are still to come; the callers of all but the last are gone.
+    owed: VecDeque<&'static str>,
+    /// Somebody was told that a read does not return, and it has not returned since.
+    is_late_read_told: bool,
+    teller: Teller,
 }
 
 /// Where the instance is.
@@ -58,15 +66,21 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
-    pub(crate) fn new(to: To, from: mpsc::Receiver<FromInstance>, incoming: Incoming) -> Self {
-        Self { to, from, incoming, owed: 0 }
+    pub(crate) fn new(
+        to: To,
+        from: mpsc::Receiver<FromInstance>,
+        incoming: Incoming,
+        teller: Teller,
+    ) -> Self {
+        Self { to, from, incoming, owed: VecDeque::new(), is_late_read_told: false, teller }
     }
 
     /// Makes a call that may take this long by itself.
     ///
     /// *Cancel safety*: the answer to a dropped call is dropped when it comes.
     pub(crate) async fn call(&mut self, call: Call, limit: Duration) -> Result<Answer, NoAnswer> {
-        self.ask(ToInstance::Call(call), limit).await
+        let name = call.name();
+        self.ask(name, ToInstance::Call(call), limit).await
     }
 
     /// Offers events to a sink.
@@ -75,26 +89,41 @@ impl Line {
         events: EncodedEvents,
         limit: Duration,
     ) -> Result<Answer, NoAnswer> {
-        self.ask(ToInstance::Deliver(events), limit).await
+        self.ask("write", ToInstance::Deliver(events), limit).await
     }
 
-    async fn ask(&mut self, asked: ToInstance, limit: Duration) -> Result<Answer, NoAnswer> {
+    async fn ask(
+        &mut self,
+        name: &'static str,
+        asked: ToInstance,
+        limit: Duration,
+    ) -> Result<Answer, NoAnswer> {
         self.send(asked)?;
-        self.owed += 1;
-        let patience = limit + GRACE;
+        self.owed.push_back(name);
         loop {
-            let said = tokio::time::timeout(patience, self.from.recv()).await;
-            match said.map_err(|_| NoAnswer::Stuck(patience))? {
+            match self.said(limit).await? {
                 None => return Err(self.gone()),
                 Some(FromInstance::Answer(answer)) => {
-                    self.owed -= 1;
-                    if self.owed == 0 {
+                    self.owed.pop_front();
+                    if self.owed.is_empty() {
                         return answer.map_err(NoAnswer::Fault);
                     }
                 }
                 Some(FromInstance::Failed(fault, after)) => self.incoming.fail(fault, after),
             }
         }
+    }
+
+    /// What the instance says next, in a call that may take this long by itself.
+    async fn said(&mut self, limit: Duration) -> Result<Option<FromInstance>, NoAnswer> {
+        if let Ok(said) = timeout(limit + OVERDUE, self.from.recv()).await {
+            return Ok(said);
+        }
+        if let Some(call) = self.current_call() {
+            self.teller.say_overdue(call, limit, limit + GRACE);
+        }
+        let said = timeout(GRACE - OVERDUE, self.from.recv()).await;
+        said.map_err(|_| NoAnswer::Stuck(limit + GRACE))
     }
 
     /// Asks; never waits.
@@ -112,7 +141,12 @@ impl Line {
 
     /// Whether the answer to a call whose caller is gone is still to come.
     pub(crate) fn is_busy(&self) -> bool {
-        self.owed > 0
+        !self.owed.is_empty()
+    }
+
+    /// The call that the instance is in, as far as it was asked for one.
+    pub(crate) fn current_call(&self) -> Option<&'static str> {
+        self.owed.front().copied()
     }
 
     /// Waits for reads and adds them to the buffer, and what was noticed before them to `noticed`.
@@ -126,27 +160,36 @@ impl Line {
         noticed: &mut Vec<ReaderEvent>,
         patience: Duration,
     ) -> Result<(), NoAnswer> {
-        let mut until = None;
+        let mut since = None;
         // What it said before was a sign of life before.
         self.incoming.has_rung();
         while !self.take(buf, noticed)? && !self.incoming.has_rung() {
             // What the reader notices is no sign of life of its instance.
-            if until.is_some_and(|until| Instant::now() >= until) {
+            let waited = since.map(|since: Instant| since.elapsed()).unwrap_or_default();
+            if waited >= patience {
                 return Err(NoAnswer::Stuck(patience));
+            }
+            if waited >= READ_LIMIT + OVERDUE && !self.is_late_read_told {
+                self.is_late_read_told = true;
+                let call = self.current_call().unwrap_or("read");
+                self.teller.say_overdue(call, READ_LIMIT, patience);
             }
             self.incoming.ask();
             // What came before it was asked is there without its saying so.
             if self.take(buf, noticed)? {
                 break;
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + patience);
-            if let Ok(false) = timeout_at(until, self.wait()).await {
+            let since = *since.get_or_insert_with(Instant::now);
+            let next_look =
+                if self.is_late_read_told { patience } else { patience.min(READ_LIMIT + OVERDUE) };
+            if let Ok(false) = timeout_at(since + next_look, self.wait()).await {
                 // What it said last counts.
                 return if self.take(buf, noticed)? { Ok(()) } else { Err(self.gone()) };
             }
             // A reader that notices something without end holds nobody else up.
             tokio::task::coop::consume_budget().await;
         }
+        self.is_late_read_told = false;
         Ok(())
     }
 
@@ -166,7 +209,7 @@ impl Line {
         tokio::select! {
             said = self.from.recv() => match said {
                 None => return false,
-                Some(FromInstance::Answer(_)) => self.owed = self.owed.saturating_sub(1),
+                Some(FromInstance::Answer(_)) => drop(self.owed.pop_front()),
                 Some(FromInstance::Failed(fault, after)) => self.incoming.fail(fault, after),
             },
             () = self.incoming.wait() => {}
@@ -256,6 +299,8 @@ mod tests {
 
     use super::*;
     use crate::incoming::Unasked;
+    use crate::logged::Logged;
+    use crate::message::Kind;
     use crate::ring::{Filler, Memory, Taker, fill};
 
     /// A line to an instance that is played by the test.
@@ -270,9 +315,10 @@ mod tests {
         let (_, memory) = Memory::new().unwrap();
         let (memory, unasked) = (Arc::new(memory), Arc::new(Unasked::default()));
         let incoming = Incoming::new(Taker::new(Arc::clone(&memory)), Arc::clone(&unasked));
-        let (inbox, _inbox) = sync_channel(1);
+        let (inbox, _inbox) = sync_channel(2);
         let (from, said) = mpsc::channel(1);
-        let line = Line::new(To::Thread { inbox, cancel: Cancel::default() }, said, incoming);
+        let to = To::Thread { inbox, cancel: Cancel::default() };
+        let line = Line::new(to, said, incoming, Teller::new("acme", Kind::Driver, "door"));
         (line, Far { filler: Filler::new(memory), unasked, from, _inbox })
     }
 
@@ -329,6 +375,37 @@ mod tests {
         let reading = read(&mut line, Duration::from_millis(1));
         let got = tokio::select! { got = reading => got, () = notices => return };
         assert!(matches!(got, (0, Err(NoAnswer::Stuck(_)))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_does_not_return_is_told_once_before_the_instance_is_given_up() {
+        let (logged, _guard) = Logged::begin();
+        let (mut line, _far) = line();
+        let patience = Duration::from_secs(10);
+        let early = timeout(Duration::from_millis(1_200), read(&mut line, patience)).await;
+        assert!(early.is_err() && logged.text().is_empty(), "{}", logged.text());
+        let begun = Instant::now();
+        assert!(matches!(read(&mut line, patience).await, (0, Err(NoAnswer::Stuck(_)))));
+        assert_eq!(begun.elapsed().as_secs(), 10);
+        let said = logged.text();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in ["plugin=acme reader=door call=\"read\"", "within 250ms", "given up after 10s"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_does_not_return_is_told_a_second_late() {
+        let (logged, _guard) = Logged::begin();
+        let (mut line, _far) = line();
+        let limit = Duration::from_secs(5);
+        let call = line.call(Call::Open { limit_ms: 5_000 }, limit);
+        let early = timeout(Duration::from_millis(5_900), call).await;
+        assert!(early.is_err() && logged.text().is_empty(), "{}", logged.text());
+        // Whoever asks next waits for the call that does not return.
+        assert!(matches!(line.call(Call::Start, limit).await, Err(NoAnswer::Stuck(_))));
+        let said = logged.text();
+        assert!(said.contains("call=\"open\"") && said.lines().count() == 1, "{said}");
     }
 
     #[tokio::test]

@@ -112,6 +112,26 @@ pub(crate) enum Call {
     Lost(Loss),
 }
 
+impl Call {
+    /// What the interface calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Close { .. } => "close",
+            Self::Power { .. } => "read_power",
+            Self::SetPower { .. } => "set_read_power",
+            Self::Inputs => "inputs",
+            Self::SetOutput { .. } => "set_output",
+            Self::Tag(_) => "execute",
+            Self::Probe { .. } => "probe",
+            Self::Flush { .. } => "flush",
+            Self::Lost(_) => "lost",
+        }
+    }
+}
+
 /// A limit as the interface counts it.
 pub(crate) fn millis(limit: Duration) -> u32 {
     u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)

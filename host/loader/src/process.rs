@@ -176,6 +176,7 @@ impl Newborn {
         let (out, from) = mpsc::channel(WAITING_FROM);
         let end = Arc::new(Mutex::new(None));
         let incoming = Incoming::new(Taker::new(Arc::new(self.memory)), Arc::clone(&self.unasked));
+        let for_line = teller.clone();
         let link = Link {
             child: self.child,
             stream: UnixStream::from_std(self.stream)?,
@@ -191,7 +192,7 @@ impl Newborn {
             end: Arc::clone(&end),
         };
         let task = tokio::spawn(link.serve());
-        Ok(Line::new(To::Process(Process { to: said, end, task }), from, incoming))
+        Ok(Line::new(To::Process(Process { to: said, end, task }), from, incoming, for_line))
     }
 }
 

@@ -20,6 +20,8 @@ use crate::raw::TAG_LIMIT_MS;
 
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// What the interface gives calls that have no limit of their own.
+const START_LIMIT: Duration = Duration::from_secs(1);
 /// Ending takes no longer than this, with what the interface allows beyond it; a host that stops
 /// waits for nobody.
 const END_LIMIT: Duration = Duration::from_secs(1);
@@ -194,7 +196,7 @@ impl Session for PluginSession {
         if let Some(Err(no_answer)) = self.instance.present().map(Line::discard_reads) {
             return Err(self.instance.fail(no_answer, "start"));
         }
-        self.instance.call("start", Call::Start, CALL_LIMIT).await?;
+        self.instance.call("start", Call::Start, START_LIMIT).await?;
         self.instance.present().map(Line::forget_end);
         Ok(())
     }

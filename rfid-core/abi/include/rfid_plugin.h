@@ -108,8 +108,9 @@
  * state and does what `close` does first. `cancel` may come at any time between the two.
  *
  * TIME. `timeout_ms` is an upper limit: a call returns no later than 250 ms after it. Functions
- * without one (create, start, stop, destroy, lost) take a second at most. What is over by 10 s is
- * lost: the host kills the process that the plugin is in.
+ * without one (create, start, stop, destroy, lost) take a second at most. What is over by 1 s is
+ * told in the host's log. What is over by 10 s is lost: the host kills the process that the plugin
+ * is in.
  *
  * CANCEL. After `cancel` a running call returns CANCELLED within 250 ms, and so does each later
  * one (but close and destroy) until `close`. It is called again without harm, sets a flag or writes
