@@ -6,11 +6,12 @@
  *     ON_OPEN     in each `open`
  *     ON_READ     in each `read` that delivered the tag
  *     ON_CLOSE    in each `close` and in `destroy`
+ *     ON_DESTROY  in `destroy`
  *     ON_ENTRY    in the entry function
  *     ON_OPTION   for an option that is none of the driver's own; `option` is it
  *     FIELDS      further fields of an instance
  *     PROPERTIES  further properties of the schema, each with a comma before it
- *     READ_FUNCTION, CANCEL_FUNCTION, SCHEMA, ABI_MINOR, ENTRY  in place of what is below */
+ *     READ_FUNCTION, CANCEL_FUNCTION, SCHEMA, ABI_MINOR, ENTRY, DEINIT  in place of what is below */
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -30,6 +31,9 @@
 #endif
 #ifndef ON_CLOSE
 #define ON_CLOSE
+#endif
+#ifndef ON_DESTROY
+#define ON_DESTROY
 #endif
 #ifndef ON_ENTRY
 #define ON_ENTRY
@@ -51,6 +55,9 @@
 #endif
 #ifndef CREATE_FUNCTION
 #define CREATE_FUNCTION create
+#endif
+#ifndef DEINIT
+#define DEINIT NULL
 #endif
 #ifndef ABI_MINOR
 #define ABI_MINOR RFID_MINOR
@@ -196,6 +203,7 @@ static rfid_status close_(rfid_instance *instance, uint32_t timeout_ms, rfid_err
 
 static void destroy(rfid_instance *instance) {
     close_(instance, 0, NULL);
+    { ON_DESTROY }
     close(instance->cancelled);
     free(instance);
 }
@@ -254,6 +262,7 @@ static const rfid_module MODULE = {
     .built_with = RFID_BUILT_WITH,
     .component_count = 1,
     .components = COMPONENTS,
+    .deinit = DEINIT,
 };
 
 RFID_EXPORT const rfid_module *ENTRY(uint32_t host_abi_minor) {

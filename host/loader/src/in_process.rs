@@ -16,6 +16,7 @@ use crate::process::host_fault;
 use crate::raw::{Cancel, Instance};
 use crate::ring::{Filler, Memory, Taker};
 use crate::teller::Teller;
+use crate::there::There;
 use crate::thread::{self, Outbox};
 
 /// Making an instance does no I/O, so it takes no time.
@@ -36,12 +37,13 @@ pub(crate) fn start(module: Arc<Module>, setup: Setup, teller: Teller) -> Result
         unasked: Arc::clone(&unasked),
     });
     let begin = {
-        let cancel = cancel.clone();
+        let (cancel, there) = (cancel.clone(), There::new());
         move || match Instance::create(&module, &setup, told, cancel) {
             Ok((instance, abilities)) => {
                 // Whoever asked may have lost patience.
                 if made.send(Ok(abilities)).is_ok() {
                     thread::serve(instance, Filler::new(memory), &asked, &mut ToHost { outbox, unasked });
+                    drop(there);
                 }
             }
             Err(fault) => drop(made.send(Err(fault))),

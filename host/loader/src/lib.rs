@@ -15,13 +15,19 @@
 //! | `ring/` | the memory over which its reads go |
 //! | `in_process.rs`, `process.rs`, `runner.rs`, `wire.rs` | where it lives |
 //! | `line.rs`, `incoming.rs` | how the host speaks with it, and what it says unasked |
+//! | `there.rs` | which are still there when the host ends |
 //! | `instance.rs` | what follows when it is lost |
 //! | `session.rs`, `sink.rs` | what the framework sees |
 //!
 //! Limits: Linux only. A library that brings others along finds them only where the system looks,
-//! not beside itself, since it is loaded from memory. `init` is called, `deinit` never: processes
-//! end, and what is in this one stays. A process has what this program may do, less new rights,
-//! core files, and memory beyond its bound; it is not confined further.
+//! not beside itself, since it is loaded from memory. A process has what this program may do, less
+//! new rights, core files, and memory beyond its bound; it is not confined further.
+//!
+//! An instance that is closed and not needed any more is destroyed, and its process ends with
+//! `deinit`; a host that stops waits for that ([`all_gone`]). A process whose instance is lost is
+//! killed. In this process `deinit` is never called: what is loaded stays, another reader may be
+//! made of it at any time, and at the end of the program a library that fails in it would take with
+//! it what the host has still to do.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
@@ -43,6 +49,7 @@ mod runner;
 mod session;
 mod sink;
 mod teller;
+mod there;
 mod thread;
 mod trust;
 mod wire;
@@ -56,4 +63,5 @@ mod logged;
 pub use plugins::{Isolation, Place, Plugin, Plugins, USUAL_MEMORY};
 pub use process::Runner;
 pub use runner::run;
+pub use there::all_gone;
 pub use trust::Sha256Text;

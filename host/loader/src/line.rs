@@ -79,8 +79,11 @@ impl Line {
     ///
     /// *Cancel safety*: the answer to a dropped call is dropped when it comes.
     pub(crate) async fn call(&mut self, call: Call, limit: Duration) -> Result<Answer, NoAnswer> {
-        let name = call.name();
-        self.ask(name, ToInstance::Call(call), limit).await
+        let (name, is_close) = (call.name(), matches!(call, Call::Close { .. }));
+        self.set_closed(false);
+        let answer = self.ask(name, ToInstance::Call(call), limit).await;
+        self.set_closed(is_close && answer.is_ok());
+        answer
     }
 
     /// Offers events to a sink.
@@ -89,7 +92,15 @@ impl Line {
         events: EncodedEvents,
         limit: Duration,
     ) -> Result<Answer, NoAnswer> {
+        self.set_closed(false);
         self.ask("write", ToInstance::Deliver(events), limit).await
+    }
+
+    /// Whether the instance does nothing any more and can end in order.
+    fn set_closed(&mut self, is_closed: bool) {
+        if let To::Process(process) = &mut self.to {
+            process.is_closed = is_closed;
+        }
     }
 
     async fn ask(

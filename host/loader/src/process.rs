@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rfid_abi as abi;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -24,6 +25,7 @@ use crate::line::{Line, To, WAITING_FROM, WAITING_TO};
 use crate::message::{Abilities, Answer, Fault, FromInstance, ModuleInfo, Setup, ToInstance};
 use crate::ring::{Memory, Taker};
 use crate::teller::Teller;
+use crate::there::There;
 use crate::trust::Sealed;
 use crate::wire::{self, Frame, FromProcess};
 
@@ -31,6 +33,9 @@ use crate::wire::{self, Frame, FromProcess};
 const MEMORY_LOOK: Duration = Duration::from_secs(1);
 /// Memory above the limit at which the kernel refuses more at once, between two looks.
 const MEMORY_HEADROOM: u64 = 64 * 1024 * 1024;
+/// How long a process may take to destroy its instance and end its module: the interface gives each of
+/// `close`, `destroy` and `deinit` a second, and whoever stops the host does not wait for all.
+const PARTING_LIMIT: Duration = Duration::from_secs(2);
 /// How long a process whose socket is closed may take to be gone.
 const END_LIMIT: Duration = Duration::from_millis(500);
 /// Bytes read from a process at once.
@@ -190,9 +195,15 @@ impl Newborn {
             outbox: Vec::new(),
             line: Vec::new(),
             end: Arc::clone(&end),
+            _there: There::new(),
         };
         let task = tokio::spawn(link.serve());
-        Ok(Line::new(To::Process(Process { to: said, end, task }), from, incoming, for_line))
+        Ok(Line::new(
+            To::Process(Process { to: said, end, task, is_closed: false }),
+            from,
+            incoming,
+            for_line,
+        ))
     }
 }
 
@@ -223,11 +234,14 @@ fn prepare(handed_over: [&OwnedFd; 2], most_memory: u64) -> rustix::io::Result<(
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
 }
 
-/// A process of a plugin that a task speaks with. Dropped, it is ended.
+/// A process of a plugin that a task speaks with. Dropped, it is ended: in order if its instance was
+/// closed, at once if nobody knows what it is doing.
 pub(crate) struct Process {
     to: mpsc::Sender<ToProcess>,
     end: Arc<Mutex<Option<String>>>,
     task: JoinHandle<()>,
+    /// The instance is closed and does nothing.
+    pub(crate) is_closed: bool,
 }
 
 enum ToProcess {
@@ -254,7 +268,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.task.abort();
+        // What is closed is not ended here: its task finds that nobody asks any more.
+        if !self.is_closed {
+            self.task.abort();
+        }
     }
 }
 
@@ -273,12 +290,14 @@ struct Link {
     outbox: Vec<u8>,
     line: Vec<u8>,
     end: Arc<Mutex<Option<String>>>,
+    /// Behind the process.
+    _there: There,
 }
 
 impl Link {
     async fn serve(mut self) {
         let why = match self.carry().await {
-            Ok(()) => return,
+            Ok(()) => return self.part().await,
             Err(why) => why,
         };
         let how = self.child.how_it_ended_soon(why).await;
@@ -312,6 +331,36 @@ impl Link {
                 _ = look.tick() => self.look_at_memory()?,
             }
             self.speak()?;
+        }
+    }
+
+    /// Lets a process whose instance is closed destroy it and end by itself.
+    async fn part(&mut self) {
+        // It takes the end of the line for the end.
+        let parting = async {
+            let mut ended = self.stream.shutdown().await.map_err(|error| Wrong::Line(error.to_string()));
+            while ended.is_ok() {
+                ended = tokio::select! {
+                    ready = self.stream.readable() => match ready {
+                        Ok(()) => self.hear(),
+                        Err(error) => Err(Wrong::Line(error.to_string())),
+                    },
+                    ready = readable(&self.printed) => {
+                        if !ready || !self.take_printed() {
+                            self.printed = None;
+                        }
+                        Ok(())
+                    }
+                };
+            }
+        };
+        let how = match tokio::time::timeout(PARTING_LIMIT, parting).await {
+            Ok(()) => self.child.how_it_ended_soon(Wrong::Line("did not end by itself".to_owned())).await,
+            Err(_) => "its process did not end by itself, and was ended".to_owned(),
+        };
+        self.take_last_words();
+        if !self.child.is_over().is_some_and(|status| status.success()) {
+            self.teller.say_bad_end(&how);
         }
     }
 

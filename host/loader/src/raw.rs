@@ -85,6 +85,17 @@ pub(crate) fn init(module: &Module) -> Result<(), String> {
     outcome(status, &error).map_err(|fault| format!("could not begin: {}", fault.message))
 }
 
+/// Calls a module's `deinit`, if it has one.
+///
+/// # Safety
+/// All instances of the module are destroyed, and nothing of it is called afterwards.
+pub(crate) unsafe fn deinit(module: &Module) {
+    if let Some(deinit) = module.table().deinit {
+        // SAFETY: what the caller says.
+        unsafe { deinit() }
+    }
+}
+
 impl Instance {
     /// Makes an instance on this thread, where all further calls are to be made.
     pub(crate) fn create(

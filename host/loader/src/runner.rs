@@ -13,7 +13,7 @@ use crate::line::WAITING_TO;
 use crate::message::{Answer, Fault, FromInstance, LogLine, Noticed, ReaderEvent, ToInstance};
 use crate::module::Module;
 use crate::process::{descriptor, take_socket};
-use crate::raw::{Cancel, Instance, init};
+use crate::raw::{Cancel, Instance, deinit, init};
 use crate::ring::{Filler, Memory};
 use crate::thread::{self, Outbox};
 use crate::wire::{self, FromHost};
@@ -76,6 +76,8 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
         .spawn(move || hear(stream, inbox, &cancel, &memory))
         .map_err(failed)?;
     thread::serve(instance, ring, &asked, &mut outbox);
+    // SAFETY: the one instance is destroyed, and this process ends.
+    unsafe { deinit(&module) };
     Ok(())
 }
 

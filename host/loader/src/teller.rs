@@ -101,6 +101,14 @@ impl Teller {
         );
     }
 
+    /// Says that the plugin did not end as it should, when nobody needed it any more.
+    pub(crate) fn say_bad_end(&self, how: &str) {
+        let Some(unsaid) = self.allow("end") else { return };
+        let Inner { plugin, .. } = &*self.0;
+        let (reader, sink) = self.whose();
+        tracing::warn!(%plugin, reader, sink, "the plugin did not end in order: {how}{unsaid}");
+    }
+
     /// Says a line that the plugin printed instead of logging it.
     pub(crate) fn say_printed(&self, stream: &'static str, text: &str) {
         let (target, place) = (stream.to_owned(), stream.to_owned());

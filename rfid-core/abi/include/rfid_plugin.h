@@ -631,7 +631,8 @@ typedef struct rfid_module {
     /* [ctl] Called once before the first `create`, with a host that has no name of an instance; may
      * be null. After an error nothing else is called. */
     rfid_status (*init)(const rfid_host *host, rfid_error *err);
-    /* [ctl] Called in an orderly end only, after the last `destroy`; may be null. */
+    /* [ctl] Called in an orderly end only, after the last `destroy`; may be null. Not called in the
+     * host's own process, which keeps what it loaded until it ends. */
     void (*deinit)(void);
     /* [any] An extension of the module by its id, or null; may be null itself. */
     const void *(*get_extension)(const char *id);

@@ -407,6 +407,7 @@ impl Host {
         self.registry.ledger.close().await;
         self.registry.stores.close().await;
         self.emulators.stop().await;
+        rfid_loader::all_gone().await;
     }
 }
 

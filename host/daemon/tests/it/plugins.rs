@@ -136,6 +136,21 @@ fn a_reader_of_a_plugin_is_not_recorded_and_goes_on() {
 }
 
 #[test]
+fn a_plugin_is_destroyed_and_ended_when_the_host_stops() {
+    // In the host's own process the module stays.
+    for (more, calls) in [("", "destroy\ndeinit\n"), ("isolation = \"in-process\"\n", "destroy\n")] {
+        let vendor = Vendor::new(&["good-end"]);
+        let path = vendor.folder.path().join("ends");
+        let config = vendor.configure("good-end", &format!("{more}path = '{}'", path.display()));
+        let daemon = Daemon::run(&config);
+        vendor.first_event();
+        assert!(!path.exists());
+        assert!(daemon.terminate().success());
+        assert_eq!(fs::read_to_string(&path).unwrap(), calls);
+    }
+}
+
+#[test]
 fn a_plugin_in_the_hosts_process_is_warned_of() {
     let vendor = Vendor::new(&["good-minimal"]);
     let config = vendor.configure("good-minimal", "isolation = \"in-process\"");
