@@ -29,23 +29,33 @@ const SHOWN: u64 = 4_000;
 /// [`serve`](crate::serve) first of all. `told` hears of each case as it ends.
 ///
 /// # Errors
-/// If the plugin's file is not there, or processes cannot be started.
+/// If the plugin's file or component is not there, no case is asked for, or processes cannot be started.
 pub fn check(
     subject: &Subject,
     options: &Options,
     launcher: &(dyn Fn() -> Command + Sync),
     told: &(dyn Fn(&Entry) + Sync),
 ) -> io::Result<Report> {
-    let subject = Subject { file: subject.file.canonicalize()?, ..subject.clone() };
+    let file = subject.file.canonicalize().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot open {}: {error}", subject.file.display()))
+    })?;
+    let subject = Subject { file, ..subject.clone() };
     let mut components = list(&subject, launcher)?;
     if let Some(wanted) = &subject.component {
+        let there: Vec<String> = components.iter().map(|component| component.id.clone()).collect();
         components.retain(|component| component.id == *wanted);
         if components.is_empty() {
-            let message = format!("the plugin has no component \"{wanted}\", or cannot be loaded");
+            let message = match there.is_empty() {
+                true => "the plugin cannot be loaded; without a component the suite says why".to_owned(),
+                false => format!("the plugin has no component \"{wanted}\"; there are: {}", there.join(", ")),
+            };
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         }
     }
     let plan = plan(&components, options);
+    if plan.is_empty() {
+        return Err(nothing_to_check(options));
+    }
     let next = AtomicUsize::new(0);
     let ended = Mutex::new(Vec::new());
     let ended_as = |entry: Entry| {
@@ -105,6 +115,19 @@ fn plan(components: &[Listed], options: &Options) -> Vec<(&'static Case, Option<
         plan.extend(applying.filter(wanted).map(|case| (case, Some(component.id.clone()))));
     }
     plan
+}
+
+/// A filter that was mistyped must not look like a plugin in which nothing is wrong.
+fn nothing_to_check(options: &Options) -> io::Error {
+    let filter = options.filter.as_deref().unwrap_or_default();
+    let mut groups: Vec<&str> =
+        cases().iter().filter_map(|case| Some(case.name.split_once('/')?.0)).collect();
+    groups.dedup();
+    let message = format!(
+        "no case for this plugin has \"{filter}\" in its name; names begin with: {}",
+        groups.join(", ")
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 fn list(subject: &Subject, launcher: &dyn Fn() -> Command) -> io::Result<Vec<Listed>> {

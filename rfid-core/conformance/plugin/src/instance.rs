@@ -39,9 +39,7 @@ impl Answer {
 
     /// Passes on what is not an error. A panic is the matter of its own case.
     pub(crate) fn ok(self) -> Result<Self, Stop> {
-        if self.is(Status::PANIC) {
-            return skip(format!("`{}` panicked; see faults/no-panic", self.call));
-        }
+        self.no_panic()?;
         if !self.status.is_ok() {
             return fail(format!("{self}"));
         }
@@ -51,9 +49,17 @@ impl Answer {
     /// Passes on what is exactly this error.
     pub(crate) fn refused(self, status: Status, when: &str) -> Result<Self, Stop> {
         if !self.is(status) {
+            self.no_panic()?;
             return fail(format!("{when}: {self}; it must say {}", name(status)));
         }
         Ok(self)
+    }
+
+    fn no_panic(&self) -> Result<(), Stop> {
+        match self.is(Status::PANIC) {
+            true => skip(format!("`{}` panicked; see faults/no-panic", self.call)),
+            false => Ok(()),
+        }
     }
 
     /// Whether a new connection is asked for, which errors of a connection also do by themselves.

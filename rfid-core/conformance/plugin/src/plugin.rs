@@ -18,7 +18,11 @@ pub(crate) fn open(file: &Path) -> Result<Entry, Stop> {
     // there for nothing else.
     let library = match unsafe { Library::open(Some(file), flags) } {
         Ok(library) => library,
-        Err(error) => return fail(format!("it does not load: {error}")),
+        // What the linker says stands behind what was asked of it.
+        Err(error) => match std::error::Error::source(&error) {
+            Some(said) => return fail(format!("it does not load: {said}")),
+            None => return fail(format!("it does not load: {error}")),
+        },
     };
     // SAFETY: whoever exports this name promises this type.
     let entry = match unsafe { library.get::<Entry>(SYMBOL.as_bytes()) } {

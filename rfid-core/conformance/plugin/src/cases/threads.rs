@@ -54,16 +54,17 @@ fn ten_instances(bench: &Bench) -> Verdict {
             .map(|thread| thread.join().unwrap_or_else(|_| skip("the suite panicked")))
             .collect()
     });
-    let failed: Vec<String> = ended
-        .into_iter()
-        .filter_map(|ended| match ended {
-            Ok(()) => None,
-            Err(Stop::Failed(reason) | Stop::Warned(reason) | Stop::Skipped(reason)) => Some(reason),
-        })
-        .collect();
-    match failed.first() {
-        None => Ok(None),
-        Some(reason) => fail(format!("{} of 10 did not: {reason}", failed.len())),
+    let (mut failed, mut not_tried) = (Vec::new(), None);
+    for stop in ended.into_iter().filter_map(Result::err) {
+        match stop {
+            Stop::Failed(reason) | Stop::Warned(reason) => failed.push(reason),
+            Stop::Skipped(reason) => not_tried = Some(reason),
+        }
+    }
+    match (failed.first(), not_tried) {
+        (Some(reason), _) => fail(format!("{} of 10 did not: {reason}", failed.len())),
+        (None, Some(reason)) => skip(reason),
+        (None, None) => Ok(None),
     }
 }
 

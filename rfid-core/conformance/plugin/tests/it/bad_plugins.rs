@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rfid_plugin_conformance::{Outcome, Subject};
+use rfid_plugin_conformance::{Options, Outcome, Subject, check};
 use tempfile::TempDir;
 
-use crate::report;
+use crate::{launcher, report};
 
 /// Builds one of the plugins of `examples/bad-plugins/c`.
 fn build(name: &str) -> (TempDir, PathBuf) {
@@ -33,6 +33,34 @@ fn fails(name: &str, cases: &[&str]) {
     assert_eq!(bad, cases, "{report}");
     let passed = report.entries.iter().any(|entry| matches!(entry.outcome, Outcome::Passed { .. }));
     assert!(passed || name == "wrong-major", "{report}");
+}
+
+#[test]
+fn a_filter_that_no_case_has_is_no_success() {
+    let (_folder, file) = build("good-minimal");
+    let options = Options { filter: Some("cancle".to_owned()), ..Options::default() };
+    let error = check(&Subject::new(file), &options, &launcher, &|_| ()).unwrap_err().to_string();
+    assert!(error.contains("\"cancle\"") && error.contains("cancel, errors"), "{error}");
+}
+
+#[test]
+fn a_file_or_a_component_that_is_not_there_is_named() {
+    let (_folder, file) = build("good-minimal");
+    let said =
+        |subject: &Subject| check(subject, &Options::default(), &launcher, &|_| ()).unwrap_err().to_string();
+    let error = said(&Subject { component: Some("good".to_owned()), ..Subject::new(&file) });
+    assert!(error.contains("no component \"good\"; there are: good-minimal"), "{error}");
+    let error = said(&Subject::new("no-such-plugin.so"));
+    assert!(error.contains("cannot open no-such-plugin.so"), "{error}");
+}
+
+#[test]
+fn why_a_file_does_not_load_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("text.so");
+    std::fs::write(&file, "no library").unwrap();
+    let report = report(&Subject::new(file));
+    assert!(report.to_string().contains("file too short"), "{report}");
 }
 
 macro_rules! fails {
