@@ -14,10 +14,16 @@ use crate::plugins::Loaded;
 use crate::process::{Newborn, Stillborn, host_fault};
 use crate::teller::Teller;
 
-/// Losses are remembered for this long.
-const MEMORY: Duration = Duration::from_secs(600);
+/// Losses of so long decide how soon an instance is made anew.
+const LATE: Duration = Duration::from_secs(600);
 /// An instance that is lost more often within that time is tried seldom.
 const MANY: usize = 5;
+/// Losses are remembered for this long.
+const MEMORY: Duration = Duration::from_secs(3_600);
+/// An instance that is lost so often within that time does not get well by itself.
+const TOO_MANY: usize = 10;
+/// Losses that are counted; whoever is tried every half minute has no more in an hour.
+const MOST: usize = 128;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -127,13 +133,16 @@ impl PluginInstance {
     /// The instance is gone. It is made anew with the next call, which is to wait.
     fn lost(&mut self, fault: Fault, op: &'static str) -> Error {
         self.state = State::Lost;
-        let (wait, times) = self.plugin.note_loss(&self.setup.name);
+        let Loss { wait, times, is_to_be_told } = self.plugin.note_loss(&self.setup.name);
+        if is_to_be_told {
+            self.teller().say_ailing(times, wait);
+        }
         let error = fault.clone().into_error(op);
         // What the operator wrote does not get better by being tried at once.
         if error.kind() == ErrorKind::Config {
             return error;
         }
-        let again = if times > 1 { format!("; {times} times in ten minutes") } else { String::new() };
+        let again = if times > 1 { format!("; {times} times within the hour") } else { String::new() };
         Error::new(error.kind(), op)
             .with_detail(format!("{}{again}", fault.message))
             .with_retry(Retry::After(wait))
@@ -196,30 +205,56 @@ fn start(plugin: &Arc<Loaded>, setup: &Setup) -> Result<(Started, Abilities), Fa
 /// When instances were lost.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Of late.
+    /// Within the hour.
     late: VecDeque<Duration>,
+    /// When it was said that there are too many.
+    told: Option<Duration>,
     /// Ever.
     pub(crate) all: u64,
 }
 
+/// What follows from a loss.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Before the next instance is made.
+    pub(crate) wait: Duration,
+    /// How many there were within the hour.
+    pub(crate) times: usize,
+    /// There are too many, and that was not said within the hour.
+    pub(crate) is_to_be_told: bool,
+}
+
 impl Losses {
-    /// One more, now: how long to wait with the next one, and how many there were of late.
-    pub(crate) fn note(&mut self, now: Duration) -> (Duration, usize) {
-        while self.late.front().is_some_and(|at| now.saturating_sub(*at) > MEMORY) {
+    /// One more, now.
+    pub(crate) fn note(&mut self, now: Duration) -> Loss {
+        self.forget(now);
+        if self.late.len() == MOST {
             self.late.pop_front();
         }
         self.late.push_back(now);
         self.all += 1;
         let times = self.late.len();
-        let wait = match times {
-            ..=MANY => FIRST_WAIT * 2u32.pow(times as u32 - 1),
+        let wait = match self.late.iter().rev().take_while(|at| now.saturating_sub(**at) <= LATE).count() {
+            of_late @ ..=MANY => FIRST_WAIT * 2u32.pow((of_late as u32).saturating_sub(1)),
             _ => LONGEST_WAIT,
         };
-        // More than these decide nothing.
-        if times > 2 * MANY {
-            self.late.pop_front();
+        let is_to_be_told = times >= TOO_MANY && self.told.is_none();
+        if is_to_be_told {
+            self.told = Some(now);
         }
-        (wait, times)
+        Loss { wait, times, is_to_be_told }
+    }
+
+    /// How many there were within the hour, if those are too many.
+    pub(crate) fn too_many(&mut self, now: Duration) -> Option<usize> {
+        self.forget(now);
+        Some(self.late.len()).filter(|times| *times >= TOO_MANY)
+    }
+
+    fn forget(&mut self, now: Duration) {
+        let is_past = |at: &Duration| now.saturating_sub(*at) > MEMORY;
+        while self.late.pop_front_if(|at| is_past(at)).is_some() {}
+        self.told.take_if(|at| is_past(at));
     }
 }
 
@@ -227,13 +262,32 @@ impl Losses {
 mod tests {
     use super::*;
 
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn waits_grow_and_one_that_is_lost_again_and_again_is_tried_seldom() {
         let mut losses = Losses::default();
-        let waits: Vec<u128> =
-            (0..7).map(|turn| losses.note(Duration::from_secs(turn)).0.as_millis()).collect();
+        let waits: Vec<u128> = (0..7).map(|turn| losses.note(at(turn)).wait.as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1_600, 30_000, 30_000]);
-        let later = Duration::from_secs(7) + MEMORY;
-        assert_eq!(losses.note(later), (FIRST_WAIT, 1), "what is long ago is forgotten");
+        let later = losses.note(at(7) + LATE);
+        assert_eq!((later.wait, later.times), (FIRST_WAIT, 8), "it is tried soon, and counted all the same");
+        assert_eq!(losses.note(at(8) + LATE + MEMORY).times, 1, "what is long ago is forgotten");
+    }
+
+    #[test]
+    fn one_that_does_not_get_well_is_told_once_an_hour() {
+        let mut losses = Losses::default();
+        let told: Vec<u64> = (0..300).filter(|turn| losses.note(at(turn * 30)).is_to_be_told).collect();
+        assert_eq!(told, [9, 130, 251]);
+        assert_eq!(losses.too_many(at(300 * 30)), Some(120));
+        assert_eq!(losses.too_many(at(300 * 30) + MEMORY), None);
+    }
+
+    #[test]
+    fn one_that_is_lost_now_and_then_is_nothing_to_be_told() {
+        let mut losses = Losses::default();
+        assert!((0..100).all(|turn| !losses.note(at(turn * 420)).is_to_be_told));
     }
 }

@@ -12,7 +12,7 @@ use rfid_core::{
 };
 use serde_json::Value;
 
-use crate::instance::Losses;
+use crate::instance::{Loss, Losses};
 use crate::message::{ComponentInfo, Kind, ModuleInfo};
 use crate::module::Module;
 use crate::process::{Newborn, Runner};
@@ -253,6 +253,17 @@ impl Plugin {
         losses.values().map(|losses| losses.all).sum()
     }
 
+    /// Readers and sinks whose instances are lost too often to get well by themselves, and how often
+    /// within the hour.
+    pub fn ailing(&self) -> Vec<(String, usize)> {
+        let now = self.found.clock.now().monotonic;
+        let mut losses = self.found.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let ailing = |(name, losses): (&String, &mut Losses)| Some((name.clone(), losses.too_many(now)?));
+        let mut ailing: Vec<_> = losses.iter_mut().filter_map(ailing).collect();
+        ailing.sort();
+        ailing
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.found.sealed.path
@@ -314,8 +325,8 @@ impl Loaded {
         self.data_dir.join(name.trim_start_matches('.')).display().to_string()
     }
 
-    /// One more loss of this instance: how long to wait, and how many there were of late.
-    pub(crate) fn note_loss(&self, instance: &str) -> (Duration, usize) {
+    /// One more loss of this instance, and what follows.
+    pub(crate) fn note_loss(&self, instance: &str) -> Loss {
         let mut losses = self.found.losses.lock().unwrap_or_else(PoisonError::into_inner);
         losses.entry(instance.to_owned()).or_default().note(self.found.clock.now().monotonic)
     }

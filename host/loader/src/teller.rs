@@ -101,6 +101,18 @@ impl Teller {
         );
     }
 
+    /// Says that the plugin is lost too often to get well by itself.
+    pub(crate) fn say_ailing(&self, times: usize, wait: Duration) {
+        let Inner { plugin, .. } = &*self.0;
+        let (reader, sink) = self.whose();
+        tracing::error!(
+            %plugin, reader, sink, times,
+            "the plugin was lost {times} times within the hour and does not get well by itself; it is tried again \
+             every {wait:?}. Its maker needs the lines above and what `rfid-host plugin check` says of its file; \
+             another version of the file is taken with the next reload"
+        );
+    }
+
     /// Says that the plugin did not end as it should, when nobody needed it any more.
     pub(crate) fn say_bad_end(&self, how: &str) {
         let Some(unsaid) = self.allow("end") else { return };

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::view::View;
-use super::webhooks;
 use crate::backups::Backups;
 use crate::config::Difference;
 
@@ -160,7 +159,7 @@ impl Board {
         let body = json!({
             "ready": ready,
             "reasons": reasons,
-            "degraded": webhooks::degraded(&view.webhooks),
+            "degraded": view.degraded(),
             "readers": view.reader_states(),
             "sinks": view.sink_states(),
             "stores": view.store_states(),

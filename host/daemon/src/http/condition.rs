@@ -35,6 +35,7 @@ impl View {
             }
         }
         said.extend(self.unkept());
+        said.extend(self.ailing());
         for (name, store) in &stores {
             if let Health::Degraded(error) = store.health() {
                 said.push(format!("store {name} fails: {error}"));

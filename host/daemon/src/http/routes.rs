@@ -15,7 +15,7 @@ use rfid_core::Name;
 use serde_json::{Value, json};
 
 use super::board::{Board, ReloadOutcome};
-use super::{metrics, recording, taps, webhooks};
+use super::{metrics, recording, taps};
 
 /// A comment on an otherwise silent stream, so that proxies do not take it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -46,7 +46,7 @@ async fn health(State(board): State<Arc<Board>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": view.started.elapsed().as_secs(),
         "last_reload": board.last_reload(),
-        "degraded": webhooks::degraded(&view.webhooks),
+        "degraded": view.degraded(),
         "readers": view.reader_states(),
     });
     json_response(StatusCode::OK, "application/json", &body)

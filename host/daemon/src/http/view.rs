@@ -147,6 +147,30 @@ impl View {
         reasons
     }
 
+    /// What is not as it should be although the host does its work.
+    pub(super) fn degraded(&self) -> Vec<String> {
+        let mut degraded = webhooks::degraded(&self.webhooks);
+        degraded.extend(self.ailing());
+        degraded
+    }
+
+    /// Which plugins are lost too often to get well by themselves. A reader of one is up between two losses,
+    /// so that it may look well at any moment.
+    pub(super) fn ailing(&self) -> impl Iterator<Item = String> {
+        self.plugins.iter().flat_map(|PluginView { place, plugin, used_by }| {
+            let ailing = plugin.ailing().into_iter();
+            // What was lost for a part that is configured no longer is past.
+            let ailing = ailing.filter(|(name, _)| used_by.iter().any(|user| user.as_str() == name));
+            ailing.map(|(name, times)| {
+                format!(
+                    "plugin {} ({}) of {name} was lost {times} times within the hour",
+                    plugin.id(),
+                    place.file
+                )
+            })
+        })
+    }
+
     /// Which pipelines cannot write down who is inside.
     pub(super) fn unkept(&self) -> impl Iterator<Item = String> {
         self.pipelines.iter().filter_map(|(name, pipeline)| {

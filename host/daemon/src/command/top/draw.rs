@@ -61,7 +61,8 @@ fn lines<'a>(screen: &'a Screen, trouble: Option<&'a str>) -> Vec<Line<'a>> {
     if screen.reasons.is_empty() && trouble.is_none() {
         lines.push(Line::styled("ready", style(Tone::Good)));
     }
-    lines.extend(screen.reasons.iter().map(|reason| Line::styled(format!("! {reason}"), bad)));
+    let wrong = screen.reasons.iter().chain(&screen.degraded);
+    lines.extend(wrong.map(|sentence| Line::styled(format!("! {sentence}"), bad)));
     for table in &screen.tables {
         let widths = widths(table);
         lines.push(Line::default());
@@ -164,6 +165,7 @@ mod tests {
     fn as_text_it_is_the_same_without_colours() {
         let text = text(&screen());
         assert!(text.contains("! reader hall is down: refused"), "{text}");
+        assert!(text.contains("! plugin com.acme (libacme.so) of hall was lost 12 times"), "{text}");
         assert!(!text.contains('\x1b'), "{text}");
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Screen {
     pub(super) title: String,
     /// Why it is not ready; nothing if it is.
     pub(super) reasons: Vec<String>,
+    /// What is not as it should be although the host does its work.
+    pub(super) degraded: Vec<String>,
     pub(super) tables: Vec<Table>,
 }
 
@@ -56,7 +58,10 @@ impl Screen {
             text("version"),
             now["subscribers"]
         );
-        let reasons = now["reasons"].as_array().into_iter().flatten();
+        let sentences = |key: &str| -> Vec<String> {
+            let all = now[key].as_array().into_iter().flatten();
+            all.filter_map(|sentence| sentence.as_str().map(str::to_owned)).collect()
+        };
         let rows = |kind: &str, row: fn(Part<'_>) -> Vec<Cell>| -> Vec<Vec<Cell>> {
             parts(&now[kind])
                 .map(|(name, part)| row(Part { name, now: part, before: &before[kind][name], between }))
@@ -64,7 +69,8 @@ impl Screen {
         };
         Self {
             title,
-            reasons: reasons.filter_map(|reason| reason.as_str().map(str::to_owned)).collect(),
+            reasons: sentences("reasons"),
+            degraded: sentences("degraded"),
             tables: vec![
                 Table {
                     title: "readers",
@@ -205,6 +211,7 @@ pub(super) mod tests {
         json!({
             "host": "hubin", "version": "1.0.0", "uptime_s": 61, "subscribers": 2,
             "reasons": ["reader hall is down: refused"],
+            "degraded": ["plugin com.acme (libacme.so) of hall was lost 12 times within the hour"],
             "readers": {
                 "door": { "state": "reading", "reads": reads, "lost_reads": 0, "failures": 1, "antennas": [
                     { "port": 1, "zone": "door", "listening": true, "reads": reads },
