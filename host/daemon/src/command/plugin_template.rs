@@ -33,6 +33,10 @@ pub(super) fn write(language: Language, folder: &Path, source: Option<&Path>) ->
         Language::C => C.into_iter().chain([HEADER]).collect(),
         Language::Rust => RUST.to_vec(),
     };
+    anyhow::ensure!(
+        !is_taken(&name, &pieces),
+        "the starting point has a \"{name}\" of its own; take another name for the folder, as in ./my{name}"
+    );
     let tree = match language {
         Language::C => String::new(),
         Language::Rust => source_tree(source)?.join("rfid-core").display().to_string(),
@@ -72,6 +76,21 @@ fn renamed(text: &str, name: &str) -> String {
     text.replace(NAME, name).replace("Acme", &capital).replace("ACME", &shouted)
 }
 
+/// Whether something else in a starting point would be called the same: a file, or a type of the driver in Rust.
+fn is_taken(name: &str, pieces: &[Piece]) -> bool {
+    let mut files: Vec<String> = pieces.iter().map(|(file, _)| renamed(file, name)).collect();
+    files.sort();
+    let (all, driver) = (files.len(), renamed("Acme", name));
+    files.dedup();
+    let is_part = |char: char| char.is_alphanumeric() || char == '_';
+    files.len() < all
+        || name != NAME
+            && pieces
+                .iter()
+                .filter(|(file, _)| file.ends_with(".rs"))
+                .any(|(_, text)| text.split(|char| !is_part(char)).any(|word| word == driver))
+}
+
 /// Where the crates are that a plugin in Rust is built with.
 fn source_tree(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let tree = given.unwrap_or(Path::new("."));
@@ -92,6 +111,15 @@ mod tests {
         assert_eq!(name_of(Path::new("/srv/zebra9")).unwrap(), "zebra9");
         for folder in ["/", "..", "Zebra", "9x", "a-b", "a b", "é"] {
             assert!(name_of(Path::new(folder)).is_err(), "{folder}");
+        }
+        for name in ["host", "emulator"] {
+            assert!(is_taken(name, &C), "{name}.c would be two files");
+        }
+        for name in ["session", "driver", "error", "self"] {
+            assert!(is_taken(name, &RUST), "{name} would be two types");
+        }
+        for name in [NAME, "zebra9", "readers"] {
+            assert!(!is_taken(name, &C) && !is_taken(name, &RUST), "{name}");
         }
         assert_eq!(
             renamed("struct Acme; // libacme.so ACME_H", "zebra"),
