@@ -283,7 +283,7 @@ impl NoAnswer {
             ..Fault::new(abi::Status::INTERNAL, message)
         };
         match self {
-            Self::Fault(fault) => fault,
+            Self::Fault(fault) => fault.of_plugin(plugin),
             Self::Gone(why) => gone(format!("plugin {plugin}: {why}")),
             Self::Stuck(patience) if in_process => Fault {
                 flags: abi::ERROR_FATAL,

@@ -21,6 +21,9 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// How a message begins that says what a plugin did that cannot be.
+pub(crate) const AT_FAULT: &str = "the plugin is at fault: ";
+
 /// What a module says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ModuleInfo {
@@ -236,6 +239,17 @@ impl Fault {
         Self { status: status.0, flags: 0, retry_after_ms: 0, vendor_code: 0, message: message.into() }
     }
 
+    /// The same, with the plugin's name where what happened is its author's matter and not its reader's.
+    pub(crate) fn of_plugin(mut self, plugin: &str) -> Self {
+        let name = |message: &str| format!("plugin {plugin}: {message}");
+        if let Some(what) = self.message.strip_prefix(AT_FAULT) {
+            self.message = name(&format!("it is at fault: {what}"));
+        } else if self.status == abi::Status::PANIC.0 {
+            self.message = name(&self.message);
+        }
+        self
+    }
+
     fn kind(&self) -> ErrorKind {
         match abi::Status(self.status) {
             abi::Status::CONFIG => ErrorKind::Config,
@@ -328,6 +342,17 @@ mod tests {
             Fault::new(abi::Status::IO, "cut\n2026-11-29 ERROR all is lost\x1b[2J").into_error("read");
         assert_eq!(error.detail(), Some("cut 2026-11-29 ERROR all is lost [2J"));
         assert_eq!(shown(&"ä".repeat(LONGEST_TEXT)).len(), LONGEST_TEXT);
+    }
+
+    #[test]
+    fn what_is_the_authors_matter_names_the_plugin() {
+        let said = |status, message: &str| Fault::new(status, message).of_plugin("acme").message;
+        assert_eq!(said(abi::Status::PANIC, "no tag"), "plugin acme: no tag");
+        assert_eq!(
+            crate::raw::lie("too many").of_plugin("acme").message,
+            "plugin acme: it is at fault: too many"
+        );
+        assert_eq!(said(abi::Status::IO, "cut"), "cut");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use rfid_abi::extension::{self, GpioTable, Pin, ReaderInfoTable, TagAccessTable,
 use rfid_core::Loss;
 
 use crate::host_side::{FOR_MODULES, HostSide, Told, host_side};
-use crate::message::{Abilities, Answer, Call, EncodedEvents, Fault, Kind, OpenedReader, Setup, TagCall};
+use crate::message::{
+    AT_FAULT, Abilities, Answer, Call, EncodedEvents, Fault, Kind, OpenedReader, Setup, TagCall,
+};
 use crate::module::Module;
 use crate::ring::{Filler, LENT_AUX, LENT_READS, Room};
 
@@ -484,7 +486,7 @@ fn missing() -> Fault {
 /// The plugin said what cannot be: nothing it says can be trusted any more.
 pub(crate) fn lie(what: impl Into<String>) -> Fault {
     let flags = abi::ERROR_RECONNECT;
-    Fault { flags, ..Fault::new(abi::Status::INTERNAL, format!("the plugin is at fault: {}", what.into())) }
+    Fault { flags, ..Fault::new(abi::Status::INTERNAL, format!("{AT_FAULT}{}", what.into())) }
 }
 
 fn outcome(status: abi::Status, error: &abi::Error) -> Result<(), Fault> {

@@ -25,7 +25,7 @@ const DRIVERS: [(&str, &str, &str); 16] = [
     ("hangs", "hangs.so", "has not returned for 10 s; its process was ended"),
     ("spins", "spins.so", "has not returned for 10 s; its process was ended"),
     ("leaks", "leaks.so", "MiB of memory and may have 24 MiB"),
-    ("lies-count", "lies-count.so", "the plugin is at fault: read said"),
+    ("lies-count", "lies-count.so", "it is at fault: read said"),
     ("prints", "prints.so", "acme sdk: connected"),
     ("writes-beyond", "writes-beyond.so", ""),
     ("keeps-buffer", "keeps-buffer.so", ""),
