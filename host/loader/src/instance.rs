@@ -8,7 +8,7 @@ use rfid_abi as abi;
 use rfid_core::{Error, ErrorKind, Result, Retry};
 
 use crate::in_process;
-use crate::line::{Line, NoAnswer};
+use crate::line::{Line, NoAnswer, stuck_here};
 use crate::message::{Abilities, Answer, Call, Fault, Setup};
 use crate::plugins::Loaded;
 use crate::process::{Newborn, Stillborn, host_fault};
@@ -142,7 +142,12 @@ impl PluginInstance {
         if error.kind() == ErrorKind::Config {
             return error;
         }
-        let again = if times > 1 { format!("; {times} times within the hour") } else { String::new() };
+        // What is the same each time is told once.
+        let again = match times {
+            ..=1 => String::new(),
+            2..TOO_MANY => format!("; {times} times within the hour"),
+            TOO_MANY.. => format!("; {TOO_MANY} times within the hour, or more"),
+        };
         Error::new(error.kind(), op)
             .with_detail(format!("{}{again}", fault.message))
             .with_retry(Retry::After(wait))
@@ -178,7 +183,7 @@ fn while_others_go_on<T>(wait: impl FnOnce() -> T) -> T {
 
 /// An instance that never returned is not called again.
 fn stuck(plugin: &Loaded, op: &'static str) -> Error {
-    NoAnswer::Stuck(Duration::ZERO).into_fault(plugin.name(), true).into_error(op)
+    stuck_here(plugin.name(), "does not return from an earlier call").into_error(op)
 }
 
 fn teller(plugin: &Loaded, setup: &Setup) -> Teller {

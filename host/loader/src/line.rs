@@ -285,21 +285,27 @@ impl NoAnswer {
         match self {
             Self::Fault(fault) => fault.of_plugin(plugin),
             Self::Gone(why) => gone(format!("plugin {plugin}: {why}")),
-            Self::Stuck(patience) if in_process => Fault {
-                flags: abi::ERROR_FATAL,
-                ..Fault::new(
-                    abi::Status::INTERNAL,
-                    format!(
-                        "plugin {plugin} has not returned for {} s and cannot be ended in this process; restart the host, and write isolation = \"process\"",
-                        patience.as_secs()
-                    ),
-                )
-            },
+            Self::Stuck(patience) if in_process => {
+                stuck_here(plugin, &format!("has not returned for {} s", patience.as_secs()))
+            }
             Self::Stuck(patience) => gone(format!(
                 "plugin {plugin} has not returned for {} s; its process was ended",
                 patience.as_secs()
             )),
         }
+    }
+}
+
+/// The fault of a plugin that is stuck on a thread of this process.
+pub(crate) fn stuck_here(plugin: &str, how: &str) -> Fault {
+    Fault {
+        flags: abi::ERROR_FATAL,
+        ..Fault::new(
+            abi::Status::INTERNAL,
+            format!(
+                "plugin {plugin} {how} and cannot be ended in this process; restart the host, and write isolation = \"process\""
+            ),
+        )
     }
 }
 
