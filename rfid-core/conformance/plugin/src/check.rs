@@ -195,6 +195,10 @@ fn run(
         }
         Some(outcome) => outcome,
         None if !in_time => Outcome::TimedOut { limit: case.limit, during },
+        // The child's own alarm, set for each call.
+        None if status.signal() == Some(libc::SIGALRM) => {
+            Outcome::TimedOut { limit: start.elapsed(), during }
+        }
         None => Outcome::Crashed { how: how(status), during },
     };
     Ok(entry(case, component, outcome, start.elapsed(), printed))
@@ -203,7 +207,6 @@ fn run(
 /// How a process ended that should have said how its case ended.
 fn how(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
-        (Some(libc::SIGALRM), _) => "it did not come back, long after its time limit".to_owned(),
         (Some(signal), _) => signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
         (None, Some(code)) => format!("the plugin ended the process with exit code {code}"),
         (None, None) => status.to_string(),

@@ -39,9 +39,9 @@ pub enum Outcome {
         /// The call that ran.
         during: String,
     },
-    /// The process was killed at the case's time limit.
+    /// The process was killed at the case's time limit, or long after that of a call.
     TimedOut {
-        /// The limit.
+        /// How long it had.
         limit: Duration,
         /// The call that ran.
         during: String,
@@ -88,7 +88,7 @@ impl fmt::Display for Entry {
             Outcome::Failed { reason } => write!(f, "✗ {name}: {reason}")?,
             Outcome::Crashed { how, during } => write!(f, "✗ {name}: crashed in {during}: {how}")?,
             Outcome::TimedOut { limit, during } => {
-                write!(f, "✗ {name}: not done within {limit:?}, in {during}")?
+                write!(f, "✗ {name}: not done within {limit:.0?}, in {during}")?
             }
         }
         if self.outcome.is_bad() {

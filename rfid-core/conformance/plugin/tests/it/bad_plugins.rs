@@ -6,7 +6,7 @@ use std::process::Command;
 use rfid_plugin_conformance::{Options, Outcome, Subject, check};
 use tempfile::TempDir;
 
-use crate::{launcher, report};
+use crate::{launcher, report, report_of};
 
 /// Builds one of the plugins of `examples/bad-plugins/c`.
 fn build(name: &str) -> (TempDir, PathBuf) {
@@ -61,6 +61,14 @@ fn why_a_file_does_not_load_is_told() {
     std::fs::write(&file, "no library").unwrap();
     let report = report(&Subject::new(file));
     assert!(report.to_string().contains("file too short"), "{report}");
+}
+
+#[test]
+fn one_that_hangs_is_no_crash() {
+    let (_folder, file) = build("hangs");
+    let report = report_of(&Subject::new(file), Some("lifecycle/order".to_owned()));
+    let [entry] = &report.entries[..] else { panic!("{report}") };
+    assert!(matches!(&entry.outcome, Outcome::TimedOut { during, .. } if during == "`read`"), "{report}");
 }
 
 macro_rules! fails {
