@@ -18,8 +18,8 @@ use crate::ring::{Filler, Memory};
 use crate::thread::{self, Outbox};
 use crate::wire::{self, FromHost};
 
-/// How long an instance may take to end once the host is gone.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long an instance may take to end once the host is gone; longer than the host waits for it.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Is the process of a plugin, until the host closes the socket on standard input.
 ///
