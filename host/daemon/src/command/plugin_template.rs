@@ -16,8 +16,15 @@ macro_rules! example {
     };
 }
 
+macro_rules! interface {
+    ($($file:literal),*) => {
+        [$(($file, include_str!(concat!("../../../../rfid-core/abi/include/", $file)))),*]
+    };
+}
+
 const C: [Piece; 5] = example!("driver-c": "acme.c", "emulator.c", "host.c", "Makefile", "README.md");
-const HEADER: Piece = ("rfid_plugin.h", include_str!("../../../../rfid-core/abi/include/rfid_plugin.h"));
+/// The interface, which is the same for everybody: for C, and with what C++ needs besides.
+const INTERFACE: [Piece; 3] = interface!("rfid_plugin.h", "rfid_plugin.hpp", "rfid_plugin.map");
 const RUST: [Piece; 8] = example!("driver-rust": "Cargo.toml", ".gitignore", "README.md", "src/lib.rs",
     "src/line.rs", "src/emulator.rs", "src/bin/acme-reader.rs", "tests/conformance.rs");
 
@@ -30,7 +37,7 @@ const TREE: &str = "../../rfid-core";
 pub(super) fn write(language: Language, folder: &Path, source: Option<&Path>) -> anyhow::Result<()> {
     let name = name_of(folder)?;
     let pieces: Vec<Piece> = match language {
-        Language::C => C.into_iter().chain([HEADER]).collect(),
+        Language::C => C.into_iter().chain(INTERFACE).collect(),
         Language::Rust => RUST.to_vec(),
     };
     anyhow::ensure!(
@@ -47,8 +54,8 @@ pub(super) fn write(language: Language, folder: &Path, source: Option<&Path>) ->
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        // The header is the same for everybody.
-        let text = if file == HEADER.0 { text.to_owned() } else { renamed(text, &name) };
+        let is_interface = INTERFACE.iter().any(|(known, _)| *known == file);
+        let text = if is_interface { text.to_owned() } else { renamed(text, &name) };
         let text = text.replace(TREE, &tree);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("{}", path.display());

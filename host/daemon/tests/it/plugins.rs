@@ -237,7 +237,9 @@ fn a_starting_point_is_written_once() {
     assert!(new("zebra").status.success());
     let made = Command::new("make").args(["-s", "-C"]).arg(folder.path().join("zebra")).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(folder.path().join("zebra/libzebra.so").is_file());
+    for file in ["libzebra.so", "rfid_plugin.hpp", "rfid_plugin.map"] {
+        assert!(folder.path().join("zebra").join(file).is_file(), "{file}");
+    }
     assert_eq!(new("zebra").status.code(), Some(1), "it is there already");
     let refused = new("Not-A-Name");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("small letters and digits"));
