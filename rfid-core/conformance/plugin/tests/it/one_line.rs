@@ -44,6 +44,24 @@ fn build_with(defines: &str) -> (TempDir, PathBuf) {
     (folder, file)
 }
 
+/// As of many a reader: who comes second is told so.
+const ONE_CLIENT: &str = r#"
+#include <stdatomic.h>
+static atomic_int taken;
+#define FIELDS int is_client;
+#define ON_OPEN \
+    if (atomic_exchange(&taken, 1)) return rfid_error_set(err, RFID_BUSY, "serves one at a time"); \
+    instance->is_client = 1;
+#define ON_CLOSE if (instance->is_client) instance->is_client = 0, atomic_store(&taken, 0);
+"#;
+
+#[test]
+fn a_reader_that_serves_one_client_is_no_fault_of_its_plugin() {
+    let (_folder, file) = build_with(ONE_CLIENT);
+    let report = report_of(&Subject::new(file), Some("threads/ten".to_owned()));
+    assert!(report.is_passed() && report.to_string().contains("`open` said BUSY to"), "{report}");
+}
+
 /// Each line: what is put into the driver in order, and the cases that fail by it.
 #[test]
 fn one_line_is_enough() {
