@@ -87,7 +87,7 @@ impl Settings {
         let a_reader = growth(&few, &readers, many_readers - FEW_READERS);
         report.figure(Figure::new("memory of a reader", a_reader / 1024.0, "KiB"));
         report.figure(Figure::new(
-            "memory of a tracked tag",
+            "memory of the whole daemon for a tracked tag",
             growth(&few, &tags, many_tags - FEW_TAGS),
             "bytes",
         ));

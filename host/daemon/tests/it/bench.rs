@@ -35,7 +35,7 @@ fn every_read_and_every_arrival_is_counted() {
     assert!(shown > 0 && runs[1]["latency"]["p50_ms"].as_f64().unwrap() > 0.0, "{:#}", runs[1]);
     let names: Vec<&str> =
         report["figures"].as_array().unwrap().iter().filter_map(|figure| figure["name"].as_str()).collect();
-    assert_eq!(names, ["memory of a reader", "memory of a tracked tag"]);
+    assert_eq!(names, ["memory of a reader", "memory of the whole daemon for a tracked tag"]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the bench leaves nothing behind");
 }
 
