@@ -2,11 +2,14 @@
 
 mod bench;
 mod card;
+mod config;
 mod discover;
 mod emulate;
+mod epc;
 mod ledger;
 mod people;
 mod plugin;
+mod reader;
 mod record;
 mod service;
 mod simulate;
@@ -16,18 +19,20 @@ mod webhook;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rfid_core::DurationText;
 use rfid_core::abilities::PinLevel;
-use rfid_core::{DurationText, Settings};
 
 pub(crate) use bench::{Bench, BenchMode, BenchProtocol};
 pub(crate) use card::{CardAct, CardTarget};
+pub(crate) use config::{ConfigAct, ConfigFiles, ConfigFormat, DaemonConfig, FirstReader};
 pub(crate) use discover::Discover;
 pub(crate) use emulate::{Emulated, Field};
+pub(crate) use epc::EpcWay;
 pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerPlace};
 pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct, When};
 pub(crate) use plugin::{Checked, Language, PluginAct};
+pub(crate) use reader::{AnyReader, Pad, ReaderAddress, options};
 pub(crate) use record::Record;
 pub(crate) use service::{
     ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
@@ -209,7 +214,7 @@ Ends with Ctrl-C and leaves nothing running on the reader.")]
         #[arg(long, value_name = "DBM", allow_negative_numbers = true)]
         power_dbm: Option<f32>,
         /// Set an output
-        #[arg(long = "output", value_name = "PIN=high|low", value_parser = parse_level)]
+        #[arg(long = "output", value_name = "PIN=high|low", value_parser = reader::parse_level)]
         outputs: Vec<PinLevel>,
     },
     /// Read, write, lock or kill the tag that lies before a reader
@@ -430,47 +435,6 @@ The daemon runs as a process of its own, with its data in a folder that goes whe
     },
 }
 
-/// The files of a configuration.
-#[derive(Debug, Args)]
-pub(crate) struct ConfigFiles {
-    /// The configuration; the *.toml of conf.d beside it are read, too, in the order of their names
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// Read the *.toml of this folder instead of those of conf.d; may be repeated
-    #[arg(long, value_name = "DIR")]
-    pub(crate) config_dir: Vec<PathBuf>,
-}
-
-/// The files of the configuration that a daemon runs, where they may be named.
-#[derive(Debug, Args)]
-pub(crate) struct DaemonConfig {
-    /// The configuration that the daemon runs, with the *.toml of conf.d beside it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Read the *.toml of this folder instead of those of conf.d; may be repeated
-    #[arg(long, value_name = "DIR", requires = "config")]
-    config_dir: Vec<PathBuf>,
-}
-
-impl DaemonConfig {
-    /// The files, if they are named.
-    pub(crate) fn files(&self) -> Option<ConfigFiles> {
-        let config_dir = self.config_dir.clone();
-        self.config.clone().map(|config| ConfigFiles { config, config_dir })
-    }
-}
-
-/// Which reader a configuration to begin with has.
-#[derive(Debug, Args)]
-pub(crate) struct FirstReader {
-    /// The driver of a reader that is there; `rfid-host drivers` lists them
-    #[arg(long, requires = "address")]
-    pub(crate) driver: Option<String>,
-    /// Where that reader is
-    #[arg(long, value_name = "HOST[:PORT]", requires = "driver")]
-    pub(crate) address: Option<String>,
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ResultFormat {
     /// For people
@@ -480,184 +444,12 @@ pub(crate) enum ResultFormat {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ConfigFormat {
-    /// As it is written
-    #[default]
-    Toml,
-    /// One JSON object
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigAct {
-    /// Print the configuration as it takes effect: all files in one, what was left out filled in,
-    /// secrets masked
-    #[command(after_help = "Example:
-  rfid-host config show --config branch.toml")]
-    Show {
-        #[command(flatten)]
-        files: ConfigFiles,
-        /// How it is printed
-        #[arg(long, value_enum, default_value_t)]
-        format: ConfigFormat,
-    },
-    /// Print what `init` writes
-    #[command(after_help = "Example:
-  rfid-host config sample > branch.toml")]
-    Sample {
-        #[command(flatten)]
-        reader: FirstReader,
-    },
-    /// Print the JSON Schema, as `schema` does
-    #[command(after_help = "Example:
-  rfid-host config schema > rfid-host.schema.json")]
-    Schema,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Describe {
     /// Show options and an example
     Describe {
         /// The driver or sink
         name: String,
-    },
-}
-
-fn parse_level(text: &str) -> Result<PinLevel, String> {
-    let pin = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is not the number of a pin"));
-    match text.split_once('=') {
-        Some((number, "high")) => Ok(PinLevel { pin: pin(number)?, high: true }),
-        Some((number, "low")) => Ok(PinLevel { pin: pin(number)?, high: false }),
-        _ => Err("write PIN=high or PIN=low".to_owned()),
-    }
-}
-
-/// A reader that the command line names.
-#[derive(Debug, Args)]
-pub(crate) struct ReaderAddress {
-    /// The driver; `rfid-host drivers` lists them
-    pub(crate) driver: String,
-    /// Where the reader is, as the driver's option `address`
-    #[arg(value_name = "HOST[:PORT]")]
-    pub(crate) address: String,
-    /// Antenna ports to listen on; all that there are if left out
-    #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
-    pub(crate) antennas: Vec<u16>,
-    /// Another option of the driver, as in a configuration; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) options: Vec<String>,
-}
-
-impl ReaderAddress {
-    /// The driver's options.
-    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        let mut all = serde_json::Map::from_iter([("address".to_owned(), self.address.clone().into())]);
-        all.extend(options(&self.options)?);
-        Ok(Settings::new(all.into()))
-    }
-}
-
-/// A reader that has an address or is told otherwise where it is.
-#[derive(Debug, Args)]
-pub(crate) struct AnyReader {
-    /// The driver; `rfid-host drivers` lists them
-    pub(crate) driver: String,
-    /// Where the reader is, as the driver's option `address`, if it has one
-    #[arg(value_name = "HOST[:PORT]")]
-    address: Option<String>,
-    /// Antenna ports to listen on; all that there are if left out
-    #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
-    pub(crate) antennas: Vec<u16>,
-    #[command(flatten)]
-    pad: Pad,
-}
-
-impl AnyReader {
-    /// The driver's options.
-    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        let address = self.address.as_deref().map(|address| ("address".to_owned(), address.into()));
-        Ok(Settings::new(serde_json::Map::from_iter(address.into_iter().chain(self.pad.options()?)).into()))
-    }
-
-    /// What it is called in errors.
-    pub(crate) fn name(&self) -> &str {
-        self.address.as_deref().unwrap_or_else(|| self.pad.name())
-    }
-}
-
-/// A pad that the command line names.
-#[derive(Debug, Args)]
-pub(crate) struct Pad {
-    /// What reaches the cards, as the driver's option `transport`: pcsc or pn532
-    #[arg(long)]
-    transport: Option<String>,
-    /// The serial device, as the driver's option `port`
-    #[arg(long, value_name = "PATH")]
-    port: Option<String>,
-    /// Another option of the driver, as in a configuration; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    options: Vec<String>,
-}
-
-impl Pad {
-    /// The driver's options.
-    pub(crate) fn options(&self) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
-        let mut all = serde_json::Map::new();
-        for (key, value) in [("transport", &self.transport), ("port", &self.port)] {
-            all.extend(value.as_deref().map(|value| (key.to_owned(), value.into())));
-        }
-        all.extend(options(&self.options)?);
-        Ok(all)
-    }
-
-    /// What it is called in errors.
-    pub(crate) fn name(&self) -> &str {
-        self.port.as_deref().or(self.transport.as_deref()).unwrap_or("pad")
-    }
-}
-
-/// The options of `--set KEY=VALUE`, repeated.
-pub(crate) fn options(pairs: &[String]) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
-    let mut options = serde_json::Map::new();
-    for pair in pairs {
-        let (key, value) = pair.split_once('=').context("--set takes KEY=VALUE")?;
-        // What is no TOML value, as in mode=autonomous, is text without its quotes.
-        let value = toml::from_str::<serde_json::Map<String, _>>(&format!("it = {value}"))
-            .map_or(value.into(), |mut table| table.remove("it").unwrap_or_default());
-        options.insert(key.trim().to_owned(), value);
-    }
-    Ok(options)
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EpcWay {
-    /// From the hexadecimal digits of a tag to URIs and the GS1 key
-    #[command(after_help = "Examples:
-  rfid-host epc decode 2D16451FD4499602D2000000
-  rfid-host epc decode --json < digits.txt
-
-What no scheme accounts for is given as a raw URI, with the reason.")]
-    Decode {
-        /// Digits of one EPC each; without any, a line of standard input each
-        #[arg(value_name = "HEX")]
-        epcs: Vec<String>,
-    },
-    /// From a URI, an element string or a GS1 Digital Link to the digits for a tag
-    #[command(after_help = "Examples:
-  rfid-host epc encode urn:epc:tag:gsrn-96:0.9521141.1234567890
-  rfid-host epc encode urn:epc:id:gsrn:9521141.1234567890
-  rfid-host epc encode '(8018)952114112345678906'
-  rfid-host epc encode https://id.gs1.org/8018/952114112345678906
-
-A pure identity is encoded in the shortest scheme that can hold it, a key of GS1 in its plus scheme.")]
-    Encode {
-        /// What the tag is to say; without any, a line of standard input each
-        #[arg(value_name = "TEXT")]
-        texts: Vec<String>,
-        /// Filter value, where the text does not say one
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        filter: u8,
     },
 }
 
