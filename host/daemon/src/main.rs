@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod config;
 mod customer_service;
+mod descriptors;
 mod desks;
 mod emulators;
 mod glimpse;

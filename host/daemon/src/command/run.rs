@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::ConfigFiles;
 use crate::config::{self, Checked};
+use crate::descriptors;
 use crate::host::Host;
 use crate::http::{ReloadOutcome, ReloadRequest};
 use crate::logging;
@@ -22,6 +23,7 @@ pub(crate) async fn run(files: &ConfigFiles, data_dir: Option<&Path>) -> anyhow:
     let (name, data_folder) = (config.host.name.clone(), config.host.data_dir.clone());
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
     logging::ignore_reopening().context("SIGUSR1 cannot be listened for")?;
+    descriptors::raise();
     let service_manager = ServiceManager::from_environment();
     let (reloads, mut requests) = mpsc::channel(WAITING_RELOADS);
     let mut host = Host::start(config, registry, reloads).await?;

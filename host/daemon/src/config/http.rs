@@ -23,8 +23,8 @@ pub(super) struct HttpSection {
     /// Names and addresses that requests may be sent to, without a port; any if none are named. With
     /// names, a page of another site cannot reach the host under a name of its own.
     hosts: Vec<String>,
-    /// Connections at once, from wherever; an open screen is one. Each takes a file of the process, and up
-    /// to 32 KiB.
+    /// Connections at once, from wherever; an open screen is one. Each takes a file of the process, of
+    /// which they get half at most, and up to 32 KiB.
     #[schemars(range(min = 16, max = 1_000_000))]
     connections: usize,
     /// Connections of one address, or of one network of IPv6; those of the machine itself are not
