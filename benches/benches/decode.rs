@@ -10,7 +10,7 @@ const ROWS: u32 = 32;
 
 fn decode(criterion: &mut Criterion) {
     let reply = reply(0..ROWS);
-    let decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
+    let mut decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
     let mut lines = Lines::default();
     let mut buf = ReadBuf::with_capacity(ROWS as usize);
     let mut group = criterion.benchmark_group("decode");

@@ -27,7 +27,7 @@ pub(crate) fn rows(data: &[u8]) {
 }
 
 fn decode(columns: &[Column], bytes: &[u8], piece: usize) -> Vec<String> {
-    let decoder = RowDecoder::new(columns.to_vec());
+    let mut decoder = RowDecoder::new(columns.to_vec());
     let mut lines = Lines::default();
     let mut buf = ReadBuf::with_capacity(2);
     let mut outcomes = Vec::new();

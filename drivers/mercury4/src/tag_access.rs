@@ -169,7 +169,7 @@ impl<S: Stream> Reader<S> {
         let question = tag_update::look(protocol, tag);
         let span = Duration::from_millis(u64::from(tag_update::LOOK_MS));
         let rows = self.wire.ask_rows(op, &question, span).await?.map_err(|error| failed(op, error))?;
-        let decoder = RowDecoder::new(Column::NEEDED.to_vec());
+        let mut decoder = RowDecoder::new(Column::NEEDED.to_vec());
         let mut buf = ReadBuf::with_capacity(rows.len());
         for row in &rows {
             decoder

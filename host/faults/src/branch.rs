@@ -325,9 +325,8 @@ impl Station {
     }
 
     fn new_card(&mut self) -> Result<TagId> {
-        // Far from each other, so that a flipped bit makes no card of another one that is there, too.
-        let spread = Dice::new((self.number as u64) << 32 | u64::from(self.next_card)).next();
-        let digits = format!("2D{:06X}{spread:016X}", self.number);
+        // Numbered in a row, as a bank's cards are: a flipped bit makes of one another one that is there, too.
+        let digits = format!("2D{:06X}{:016X}", self.number, self.next_card);
         self.next_card += 1;
         TagId::from_hex(TagIdKind::Epc, &digits).map_err(|fault| anyhow::anyhow!("{digits}: {fault}"))
     }

@@ -5,6 +5,7 @@
 pub mod air;
 pub mod check_code;
 mod cursor;
+mod doubt;
 pub mod identity;
 pub mod lines;
 pub mod row;

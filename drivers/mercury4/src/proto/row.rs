@@ -7,6 +7,7 @@ use rfid_core::{AirProtocol, ReadBuf, TagIdKind, UtcTime};
 use super::air::RqlProtocol;
 use super::check_code;
 use super::cursor::{Cursor, eight_decimal_digits};
+use super::doubt::Doubt;
 use super::lines::Lines;
 use super::statement::Column;
 
@@ -22,6 +23,7 @@ pub struct RowDecoder {
     columns: Vec<Column>,
     /// Whether the columns are those of [`usual_row`].
     is_usual: bool,
+    doubt: Doubt,
 }
 
 /// Why a row is not one.
@@ -82,15 +84,15 @@ struct Fields {
 impl RowDecoder {
     /// A decoder for rows with these columns.
     pub fn new(columns: Vec<Column>) -> Self {
-        Self { is_usual: columns == Column::OF_MERCURY_4, columns }
+        Self { is_usual: columns == Column::OF_MERCURY_4, columns, doubt: Doubt::default() }
     }
 
     /// Takes rows off the lines as long as they are such as nearly all are, and the buffer has room:
-    /// Gen2 tags with 96 bits in the columns of a Mercury 4. Their ends are where their fields say,
-    /// so that nobody looks for them. Any other line is left for [`RowDecoder::decode`].
+    /// Gen2 tags with 96 bits and a check code that fits, in the columns of a Mercury 4. Their ends are where
+    /// their fields say, so that nobody looks for them. Any other line is left for [`RowDecoder::decode`].
     ///
     /// Returns how many were taken.
-    pub fn take_usual(&self, lines: &mut Lines, buf: &mut ReadBuf) -> usize {
+    pub fn take_usual(&mut self, lines: &mut Lines, buf: &mut ReadBuf) -> usize {
         if !self.is_usual {
             return 0;
         }
@@ -108,7 +110,9 @@ impl RowDecoder {
             rest = behind;
         }
         lines.skip(bytes.len() - rest.len());
-        buf.len() - before
+        let taken = buf.len() - before;
+        self.doubt.fit(taken);
+        taken
     }
 
     /// Adds the row's read to the buffer, which must not be full.
@@ -123,12 +127,13 @@ impl RowDecoder {
     /// | ISO18000-6B | 8 | as it is |
     /// | ISO18000-6B | 10, 14 | without the last two (14: UCODE EPC 1.19, which the document assumes) |
     ///
-    /// The check codes behind the id are not verified: nobody's client does, that of Gen2
-    /// covers a control word which the row does not carry, and that of Class 0 is not known.
+    /// A read whose check code does not fit is marked so: always with EPC1; with GEN2 and ISO18000-6B until
+    /// the id has come with the same code eight times, and not with a reader whose codes hardly ever fit,
+    /// since it is not certain what the code covers (§4.2). That of Class 0 is not known.
     ///
     /// # Errors
     /// [`RowFault`]; nothing was added.
-    pub fn decode(&self, row: &[u8], buf: &mut ReadBuf) -> Result<(), RowFault> {
+    pub fn decode(&mut self, row: &[u8], buf: &mut ReadBuf) -> Result<(), RowFault> {
         let mut fields = Fields { read_count: 1, ..Fields::default() };
         let mut id: IdPlace = [0; LONGEST_ID + 4];
         let mut cursor = Cursor::new(row);
@@ -150,7 +155,7 @@ impl RowDecoder {
             return Err(RowFault::UnknownProtocol(fields.protocol_code));
         };
         let (protocol, bytes) = (protocol.air, id.get(..fields.id_len).unwrap_or_default());
-        let Some((id, check_failed)) = without_check_code(protocol, bytes) else {
+        let Some((id, code)) = without_check_code(protocol, bytes) else {
             return Err(RowFault::IdLength { protocol, bytes: fields.id_len });
         };
         let kind = match protocol {
@@ -158,6 +163,14 @@ impl RowDecoder {
             _ => TagIdKind::Epc,
         };
         let Ok(read) = buf.record(kind, id) else { return Ok(()) };
+        let check_failed = match code.and_then(|code| Some((code, check_code::fits(protocol, id, code)?))) {
+            None => false,
+            Some((_, true)) => {
+                self.doubt.fit(1);
+                false
+            }
+            Some((code, false)) => check_code::stands_first(protocol) || !self.doubt.believes(id, code),
+        };
         read.set_protocol(protocol)
             .set_antenna_port(fields.antenna_port)
             .set_count(fields.read_count)
@@ -210,7 +223,7 @@ impl Fields {
     }
 }
 
-/// What a row of [`Column::OF_MERCURY_4`] says of a Gen2 tag with 96 bits and its check code.
+/// What a row of [`Column::OF_MERCURY_4`] says of a Gen2 tag with 96 bits and a check code that fits.
 struct UsualRow {
     id: [u8; 12],
     antenna_port: u16,
@@ -248,8 +261,12 @@ fn usual_row(bytes: &[u8]) -> Option<(UsualRow, &[u8])> {
     }
     let seconds = u64::from(s1 * 10 + s2) * 100_000_000 + eight_decimal_digits(&seconds)?;
     let micros = eight_decimal_digits(&[b'0', b'0', m1, m2, m3, m4, m5, m6])?;
+    let [id @ .., code_high, code_low] = fourteen_bytes(digits)?;
+    if !check_code::fits_96_bits(&id, u16::from_be_bytes([code_high, code_low])) {
+        return None;
+    }
     let row = UsualRow {
-        id: twelve_bytes(digits)?,
+        id,
         antenna_port: u16::from(antenna - b'0'),
         read_count,
         frequency_khz: u32::try_from(frequency_khz).ok()?,
@@ -258,10 +275,10 @@ fn usual_row(bytes: &[u8]) -> Option<(UsualRow, &[u8])> {
     Some((row, behind))
 }
 
-/// The first twelve bytes of fourteen that are written as digits. Every digit is treated alike, which
-/// compilers turn into a few vector instructions for all of them.
+/// Fourteen bytes that are written as digits. Every digit is treated alike, which compilers turn into a few
+/// vector instructions for all of them.
 #[inline(always)]
-fn twelve_bytes(digits: &[u8; 28]) -> Option<[u8; 12]> {
+fn fourteen_bytes(digits: &[u8; 28]) -> Option<[u8; 14]> {
     let mut padded = [b'0'; 32];
     padded[..28].copy_from_slice(digits);
     let mut values = [0; 32];
@@ -279,7 +296,8 @@ fn twelve_bytes(digits: &[u8; 28]) -> Option<[u8; 12]> {
     are_digits.then_some(*bytes.first_chunk()?)
 }
 
-fn without_check_code(protocol: AirProtocol, bytes: &[u8]) -> Option<(&[u8], bool)> {
+/// The id, and its check code if it has one.
+fn without_check_code(protocol: AirProtocol, bytes: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let bare = matches!(
         (protocol, bytes.len()),
         (AirProtocol::Epc0 | AirProtocol::Epc1, 8 | 12)
@@ -287,7 +305,7 @@ fn without_check_code(protocol: AirProtocol, bytes: &[u8]) -> Option<(&[u8], boo
             | (AirProtocol::Iso18000_6b, 8)
     );
     if bare {
-        return Some((bytes, false));
+        return Some((bytes, None));
     }
     let coded = match protocol {
         AirProtocol::Gen2 => bytes.len() >= 4 && bytes.len().is_multiple_of(2),
@@ -296,12 +314,13 @@ fn without_check_code(protocol: AirProtocol, bytes: &[u8]) -> Option<(&[u8], boo
     if !coded {
         return None;
     }
-    if check_code::stands_first(protocol) {
+    let (id, code) = if check_code::stands_first(protocol) {
         let (code, id) = bytes.split_first_chunk::<2>()?;
-        let failed = check_code::of(protocol, id) != Some(u16::from_be_bytes(*code));
-        return Some((id, failed));
-    }
-    bytes.split_last_chunk::<2>().map(|(id, _)| (id, false))
+        (id, code)
+    } else {
+        bytes.split_last_chunk::<2>()?
+    };
+    Some((id, Some(u16::from_be_bytes(*code))))
 }
 
 /// Nanoseconds since 1970 from `seconds.microseconds` (§4.3), without floating point.
@@ -312,6 +331,8 @@ fn timestamp(cursor: &mut Cursor<'_>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -347,13 +368,19 @@ mod tests {
             ("9|0x1234567890ABCDEF0000", "epc:1234567890ABCDEF"),
             ("12|0x300000000000000000000001447C", "epc:300000000000000000000001"),
             ("12|0x303512B1F1FF795511B64E38", "epc:303512B1F1FF795511B64E38"),
-            ("12|0x300012AB", "epc:3000"),
-            ("8|0xE0040000AABBCCDD1D0F", "uid6b:E0040000AABBCCDD"),
+            ("12|0x3000FB69", "epc:3000"),
+            ("8|0xE0040000AABBCCDDBA04", "uid6b:E0040000AABBCCDD"),
             ("8|0xe0040000aabbccdd", "uid6b:E0040000AABBCCDD"),
         ] {
             assert_eq!(id_of(row), Ok((id.to_owned(), false)), "{row}");
         }
-        assert_eq!(id_of("1|0xCE781111111111111111"), Ok(("epc:1111111111111111".to_owned(), true)));
+        for (row, id) in [
+            ("1|0xCE781111111111111111", "epc:1111111111111111"),
+            ("12|0x300000000000000000000011447C", "epc:300000000000000000000011"),
+            ("8|0xE0040000AABBCCDDBA05", "uid6b:E0040000AABBCCDD"),
+        ] {
+            assert_eq!(id_of(row), Ok((id.to_owned(), true)), "{row}");
+        }
     }
 
     #[test]
@@ -398,11 +425,13 @@ mod tests {
         /// The short way and the way for all rows agree, also where a byte of the row is spoilt.
         #[test]
         fn a_usual_row_is_read_as_any_other(
-            epc in any::<[u8; 14]>(), port in 0u16..=12, count in 0u32..200, khz in 0u32..2_000_000,
+            epc in any::<[u8; 12]>(), port in 0u16..=12, count in 0u32..200, khz in 0u32..2_000_000,
             seconds in 0u64..20_000_000_000, micros in 0u64..1_000_000, lower: bool,
             spoilt in proptest::option::weighted(0.7, (any::<proptest::sample::Index>(), any::<u8>())),
         ) {
+            let code = check_code::of(AirProtocol::Gen2, &epc).unwrap();
             let mut hex: String = epc.iter().map(|byte| format!("{byte:02X}")).collect();
+            write!(hex, "{code:04X}").unwrap();
             if lower {
                 hex = hex.to_lowercase();
             }
@@ -411,7 +440,7 @@ mod tests {
                 let place = place.index(row.len());
                 row[place] = byte;
             }
-            let decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
+            let mut decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
             let (mut short, mut long) = (ReadBuf::with_capacity(1), ReadBuf::with_capacity(1));
             let mut lines = Lines::default();
             lines.push(&row);

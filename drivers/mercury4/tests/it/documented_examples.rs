@@ -19,7 +19,7 @@ fn decode(reply: &str, columns: &[Column]) -> ReadBuf {
     let mut lines = Lines::default();
     lines.push(reply.as_bytes());
     let mut buf = ReadBuf::with_capacity(16);
-    let decoder = RowDecoder::new(columns.to_vec());
+    let mut decoder = RowDecoder::new(columns.to_vec());
     loop {
         let line = lines.next_line().unwrap().expect("the reply ends with an empty line");
         if line.is_empty() {

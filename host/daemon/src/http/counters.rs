@@ -37,9 +37,12 @@ pub(super) const PIPELINE: [Metric<PipelineCounters>; 20] = [
     ("rfid_pipeline_crowded_out", "Glimpses that newer ones pushed out too early", Counter, |counters| {
         &counters.crowded_out
     }),
-    ("rfid_pipeline_check_failed", "Reads whose check code did not fit", Counter, |counters| {
-        &counters.check_failed
-    }),
+    (
+        "rfid_pipeline_check_failed",
+        "Reads whose check code did not fit: rows that were spoilt on their way",
+        Counter,
+        |counters| &counters.check_failed,
+    ),
     ("rfid_pipeline_no_identity", "Reads of tags that make up their ids", Counter, |counters| {
         &counters.no_identity
     }),
