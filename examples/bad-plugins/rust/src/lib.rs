@@ -2,8 +2,7 @@
 //!
 //! None needs a reader: antenna 1 sees one tag, twenty times a second, until the fault comes, which is
 //! in the read after `after` others or, with `in_open`, in `open`. What a driver in safe Rust cannot do
-//! wrong, the plugins in C beside these do. `floods` breaks no promise that the suite of plugins could try:
-//! what it delivers is in order, and only a host with other readers beside it has to bear it.
+//! wrong, the plugins in C beside these do.
 #![forbid(unsafe_code)]
 
 use std::thread::sleep;

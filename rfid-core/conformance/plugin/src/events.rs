@@ -45,21 +45,38 @@ impl Batch {
         let bytes = stride * count as usize;
         let events = Pages::new(bytes)?;
         let start = events.len() - bytes;
-        Self::lay(events, start, stride, first, count)
+        Self::lay(events, start, stride, count, |index| event(first + index))
+    }
+
+    /// So many arrivals, each of another tag, numbered from `first`.
+    pub(crate) fn of_new_tags(first: u64, count: u32) -> Result<Self, Stop> {
+        let stride = size_of::<EventRecord>();
+        let events = Pages::new(stride * count as usize)?;
+        Self::lay(events, 0, stride, count, |index| EventRecord {
+            id: id_of(first + u64::from(index)),
+            ..event(index)
+        })
     }
 
     /// Events far from one another, each before a page that nobody may touch.
     pub(crate) fn islands(first: u32, count: u32) -> Result<Self, Stop> {
         let stride = 2 * PAGE;
         let events = Pages::new(stride * count as usize)?;
-        let batch = Self::lay(events, PAGE - size_of::<EventRecord>(), stride, first, count)?;
+        let start = PAGE - size_of::<EventRecord>();
+        let batch = Self::lay(events, start, stride, count, |index| event(first + index))?;
         for index in 0..count as usize {
             batch.events.take_page_away(index * stride + PAGE)?;
         }
         Ok(batch)
     }
 
-    fn lay(events: Pages, start: usize, stride: usize, first: u32, count: u32) -> Result<Self, Stop> {
+    fn lay(
+        events: Pages,
+        start: usize,
+        stride: usize,
+        count: u32,
+        event: impl Fn(u32) -> EventRecord,
+    ) -> Result<Self, Stop> {
         let aux = Pages::new(AUX.len())?;
         // SAFETY: so many bytes end with the last page, which is ours alone.
         unsafe { aux.before_end(AUX.len()).copy_from_nonoverlapping(AUX.as_ptr(), AUX.len()) };
@@ -67,7 +84,7 @@ impl Batch {
             let place = events.base().wrapping_add(start + index * stride).cast::<EventRecord>();
             // SAFETY: within the pages, which are ours alone; beginnings and strides are multiples
             // of 8.
-            unsafe { place.write(event(first + index as u32)) };
+            unsafe { place.write(event(index as u32)) };
         }
         let records_capacity = 65_536;
         let records = Pages::new(records_capacity as usize)?;
@@ -132,17 +149,28 @@ fn span(text: &str) -> Span {
     }
 }
 
+/// Bytes of the ids.
+const ID_LEN: usize = 12;
+
+fn id_of(tag: u64) -> [u8; 62] {
+    let mut id = [0; 62];
+    for (place, byte) in id.iter_mut().zip([0x30, 0x14, 0, 0].into_iter().chain(tag.to_be_bytes())) {
+        *place = byte;
+    }
+    id
+}
+
+/// The digits of this tag's id.
+pub(crate) fn digits_of(tag: u64) -> String {
+    id_of(tag).iter().take(ID_LEN).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// An event of one of forty tags, in the order in which a tag's events come.
 fn event(number: u32) -> EventRecord {
     let kind = [EVENT_ARRIVED, EVENT_SEEN, EVENT_MOVED, EVENT_DEPARTED];
     let kind = kind.get(number as usize / 40 % 4).copied().unwrap_or(EVENT_SEEN);
     let time_ns = FIRST_NS + u64::from(number) * 1_000_000;
-    let mut id = [0; 62];
-    let tag = u64::from(number % 40).to_be_bytes();
     let mut event_id = [0x70; 16];
-    for (place, byte) in id.iter_mut().zip([0x30, 0x14, 0, 0].into_iter().chain(tag)) {
-        *place = byte;
-    }
     for (place, byte) in event_id.iter_mut().zip(u64::from(number).to_be_bytes()) {
         *place = byte;
     }
@@ -156,8 +184,8 @@ fn event(number: u32) -> EventRecord {
         read_count: u64::from(number) + 1,
         dwell_ms: (time_ns - FIRST_NS) / 1_000_000,
         coverage_gap_ms: 0,
-        id,
-        id_len: 12,
+        id: id_of(u64::from(number % 40)),
+        id_len: ID_LEN as u8,
         id_kind: 1,
         kind,
         protocol: 1,

@@ -69,6 +69,12 @@ pub(super) const CASES: &[Case] = &[
         "Listen only on `antenna_ports` of the host, if it names any.",
     ),
     case(
+        "read/believable-rate",
+        believable_rate,
+        "No more is delivered than readers can hear.",
+        "Deliver what was heard, once; what a reader tells again while a tag stays belongs into `count`.",
+    ),
+    case(
         "read/buffer-not-kept",
         buffer_not_kept,
         "The buffer is not touched after `read` has returned.",
@@ -352,6 +358,32 @@ fn antenna_ports(instance: &Instance) -> Result<Vec<u16>, Stop> {
         format!("the reader has {count} antennas, and {} can be told", ReaderInfo::PORTS)
     })?;
     Ok(told.antenna_ports.into_iter().take(count).collect())
+}
+
+/// Reads a second: ten times what a radio can hear at the fastest settings of Gen2, so that neither a gateway
+/// with some radios nor one that has saved up is doubted.
+const BELIEVABLE: usize = 20_000;
+
+fn believable_rate(bench: &Bench) -> Verdict {
+    let instance = bench.reading()?;
+    let lent = Lent::ordinary()?;
+    let mut last = 0;
+    // What a reader has kept from before may come first.
+    for _ in 0..3 {
+        let start = Instant::now();
+        last = 0;
+        while start.elapsed() < Duration::from_secs(1) {
+            let delivered = lent.read(&instance, Duration::from_millis(100));
+            if !delivered.answer.status.is_ok() {
+                return skip(format!("{}; see lifecycle/order", delivered.answer));
+            }
+            last += delivered.reads.len();
+        }
+        if last <= BELIEVABLE {
+            return Ok(Some(format!("{last} reads in a second")));
+        }
+    }
+    fail(format!("in three seconds more than {BELIEVABLE} reads came in each, {last} in the last"))
 }
 
 fn buffer_not_kept(bench: &Bench) -> Verdict {

@@ -1,5 +1,7 @@
 //! Events for sinks.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rfid_abi::{Loss, Status, Str};
@@ -8,8 +10,9 @@ use serde_json::Value;
 use super::{LONG, SHORT, on_component};
 use crate::bench::{Bench, CLOSING, READING, expect};
 use crate::case::{AppliesTo, Case, Group, Stop, Verdict, fail, skip};
-use crate::events::{Batch, FIRST_NS, Written};
+use crate::events::{Batch, FIRST_NS, Written, digits_of};
 use crate::instance::{Answer, Instance};
+use crate::process;
 
 const fn case(
     name: &'static str,
@@ -26,6 +29,12 @@ pub(super) const CASES: &[Case] = &[
         accepts_from_the_front,
         "`accepted` is at most `count`, and the rest is taken when it is offered again.",
         "Count what is safe with you, from the front; say BUSY or fewer when more cannot be taken now.",
+    ),
+    case(
+        "sinks/in-order",
+        in_order,
+        "What was accepted is there after `flush`, in the order in which it came.",
+        "Write from the front; what must be tried again goes before what came later.",
     ),
     case(
         "sinks/batch-untouched",
@@ -110,7 +119,7 @@ fn deliver(instance: &Instance, batch: &Batch) -> Result<(), Stop> {
 fn deliver_and(
     instance: &Instance,
     batch: &Batch,
-    look: impl Fn(&Written, u32) -> Result<(), Stop>,
+    mut look: impl FnMut(&Written, u32) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let (mut from, mut last) = (0, Instant::now());
     loop {
@@ -165,6 +174,56 @@ fn accepts_from_the_front(bench: &Bench) -> Verdict {
         })?;
     }
     end(&instance)
+}
+
+/// Looks into the files that it has open, which is all that can be known of where its events go.
+fn in_order(bench: &Bench) -> Verdict {
+    let instance = bench.create()?;
+    let before = process::descriptors();
+    bench.open(&instance)?;
+    let files: Vec<(PathBuf, usize)> = process::descriptors()
+        .into_iter()
+        .filter(|(number, target)| before.get(number) != Some(target))
+        .filter_map(|(_, target)| Some((fs::metadata(&target).ok().filter(fs::Metadata::is_file)?, target)))
+        .map(|(metadata, target)| (target, metadata.len() as usize))
+        .collect();
+    if files.is_empty() {
+        return skip("it has no file open in which its events could be looked for");
+    }
+    // Other cases may write to the same file, and earlier runs may have.
+    let (first, mut count) = (u64::from(std::process::id()) << 32, 0);
+    let mut takes_what_is_busy = false;
+    for size in [1, 16, 200] {
+        let batch = Batch::of_new_tags(first + count, size)?;
+        deliver_and(&instance, &batch, |written, offered| {
+            takes_what_is_busy |= written.answer.is(Status::BUSY) && written.result.accepted == offered;
+            Ok(())
+        })?;
+        count += u64::from(size);
+    }
+    end(&instance)?;
+    if takes_what_is_busy {
+        return skip("what it took is not clear; see sinks/accepts-from-the-front");
+    }
+    for (file, len) in files {
+        let bytes = fs::read(&file).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes.get(len..).unwrap_or_default()).to_lowercase();
+        let places: Vec<Option<usize>> =
+            (first..first + count).map(|tag| text.find(&digits_of(tag))).collect();
+        if places.iter().all(Option::is_none) {
+            continue;
+        }
+        let missing = places.iter().filter(|place| place.is_none()).count();
+        let file = file.display();
+        expect(missing == 0, || {
+            format!("{missing} of {count} accepted events are not in {file} after `flush`")
+        })?;
+        return match places.iter().zip(places.iter().skip(1)).position(|(a, b)| a > b) {
+            Some(index) => fail(format!("in {file} event {} stands before event {}", index + 2, index + 1)),
+            None => Ok(Some(format!("{count} events in {file}"))),
+        };
+    }
+    skip("the files that it has open do not name tags by their digits")
 }
 
 fn batch_untouched(bench: &Bench) -> Verdict {

@@ -110,6 +110,7 @@ fails! {
     two_symbols: "two-symbols" => ["load/exports-one-symbol"];
     writes_beyond: "writes-beyond" => ["read/never-beyond-capacity"];
     good_sink: "good-sink" => [];
+    reorders: "reorders" => ["sinks/in-order"];
     loses_on_busy: "loses-on-busy" => ["sinks/accepts-from-the-front"];
     wrong_major: "wrong-major" => ["load/opens"];
     wrong_minor: "wrong-minor" => ["load/speaks-this-version"];
