@@ -3,6 +3,7 @@
 //! alone also from a driver in C, which writes into the host's memory.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -103,6 +104,7 @@ fn place(isolation: Isolation) -> Place {
         folder: program.parent().unwrap().to_owned(),
         file: "librfid_bench_endless.so".to_owned(),
         sha256: None,
+        libraries: BTreeMap::new(),
         isolation,
         most_memory: USUAL_MEMORY,
     }

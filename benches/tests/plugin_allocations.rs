@@ -4,6 +4,7 @@
 //! library that stands before it, for which the test starts itself once more.
 #![allow(unsafe_code, clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -152,6 +153,7 @@ fn endless() -> (Plugin, Arc<dyn Driver>) {
         folder: program.parent().unwrap().to_owned(),
         file: "librfid_bench_endless.so".to_owned(),
         sha256: None,
+        libraries: BTreeMap::new(),
         isolation: Isolation::InProcess,
         most_memory: USUAL_MEMORY,
     };

@@ -9,6 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `trust.rs` | who may have written the file, and its sum |
+//! | `brought.rs` | the libraries that it brings along |
 //! | `module.rs` | loading and the handshake |
 //! | `raw.rs`, `host_side.rs` | the calls of the interface, both ways |
 //! | `thread.rs` | the life of an instance |
@@ -19,8 +20,7 @@
 //! | `instance.rs` | what follows when it is lost |
 //! | `session.rs`, `sink.rs` | what the framework sees |
 //!
-//! Limits: Linux only. A library that brings others along finds them only where the system looks,
-//! not beside itself, since it is loaded from memory. A process has what this program may do, less
+//! Limits: Linux only. A library that a plugin brings along is found by its SONAME alone. A process has what this program may do, less
 //! new rights, core files, and memory beyond its bound; it is not confined further.
 //!
 //! An instance that is closed and not needed any more is destroyed, and its process ends with
@@ -33,6 +33,7 @@
 
 #[cfg(feature = "boundary")]
 pub mod boundary;
+mod brought;
 mod encoding;
 mod host_side;
 mod in_process;

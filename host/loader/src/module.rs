@@ -29,7 +29,7 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl Module {
-    /// Loads what is in this memory.
+    /// Loads what is in this memory, after the libraries that it brings along.
     ///
     /// # Errors
     /// A sentence that says what is wrong and what to do.
@@ -37,12 +37,18 @@ impl Module {
     /// # Safety
     /// The library's constructors and its entry function run in this process and can do whatever
     /// this process can.
-    pub(crate) unsafe fn load(memory: &OwnedFd) -> Result<Self, String> {
-        let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-        let flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+    pub(crate) unsafe fn load<'a>(
+        brings: impl IntoIterator<Item = &'a OwnedFd>,
+        memory: &OwnedFd,
+    ) -> Result<Self, String> {
+        for library in brings {
+            // SAFETY: what the caller allows.
+            let library = unsafe { link(library) }
+                .map_err(|said| format!("cannot be loaded: a library that it brings: {said}"))?;
+            std::mem::forget(library);
+        }
         // SAFETY: what the caller allows.
-        let library = unsafe { Library::open(Some(path), flags) }
-            .map_err(|error| format!("cannot be loaded: {}", said_by_the_linker(&error)))?;
+        let library = unsafe { link(memory) }.map_err(|said| format!("cannot be loaded: {said}"))?;
         // SAFETY: by the interface, the symbol is a function of this type.
         let entry = unsafe { library.get::<abi::Entry>(abi::SYMBOL.as_bytes()) };
         let entry: Symbol<abi::Entry> = match entry {
@@ -77,6 +83,19 @@ impl Module {
         // SAFETY: `describe` went through the array and found the pointer at this place not null.
         unsafe { (*self.table.components.add(place)).as_ref() }
     }
+}
+
+/// Has the linker load what is in this memory.
+///
+/// *Errors*: what the linker says.
+///
+/// # Safety
+/// The library's constructors run in this process.
+unsafe fn link(memory: &OwnedFd) -> Result<Library, String> {
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    let flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+    // SAFETY: what the caller allows.
+    unsafe { Library::open(Some(path), flags) }.map_err(|error| said_by_the_linker(&error))
 }
 
 /// What the linker says, without the name that the library has in memory.

@@ -12,6 +12,7 @@ use rfid_core::{
 };
 use serde_json::Value;
 
+use crate::brought;
 use crate::instance::{Loss, Losses};
 use crate::message::{ComponentInfo, Kind, ModuleInfo};
 use crate::module::Module;
@@ -19,7 +20,7 @@ use crate::process::{Newborn, Runner};
 use crate::raw;
 use crate::session::PluginDriver;
 use crate::sink::PluginSinkKind;
-use crate::trust::{self, Sealed, Sha256Text};
+use crate::trust::{Sealed, Sha256Text};
 
 /// Loading runs a plugin's constructors, which should do nothing.
 const LOAD_LIMIT: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub struct Place {
     pub file: String,
     /// The SHA-256 that it must have, if one is asked for.
     pub sha256: Option<Sha256Text>,
+    /// Those of the libraries that it brings along, by their names. With [`Place::sha256`], each must be here.
+    pub libraries: BTreeMap<String, Sha256Text>,
     /// Where its instances live.
     pub isolation: Isolation,
     /// Bytes of memory that the process of an instance may have.
@@ -120,17 +123,18 @@ impl Plugins {
     }
 
     fn find(&self, place: &Place) -> Result<Arc<Found>, String> {
-        static FOUND: Mutex<BTreeMap<(PathBuf, Sha256Text, Isolation), Arc<Found>>> =
-            Mutex::new(BTreeMap::new());
-        let known = |sha256| {
-            let key = (place.folder.join(&place.file), sha256, place.isolation);
+        type Key = (PathBuf, Sha256Text, BTreeMap<String, Sha256Text>, Isolation);
+        static FOUND: Mutex<BTreeMap<Key, Arc<Found>>> = Mutex::new(BTreeMap::new());
+        let known = |sha256, libraries| {
+            let key = (place.folder.join(&place.file), sha256, libraries, place.isolation);
             FOUND.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
         };
-        if let Some(found) = place.sha256.and_then(known) {
+        if let Some(found) = place.sha256.and_then(|sha256| known(sha256, place.libraries.clone())) {
             return Ok(found);
         }
-        let sealed = trust::read(&place.folder, &place.file, place.sha256)?;
-        if let Some(found) = known(sealed.sha256) {
+        let sealed =
+            brought::read_with_libraries(&place.folder, &place.file, place.sha256, &place.libraries)?;
+        if let Some(found) = known(sealed.sha256, sealed.library_sums()) {
             return Ok(found);
         }
         let path = sealed.path.clone();
@@ -151,7 +155,10 @@ impl Plugins {
             plugin = info.id, version = info.version, abi = %format_args!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR),
             built_with = info.built_with, path = %path.display(), sha256 = %sealed.sha256, "plugin loaded"
         );
-        let key = (path, sealed.sha256, place.isolation);
+        for (name, library) in &sealed.brings {
+            tracing::info!(plugin = info.id, library = name, sha256 = %library.sha256, "a plugin brings a library");
+        }
+        let key = (path, sealed.sha256, sealed.library_sums(), place.isolation);
         let found = Arc::new(Found::new(sealed, module, info));
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
         Ok(found)
@@ -167,10 +174,30 @@ impl Found {
     }
 }
 
+/// What is in this process and stays.
+struct InThisProcess {
+    modules: BTreeMap<PathBuf, (Sha256Text, Arc<Module>)>,
+    /// What plugins brought along, by the names that the linker knows.
+    libraries: BTreeMap<String, Sha256Text>,
+}
+
+impl InThisProcess {
+    const fn new() -> Self {
+        Self { modules: BTreeMap::new(), libraries: BTreeMap::new() }
+    }
+}
+
 /// The module of this file in this process, which has it once and for ever.
 fn in_this_process(sealed: &Sealed) -> Result<Arc<Module>, String> {
-    static MODULES: Mutex<BTreeMap<PathBuf, (Sha256Text, Arc<Module>)>> = Mutex::new(BTreeMap::new());
-    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    static MODULES: Mutex<InThisProcess> = Mutex::new(InThisProcess::new());
+    let InThisProcess { modules, libraries } = &mut *MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, library) in &sealed.brings {
+        if libraries.get(name).is_some_and(|sha256| *sha256 != library.sha256) {
+            return Err(format!(
+                "brings another {name} than what is loaded into this process, which would get the first one; write isolation = \"process\""
+            ));
+        }
+    }
     match modules.get(&sealed.path) {
         Some((sha256, module)) if *sha256 == sealed.sha256 => return Ok(Arc::clone(module)),
         Some(_) => {
@@ -178,6 +205,8 @@ fn in_this_process(sealed: &Sealed) -> Result<Arc<Module>, String> {
         }
         None => {}
     }
+    // What was loaded stays, whatever comes of the plugin.
+    libraries.extend(sealed.library_sums());
     let module = Arc::new(load_into_this_process(sealed)?);
     modules.insert(sealed.path.clone(), (sealed.sha256, Arc::clone(&module)));
     Ok(module)
@@ -185,7 +214,8 @@ fn in_this_process(sealed: &Sealed) -> Result<Arc<Module>, String> {
 
 fn load_into_this_process(sealed: &Sealed) -> Result<Module, String> {
     // SAFETY: the operator wrote that this plugin is to run in this process.
-    let module = unsafe { Module::load(&sealed.memory)? };
+    let module =
+        unsafe { Module::load(sealed.brings.iter().map(|(_, library)| &library.memory), &sealed.memory)? };
     if module.info.isolate {
         return Err(
             "must not be loaded into the host's own process, says its author; write isolation = \"process\""
@@ -245,6 +275,11 @@ impl Plugin {
     /// The version of the boundary by which this host speaks with it.
     pub fn abi(&self) -> String {
         format!("{}.{}", rfid_abi::MAJOR, rfid_abi::MINOR)
+    }
+
+    /// The libraries that it brings along, and their sums.
+    pub fn libraries(&self) -> BTreeMap<String, Sha256Text> {
+        self.found.sealed.library_sums()
     }
 
     /// How often an instance of it was lost, and made anew or given up.

@@ -48,8 +48,8 @@ const LONGEST_PRINTED: usize = 1024;
 pub struct Runner {
     /// The program.
     pub program: PathBuf,
-    /// Its first arguments; the numbers of the descriptors with the plugin and with the memory for
-    /// reads are added.
+    /// Its first arguments; the numbers of the descriptors with the plugin, with the memory for reads and
+    /// with the libraries that the plugin brings along are added.
     pub arguments: Vec<OsString>,
 }
 
@@ -84,14 +84,16 @@ impl Newborn {
         let failed = |error: io::Error| format!("cannot start its process: {error}");
         let (ours, theirs) = BlockingStream::pair().map_err(failed)?;
         let (printed, prints) = io::pipe().map_err(failed)?;
-        let plugin = sealed.memory.try_clone().map_err(failed)?;
         let (reads, memory) = Memory::new().map_err(failed)?;
+        let mut handed_over = vec![sealed.memory.try_clone().map_err(failed)?, reads];
+        for (_, library) in &sealed.brings {
+            handed_over.push(library.memory.try_clone().map_err(failed)?);
+        }
         let mut command = Command::new(&runner.program);
         command
             .arg0("rfid-host-plugin")
             .args(&runner.arguments)
-            .arg(plugin.as_raw_fd().to_string())
-            .arg(reads.as_raw_fd().to_string())
+            .args(handed_over.iter().map(|descriptor| descriptor.as_raw_fd().to_string()))
             .env_clear()
             .envs(
                 ["LANG", "TZ", "RUST_BACKTRACE"]
@@ -103,7 +105,7 @@ impl Newborn {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(prints.try_clone().map_err(failed)?)
             .stderr(prints);
-        let keep = move || prepare([&plugin, &reads], most_memory).map_err(io::Error::from);
+        let keep = move || prepare(&handed_over, most_memory).map_err(io::Error::from);
         // SAFETY: `prepare` makes system calls only; it neither allocates nor locks.
         unsafe { command.pre_exec(keep) };
         let child = Reaped(Some(on_keeper(move || command.spawn()).map_err(failed)?));
@@ -222,7 +224,7 @@ impl Stillborn {
 }
 
 /// What happens between `fork` and `exec`.
-fn prepare(handed_over: [&OwnedFd; 2], most_memory: u64) -> rustix::io::Result<()> {
+fn prepare(handed_over: &[OwnedFd], most_memory: u64) -> rustix::io::Result<()> {
     for descriptor in handed_over {
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
     }

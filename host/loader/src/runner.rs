@@ -21,25 +21,30 @@ use crate::wire::{self, FromHost};
 /// How long an instance may take to end once the host is gone; longer than the host waits for it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+const NOT_BY_HAND: &str = "this is started by rfid-host and by nobody else";
+
 /// Is the process of a plugin, until the host closes the socket on standard input.
 ///
-/// The arguments are the numbers of the descriptors with the plugin's file and with the memory for
-/// reads. To be called first thing in the program, before any thread is started.
+/// The arguments are the numbers of the descriptors with the plugin's file, with the memory for reads,
+/// and with the libraries that the plugin brings along. To be called first thing in the program, before any
+/// thread is started.
 ///
 /// *Errors*: one line; nobody but the host starts this, and it has the line in its log.
-pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let mut handed_over = || {
-        let number = arguments.next().and_then(|number| number.parse().ok());
-        let number = number.ok_or_else(|| "this is started by rfid-host and by nobody else".to_owned())?;
+pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let handed_over = |number: String| {
+        let number = number.parse().map_err(|_| NOT_BY_HAND.to_owned())?;
         descriptor(number).map_err(|error| format!("no plugin is handed over: {error}"))
     };
-    let (plugin, memory) = (handed_over()?, handed_over()?);
+    let mut descriptors = arguments.map(handed_over);
+    let mut next = || descriptors.next().ok_or_else(|| NOT_BY_HAND.to_owned())?;
+    let (plugin, memory) = (next()?, next()?);
+    let brings = descriptors.collect::<Result<Vec<_>, _>>()?;
     let memory = Memory::map(memory).map_err(|error| format!("no memory for reads: {error}"))?;
     let memory = Arc::new(memory);
     let mut stream = take_socket().map_err(|error| format!("no line to the host: {error}"))?;
     let failed = |error: io::Error| format!("the line to the host: {error}");
     // SAFETY: this process is there for nothing else.
-    let module = unsafe { Module::load(&plugin) };
+    let module = unsafe { Module::load(&brings, &plugin) };
     let out =
         Out(Arc::new(Mutex::new(Sending { stream: stream.try_clone().map_err(failed)?, frame: Vec::new() })));
     match &module {

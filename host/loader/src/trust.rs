@@ -1,5 +1,6 @@
 //! Whether a file may be loaded, and the very bytes that were looked at.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -21,6 +22,15 @@ pub(crate) struct Sealed {
     pub(crate) memory: OwnedFd,
     pub(crate) sha256: Sha256Text,
     pub(crate) path: PathBuf,
+    /// Libraries that it brings along by their names, each behind those that it needs itself.
+    pub(crate) brings: Vec<(String, Sealed)>,
+}
+
+impl Sealed {
+    /// The sums of the libraries that it brings along.
+    pub(crate) fn library_sums(&self) -> BTreeMap<String, Sha256Text> {
+        self.brings.iter().map(|(name, library)| (name.clone(), library.sha256)).collect()
+    }
 }
 
 /// The SHA-256 of a file.
@@ -64,13 +74,17 @@ impl fmt::Debug for Sha256Text {
     }
 }
 
-/// Reads a plugin of this folder into sealed memory, if nobody could have put it there who must not.
+/// Reads a library of this folder into sealed memory, and gives the bytes as well, if nobody could have put it there who must not.
 ///
 /// The folder and the file belong to root or to the user of this process, nobody else may write to
 /// them, and neither is a link. With `pinned`, the file has this sum.
 ///
 /// *Errors*: a sentence that says what is wrong and what to do.
-pub(crate) fn read(folder: &Path, file: &str, pinned: Option<Sha256Text>) -> Result<Sealed, String> {
+pub(crate) fn read(
+    folder: &Path,
+    file: &str,
+    pinned: Option<Sha256Text>,
+) -> Result<(Sealed, Vec<u8>), String> {
     let name = file_name(file)?;
     let path = folder.join(name);
     let folder_fd = open(rustix::fs::CWD, folder, OFlags::DIRECTORY)
@@ -100,7 +114,7 @@ pub(crate) fn read(folder: &Path, file: &str, pinned: Option<Sha256Text>) -> Res
     }
     let memory =
         seal(&bytes).map_err(|error| format!("cannot keep {} in memory: {error}", path.display()))?;
-    Ok(Sealed { memory, sha256, path })
+    Ok((Sealed { memory, sha256, path, brings: Vec::new() }, bytes))
 }
 
 /// A name without a way to another folder.
@@ -181,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_written_after_the_look_is_not_what_is_loaded() {
         let folder = folder_with("a.so", b"looked at", 0o644);
-        let sealed = read(folder.path(), "a.so", None).unwrap();
+        let (sealed, _) = read(folder.path(), "a.so", None).unwrap();
         fs::write(folder.path().join("a.so"), b"swapped in").unwrap();
         let mut file = File::from(sealed.memory.try_clone().unwrap());
         let mut bytes = Vec::new();

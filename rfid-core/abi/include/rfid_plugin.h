@@ -150,6 +150,9 @@
  * BUILD with -fvisibility=hidden -Wl,-z,defs, so that only the one symbol is exported and no symbol
  * is missing; C++ also with -static-libstdc++ -static-libgcc, or on the oldest system that you
  * support. The library is never unloaded while its process lives.
+ *
+ * AN SDK that comes as a shared library may lie beside the plugin, in the host's folder of plugins. It is
+ * found by its SONAME, which must be the name of its file, without links.
  */
 #ifndef RFID_PLUGIN_H
 #define RFID_PLUGIN_H

@@ -1,5 +1,6 @@
 //! `rfid-host plugin`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -64,18 +65,27 @@ pub(crate) fn in_folder(dir: &Path) -> anyhow::Result<Vec<(String, Result<Plugin
     files.sort();
     let plugins = Plugins::new(runner(), Path::new(""));
     let names = files.iter().filter_map(|path| path.file_name()?.to_str());
-    Ok(names
+    let mut found: Vec<(String, Result<Plugin, String>)> = names
         .map(|file| {
             let place = Place {
                 folder: dir.to_owned(),
                 file: file.to_owned(),
                 sha256: None,
+                libraries: BTreeMap::new(),
                 isolation: Isolation::Process,
                 most_memory: USUAL_MEMORY,
             };
             (file.to_owned(), plugins.load(&place))
         })
-        .collect())
+        .collect();
+    let brought: Vec<String> = found
+        .iter()
+        .flat_map(|(_, loaded)| loaded.iter().flat_map(Plugin::libraries))
+        .map(|(name, _)| name)
+        .collect();
+    // A library of a plugin is none itself.
+    found.retain(|(file, loaded)| loaded.is_ok() || !brought.contains(file));
+    Ok(found)
 }
 
 fn list(dir: &Path, as_json: bool) -> anyhow::Result<()> {
@@ -118,7 +128,14 @@ fn print(file: &str, plugin: &Plugin) {
         let about = sink.describe();
         println!("  type = \"{}\"  {}", about.name, about.summary);
     }
-    println!("  sha256 = \"{}\"\n", plugin.sha256());
+    println!("  sha256 = \"{}\"", plugin.sha256());
+    let libraries = plugin.libraries();
+    if !libraries.is_empty() {
+        let sums: Vec<String> =
+            libraries.iter().map(|(name, sha256)| format!("\"{name}\" = \"{sha256}\"")).collect();
+        println!("  libraries = {{ {} }}", sums.join(", "));
+    }
+    println!();
 }
 
 fn described(file: &str, plugin: &Plugin) -> Value {
@@ -131,6 +148,7 @@ fn described(file: &str, plugin: &Plugin) -> Value {
         "vendor": plugin.vendor(),
         "built_with": plugin.built_with(),
         "sha256": plugin.sha256().to_string(),
+        "libraries": plugin.libraries().iter().map(|(name, sum)| (name.clone(), sum.to_string())).collect::<BTreeMap<_, _>>(),
         "drivers": drivers,
         "sinks": sinks,
     })

@@ -1,6 +1,7 @@
 //! Readers and sinks that are taken from plugins: `plugin_dir`, `[plugins."FILE"]`, and the keys
 //! `plugin` and `isolation` of a reader or sink.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rfid_loader::{Isolation, Place, Plugin, Sha256Text, USUAL_MEMORY};
@@ -24,6 +25,9 @@ const LEAST_MEMORY: u64 = 16 * 1024 * 1024;
 pub(super) struct PluginSection {
     /// SHA-256 that the file must have, as sha256sum prints it.
     pub(super) sha256: Option<String>,
+    /// The same for each library that it needs and that lies beside it; with sha256, all of them must be
+    /// named.
+    pub(super) libraries: BTreeMap<String, String>,
     /// Bytes of memory that the process of a reader or sink may have.
     #[schemars(range(min = LEAST_MEMORY))]
     pub(super) memory_bytes: u64,
@@ -31,7 +35,7 @@ pub(super) struct PluginSection {
 
 impl Default for PluginSection {
     fn default() -> Self {
-        Self { sha256: None, memory_bytes: USUAL_MEMORY }
+        Self { sha256: None, libraries: BTreeMap::new(), memory_bytes: USUAL_MEMORY }
     }
 }
 
@@ -53,7 +57,7 @@ pub(super) fn plugin_keys() -> Value {
 /// A plugin that a reader or sink is taken from, as it was when the configuration was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PluginSource {
-    /// Asks for the sum that the file had.
+    /// Asks for the sums that the file and the libraries that it brings along had.
     pub(crate) place: Place,
 }
 
@@ -94,12 +98,27 @@ impl Checker<'_> {
             self.at_value(&here, "there is no folder of plugins; write plugin_dir = \"./plugins\" in [host]");
             return None;
         };
-        let (sha256, most_memory) = self.plugin_section(file)?;
-        let mut place = Place { folder, file: file.clone(), sha256, isolation, most_memory };
+        let PluginSection { sha256, libraries, memory_bytes } = self.plugin_section(file)?;
+        let sum = |text: String| Sha256Text::parse(&text).ok();
+        let mut place = Place {
+            folder,
+            file: file.clone(),
+            sha256: match sha256 {
+                Some(text) => Some(sum(text)?),
+                None => None,
+            },
+            libraries: libraries
+                .into_iter()
+                .map(|(name, text)| Some((name, sum(text)?)))
+                .collect::<Option<_>>()?,
+            isolation,
+            most_memory: memory_bytes,
+        };
         match self.plugins.load(&place) {
             Ok(plugin) => {
                 // What is started is what was looked at here, even if the file is replaced meanwhile.
                 place.sha256 = Some(plugin.sha256());
+                place.libraries = plugin.libraries();
                 if isolation == Isolation::InProcess {
                     let message = "the plugin can end the whole host; \"process\" prevents that";
                     self.add(&join(pointer, "isolation"), At::Value, Severity::Warning, message, None);
@@ -118,14 +137,12 @@ impl Checker<'_> {
         Some(PathBuf::from(host.get("plugin_dir")?.as_str()?))
     }
 
-    /// `[plugins."FILE"]`: the sum that is asked for, and the bound of memory. What is wrong with it has
-    /// been said by [`Checker::plugin_sections`].
-    fn plugin_section(&self, file: &str) -> Option<(Option<Sha256Text>, u64)> {
-        let table = self.tree.root.get("plugins").and_then(|tables| tables.get(file));
-        let Some(table) = table else { return Some((None, USUAL_MEMORY)) };
-        let section: PluginSection = serde_json::from_value(table.clone()).ok()?;
-        let sha256 = section.sha256.as_deref().map(Sha256Text::parse).transpose().ok()?;
-        Some((sha256, section.memory_bytes))
+    /// `[plugins."FILE"]`. What is wrong with it has been said by [`Checker::plugin_sections`].
+    fn plugin_section(&self, file: &str) -> Option<PluginSection> {
+        match self.tree.root.get("plugins").and_then(|tables| tables.get(file)) {
+            Some(table) => serde_json::from_value(table.clone()).ok(),
+            None => Some(PluginSection::default()),
+        }
     }
 
     /// Looks at the tables of plugins.
@@ -138,10 +155,15 @@ impl Checker<'_> {
         for (file, pointer, table) in self.tables("plugins") {
             let schema = rfid_core::settings::schema_of::<PluginSection>();
             let section = self.typed::<PluginSection>(&Value::Object(table), &schema, &pointer);
-            if let Some(Err(message)) =
-                section.and_then(|section| section.sha256).map(|text| Sha256Text::parse(&text))
+            let PluginSection { sha256, libraries, .. } = section.unwrap_or_default();
+            let of_libraries = join(&pointer, "libraries");
+            let sums = sha256.into_iter().map(|text| (join(&pointer, "sha256"), text));
+            for (here, text) in
+                sums.chain(libraries.into_iter().map(|(name, text)| (join(&of_libraries, &name), text)))
             {
-                self.at_value(&join(&pointer, "sha256"), message);
+                if let Err(message) = Sha256Text::parse(&text) {
+                    self.at_value(&here, message);
+                }
             }
             if !used.contains(&file) {
                 self.at_key(&pointer, "has no effect: no reader and no sink is taken from it");

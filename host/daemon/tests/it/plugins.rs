@@ -136,6 +136,37 @@ fn a_reader_of_a_plugin_is_not_recorded_and_goes_on() {
 }
 
 #[test]
+fn a_plugin_brings_a_library_along() {
+    for more in ["", "isolation = \"in-process\""] {
+        let vendor = Vendor::new(&["good-library"]);
+        let config = vendor.configure("good-library", more);
+        guard(&vendor.plugins().join("libacme_sdk.so.1"));
+        let daemon = Daemon::run(&config);
+        assert_eq!(vendor.first_event()["type"], "arrived");
+        assert!(daemon.terminate().success());
+    }
+    let vendor = Vendor::new(&["good-library"]);
+    guard(&vendor.plugins().join("libacme_sdk.so.1"));
+    let listed = rfid_host().args(["plugin", "list"]).arg(vendor.plugins()).output().unwrap();
+    let said = String::from_utf8(listed.stdout).unwrap();
+    let sums = said.lines().filter(|line| line.contains("sha256 = ") || line.contains("libraries = "));
+    let pinned = format!("[plugins.\"good-library.so\"]\n{}\n", sums.collect::<Vec<_>>().join("\n"));
+    assert!(pinned.contains("libacme_sdk.so.1"), "{said}");
+    let config = vendor.configure("good-library", "");
+    let unpinned = fs::read_to_string(&config).unwrap();
+    fs::write(&config, unpinned.clone() + &pinned).unwrap();
+    assert!(check(&config).0, "{}", check(&config).1);
+    let other = vendor.plugins().join("libacme_sdk.so.1");
+    fs::write(&other, fs::read(&other).unwrap().into_iter().chain([0]).collect::<Vec<_>>()).unwrap();
+    let (is_right, said) = check(&config);
+    assert!(!is_right && said.contains("libacme_sdk.so.1 has the SHA-256"), "{said}");
+    let half = pinned.lines().filter(|line| !line.contains("libraries")).collect::<Vec<_>>().join("\n");
+    fs::write(&config, unpinned + &half).unwrap();
+    let (is_right, said) = check(&config);
+    assert!(!is_right && said.contains("brings along has none; write libraries = {"), "{said}");
+}
+
+#[test]
 fn a_plugin_is_destroyed_and_ended_when_the_host_stops() {
     // In the host's own process the module stays.
     for (more, calls) in [("", "destroy\ndeinit\n"), ("isolation = \"in-process\"\n", "destroy\n")] {

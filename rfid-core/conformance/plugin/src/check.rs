@@ -240,6 +240,10 @@ impl Running {
         let (mut socket, theirs) = UnixStream::pair()?;
         let output = tempfile::tempfile()?;
         let mut command = launcher();
+        if let Some(beside) = job.subject.file.parent() {
+            // What a plugin brings along lies there, and the host finds it.
+            command.env("LD_LIBRARY_PATH", beside);
+        }
         command
             .current_dir(&job.folder)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
