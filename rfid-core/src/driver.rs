@@ -72,7 +72,7 @@ impl ReaderSetup {
 }
 
 /// What a session found out about its reader while opening it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderInfo {
     /// Maker and model, as far as the reader lets it be known.
     pub model: String,

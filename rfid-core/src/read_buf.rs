@@ -13,7 +13,10 @@ use crate::tag_read::TagRead;
 /// The host lends it to [`Session::read`](crate::Session::read), which adds reads with
 /// [`ReadBuf::record`]. Its memory grows up to the limit once and is then used again and again:
 /// in the steady state a read costs no allocation.
-#[derive(Debug)]
+///
+/// Two are equal when their reads, their losses and what was noticed are, whatever their limits and
+/// whenever they were received.
+#[derive(Clone, Debug)]
 pub struct ReadBuf {
     reads: Vec<TagRead>,
     long_ids: Vec<u8>,
@@ -36,7 +39,7 @@ pub struct Noticed {
 }
 
 /// When the reads of a batch were received.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Stamps {
     /// Moment at which the whole batch was received.
     received: Stamp,
@@ -243,6 +246,11 @@ impl ReadBuf {
         self.noticed.is_some()
     }
 
+    /// What was noticed besides reads and that nobody has taken yet.
+    pub fn noticed(&self) -> Option<&Noticed> {
+        self.noticed.as_deref()
+    }
+
     /// Takes what was noticed out of the batch. It is for the host and does not travel the line.
     pub fn take_noticed(&mut self) -> Option<Noticed> {
         self.noticed.take().map(|noticed| *noticed)
@@ -363,6 +371,20 @@ impl ReadBuf {
         true
     }
 }
+
+impl PartialEq for ReadBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.lost == other.lost
+            && self.noticed == other.noticed
+            && self.len() == other.len()
+            && self
+                .iter()
+                .zip(other.iter())
+                .all(|(ours, theirs)| ours.id == theirs.id && ours.read.to_bytes() == theirs.read.to_bytes())
+    }
+}
+
+impl Eq for ReadBuf {}
 
 #[cfg(test)]
 mod tests {

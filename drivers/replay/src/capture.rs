@@ -83,7 +83,11 @@ impl Capture {
             Happened::Received(bytes) => self.data(From::Reader, bytes, at, out),
             Happened::Sent(bytes) => self.data(From::Host, bytes, at, out),
             Happened::Down { .. } | Happened::Ended(_) => self.close(at, out),
-            Happened::Asked(_) | Happened::Up { .. } | Happened::Read { .. } => {}
+            Happened::Asked(_)
+            | Happened::Up { .. }
+            | Happened::Read { .. }
+            | Happened::Reading(_)
+            | Happened::Delivered(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rfid_core::recording::Recorder;
+use rfid_core::recording::{Kept, Recorder};
 use rfid_core::settings::schema_of;
 use rfid_core::{
     Clock, ConfigFaults, Description, Driver, DynSession, Error, ErrorKind, Listening, Name, ReadBuf,
@@ -145,9 +145,9 @@ struct Plan {
 /// A recording that is being played.
 struct Playing {
     tape: Tape,
-    /// The driver that made the recording.
-    inner: Box<dyn DynSession>,
-    /// The last batch of the driver, and how many of its reads have been handed over.
+    /// The driver that made the recording; none where it has what the driver delivered.
+    inner: Option<Box<dyn DynSession>>,
+    /// The last batch, and how many of its reads have been handed over.
     batch: ReadBuf,
     handed_over: usize,
     /// Why the driver's last call failed: then the recording must say that the session was over.
@@ -185,6 +185,46 @@ impl Plan {
     /// Opens the recording and plays it up to where the inventory first runs.
     async fn begin(&self) -> Result<(Playing, ReaderInfo)> {
         let tape = Tape::open(&self.file).await?;
+        let inner = match tape.header.kept {
+            Kept::Bytes => Some(self.driver_of(&tape)?),
+            Kept::Delivered => None,
+        };
+        let has_host_clock = self.stage.is_some();
+        let stage = self.stage.clone().unwrap_or_else(|| Stage::new([self.reader.clone()]));
+        let seat = stage.join(&self.reader, tape.first, tape.header.clock_began, self.speed).await?;
+        let mut playing = Playing {
+            tape,
+            inner,
+            batch: ReadBuf::with_capacity(1),
+            handed_over: 0,
+            failed: None,
+            is_up: false,
+            next: Next::Unknown,
+            seat,
+            has_host_clock,
+        };
+        loop {
+            let (at, mark) = playing.tape.wind("open").await?;
+            let info = match mark {
+                Mark::Up { capacity } => playing.come_up(capacity, "open").await?,
+                Mark::Reading(info) => playing.meet(*info, "open")?,
+                Mark::Down { .. } => {
+                    playing.tape.script.clear();
+                    continue;
+                }
+                Mark::Read { .. } | Mark::Delivered(_) => return Err(playing.out_of_order("open")),
+                Mark::End(_) => {
+                    return Err(Error::new(ErrorKind::Unsupported, "open")
+                        .with_detail("nothing was read while it was recorded"));
+                }
+            };
+            playing.next = Next::Silence(listening(&info), at);
+            return Ok((playing, info));
+        }
+    }
+
+    /// A session of the driver that made a recording of bytes, over what is recorded.
+    fn driver_of(&self, tape: &Tape) -> Result<Box<dyn DynSession>> {
         let header = &tape.header;
         let driver = self.drivers.iter().find(|driver| driver.name == header.driver).ok_or_else(|| {
             let known: Vec<&str> = self.drivers.iter().map(|driver| driver.name).collect();
@@ -201,41 +241,12 @@ impl Plan {
         };
         let options = Settings::new(header.options.clone());
         let inner = (driver.session)(&options, &setup, PlayedConnections(tape.script.clone()));
-        let inner = inner.map_err(|faults| {
+        inner.map_err(|faults| {
             Error::new(ErrorKind::Unsupported, "open").with_detail(format!(
                 "the options that it was recorded with are refused: {faults}; it was recorded by rfid-host {}",
                 header.host_version
             ))
-        })?;
-        let has_host_clock = self.stage.is_some();
-        let stage = self.stage.clone().unwrap_or_else(|| Stage::new([self.reader.clone()]));
-        let seat = stage.join(&self.reader, tape.first, header.clock_began, self.speed).await?;
-        let mut playing = Playing {
-            tape,
-            inner,
-            batch: ReadBuf::with_capacity(1),
-            handed_over: 0,
-            failed: None,
-            is_up: false,
-            next: Next::Unknown,
-            seat,
-            has_host_clock,
-        };
-        loop {
-            match playing.tape.wind("open").await? {
-                (at, Mark::Up { capacity }) => {
-                    let info = playing.come_up(capacity, "open").await?;
-                    playing.next = Next::Silence(listening(&info), at);
-                    return Ok((playing, info));
-                }
-                (_, Mark::Down { .. }) => playing.tape.script.clear(),
-                (_, Mark::Read { .. }) => return Err(playing.out_of_order("open")),
-                (_, Mark::End(_)) => {
-                    return Err(Error::new(ErrorKind::Unsupported, "open")
-                        .with_detail("nothing was read while it was recorded"));
-                }
-            }
-        }
+        })
     }
 }
 
@@ -365,11 +376,18 @@ impl Playing {
                     self.replay_read(reads).await?;
                     Output::Batch
                 }
+                (Mark::Delivered(batch), true) => {
+                    self.must_be_alone(OP)?;
+                    self.batch = *batch;
+                    Output::Batch
+                }
                 (Mark::Down { since }, true) => {
                     self.is_up = false;
                     self.tape.script.end();
-                    // It speaks with nobody.
-                    let _ = self.inner.close().await;
+                    if let Some(inner) = &mut self.inner {
+                        // It speaks with nobody.
+                        let _ = inner.close().await;
+                    }
                     Output::Outage(since)
                 }
                 // A session that did not come to read.
@@ -380,8 +398,10 @@ impl Playing {
                 (Mark::Up { capacity }, false) => {
                     Output::Listening(listening(&self.come_up(capacity, OP).await?))
                 }
+                (Mark::Reading(info), false) => Output::Listening(listening(&self.meet(*info, OP)?)),
                 (Mark::End(why), _) => Output::End(why),
-                (Mark::Read { .. }, false) | (Mark::Up { .. }, true) => return Err(self.out_of_order(OP)),
+                (Mark::Read { .. } | Mark::Delivered(_), false)
+                | (Mark::Up { .. } | Mark::Reading(_), true) => return Err(self.out_of_order(OP)),
             };
             return Ok(Next::Due(at, output));
         }
@@ -389,8 +409,9 @@ impl Playing {
 
     /// Has the driver open its session and begin the inventory.
     async fn come_up(&mut self, capacity: u32, op: &'static str) -> Result<ReaderInfo> {
-        let opened = match self.inner.open().await {
-            Ok(info) => self.inner.start().await.map(|()| info),
+        let Some(inner) = &mut self.inner else { return Err(self.out_of_order(op)) };
+        let opened = match inner.open().await {
+            Ok(info) => inner.start().await.map(|()| info),
             Err(error) => Err(error),
         };
         let info = opened.map_err(|error| self.parted(op, &format!("the driver fails: {error:#}")))?;
@@ -400,10 +421,23 @@ impl Playing {
         Ok(info)
     }
 
+    /// Takes the word of the recording for what its reader is.
+    fn meet(&mut self, info: ReaderInfo, op: &'static str) -> Result<ReaderInfo> {
+        self.must_be_alone(op)?;
+        self.is_up = true;
+        Ok(info)
+    }
+
+    /// Makes sure that no driver plays and none said or heard anything.
+    fn must_be_alone(&self, op: &'static str) -> Result<()> {
+        if self.inner.is_none() && self.tape.script.is_empty() { Ok(()) } else { Err(self.out_of_order(op)) }
+    }
+
     /// Has the driver read once.
     async fn replay_read(&mut self, reads: u32) -> Result<()> {
         const OP: &str = "read";
-        self.failed = self.inner.read(&mut self.batch).await.err();
+        let Some(inner) = &mut self.inner else { return Err(self.out_of_order(OP)) };
+        self.failed = inner.read(&mut self.batch).await.err();
         self.must_agree(OP)?;
         if self.batch.len() != reads as usize {
             let heard = self.batch.len();

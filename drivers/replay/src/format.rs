@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `RFIDRCRD` |
-//! | 4 | version of the format, 1 |
+//! | 4 | version of the format: 2 where a driver's batches are kept ([`Header::kept`]), else 1 |
 //! | 4 | length of the next part |
 //! | | [`Header`] as JSON |
 //! | 4 | CRC-32 of the bytes before |
@@ -31,6 +31,35 @@
 //! | 6 | a read returned | 4: reads that it had |
 //! | 7 | the session is over | 16: since when nobody listened, both clocks |
 //! | 8 | the recording was ended | why, as text |
+//! | 9 | in place of 6: the driver delivered a batch | see below |
+//! | 10 | in place of 5: the inventory runs | what the driver found out about the reader, as JSON |
+//!
+//! Kinds 9 and 10 are new in version 2. A batch:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | reads known to be lost before it |
+//! | 1 | whether it has the next part (1) and the one behind (2) |
+//! | 1 | which antennas listen now: 0 none, 1 all, 2 these: 2 bytes how many, 2 each |
+//! | 2 | how many inputs there are; 2 each: pin, and 1 where its level is high |
+//! | 4 | reads |
+//!
+//! And each of its reads:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | kind of id, 1 to 5, as on the plugin boundary |
+//! | 1 | length of the id, 1 to 62 |
+//! | | the id |
+//! | 1 | check failed (1), has a PC word (2), proved authentic (4) or not (8), made its id up (16) |
+//! | 1 | air protocol, 1 to 6, as on the plugin boundary; 0: unknown |
+//! | 2 | antenna port; 0: unknown |
+//! | 4 | frequency in kHz; 0: unknown |
+//! | 2 | signal strength in hundredths of a dBm; -32768: unknown |
+//! | 2 | phase, a turn is 4096; 65535: unknown |
+//! | 2 | sightings that it stands for, at least 1 |
+//! | 2 | PC word |
+//! | 8 | the reader's own time, nanoseconds since 1970; 0: unknown |
 //!
 //! Numbers are little-endian. A recording may end anywhere: what is no whole moment at its end
 //! was being written when the writing stopped.
@@ -39,12 +68,16 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
-use rfid_core::recording::{Happened, Moment};
+use rfid_core::recording::{Happened, Kept, Moment};
 use rfid_core::{Stamp, UtcTime};
 use serde::{Deserialize, Serialize};
 
+use crate::delivered;
+
 const MAGIC: &[u8; 8] = b"RFIDRCRD";
-const VERSION: u32 = 1;
+/// Recordings of bytes are still written as the first version, for those who know no other.
+const OF_BYTES: u32 = 1;
+const OF_BATCHES: u32 = 2;
 /// Magic, version and length.
 const PREFIX: usize = 16;
 const LARGEST_HEADER: usize = 256 * 1024;
@@ -69,6 +102,9 @@ pub struct Header {
     pub host_version: String,
     /// When the host's monotonic clock stood at zero: recordings that agree on it have one clock.
     pub clock_began: UtcTime,
+    /// What was kept; bytes where nothing is said.
+    #[serde(default)]
+    pub kept: Kept,
 }
 
 impl Header {
@@ -78,7 +114,10 @@ impl Header {
         // Text and numbers always become JSON.
         let json = serde_json::to_vec(self).unwrap_or_default();
         out.extend_from_slice(MAGIC);
-        out.put_u32_le(VERSION);
+        out.put_u32_le(match self.kept {
+            Kept::Bytes => OF_BYTES,
+            Kept::Delivered => OF_BATCHES,
+        });
         out.put_u32_le(u32::try_from(json.len()).unwrap_or(u32::MAX));
         out.extend_from_slice(&json);
         put_checksum(out, start);
@@ -96,11 +135,28 @@ pub fn encode(moment: &Moment, out: &mut Vec<u8>) {
         Happened::Up { capacity } => put(at, 5, &capacity.to_le_bytes(), out),
         Happened::Read { reads } => put(at, 6, &reads.to_le_bytes(), out),
         Happened::Down { since } => {
-            let since = [nanos(since.monotonic).to_le_bytes(), since.utc.as_nanos().to_le_bytes()];
-            put(at, 7, since.as_flattened(), out);
+            let mut content = Vec::new();
+            put_stamp(*since, &mut content);
+            put(at, 7, &content, out);
         }
         Happened::Ended(why) => {
             put(at, 8, why.as_bytes().get(..LARGEST_CONTENT).unwrap_or(why.as_bytes()), out)
+        }
+        Happened::Delivered(batch) => {
+            let (mut from, mut content) = (0, Vec::new());
+            loop {
+                content.clear();
+                from = delivered::put_batch(batch, from, &mut content);
+                put(at, 9, &content, out);
+                if from >= batch.len() {
+                    break;
+                }
+            }
+        }
+        Happened::Reading(info) => {
+            let mut content = Vec::new();
+            delivered::put_info(info, &mut content);
+            put(at, 10, &content, out);
         }
     }
 }
@@ -117,10 +173,14 @@ fn put(at: Stamp, kind: u8, content: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.put_u32_le((HEAD + content.len()) as u32);
     out.put_u8(kind);
-    out.put_u64_le(nanos(at.monotonic));
-    out.put_u64_le(at.utc.as_nanos());
+    put_stamp(at, out);
     out.extend_from_slice(content);
     put_checksum(out, start);
+}
+
+fn put_stamp(at: Stamp, out: &mut Vec<u8>) {
+    out.put_u64_le(nanos(at.monotonic));
+    out.put_u64_le(at.utc.as_nanos());
 }
 
 fn put_checksum(out: &mut Vec<u8>, start: usize) {
@@ -150,7 +210,7 @@ impl fmt::Display for Fault {
             Self::Version(version) => {
                 write!(
                     f,
-                    "this recording has version {version} of the format, and this build reads {VERSION}"
+                    "this recording has version {version} of the format, and this build reads {OF_BYTES} to {OF_BATCHES}"
                 )
             }
             Self::Damaged(at) => write!(f, "the recording is damaged at byte {at}"),
@@ -202,7 +262,7 @@ impl Decoder {
         }
         let Some(mut prefix) = self.bytes.get(MAGIC.len()..PREFIX) else { return Ok(None) };
         let (version, length) = (prefix.get_u32_le(), prefix.get_u32_le() as usize);
-        if version != VERSION {
+        if !(OF_BYTES..=OF_BATCHES).contains(&version) {
             return Err(Fault::Version(version));
         }
         if length > LARGEST_HEADER {
@@ -255,6 +315,8 @@ fn moment(mut bytes: &[u8]) -> Option<Moment> {
         6 => Happened::Read { reads: bytes.try_get_u32_le().ok()? },
         7 => Happened::Down { since: stamp(&mut bytes)? },
         8 => Happened::Ended(String::from_utf8_lossy(std::mem::take(&mut bytes)).into_owned()),
+        9 => Happened::Delivered(Box::new(delivered::batch(&mut bytes)?)),
+        10 => Happened::Reading(Box::new(delivered::info(&mut bytes)?)),
         _ => return None,
     };
     bytes.is_empty().then_some(Moment { at, what })
@@ -268,6 +330,7 @@ fn stamp(bytes: &mut &[u8]) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivered::tests::{batches, infos};
     use proptest::prelude::*;
 
     fn header() -> Header {
@@ -278,6 +341,7 @@ mod tests {
             antenna_ports: vec![1, 2],
             host_version: "0.1.0".to_owned(),
             clock_began: UtcTime::from_nanos(1_795_476_657_000_000_000),
+            kept: Kept::Bytes,
         }
     }
 
@@ -299,6 +363,8 @@ mod tests {
             any::<u32>().prop_map(|reads| Happened::Read { reads }),
             stamps().prop_map(|since| Happened::Down { since }),
             ".{0,20}".prop_map(Happened::Ended),
+            batches().prop_map(|batch| Happened::Delivered(Box::new(batch))),
+            infos().prop_map(|info| Happened::Reading(Box::new(info))),
         ];
         (stamps(), what).prop_map(|(at, what)| Moment { at, what })
     }
@@ -364,7 +430,27 @@ mod tests {
         assert_eq!(decoded(b"[host]\nname", 64).0, Err(Fault::NotARecording));
         let mut bytes = Vec::new();
         header().encode(&mut bytes);
-        bytes[8] = 2;
-        assert_eq!(decoded(&bytes, 64).0, Err(Fault::Version(2)));
+        for version in [0, 3] {
+            bytes[8] = version;
+            assert_eq!(decoded(&bytes, 64).0, Err(Fault::Version(version.into())));
+        }
+    }
+
+    #[test]
+    fn whoever_knows_the_first_version_alone_reads_recordings_of_bytes_and_refuses_others() {
+        for (kept, version) in [(Kept::Bytes, 1), (Kept::Delivered, 2)] {
+            let (mut bytes, mut decoder) = (Vec::new(), Decoder::default());
+            Header { kept, ..header() }.encode(&mut bytes);
+            assert_eq!(bytes[8..12], [version, 0, 0, 0]);
+            decoder.push(&bytes);
+            assert_eq!(decoder.header().unwrap().map(|header| header.kept), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_header_that_does_not_say_what_was_kept_is_of_bytes() {
+        let mut json = serde_json::to_value(header()).unwrap();
+        json.as_object_mut().unwrap().remove("kept");
+        assert_eq!(serde_json::from_value::<Header>(json).unwrap(), header());
     }
 }

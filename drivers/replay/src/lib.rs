@@ -6,6 +6,10 @@
 //! and each batch is handed over at its moment, at the speed that the configuration asks for. A
 //! driver that says something else than it said then is told where the two part.
 //!
+//! Of a driver that keeps its bytes to itself, one of a plugin or of a pad, a recording has what the
+//! driver delivered instead: its batches, what it noticed of antennas and inputs, and when it came and
+//! went. They are handed over as they are, without a driver.
+//!
 //! **The same events.** In a host whose supervisors and pipelines live by the clock of
 //! [`Replay::play_together`], a recording and the configuration that it was made with give the
 //! same events with the same times and ids, at any speed and as often as it is played. Zones come
@@ -20,14 +24,15 @@
 //!
 //! **Options.** `file`, and `speed` (1 if left out).
 //!
-//! **Limits.** Recorded is who speaks over [`rfid_driver_link::recorded`], which no pad does and no
-//! plugin: their bytes do not pass through the host. A recording is as confidential as the tags in it, and may hold what a driver says
-//! to log in: its file belongs to its user alone. Reads and writes of tag memory and pins are not
-//! played.
+//! **Limits.** Bytes are recorded of who speaks over [`rfid_driver_link::recorded`], which no pad does
+//! and no plugin; what they delivered says nothing of a driver that decoded it wrongly. A recording is
+//! as confidential as the tags in it, and may hold what a driver says to log in: its file belongs to its
+//! user alone. Reads and writes of tag memory and pins are not played.
 #![forbid(unsafe_code)]
 
 pub mod capture;
 mod config;
+mod delivered;
 mod driver;
 pub mod format;
 mod line;

@@ -41,10 +41,14 @@ impl Summary {
         match &moment.what {
             Happened::Received(bytes) => self.received += bytes.len() as u64,
             Happened::Sent(bytes) => self.sent += bytes.len() as u64,
-            Happened::Up { .. } => self.sessions += 1,
+            Happened::Up { .. } | Happened::Reading(_) => self.sessions += 1,
             Happened::Read { reads } => {
                 self.batches += 1;
                 self.reads += u64::from(*reads);
+            }
+            Happened::Delivered(batch) => {
+                self.batches += 1;
+                self.reads += batch.len() as u64;
             }
             Happened::Ended(why) => self.ended = Some(why.clone()),
             Happened::Connected | Happened::Asked(_) | Happened::Down { .. } => {}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rfid_core::recording::{Happened, Moment};
-use rfid_core::{Error, ErrorKind, Result, Retry, Stamp};
+use rfid_core::{Error, ErrorKind, ReadBuf, ReaderInfo, Result, Retry, Stamp};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
@@ -24,6 +24,10 @@ pub(crate) enum Mark {
     Up { capacity: u32 },
     /// A read returned.
     Read { reads: u32 },
+    /// The inventory of this reader runs, and nobody need be asked.
+    Reading(Box<ReaderInfo>),
+    /// This was delivered.
+    Delivered(Box<ReadBuf>),
     /// The session is over, or could not be opened.
     Down { since: Stamp },
     /// The recording is over, for this reason if one is known.
@@ -84,6 +88,8 @@ impl Tape {
             let mark = match what {
                 Happened::Up { capacity } => Mark::Up { capacity },
                 Happened::Read { reads } => Mark::Read { reads },
+                Happened::Reading(info) => Mark::Reading(info),
+                Happened::Delivered(batch) => Mark::Delivered(batch),
                 Happened::Down { since } => Mark::Down { since },
                 Happened::Ended(why) => Mark::End(Some(why)),
                 passes => {

@@ -1,5 +1,6 @@
 //! Recordings of readers: which readers can be recorded, and what stands at the beginning.
 
+use rfid_core::recording::Kept;
 use rfid_core::{Clock, Driver, ReaderSetup, Settings, UtcTime};
 use rfid_driver_replay::NAME as REPLAY;
 use rfid_driver_replay::format::Header;
@@ -87,6 +88,7 @@ pub(crate) fn header(
         antenna_ports: setup.antenna_ports.clone(),
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_began,
+        kept: Kept::Bytes,
     }
 }
 

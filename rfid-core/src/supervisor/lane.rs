@@ -8,12 +8,12 @@ use tokio::sync::{broadcast, watch};
 use super::{PORTS, ReaderCounters, TAPPED_BATCHES};
 use crate::abilities::PinLevel;
 use crate::clock::{Clock, Stamp};
-use crate::driver::ReadHandler;
+use crate::driver::{ReadHandler, ReaderInfo};
 use crate::listening::Listening;
 use crate::name::Name;
 use crate::pipeline::Outlet;
 use crate::read_buf::{Noticed, ReadBuf};
-use crate::recording::{Happened, Recorder};
+use crate::recording::{Happened, Kept, Recorder};
 use crate::tag_read::TagRead;
 
 /// Where a reader's batches go. Can be changed while the reader reads: a batch goes wholly to the
@@ -105,15 +105,28 @@ impl Lane {
         if !self.buffer.is_empty() {
             self.filled();
         }
-        self.recorder.put(|| Happened::Down { since: last_life });
+        self.went_down(last_life);
         self.set_listening(Listening::None, last_life);
     }
 
-    /// The inventory runs, and these antennas are listening.
-    pub(super) fn came_up(&self, listening: Listening) -> Stamp {
+    /// The session is over or could not be opened, and nobody has listened since.
+    pub(super) fn went_down(&self, since: Stamp) {
+        self.recorder.note_at(self.clock.now(), |_| Happened::Down { since });
+    }
+
+    /// The inventory of this reader runs.
+    pub(super) fn came_up(&self, info: &ReaderInfo) -> Stamp {
+        let listening = match info.antenna_ports.as_slice() {
+            [] => Listening::All,
+            ports => Listening::Ports(ports.to_vec()),
+        };
         let now = self.sign_of_life();
-        let capacity = u32::try_from(self.buffer.capacity()).unwrap_or(u32::MAX);
-        self.recorder.put_at(now, Happened::Up { capacity });
+        self.recorder.note_at(now, |kept| match kept {
+            Kept::Bytes => {
+                Happened::Up { capacity: u32::try_from(self.buffer.capacity()).unwrap_or(u32::MAX) }
+            }
+            Kept::Delivered => Happened::Reading(Box::new(info.clone())),
+        });
         self.set_listening(listening, now);
         now
     }
@@ -161,8 +174,10 @@ impl ReadHandler for Lane {
     fn filled(&mut self) {
         let now = self.sign_of_life();
         self.buffer.set_received(now);
-        let reads = u32::try_from(self.buffer.len()).unwrap_or(u32::MAX);
-        self.recorder.put_at(now, Happened::Read { reads });
+        self.recorder.note_at(now, |kept| match kept {
+            Kept::Bytes => Happened::Read { reads: u32::try_from(self.buffer.len()).unwrap_or(u32::MAX) },
+            Kept::Delivered => Happened::Delivered(Box::new(self.buffer.clone())),
+        });
         if let Some(noticed) = self.buffer.take_noticed() {
             self.notice(noticed, now);
         }

@@ -25,7 +25,7 @@ use crate::name::Name;
 use crate::panics::guard;
 use crate::pipeline::Outlet;
 use crate::read_buf::ReadBuf;
-use crate::recording::{AlreadyRecorded, Happened, Recorder, Recording};
+use crate::recording::{AlreadyRecorded, Kept, Recorder, Recording};
 
 /// Opening and starting a session may take this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -263,13 +263,14 @@ impl Observer {
         self.shared.tap()
     }
 
-    /// What passes between driver and reader from a new opening of the session on, which costs
-    /// the reader a second or two. Who records too slowly is told, and holds nobody up.
+    /// What passes between driver and reader, or what the driver delivers, from a new opening of
+    /// the session on, which costs the reader a second or two. Who records too slowly is told, and
+    /// holds nobody up.
     ///
     /// # Errors
     /// When somebody records this reader already.
-    pub fn record(&self) -> Result<Recording, AlreadyRecorded> {
-        self.recorder.record()
+    pub fn record(&self, kept: Kept) -> Result<Recording, AlreadyRecorded> {
+        self.recorder.record(kept)
     }
 }
 
@@ -345,8 +346,7 @@ impl Care {
         let info = match self.start(&mut **session).await {
             Ok(info) => info,
             Err(error) => {
-                let since = self.lane.clock.now();
-                self.lane.recorder.put_at(since, Happened::Down { since });
+                self.lane.went_down(self.lane.clock.now());
                 return Err(error);
             }
         };
@@ -376,11 +376,7 @@ impl Care {
     }
 
     fn came_up(&mut self, info: &ReaderInfo) {
-        let listening = match info.antenna_ports.as_slice() {
-            [] => Listening::All,
-            ports => Listening::Ports(ports.to_vec()),
-        };
-        let now = self.lane.came_up(listening);
+        let now = self.lane.came_up(info);
         self.lane.counters.connects.fetch_add(1, Ordering::Relaxed);
         self.told.reading(info);
         self.state.send_replace(ReaderState::Reading {

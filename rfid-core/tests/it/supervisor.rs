@@ -7,7 +7,7 @@ use rfid_core::{
 };
 
 use crate::scripted_reader::{Act, Memory, Script, ScriptedReader, door, script};
-use rfid_core::recording::{Happened, Moment};
+use rfid_core::recording::{Happened, Kept, Moment};
 
 struct Line {
     clock: Arc<SystemClock>,
@@ -242,8 +242,8 @@ async fn a_recording_begins_with_an_opening_and_has_every_read_and_outage() {
     line.memory.wait_for(1).await;
     acts.lock().unwrap().extend([Act::Accept, Act::Tag(2, 3), Act::Break, Act::Refuse, Act::Accept]);
     let observer = line.reader.observer();
-    let mut recording = observer.record().unwrap();
-    assert!(observer.record().is_err(), "one at a time");
+    let mut recording = observer.record(Kept::Bytes).unwrap();
+    assert!(observer.record(Kept::Delivered).is_err(), "one at a time");
     let mut said = Vec::new();
     while said.len() < 6 {
         said.push(recording.next().await.unwrap());
@@ -265,4 +265,30 @@ async fn a_recording_begins_with_an_opening_and_has_every_read_and_outage() {
     assert!(matches!(recording.next().await, Some(Moment { what: Happened::Ended(_), .. })));
     assert_eq!(recording.next().await, None);
     assert_eq!(memory.events().len(), 2, "the line has lost nothing by it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_driver_delivers_is_recorded_whole_where_its_bytes_are_not() {
+    let acts = script([Act::Accept, Act::Tag(1, 3)]);
+    let line = Line::start(&acts).await;
+    line.memory.wait_for(1).await;
+    acts.lock().unwrap().extend([Act::Accept, Act::Tag(2, 3), Act::Break, Act::Refuse, Act::Accept]);
+    let mut recording = line.reader.observer().record(Kept::Delivered).unwrap();
+    let mut said = Vec::new();
+    while said.len() < 6 {
+        said.push(recording.next().await.unwrap());
+    }
+    let told = |moment: &Moment| match &moment.what {
+        Happened::Reading(info) => info.model.clone(),
+        Happened::Delivered(batch) => {
+            let reads = batch.iter().map(|sighting| (sighting.id.bytes.to_vec(), sighting.read.count()));
+            format!("{:?}", reads.collect::<Vec<_>>())
+        }
+        Happened::Down { .. } => "down".to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let words: Vec<String> = said.iter().map(told).collect();
+    assert_eq!(words, ["scripted", "[([48, 2], 3)]", "[]", "down", "down", "scripted"]);
+    assert!(said.is_sorted_by_key(|moment| moment.at.monotonic));
+    assert_eq!(line.stop().await.events().len(), 2, "the line has lost nothing by it");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rfid_conformance::driver::{Rig, check};
+use rfid_core::recording::Kept;
 use rfid_core::{Driver, Settings, TagId, TagIdKind};
 use rfid_driver_replay::Replay;
 
@@ -13,6 +14,7 @@ use crate::theatre::{Reader, drivers, record};
 struct RecordedRig {
     replay: Replay,
     folder: tempfile::TempDir,
+    kept: Kept,
     /// The recording as it was written.
     bytes: Vec<u8>,
 }
@@ -56,11 +58,14 @@ impl Rig for RecordedRig {
                 format!("[[tag]]\nepc = \"{epc}\"\nat = \"0s\"\nfor = \"10m\"\nreads_per_second = 40\n")
             })
             .collect();
+        let kept = self.kept;
         let made = std::thread::spawn(move || {
             let builder =
                 tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
             builder.unwrap().block_on(async {
-                let recorded = record(&[Reader::mercury4(scenario.leak())], Duration::from_secs(30)).await;
+                let recorded =
+                    record(&[Reader { kept, ..Reader::mercury4(scenario.leak()) }], Duration::from_secs(30))
+                        .await;
                 std::fs::read(&recorded.files[0].1).unwrap()
             })
         });
@@ -78,8 +83,10 @@ impl Rig for RecordedRig {
 
 #[tokio::test]
 async fn a_recording_is_a_reader() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = RecordedRig { replay: Replay::new(drivers()), folder, bytes: Vec::new() };
-    // Nothing can be set, switched, written or locked.
-    check(&mut rig).await.assert_passed(4);
+    for kept in [Kept::Bytes, Kept::Delivered] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rig = RecordedRig { replay: Replay::new(drivers()), folder, kept, bytes: Vec::new() };
+        // Nothing can be set, switched, written or locked.
+        check(&mut rig).await.assert_passed(4);
+    }
 }

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rfid_core::recording::Happened;
+use rfid_core::recording::{Happened, Kept, Moment};
+use rfid_core::{Listening, ReadBuf, TagIdKind};
+use rfid_driver_replay::format::Header;
 
 use crate::theatre::{Reader, moments, record};
 
@@ -13,15 +15,17 @@ mod bodies;
 
 const TAG: &str = "[[tag]]\nepc = \"2D0000000000000000000001\"\nat = \"0s\"\nfor = \"1m\"\n";
 
-/// A short recording that is in order.
-static GOOD: LazyLock<(rfid_driver_replay::format::Header, Vec<rfid_core::recording::Moment>)> =
-    LazyLock::new(|| {
+/// Short recordings that are in order: of bytes, and of what was delivered.
+static GOOD: LazyLock<[(Header, Vec<Moment>); 2]> = LazyLock::new(|| {
+    [Kept::Bytes, Kept::Delivered].map(|kept| {
         let builder = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         builder.unwrap().block_on(async {
-            let recorded = record(&[Reader::mercury4(TAG)], Duration::from_secs(2)).await;
+            let reader = Reader { kept, ..Reader::mercury4(TAG) };
+            let recorded = record(&[reader], Duration::from_secs(2)).await;
             moments(&recorded.files[0].1)
         })
-    });
+    })
+});
 
 /// What may become of one moment of a recording.
 #[derive(Clone, Debug)]
@@ -31,6 +35,7 @@ enum Change {
     Swap,
     Say(Vec<u8>),
     Mark(u32, u8),
+    Deliver(Vec<u8>, u16),
 }
 
 fn changes() -> impl Strategy<Value = Change> {
@@ -40,11 +45,13 @@ fn changes() -> impl Strategy<Value = Change> {
         Just(Change::Swap),
         prop::collection::vec(any::<u8>(), 0..30).prop_map(Change::Say),
         (any::<u32>(), 0u8..4).prop_map(|(number, kind)| Change::Mark(number, kind)),
+        (prop::collection::vec(any::<u8>(), 1..62), 0u16..600)
+            .prop_map(|(id, times)| Change::Deliver(id, times)),
     ]
 }
 
-fn changed(changes: &[(prop::sample::Index, Change)]) -> Vec<u8> {
-    let (header, mut moments) = GOOD.clone();
+fn changed(changes: &[(prop::sample::Index, Change)], is_of_batches: bool) -> Vec<u8> {
+    let (header, mut moments) = GOOD[usize::from(is_of_batches)].clone();
     for (place, change) in changes {
         let place = place.index(moments.len());
         match change {
@@ -56,6 +63,12 @@ fn changed(changes: &[(prop::sample::Index, Change)]) -> Vec<u8> {
                 moments.swap(place, other);
             }
             Change::Say(bytes) => moments[place].what = Happened::Received(bytes.clone().into()),
+            Change::Deliver(id, times) => {
+                let mut batch = ReadBuf::with_capacity((*times).into());
+                (0..*times).for_each(|_| drop(batch.record(TagIdKind::Epc, id)));
+                batch.notice_listening(Listening::Ports(vec![*times]));
+                moments[place].what = Happened::Delivered(Box::new(batch));
+            }
             Change::Mark(number, kind) => {
                 let since = moments[place].at;
                 moments[place].what = match kind {
@@ -75,9 +88,9 @@ fn changed(changes: &[(prop::sample::Index, Change)]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_recording_or_not(piece: u8, changes in prop::collection::vec((any::<prop::sample::Index>(), changes()), 0..4),
+    fn any_bytes_are_a_recording_or_not(piece: u8, is_of_batches: bool, changes in prop::collection::vec((any::<prop::sample::Index>(), changes()), 0..4),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3)) {
-        let mut bytes = changed(&changes);
+        let mut bytes = changed(&changes, is_of_batches);
         for (place, value) in &flips {
             let place = place.index(bytes.len());
             bytes[place] = *value;
@@ -87,8 +100,8 @@ proptest! {
     }
 
     #[test]
-    fn any_recording_is_played_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), changes()), 1..5)) {
-        bodies::session(&changed(&changes));
+    fn any_recording_is_played_or_refused(is_of_batches: bool, changes in prop::collection::vec((any::<prop::sample::Index>(), changes()), 1..5)) {
+        bodies::session(&changed(&changes, is_of_batches));
     }
 
     #[test]

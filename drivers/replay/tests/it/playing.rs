@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rfid_core::EventKind;
-use rfid_core::recording::Happened;
+use rfid_core::recording::{Happened, Kept};
+use rfid_driver_replay::format::Header;
 use tokio::time::Instant;
 
 use crate::theatre::{Reader, Recorded, count, kinds, moments, play, record, sorted, write};
@@ -126,6 +127,101 @@ async fn an_outage_is_no_departure_in_a_replay_either() {
     assert!(count(&moments, |what| matches!(what, Happened::Down { .. })) > 3, "it was tried in vain");
 }
 
+/// As of a plugin or a pad, whose driver nobody could play to.
+fn of_an_unknown_driver(reader: Reader) -> Reader {
+    Reader { kept: Kept::Delivered, ..reader }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_driver_delivered_gives_the_same_events() {
+    let reader = of_an_unknown_driver(Reader::mercury4(PEOPLE));
+    let recorded = gives_the_same(&[reader], Duration::from_secs(25)).await;
+    assert_eq!(recorded.events.len(), 6, "{:?}", recorded.events);
+    let file = &recorded.files[0].1;
+    let (header, moments) = moments(file);
+    assert_eq!(count(&moments, |what| matches!(what, Happened::Reading(_))), 1);
+    let noticed = |what: &Happened| matches!(what, Happened::Delivered(batch) if batch.has_noticed());
+    assert!(count(&moments, noticed) > 0, "the inputs are asked for");
+    let is_of_bytes = |what: &Happened| {
+        !matches!(what, Happened::Reading(_) | Happened::Delivered(_) | Happened::Down { .. })
+    };
+    assert_eq!(count(&moments, is_of_bytes), 0);
+
+    // The build that plays it need not have the driver.
+    write(file, &Header { driver: "acme".to_owned(), ..header }, &moments);
+    let played = play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap();
+    assert_eq!(sorted(played), sorted(recorded.events));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_driver_noticed_of_its_antennas_is_played_as_well() {
+    const CABLE_OFF: &str = r#"
+[[outage]]
+antenna = 2
+at = "5s"
+for = "20s"
+[[tag]]
+epc = "2D0000000000000000000001"
+antenna = 2
+at = "1s"
+for = "10m"
+reads_per_second = 20
+"#;
+    let options = "address = \"reader\"\n";
+    for kept in [Kept::Bytes, Kept::Delivered] {
+        let reader = Reader { driver: "llrp", options, kept, ..Reader::mercury4(CABLE_OFF) };
+        let recorded = gives_the_same(&[reader], Duration::from_secs(40)).await;
+        assert_eq!(kinds(&recorded.events), [EventKind::Arrived], "{:?}", recorded.events);
+        let (_, moments) = moments(&recorded.files[0].1);
+        let noticed = |what: &Happened| {
+            matches!(what, Happened::Delivered(batch)
+                if batch.noticed().is_some_and(|noticed| noticed.listening.is_some()))
+        };
+        let times = if kept == Kept::Bytes { 0 } else { 2 };
+        assert_eq!(count(&moments, noticed), times, "the cable is off, and on again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_a_reader_whose_bytes_are_unknown_is_no_departure_either() {
+    let away = Some((Duration::from_secs(5), Duration::from_secs(40)));
+    let reader = of_an_unknown_driver(Reader { away, ..Reader::mercury4(STAYS) });
+    let recorded = gives_the_same(&[reader], Duration::from_secs(60)).await;
+    assert_eq!(kinds(&recorded.events), [EventKind::Arrived], "{:?}", recorded.events);
+    let (_, moments) = moments(&recorded.files[0].1);
+    assert_eq!(count(&moments, |what| matches!(what, Happened::Reading(_))), 2, "it came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_in_what_was_delivered_is_named_and_a_torn_batch_passed_over() {
+    let reader = of_an_unknown_driver(Reader::mercury4(STAYS));
+    let recorded = record(&[reader], Duration::from_secs(5)).await;
+    let file = &recorded.files[0].1;
+    let bytes = std::fs::read(file).unwrap();
+    std::fs::write(file, &bytes[..bytes.len() - 3]).unwrap();
+    assert_eq!(kinds(&play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap()), [EventKind::Arrived]);
+
+    let mut damaged = bytes;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(file, damaged).unwrap();
+    let why = play(&recorded.files, AS_FAST_AS_POSSIBLE).await.unwrap_err();
+    assert!(why.contains("the recording is damaged at byte"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_among_bytes_are_refused() {
+    let file = |recorded: &Recorded| recorded.files[0].1.clone();
+    let bytes = record(&[Reader::mercury4(STAYS)], Duration::from_secs(3)).await;
+    let delivered = record(&[of_an_unknown_driver(Reader::mercury4(STAYS))], Duration::from_secs(3)).await;
+    let (of_bytes, of_batches) = (moments(&file(&bytes)), moments(&file(&delivered)));
+    for (header, moments) in [(&of_bytes.0, &of_batches.1), (&of_batches.0, &of_bytes.1)] {
+        write(&file(&bytes), header, moments);
+        let why = play(&bytes.files, AS_FAST_AS_POSSIBLE).await.unwrap_err();
+        assert!(why.contains("in an order in which they cannot have happened"), "{why}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn several_recordings_are_played_in_the_order_of_their_moments() {
     // Rounds of different lengths: what is heard at the same moment has no order.
@@ -134,7 +230,7 @@ async fn several_recordings_are_played_in_the_order_of_their_moments() {
     let readers = [
         Reader::mercury4(PEOPLE),
         Reader { name: "hall", options: options("47ms"), away, ..Reader::mercury4(PEOPLE) },
-        Reader { name: "back", options: options("53ms"), ..Reader::mercury4(STAYS) },
+        of_an_unknown_driver(Reader { name: "back", options: options("53ms"), ..Reader::mercury4(STAYS) }),
     ];
     gives_the_same(&readers, Duration::from_secs(30)).await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rfid_core::pipeline::PipelineBuilder;
 use rfid_core::presence::{PresenceSettings, ReaderPlace, ZoneMap};
-use rfid_core::recording::{Happened, Moment, Recording};
+use rfid_core::recording::{Happened, Kept, Moment, Recording};
 use rfid_core::{
     Clock, Driver, DurationText, DynSession, Event, EventBatch, EventKind, Name, Pipeline, ReaderSetup,
     ReaderState, Result, Settings, Sink, SinkHandle, Stamp, Supervisor, UtcTime,
@@ -50,12 +50,13 @@ pub(crate) struct Reader {
     pub(crate) options: &'static str,
     pub(crate) scenario: &'static str,
     pub(crate) away: Option<(Duration, Duration)>,
+    pub(crate) kept: Kept,
 }
 
 impl Reader {
     pub(crate) fn mercury4(scenario: &'static str) -> Self {
         let options = "address = \"reader\"\ntime_out = \"50ms\"\nwatch_inputs = \"400ms\"\n";
-        Self { name: "door", driver: "mercury4", options, scenario, away: None }
+        Self { name: "door", driver: "mercury4", options, scenario, away: None, kept: Kept::Bytes }
     }
 
     fn setup(&self) -> ReaderSetup {
@@ -72,6 +73,7 @@ impl Reader {
             antenna_ports: self.setup().antenna_ports,
             host_version: "0.1.0".to_owned(),
             clock_began: SimulatedClock::began(),
+            kept: self.kept,
         }
     }
 
@@ -203,7 +205,7 @@ pub(crate) async fn record(readers: &[Reader], lasts: Duration) -> Recorded {
             Arc::clone(&clock),
             1,
         );
-        let recording = supervisor.observer().record().unwrap();
+        let recording = supervisor.observer().record(reader.kept).unwrap();
         let path = folder.path().join(format!("{}.rfidrec", reader.name));
         recordings.push(tokio::spawn(keep(reader.header(), recording, path.clone(), lasts)));
         files.push((reader.name, path));

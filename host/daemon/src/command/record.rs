@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use indicatif::ProgressBar;
-use rfid_core::recording::{Moment, Recording};
+use rfid_core::recording::{Kept, Moment, Recording};
 use rfid_core::{Clock, Name, ReaderSetup, Supervisor, SystemClock};
 use rfid_driver_replay::capture::{self, Capture};
 use rfid_driver_replay::format::{Decoder, Header, encode};
@@ -165,7 +165,7 @@ fn direct(reader: &str, address: &ReaderAddress) -> anyhow::Result<(Header, Sour
         Ok(driver.session(&settings, &setup)?)
     };
     let supervisor = Supervisor::spawn(Name::from(reader), None, Box::new(make), Vec::new(), clock, 1);
-    let recording = supervisor.observer().record()?;
+    let recording = supervisor.observer().record(Kept::Bytes)?;
     Ok((header, Source::Direct(supervisor, recording)))
 }
 

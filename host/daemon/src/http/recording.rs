@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use rfid_core::recording::Recording;
+use rfid_core::recording::{Kept, Recording};
 use rfid_driver_replay::format::encode;
 
 use super::board::Board;
@@ -23,7 +23,7 @@ pub(super) fn of(board: &Board, reader: &ReaderView) -> Response {
     if let Some(not) = NotRecorded::of(config.driver.describe().name, plugin) {
         return problem(StatusCode::CONFLICT, not.title(), &not.explain(&config.setup.reader));
     }
-    let recording = match reader.observer.record() {
+    let recording = match reader.observer.record(Kept::Bytes) {
         Ok(recording) => recording,
         Err(error) => {
             let detail = format!("{error}; that recording must end first");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use rfid_core::recording::{Happened, Moment};
+use rfid_core::recording::{Happened, Kept, Moment};
 use rfid_core::{Stamp, UtcTime};
 use rfid_driver_replay::format::{Header, encode};
 
@@ -19,6 +19,7 @@ fn recording() -> Vec<u8> {
         antenna_ports: Vec::new(),
         host_version: "0.1.0".to_owned(),
         clock_began: UtcTime::from_nanos(1_795_000_000_000_000_000),
+        kept: Kept::Bytes,
     };
     let mut bytes = Vec::new();
     header.encode(&mut bytes);
