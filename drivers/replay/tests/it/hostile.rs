@@ -100,6 +100,11 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_a_moment_or_not(piece: u8, bytes in prop::collection::vec(0u8..4, 0..120)) {
+        bodies::recording(&[&[piece], &bytes[..]].concat());
+    }
+
+    #[test]
     fn any_recording_is_played_or_refused(is_of_batches: bool, changes in prop::collection::vec((any::<prop::sample::Index>(), changes()), 1..5)) {
         bodies::session(&changed(&changes, is_of_batches));
     }
