@@ -86,6 +86,7 @@ fails! {
     good_minimal: "good-minimal" => [];
     good_end: "good-end" => [];
     good_library: "good-library" => [];
+    good_switch: "good-switch" => [];
     aborts: "aborts" => ["lifecycle/order"];
     accepts_anything: "accepts-anything" => ["config/unknown-keys", "config/wrong-types", "config/bounds", "config/garbage"];
     antenna_undeclared: "antenna-undeclared" => ["read/declared-antennas"];
