@@ -33,7 +33,7 @@ pub(crate) use ledger::{ExportEvents, ExportFormat, Exported, LedgerAct, LedgerP
 pub(crate) use people::{AdministratorName, AuditAct, Audited, RightsLanguage, UserAct, When};
 pub(crate) use plugin::{Checked, Language, PluginAct};
 pub(crate) use reader::{AnyReader, Pad, ReaderAddress, options};
-pub(crate) use record::Record;
+pub(crate) use record::{DirectReader, Record};
 pub(crate) use service::{
     ExportVisits, ImportFile, MakeReport, PartName, ReportName, ServicePlace, StaffAct, StaffRoleName,
     TableFormat, VisitFormat,
@@ -380,17 +380,20 @@ The daemon does it by itself where its user may. Where it may not, the owner of 
 
 What is shown goes to standard output, remarks to standard error. Looking on holds nothing up.")]
     Tap(Tap),
-    /// Keep what a reader really sends, byte by byte, to play it back as a reader
+    /// Keep what a reader really sends, to play it back as a reader
     #[command(after_help = "Examples:
   rfid-host record door door.rfidrec                of a running daemon, until Ctrl-C
   rfid-host record door door.rfidrec --for 10m
   rfid-host record door door.rfidrec --driver mercury4 --address 192.168.10.20     without one
+  rfid-host record pad pad.rfidrec --driver mifare --set transport=pcsc
+  rfid-host record door door.rfidrec --driver acme --plugin plugins/libacme.so --set port=1
   rfid-host record --show door.rfidrec              what a recording holds
   rfid-host record --show door.rfidrec --pcap door.pcap     the same for Wireshark
 
 To play it, write driver = \"replay\" and file = \"door.rfidrec\" into a [readers.NAME] of a
 configuration. The daemon opens its session with the reader anew, which takes a second or two.
-Readers of plugins and pads for cards cannot be recorded; `rfid-host tap door --json` keeps their reads.
+Of mercury4, thingmagic and llrp every byte is kept, of plugins and of pads for cards what their driver
+delivers: a replay gives the same events, and there is nothing to capture.
 A recording is as confidential as the tags in it; its file is for its user alone.")]
     Record(Record),
     /// Watch a running daemon: readers, antennas, rates, queues, sinks

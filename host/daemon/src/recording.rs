@@ -1,4 +1,4 @@
-//! Recordings of readers: which readers can be recorded, and what stands at the beginning.
+//! Recordings of readers: what is kept of which, and what stands at the beginning.
 
 use rfid_core::recording::Kept;
 use rfid_core::{Clock, Driver, ReaderSetup, Settings, UtcTime};
@@ -8,64 +8,17 @@ use rfid_driver_replay::format::Header;
 use crate::config::options_without_secrets;
 use crate::registry::recorded_drivers;
 
-/// Why nothing of a reader can be recorded, and what to do instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotRecorded<'a> {
-    /// It plays a recording.
-    Replay,
-    /// Its bytes stay within this plugin.
-    Plugin {
-        file: &'a str,
-        /// A driver of this name is built in and is recorded.
-        built_in: Option<&'static str>,
-    },
-    /// This driver does not tell what it sends and receives.
-    Driver(&'a str),
-}
+/// Why a reader that plays a recording is not recorded.
+pub(crate) const PLAYS: &str = "This reader plays a recording; copy that instead.";
 
-impl<'a> NotRecorded<'a> {
-    /// Nothing speaks against recording a reader of this driver, from this plugin if from one.
-    pub(crate) fn of(driver: &'a str, plugin: Option<&'a str>) -> Option<Self> {
-        let built_in =
-            recorded_drivers().map(|recorded| recorded.name).into_iter().find(|name| *name == driver);
-        match (plugin, built_in) {
-            (Some(file), built_in) => Some(Self::Plugin { file, built_in }),
-            (None, Some(_)) => None,
-            (None, None) if driver == REPLAY => Some(Self::Replay),
-            (None, None) => Some(Self::Driver(driver)),
-        }
+/// What is kept of a reader of this driver, from a plugin or built in: its bytes where they pass
+/// through this program, else what its driver delivers. Nothing of one that plays a recording.
+pub(crate) fn kept(driver: &str, is_plugin: bool) -> Option<Kept> {
+    if !is_plugin && driver == REPLAY {
+        return None;
     }
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Replay => "A replay is not recorded",
-            Self::Plugin { .. } => "A reader of a plugin is not recorded",
-            Self::Driver(_) => "A reader of this driver is not recorded",
-        }
-    }
-
-    /// The same in a sentence or two, for somebody who knows this reader by this name.
-    pub(crate) fn explain(self, reader: &str) -> String {
-        let its_reads = format!("What it reads can be kept with: rfid-host tap {reader} --json");
-        match self {
-            Self::Replay => "This reader plays a recording; copy that instead.".to_owned(),
-            Self::Plugin { file, built_in } => {
-                let why = format!(
-                    "{reader} cannot be recorded: what its driver sends and receives stays within the plugin {file}."
-                );
-                let instead = built_in.map_or(String::new(), |name| {
-                    format!(" Without `plugin`, the built-in driver \"{name}\" can be recorded.")
-                });
-                format!("{why}{instead} {its_reads}")
-            }
-            Self::Driver(driver) => {
-                let recorded = recorded_drivers().map(|recorded| recorded.name).join(", ");
-                format!(
-                    "{reader} cannot be recorded: the driver \"{driver}\" does not tell what it sends and receives; these do: {recorded}. {its_reads}"
-                )
-            }
-        }
-    }
+    let passes = !is_plugin && recorded_drivers().iter().any(|recorded| recorded.name == driver);
+    Some(if passes { Kept::Bytes } else { Kept::Delivered })
 }
 
 /// When a clock's monotonic part stood at zero, to be asked once: the wall clock may be set.
@@ -80,6 +33,7 @@ pub(crate) fn header(
     settings: &Settings,
     setup: &ReaderSetup,
     clock_began: UtcTime,
+    kept: Kept,
 ) -> Header {
     Header {
         driver: driver.describe().name.to_owned(),
@@ -88,7 +42,7 @@ pub(crate) fn header(
         antenna_ports: setup.antenna_ports.clone(),
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_began,
-        kept: Kept::Bytes,
+        kept,
     }
 }
 
@@ -97,16 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_cannot_be_recorded_is_told_what_to_do_instead() {
-        assert_eq!(NotRecorded::of("mercury4", None), None);
-        let said = |driver, plugin| NotRecorded::of(driver, plugin).map(|not| not.explain("door"));
-        let text = said("mercury4", Some("libm4.so")).unwrap();
-        assert!(text.contains("libm4.so") && text.contains("built-in driver \"mercury4\""), "{text}");
-        let text = said("acme", Some("libacme.so")).unwrap();
-        assert!(text.contains("libacme.so") && !text.contains("built-in"), "{text}");
-        assert!(text.contains("rfid-host tap door --json"), "{text}");
-        let text = said("mifare", None).unwrap();
-        assert!(text.contains("\"mifare\"") && text.contains("mercury4, thingmagic, llrp"), "{text}");
-        assert!(said(REPLAY, None).unwrap().contains("copy that instead"));
+    fn bytes_are_kept_where_they_pass_through_here() {
+        assert_eq!(kept("mercury4", false), Some(Kept::Bytes));
+        assert_eq!(kept("mercury4", true), Some(Kept::Delivered));
+        assert_eq!(kept("acme", true), Some(Kept::Delivered));
+        assert_eq!(kept("mifare", false), Some(Kept::Delivered));
+        assert_eq!(kept(REPLAY, false), None);
+        assert_eq!(kept(REPLAY, true), Some(Kept::Delivered), "somebody else's of that name");
     }
 }

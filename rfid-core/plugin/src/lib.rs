@@ -53,7 +53,8 @@
 //!
 //! Limits: a call without room for reads keeps up to one batch and then leaves the session alone, as a
 //! host does that is behind, so only its tasks keep the connection alive. A sink can add a record to an
-//! event and change it, and not take it away. A driver's connections cannot be recorded.
+//! event and change it, and not take it away. Of a driver is recorded what it delivers, and nothing of its
+//! connections.
 //!
 //! [`Driver`]: rfid_core::Driver
 //! [`Session`]: rfid_core::Session

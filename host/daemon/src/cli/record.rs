@@ -1,11 +1,11 @@
 //! Recording a reader.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rfid_core::DurationText;
+use rfid_core::{DurationText, Settings};
 
-use super::{At, ReaderAddress};
+use super::{At, options};
 
 /// `rfid-host record`.
 #[derive(Debug, Args)]
@@ -37,7 +37,10 @@ struct Direct {
     /// Open the reader without a daemon, with this driver
     #[arg(long, conflicts_with = "config")]
     driver: Option<String>,
-    /// Where that reader is, as the driver's option `address`
+    /// The driver is one of this plugin's
+    #[arg(long, value_name = "FILE", requires = "driver")]
+    plugin: Option<PathBuf>,
+    /// Where that reader is, as the driver's option `address`, if it has one
     #[arg(long, value_name = "HOST[:PORT]", requires = "driver")]
     address: Option<String>,
     /// Antenna ports that it listens on; all that there are if left out
@@ -48,16 +51,23 @@ struct Direct {
     options: Vec<String>,
 }
 
-impl Record {
-    /// The driver, where the reader is to be opened without a daemon.
-    pub(crate) fn driver(&self) -> Option<&str> {
-        self.direct.driver.as_deref()
-    }
+/// A reader that the command line names.
+pub(crate) struct DirectReader<'a> {
+    pub(crate) driver: &'a str,
+    /// File of the plugin that has the driver, unless it is built in.
+    pub(crate) plugin: Option<&'a Path>,
+    pub(crate) antennas: &'a [u16],
+    pub(crate) settings: Settings,
+}
 
-    /// That reader, if it is said where it is.
-    pub(crate) fn direct(&self) -> Option<ReaderAddress> {
-        let Direct { driver, address, antennas, options } = &self.direct;
-        let (driver, address) = driver.clone().zip(address.clone())?;
-        Some(ReaderAddress { driver, address, antennas: antennas.clone(), options: options.clone() })
+impl Record {
+    /// The reader that is to be opened without a daemon, if one is.
+    pub(crate) fn direct(&self) -> anyhow::Result<Option<DirectReader<'_>>> {
+        let Direct { driver, plugin, address, antennas, options: pairs } = &self.direct;
+        let Some(driver) = driver else { return Ok(None) };
+        let address = address.as_deref().map(|address| ("address".to_owned(), address.into()));
+        let all = serde_json::Map::from_iter(address.into_iter().chain(options(pairs)?));
+        let settings = Settings::new(all.into());
+        Ok(Some(DirectReader { driver, plugin: plugin.as_deref(), antennas, settings }))
     }
 }

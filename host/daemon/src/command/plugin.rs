@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use rfid_core::Settings;
+use rfid_core::{Driver, Settings};
 use rfid_loader::{Isolation, Place, Plugin, Plugins, Runner, USUAL_MEMORY};
 use rfid_plugin_conformance::{Entry, Options, Subject};
 use serde_json::{Value, json};
@@ -65,19 +66,8 @@ pub(crate) fn in_folder(dir: &Path) -> anyhow::Result<Vec<(String, Result<Plugin
     files.sort();
     let plugins = Plugins::new(runner(), Path::new(""));
     let names = files.iter().filter_map(|path| path.file_name()?.to_str());
-    let mut found: Vec<(String, Result<Plugin, String>)> = names
-        .map(|file| {
-            let place = Place {
-                folder: dir.to_owned(),
-                file: file.to_owned(),
-                sha256: None,
-                libraries: BTreeMap::new(),
-                isolation: Isolation::Process,
-                most_memory: USUAL_MEMORY,
-            };
-            (file.to_owned(), plugins.load(&place))
-        })
-        .collect();
+    let mut found: Vec<(String, Result<Plugin, String>)> =
+        names.map(|file| (file.to_owned(), plugins.load(&place(dir, file)))).collect();
     let brought: Vec<String> = found
         .iter()
         .flat_map(|(_, loaded)| loaded.iter().flat_map(Plugin::libraries))
@@ -86,6 +76,36 @@ pub(crate) fn in_folder(dir: &Path) -> anyhow::Result<Vec<(String, Result<Plugin
     // A library of a plugin is none itself.
     found.retain(|(file, loaded)| loaded.is_ok() || !brought.contains(file));
     Ok(found)
+}
+
+/// A plugin as it is loaded where no configuration says how.
+fn place(dir: &Path, file: &str) -> Place {
+    Place {
+        folder: dir.to_owned(),
+        file: file.to_owned(),
+        sha256: None,
+        libraries: BTreeMap::new(),
+        isolation: Isolation::Process,
+        most_memory: USUAL_MEMORY,
+    }
+}
+
+/// The driver of this name that a plugin's file has. Its instances keep their files below `data_dir`.
+pub(super) fn driver(file: &Path, name: &str, data_dir: &Path) -> anyhow::Result<Arc<dyn Driver>> {
+    let (folder, file_name) = folder_and_name(file).context("--plugin takes the file of a plugin")?;
+    let loaded = Plugins::new(runner(), data_dir).load(&place(folder, file_name));
+    let plugin = loaded.map_err(anyhow::Error::msg)?;
+    let names = || plugin.drivers().iter().map(|driver| driver.describe().name);
+    let index = names().position(|known| known == name);
+    index.and_then(|index| plugin.drivers().get(index).cloned()).with_context(|| {
+        let known: Vec<&str> = names().collect();
+        format!("{} has no driver \"{name}\"; it has: {}", file.display(), known.join(", "))
+    })
+}
+
+fn folder_and_name(file: &Path) -> Option<(&Path, &str)> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Some((folder.unwrap_or(Path::new(".")), file.file_name()?.to_str()?))
 }
 
 fn list(dir: &Path, as_json: bool) -> anyhow::Result<()> {

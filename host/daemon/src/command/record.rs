@@ -1,4 +1,4 @@
-//! `rfid-host record`: what a reader really sends, kept to be played back.
+//! `rfid-host record`: what a reader really sends or its driver delivers, kept to be played back.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use rfid_core::{Clock, Name, ReaderSetup, Supervisor, SystemClock};
 use rfid_driver_replay::capture::{self, Capture};
 use rfid_driver_replay::format::{Decoder, Header, encode};
 use rfid_driver_replay::{Recorded, Summary};
+use serde_json::Value;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 
-use super::counted;
-use super::read::driver;
 use super::tap::escaped;
-use crate::cli::{ReaderAddress, Record};
+use super::{counted, plugin, read};
+use crate::cli::{DirectReader, Record};
 use crate::client::{Client, Refused};
-use crate::recording::{self, NotRecorded};
+use crate::recording;
 
 /// How often the progress is drawn anew.
 const FRAME: Duration = Duration::from_millis(250);
@@ -32,8 +32,9 @@ const PIECE: usize = 64 * 1024;
 
 pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
     if let Some(file) = &record.show {
-        show(file).await?;
+        let header = show(file).await?;
         if let Some(capture) = &record.pcap {
+            has_bytes(file, &header)?;
             save_capture(file, capture).await?;
         }
         return Ok(());
@@ -44,7 +45,7 @@ pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
     // From here on, so that whoever ends it early ends it cleanly.
     let mut told_to_stop = std::pin::pin!(super::told_to_stop());
     let mut file = create(path).await?;
-    let (header, mut source) = match begin(&record, reader).await {
+    let (header, mut source) = match begin(&record, reader, path).await {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing is in it.
@@ -80,7 +81,7 @@ pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
                     break Err(error).with_context(|| path.display().to_string());
                 }
                 summary.add(&moment);
-                progress.set_message(format!("{reader}: {}", amounts(&summary)));
+                progress.set_message(format!("{reader}: {}", amounts(&summary, header.kept)));
             }
             Ok(None) => {
                 break Err(anyhow::anyhow!(
@@ -93,14 +94,14 @@ pub(crate) async fn run(record: Record) -> anyhow::Result<()> {
     };
     progress.finish_and_clear();
     source.end().await;
-    if summary.received == 0 && summary.sent == 0 {
+    if summary.received == 0 && summary.sent == 0 && summary.sessions == 0 {
         // There is nothing to play, and the next try may have this name.
         drop(file);
         let _ = tokio::fs::remove_file(path).await;
     } else {
         file.flush().await?;
         file.get_ref().sync_all().await?;
-        eprintln!("rfid-host: {}: {}", path.display(), amounts(&summary));
+        eprintln!("rfid-host: {}: {}", path.display(), amounts(&summary, header.kept));
     }
     if outcome.is_ok() && summary.sessions == 0 {
         bail!(
@@ -118,13 +119,9 @@ async fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     Ok(BufWriter::new(file))
 }
 
-async fn begin(record: &Record, reader: &str) -> anyhow::Result<(Header, Source)> {
-    if let Some(driver) = record.driver() {
-        if let Some(not) = NotRecorded::of(driver, None).filter(|_| self::driver(driver).is_ok()) {
-            bail!("{}", not.explain(reader));
-        }
-        let address = record.direct().context("--address is missing: where the reader is")?;
-        return direct(reader, &address);
+async fn begin(record: &Record, reader: &str, file: &Path) -> anyhow::Result<(Header, Source)> {
+    if let Some(named) = record.direct()? {
+        return direct(reader, named, file);
     }
     let path = format!("/api/v1/readers/{}/recording", escaped(reader));
     let body = Client::new(&record.at)?.post(&path).await.map_err(|error| with_hint(error, reader))?;
@@ -150,22 +147,31 @@ fn with_hint(error: anyhow::Error, reader: &str) -> anyhow::Error {
     )
 }
 
-/// Looks after the reader as a daemon would.
-fn direct(reader: &str, address: &ReaderAddress) -> anyhow::Result<(Header, Source)> {
-    let driver = driver(&address.driver)?;
-    let settings = address.settings()?;
-    let setup = ReaderSetup { antenna_ports: address.antennas.clone(), ..ReaderSetup::named(reader) };
+/// Looks after the reader as a daemon would. What a plugin keeps is put beside the recording.
+fn direct(reader: &str, named: DirectReader<'_>, file: &Path) -> anyhow::Result<(Header, Source)> {
+    let DirectReader { driver, plugin, antennas, settings } = named;
+    let Some(kept) = recording::kept(driver, plugin.is_some()) else { bail!("{}", recording::PLAYS) };
+    let driver = match plugin {
+        Some(plugin) => plugin::driver(plugin, driver, file.parent().unwrap_or(Path::new("")))?,
+        None => read::driver(driver)?,
+    };
+    let required = driver.describe().schema.get("required").and_then(Value::as_array).cloned();
+    let needs_address = required.is_some_and(|keys| keys.contains(&"address".into()));
+    if needs_address && settings.as_json().get("address").is_none() {
+        bail!("--address is missing: where the reader is");
+    }
+    let setup = ReaderSetup { antenna_ports: antennas.to_vec(), ..ReaderSetup::named(reader) };
     // What is wrong with the options is said before anything is opened.
     driver.session(&settings, &setup)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let began = recording::clock_began(clock.as_ref());
-    let header = recording::header(driver.as_ref(), &settings, &setup, began);
+    let header = recording::header(driver.as_ref(), &settings, &setup, began, kept);
     let make = move |recorder: &rfid_core::Recorder| {
         let setup = ReaderSetup { recorder: recorder.clone(), ..setup.clone() };
         Ok(driver.session(&settings, &setup)?)
     };
     let supervisor = Supervisor::spawn(Name::from(reader), None, Box::new(make), Vec::new(), clock, 1);
-    let recording = supervisor.observer().record(Kept::Bytes)?;
+    let recording = supervisor.observer().record(kept)?;
     Ok((header, Source::Direct(supervisor, recording)))
 }
 
@@ -215,13 +221,26 @@ impl Daemon {
     }
 }
 
-fn amounts(summary: &Summary) -> String {
-    format!(
-        "{:.1} s, {}, {} from the reader",
-        summary.lasts().as_secs_f64(),
-        counted(summary.reads, "read"),
-        counted(summary.received, "byte"),
-    )
+fn amounts(summary: &Summary, kept: Kept) -> String {
+    let (lasts, reads) = (summary.lasts().as_secs_f64(), counted(summary.reads, "read"));
+    match kept {
+        Kept::Bytes => {
+            format!("{lasts:.1} s, {reads}, {} from the reader", counted(summary.received, "byte"))
+        }
+        Kept::Delivered => format!("{lasts:.1} s, {reads}, as its driver delivered them"),
+    }
+}
+
+/// Makes sure that there is something to capture.
+fn has_bytes(recording: &Path, header: &Header) -> anyhow::Result<()> {
+    match header.kept {
+        Kept::Bytes => Ok(()),
+        Kept::Delivered => bail!(
+            "{} cannot become a capture: it has what the driver \"{}\" delivered, and not the bytes of its reader, which do not pass through the host",
+            recording.display(),
+            header.driver
+        ),
+    }
 }
 
 /// Writes a recording as a capture.
@@ -260,7 +279,7 @@ async fn save_capture(recording: &Path, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Says what a recording holds.
-async fn show(path: &Path) -> anyhow::Result<()> {
+async fn show(path: &Path) -> anyhow::Result<Header> {
     let Recorded { header, summary, torn, damage } =
         Recorded::read(path).await.with_context(|| path.display().to_string())?;
     println!(
@@ -275,13 +294,18 @@ async fn show(path: &Path) -> anyhow::Result<()> {
     if let Some((first, last)) = summary.first.zip(summary.last) {
         println!("from {} to {}, {:.3} s", first.utc, last.utc, summary.lasts().as_secs_f64());
     }
+    let passed = match header.kept {
+        Kept::Bytes => {
+            let [received, sent] = [summary.received, summary.sent].map(|bytes| counted(bytes, "byte"));
+            format!("{received} from the reader, {sent} to it")
+        }
+        Kept::Delivered => "as the driver delivered them; the reader's bytes are not in it".to_owned(),
+    };
     println!(
-        "{}, {}, {}, {} from the reader, {} to it",
+        "{}, {}, {}, {passed}",
         counted(summary.sessions, "session"),
         counted(summary.batches, "round"),
         counted(summary.reads, "read"),
-        counted(summary.received, "byte"),
-        counted(summary.sent, "byte"),
     );
     if let Some(why) = &summary.ended {
         println!("ended early: {why}");
@@ -292,5 +316,5 @@ async fn show(path: &Path) -> anyhow::Result<()> {
     if let Some(damage) = damage {
         bail!("{damage}; it can be played up to there");
     }
-    Ok(())
+    Ok(header)
 }

@@ -7,23 +7,21 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use rfid_core::recording::{Kept, Recording};
+use rfid_core::recording::Recording;
 use rfid_driver_replay::format::encode;
 
 use super::board::Board;
 use super::routes::problem;
 use super::view::ReaderView;
-use crate::recording::{self, NotRecorded};
+use crate::recording;
 
 /// Records this reader for as long as somebody listens.
 pub(super) fn of(board: &Board, reader: &ReaderView) -> Response {
     let config = &reader.config;
-    let plugin = config.plugin.as_ref().map(|source| source.place.file.as_str());
-    // Before the session is opened anew for it.
-    if let Some(not) = NotRecorded::of(config.driver.describe().name, plugin) {
-        return problem(StatusCode::CONFLICT, not.title(), &not.explain(&config.setup.reader));
-    }
-    let recording = match reader.observer.record(Kept::Bytes) {
+    let Some(kept) = recording::kept(config.driver.describe().name, config.plugin.is_some()) else {
+        return problem(StatusCode::CONFLICT, "A replay is not recorded", recording::PLAYS);
+    };
+    let recording = match reader.observer.record(kept) {
         Ok(recording) => recording,
         Err(error) => {
             let detail = format!("{error}; that recording must end first");
@@ -31,7 +29,7 @@ pub(super) fn of(board: &Board, reader: &ReaderView) -> Response {
         }
     };
     let header =
-        recording::header(config.driver.as_ref(), &config.settings, &config.setup, board.clock_began);
+        recording::header(config.driver.as_ref(), &config.settings, &config.setup, board.clock_began, kept);
     let mut beginning = Vec::new();
     header.encode(&mut beginning);
     let pieces = stream::unfold(Piece::Beginning(beginning, recording), next);

@@ -9,6 +9,7 @@ mod cards;
 mod commands;
 mod config;
 mod daemon;
+mod delivered;
 mod discover;
 mod emulator;
 mod ledger;

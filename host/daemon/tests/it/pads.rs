@@ -24,14 +24,14 @@ enum Rig {
 }
 
 /// A pad, and secrets beside it.
-struct Pad {
+pub(crate) struct Pad {
     folder: tempfile::TempDir,
     rig: Rig,
     lying: Option<Uid>,
 }
 
 /// Plays the same on each transport.
-fn on_each(play: impl Fn(&mut Pad)) {
+pub(crate) fn on_each(play: impl Fn(&mut Pad)) {
     play(&mut Pad::pn532());
     #[cfg(feature = "pcsc")]
     play(&mut Pad::pcsc());
@@ -43,7 +43,7 @@ fn uid(hex: &str) -> Uid {
     Uid::try_from(bytes.as_slice()).unwrap()
 }
 
-fn new_card(hex: &str) -> SimulatedCard {
+pub(crate) fn new_card(hex: &str) -> SimulatedCard {
     SimulatedCard::classic_1k(uid(hex))
 }
 
@@ -79,7 +79,7 @@ impl Pad {
     }
 
     /// Lays a card on, in place of the one that lies there.
-    fn lay(&mut self, card: SimulatedCard) {
+    pub(crate) fn lay(&mut self, card: SimulatedCard) {
         self.lying = Some(card.target().uid);
         match &mut self.rig {
             Rig::Pn532(_, emulator) => {
@@ -93,7 +93,7 @@ impl Pad {
     }
 
     /// Lifts the card, which is well from then on.
-    fn lift(&mut self) -> SimulatedCard {
+    pub(crate) fn lift(&mut self) -> SimulatedCard {
         let uid = self.lying.take().unwrap();
         let mut card = match &mut self.rig {
             Rig::Pn532(_, emulator) => {
@@ -135,7 +135,7 @@ impl Pad {
     }
 
     /// Pulls the cable, or kills the service.
-    fn take_away(&mut self) {
+    pub(crate) fn take_away(&mut self) {
         match &mut self.rig {
             Rig::Pn532(runtime, emulator) => runtime.block_on(emulator.as_mut().unwrap().pull()),
             #[cfg(feature = "pcsc")]
@@ -146,7 +146,7 @@ impl Pad {
         }
     }
 
-    fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         match &mut self.rig {
             Rig::Pn532(runtime, emulator) => runtime.block_on(emulator.as_mut().unwrap().plug_in()),
             #[cfg(feature = "pcsc")]
@@ -159,7 +159,7 @@ impl Pad {
     }
 
     /// Where the pad is, as options of the driver.
-    fn options(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn options(&self) -> Vec<(&'static str, String)> {
         match &self.rig {
             Rig::Pn532(..) => {
                 vec![("transport", "pn532".to_owned()), ("port", self.path("tty").display().to_string())]

@@ -15,9 +15,69 @@ use crate::daemon::{Daemon, rfid_host, until};
 use crate::reload::tags;
 use crate::run::logged;
 
+/// Configurations of one door, each in a folder of its own, and what they log.
+pub(crate) struct Configurations(tempfile::TempDir);
+
+impl Configurations {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// One with these options of the reader.
+    pub(crate) fn configure(&self, name: &str, reader: &str) -> PathBuf {
+        self.configure_with(name, "", reader)
+    }
+
+    /// The same with more lines for the host.
+    pub(crate) fn configure_with(&self, name: &str, host: &str, reader: &str) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut text = format!("[host]\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n{host}", folder.display());
+        write!(
+            text,
+            "[readers.door]\n{reader}\nantennas = {{ 1 = \"door\" }}\n[sinks.visits]\ntype = \"log\"\npath = '{}'\n\
+             [pipelines.test]\nreaders = [\"door\"]\nsinks = [\"visits\"]\n\
+             presence = {{ lost_after = \"1s\", revisit_within = \"1m\" }}\n",
+            folder.join("events.jsonl").display()
+        )
+        .unwrap();
+        let config = folder.join("branch.toml");
+        std::fs::write(&config, text).unwrap();
+        config
+    }
+
+    pub(crate) fn logged(&self, name: &str) -> Vec<Event> {
+        logged(&self.path(name).join("events.jsonl"))
+    }
+
+    pub(crate) fn until_logged(&self, name: &str, count: usize) -> Vec<Event> {
+        until(&format!("{count} events"), || (self.logged(name).len() >= count).then_some(()));
+        self.logged(name)
+    }
+
+    /// Plays a recording in a daemon of its own and returns so many events.
+    pub(crate) fn played(&self, name: &str, file: &Path, count: usize) -> Vec<Event> {
+        let reader = format!("driver = \"replay\"\nfile = '{}'\nspeed = 1000000", file.display());
+        let daemon = Daemon::run(&self.configure(name, &reader));
+        self.until_logged(name, count);
+        until("the end of the recording", || {
+            let antenna = &daemon.status()["readers"]["door"]["antennas"][0];
+            (antenna["reads"].as_u64() > Some(0) && antenna["listening"] == false).then_some(())
+        });
+        let (status, body) = daemon.ask("POST", "/api/v1/readers/door/recording");
+        assert!(status == 409 && body.contains("plays a recording"), "{body}");
+        assert!(daemon.terminate().success());
+        self.logged(name)
+    }
+}
+
 /// A branch with one reader that can go away.
 struct Branch {
-    folder: tempfile::TempDir,
+    configurations: Configurations,
     runtime: Runtime,
     emulator: Option<Emulator>,
     address: String,
@@ -30,7 +90,7 @@ impl Branch {
         let emulator =
             runtime.block_on(Emulator::bind("127.0.0.1:0", Profile::M4, Scenario::default())).unwrap();
         let address = emulator.local_addr().to_string();
-        Self { folder: tempfile::tempdir().unwrap(), runtime, emulator: Some(emulator), address }
+        Self { configurations: Configurations::new(), runtime, emulator: Some(emulator), address }
     }
 
     fn lay(&self, numbers: std::ops::Range<u32>) {
@@ -45,57 +105,19 @@ impl Branch {
         self.emulator = Some(self.runtime.block_on(again).unwrap());
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A configuration in a folder of its own, with these options of the reader.
-    fn configure(&self, name: &str, reader: &str) -> PathBuf {
-        let folder = self.path(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut text = format!("[host]\ndata_dir = '{}'\nlisten = \"127.0.0.1:0\"\n", folder.display());
-        write!(
-            text,
-            "[readers.door]\n{reader}\nantennas = {{ 1 = \"door\" }}\n[sinks.visits]\ntype = \"log\"\npath = '{}'\n\
-             [pipelines.test]\nreaders = [\"door\"]\nsinks = [\"visits\"]\n\
-             presence = {{ lost_after = \"1s\", revisit_within = \"1m\" }}\n",
-            folder.join("events.jsonl").display()
-        )
-        .unwrap();
-        let config = folder.join("branch.toml");
-        std::fs::write(&config, text).unwrap();
-        config
-    }
-
     fn live(&self) -> PathBuf {
         self.configure(
             "live",
             &format!("driver = \"mercury4\"\naddress = \"{}\"\ntime_out = \"20ms\"", self.address),
         )
     }
+}
 
-    fn logged(&self, name: &str) -> Vec<Event> {
-        logged(&self.path(name).join("events.jsonl"))
-    }
+impl std::ops::Deref for Branch {
+    type Target = Configurations;
 
-    fn until_logged(&self, name: &str, count: usize) -> Vec<Event> {
-        until(&format!("{count} events"), || (self.logged(name).len() >= count).then_some(()));
-        self.logged(name)
-    }
-
-    /// Plays a recording in a daemon of its own and returns so many events.
-    fn played(&self, name: &str, file: &Path, count: usize) -> Vec<Event> {
-        let reader = format!("driver = \"replay\"\nfile = '{}'\nspeed = 1000000", file.display());
-        let daemon = Daemon::run(&self.configure(name, &reader));
-        self.until_logged(name, count);
-        until("the end of the recording", || {
-            let antenna = &daemon.status()["readers"]["door"]["antennas"][0];
-            (antenna["reads"].as_u64() > Some(0) && antenna["listening"] == false).then_some(())
-        });
-        let (status, body) = daemon.ask("POST", "/api/v1/readers/door/recording");
-        assert!(status == 409 && body.contains("plays a recording"), "{body}");
-        assert!(daemon.terminate().success());
-        self.logged(name)
+    fn deref(&self) -> &Configurations {
+        &self.configurations
     }
 }
 
@@ -131,13 +153,13 @@ impl Drop for Recorder {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
 /// Makes sure that these are the same events, to the nanosecond; two that left within the same
 /// moment are noticed, and numbered, in any order.
-fn assert_same(played: &[Event], live: &[Event]) {
+pub(crate) fn assert_same(played: &[Event], live: &[Event]) {
     let in_order = |events: &[Event]| {
         let mut events: Vec<Event> =
             events.iter().cloned().map(|event| Event { sequence: None, ..event }).collect();
@@ -244,7 +266,7 @@ fn what_cannot_be_recorded_is_said_and_leaves_no_file() {
 }
 
 #[test]
-fn what_has_no_bytes_to_record_is_said_before_anything_is_opened() {
+fn what_cannot_be_opened_is_said_and_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("door.rfidrec");
     let record = |more: &[&str]| {
@@ -254,7 +276,9 @@ fn what_has_no_bytes_to_record_is_said_before_anything_is_opened() {
         said(&output)
     };
     let text = record(&["--driver", "mifare", "--set", "port=/dev/ttyUSB0"]);
-    assert!(text.contains("\"mifare\" does not tell") && text.contains("mercury4"), "{text}");
+    assert!(text.contains("missing field `transport`"), "{text}");
+    let text = record(&["--driver", "acme", "--plugin", "nowhere/libacme.so"]);
+    assert!(text.contains("there is no nowhere"), "{text}");
     let text = record(&["--driver", "replay"]);
     assert!(text.contains("copy that instead"), "{text}");
     let text = record(&["--driver", "mercury4"]);
