@@ -10,6 +10,7 @@ const ROWS: u32 = 32;
 
 fn decode(criterion: &mut Criterion) {
     let reply = reply(0..ROWS);
+    let several = reply.replace("|1|914750|", "|3|914750|");
     let mut decoder = RowDecoder::new(Column::OF_MERCURY_4.to_vec());
     let mut lines = Lines::default();
     let mut buf = ReadBuf::with_capacity(ROWS as usize);
@@ -23,6 +24,17 @@ fn decode(criterion: &mut Criterion) {
             assert_eq!(lines.next_line(), Ok(Some(&b""[..])));
         });
     });
+    group.bench_function(
+        "32-row reply of rows of several reads, whose check codes are compared",
+        |bencher| {
+            bencher.iter(|| {
+                buf.clear();
+                lines.push(several.as_bytes());
+                assert_eq!(decoder.take_usual(&mut lines, &mut buf), ROWS as usize);
+                assert_eq!(lines.next_line(), Ok(Some(&b""[..])));
+            });
+        },
+    );
     group.bench_function("32-row reply, line by line as rows of any shape", |bencher| {
         bencher.iter(|| {
             buf.clear();

@@ -4,7 +4,8 @@
 //! vendor's verifies it (mercury4-rql §4.2). So a code that does not fit may be a tag with an unusual word,
 //! or a reader that makes codes otherwise than we know; and it may be a row that was spoilt on its way,
 //! which would be somebody whom nobody has seen. They are told apart by time: a tag shows the same code
-//! again and again, and a spoilt row does not come a second time.
+//! again and again, and a spoilt row does not come a second time. Only rows of several reads are compared: one
+//! of a single read announces nobody by itself.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -33,8 +34,8 @@ struct Observed {
 impl Doubt {
     /// So many more codes did fit.
     #[inline(always)]
-    pub(super) fn fit(&mut self, rows: usize) {
-        self.fitting = self.fitting.saturating_add(rows as u64);
+    pub(super) fn fit(&mut self, rows: u64) {
+        self.fitting = self.fitting.saturating_add(rows);
     }
 
     /// Whether an id is believed whose code does not fit.

@@ -88,8 +88,9 @@ impl RowDecoder {
     }
 
     /// Takes rows off the lines as long as they are such as nearly all are, and the buffer has room:
-    /// Gen2 tags with 96 bits and a check code that fits, in the columns of a Mercury 4. Their ends are where
-    /// their fields say, so that nobody looks for them. Any other line is left for [`RowDecoder::decode`].
+    /// Gen2 tags with 96 bits and a check code that fits where it is compared, in the columns of a
+    /// Mercury 4. Their ends are where their fields say, so that nobody looks for them. Any other line is
+    /// left for [`RowDecoder::decode`].
     ///
     /// Returns how many were taken.
     pub fn take_usual(&mut self, lines: &mut Lines, buf: &mut ReadBuf) -> usize {
@@ -97,7 +98,7 @@ impl RowDecoder {
             return 0;
         }
         let (before, bytes) = (buf.len(), lines.rest());
-        let mut rest = bytes;
+        let (mut rest, mut compared) = (bytes, 0);
         while !buf.is_full()
             && let Some((row, behind)) = usual_row(rest)
             && let Ok(read) = buf.record(TagIdKind::Epc, &row.id)
@@ -107,12 +108,12 @@ impl RowDecoder {
                 .set_count(row.read_count)
                 .set_frequency_khz(row.frequency_khz)
                 .set_reader_time(UtcTime::from_nanos(row.timestamp_ns));
+            compared += u64::from(is_compared(row.read_count));
             rest = behind;
         }
         lines.skip(bytes.len() - rest.len());
-        let taken = buf.len() - before;
-        self.doubt.fit(taken);
-        taken
+        self.doubt.fit(compared);
+        buf.len() - before
     }
 
     /// Adds the row's read to the buffer, which must not be full.
@@ -127,9 +128,10 @@ impl RowDecoder {
     /// | ISO18000-6B | 8 | as it is |
     /// | ISO18000-6B | 10, 14 | without the last two (14: UCODE EPC 1.19, which the document assumes) |
     ///
-    /// A read whose check code does not fit is marked so: always with EPC1; with GEN2 and ISO18000-6B until
-    /// the id has come with the same code eight times, and not with a reader whose codes hardly ever fit,
-    /// since it is not certain what the code covers (§4.2). That of Class 0 is not known.
+    /// A read whose check code does not fit is marked so: always with EPC1; with GEN2 and ISO18000-6B if the
+    /// row tells of several reads, which may be enough for an arrival, and until the id has come with the same
+    /// code eight times. It is not certain what the code covers (§4.2), so a reader whose codes hardly ever fit
+    /// is believed. That of Class 0 is not known.
     ///
     /// # Errors
     /// [`RowFault`]; nothing was added.
@@ -163,13 +165,19 @@ impl RowDecoder {
             _ => TagIdKind::Epc,
         };
         let Ok(read) = buf.record(kind, id) else { return Ok(()) };
-        let check_failed = match code.and_then(|code| Some((code, check_code::fits(protocol, id, code)?))) {
-            None => false,
-            Some((_, true)) => {
-                self.doubt.fit(1);
-                false
+        let check_failed = match code {
+            Some(code) if check_code::stands_first(protocol) => {
+                check_code::fits(protocol, id, code) == Some(false)
             }
-            Some((code, false)) => check_code::stands_first(protocol) || !self.doubt.believes(id, code),
+            Some(code) if is_compared(fields.read_count) => match check_code::fits(protocol, id, code) {
+                Some(true) => {
+                    self.doubt.fit(1);
+                    false
+                }
+                Some(false) => !self.doubt.believes(id, code),
+                None => false,
+            },
+            _ => false,
         };
         read.set_protocol(protocol)
             .set_antenna_port(fields.antenna_port)
@@ -223,7 +231,7 @@ impl Fields {
     }
 }
 
-/// What a row of [`Column::OF_MERCURY_4`] says of a Gen2 tag with 96 bits and a check code that fits.
+/// What a row of [`Column::OF_MERCURY_4`] says of a Gen2 tag with 96 bits.
 struct UsualRow {
     id: [u8; 12],
     antenna_port: u16,
@@ -262,7 +270,8 @@ fn usual_row(bytes: &[u8]) -> Option<(UsualRow, &[u8])> {
     let seconds = u64::from(s1 * 10 + s2) * 100_000_000 + eight_decimal_digits(&seconds)?;
     let micros = eight_decimal_digits(&[b'0', b'0', m1, m2, m3, m4, m5, m6])?;
     let [id @ .., code_high, code_low] = fourteen_bytes(digits)?;
-    if !check_code::fits_96_bits(&id, u16::from_be_bytes([code_high, code_low])) {
+    let is_doubtful = || !check_code::fits_96_bits(&id, u16::from_be_bytes([code_high, code_low]));
+    if is_compared(read_count) && is_doubtful() {
         return None;
     }
     let row = UsualRow {
@@ -294,6 +303,13 @@ fn fourteen_bytes(digits: &[u8; 28]) -> Option<[u8; 14]> {
         *byte = high << 4 | low;
     }
     are_digits.then_some(*bytes.first_chunk()?)
+}
+
+/// Whether a row's check code is looked at: one read more or less makes no arrival, and comparing costs as much
+/// as all the rest.
+#[inline(always)]
+fn is_compared(read_count: u16) -> bool {
+    read_count > 1
 }
 
 /// The id, and its check code if it has one.
@@ -374,13 +390,18 @@ mod tests {
         ] {
             assert_eq!(id_of(row), Ok((id.to_owned(), false)), "{row}");
         }
-        for (row, id) in [
-            ("1|0xCE781111111111111111", "epc:1111111111111111"),
-            ("12|0x300000000000000000000011447C", "epc:300000000000000000000011"),
-            ("8|0xE0040000AABBCCDDBA05", "uid6b:E0040000AABBCCDD"),
-        ] {
-            assert_eq!(id_of(row), Ok((id.to_owned(), true)), "{row}");
-        }
+        assert_eq!(id_of("1|0xCE781111111111111111"), Ok(("epc:1111111111111111".to_owned(), true)));
+    }
+
+    #[test]
+    fn a_row_of_several_reads_is_not_believed_if_its_code_does_not_fit() {
+        let columns = [Column::ProtocolId, Column::ReadCount, Column::Id];
+        let failed = |row| decode(&columns, row).unwrap().iter().next().unwrap().read.check_failed();
+        assert!(failed("12|3|0x300000000000000000000011447C"));
+        assert!(failed("8|2|0xE0040000AABBCCDDBA05"));
+        assert!(!failed("12|3|0x300000000000000000000001447C"));
+        assert!(!failed("12|1|0x300000000000000000000011447C"), "it makes no arrival by itself");
+        assert!(!failed("9|3|0x1234567890ABCDEF0000"), "nobody knows how that is made");
     }
 
     #[test]
