@@ -74,7 +74,8 @@ impl fmt::Debug for Sha256Text {
     }
 }
 
-/// Reads a library of this folder into sealed memory, and gives the bytes as well, if nobody could have put it there who must not.
+/// Reads a library of this folder into sealed memory, and gives the bytes as well, if nobody could have put
+/// it there who must not.
 ///
 /// The folder and the file belong to root or to the user of this process, nobody else may write to
 /// them, and neither is a link. With `pinned`, the file has this sum.

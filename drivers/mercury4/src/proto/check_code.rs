@@ -8,11 +8,13 @@
 use rfid_core::AirProtocol;
 
 /// CRC-16 with polynomial 0x1021, most significant bit first, without final inversion.
-pub fn crc16(initial: u16, bytes: &[u8]) -> u16 {
-    bytes.iter().fold(initial, |crc, byte| {
-        let index = usize::from((crc >> 8) ^ u16::from(*byte));
-        (crc << 8) ^ TABLE.get(index).copied().unwrap_or_default()
-    })
+pub const fn crc16(initial: u16, mut bytes: &[u8]) -> u16 {
+    let mut crc = initial;
+    while let [byte, behind @ ..] = bytes {
+        crc = (crc << 8) ^ TABLE[((crc >> 8) as u8 ^ *byte) as usize];
+        bytes = behind;
+    }
+    crc
 }
 
 const TABLE: [u16; 256] = {
@@ -61,8 +63,7 @@ pub fn fits(protocol: AirProtocol, id: &[u8], code: u16) -> Option<bool> {
 pub(super) fn fits_96_bits(id: &[u8; 12], code: u16) -> bool {
     let added = id.iter().zip(&ADDED).fold(0, |sum, (byte, added)| sum ^ added[usize::from(*byte)]);
     // Of an EPC of zeros, this would be the code.
-    let of_zero = added ^ code;
-    of_zero == CODES_OF_ZERO[0] || CODES_OF_ZERO.contains(&of_zero)
+    CODES_OF_ZERO.contains(&(added ^ code))
 }
 
 /// What a byte adds to the code at each of twelve places.
@@ -86,21 +87,13 @@ const CODES_OF_ZERO: [u16; 4] = {
     let mut codes = [0; 4];
     let mut index = 0;
     while index < codes.len() {
-        let word = (6 << 11) | USUAL_MARKS[index];
-        let bytes = [(word >> 8) as u8, word as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let mut code = 0xFFFF;
-        let mut at = 0;
-        while at < bytes.len() {
-            code = (code << 8) ^ TABLE[((code >> 8) ^ bytes[at] as u16) as usize];
-            at += 1;
-        }
-        codes[index] = !code;
+        codes[index] = gen2((6 << 11) | USUAL_MARKS[index], &[0; 12]);
         index += 1;
     }
     codes
 };
 
-fn gen2(control_word: u16, id: &[u8]) -> u16 {
+const fn gen2(control_word: u16, id: &[u8]) -> u16 {
     !crc16(crc16(0xFFFF, &control_word.to_be_bytes()), id)
 }
 
